@@ -1,0 +1,55 @@
+# The front door: each target is a line of shell over Meson. `make help` lists them.
+
+BUILD ?= build
+PREFIX ?= /usr/local
+
+.DEFAULT_GOAL := help
+.PHONY: demo test check bench format install help asan tsan valgrind aarch64 clean
+
+demo: ## asyncio's example in C, then an echo server under load on io_uring and on epoll
+	@scripts/install-packages build
+	@scripts/demo $(BUILD)
+
+test: ## build, and run every test on every backend
+	@scripts/install-packages build
+	@scripts/configure $(BUILD) -Dbench=true
+	@scripts/test $(BUILD)
+
+check: ## format, warnings of gcc and clang, clang-tidy, layers, headers, documentation
+	@scripts/install-packages build check
+	@scripts/check
+
+bench: ## requests per second and latency of the echo server, against a plain epoll loop
+	@scripts/install-packages build
+	@scripts/bench
+
+format: ## put all C files into the house style
+	@scripts/install-packages check
+	@scripts/c-files | xargs clang-format -i
+
+install: ## install the library, the headers and ringport.pc (PREFIX=/usr/local, DESTDIR=)
+	@scripts/install-packages build
+	@scripts/configure build-release --buildtype=release -Dtests=false -Dexamples=false --prefix=$(PREFIX)
+	@meson install -C build-release
+
+help: ## print this
+	@sed -n 's/^\([a-z0-9]*\): ## \(.*\)/make \1|\2/p' Makefile | awk -F'|' '{ printf "%-15s %s\n", $$1, $$2 }'
+
+asan: ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	@scripts/install-packages build
+	@scripts/test-variant asan
+
+tsan: ## the tests under ThreadSanitizer
+	@scripts/install-packages build
+	@scripts/test-variant tsan
+
+valgrind: ## a part of the tests under Valgrind
+	@scripts/install-packages build valgrind
+	@scripts/test-variant valgrind
+
+aarch64: ## the tests on aarch64 (cross-compiled, under qemu-user, epoll)
+	@scripts/install-packages build cross
+	@scripts/test-variant aarch64
+
+clean: ## remove all build directories
+	rm -rf build build-*/

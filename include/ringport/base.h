@@ -1,0 +1,87 @@
+/*
+ * base.h - what every other header needs: export marks, units of time, the intrusive link, the allocator hook.
+ *
+ * Time is `int64_t` nanoseconds on the monotonic clock, everywhere in ringport: both durations and points in time.
+ */
+#ifndef RINGPORT_BASE_H
+#define RINGPORT_BASE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdbool.h>
+
+/* The version of these headers; rp_version() tells that of the library that is linked. */
+#define RP_VERSION_MAJOR 0
+#define RP_VERSION_MINOR 1
+#define RP_VERSION_PATCH 0
+
+/* Marks what the shared library exports. */
+#if defined(_WIN32) && defined(RP_SHARED)
+#define RP_API __declspec(dllexport)
+#elif defined(__GNUC__)
+#define RP_API __attribute__((visibility("default")))
+#else
+#define RP_API
+#endif
+
+/* Has the compiler check the arguments against the format, as it does those of printf(). */
+#if defined(__GNUC__)
+#define RP_PRINTF(text, first) __attribute__((__format__(__printf__, text, first)))
+#else
+#define RP_PRINTF(text, first)
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Durations, in nanoseconds. */
+#define RP_NSEC(n) ((int64_t)(n))
+#define RP_USEC(n) ((int64_t)((n)*INT64_C(1000)))
+#define RP_MSEC(n) ((int64_t)((n)*INT64_C(1000000)))
+#define RP_SEC(n) ((int64_t)((n)*INT64_C(1000000000)))
+
+/* A point in time that never comes; as a duration or a timeout: no limit (asyncio's None). */
+#define RP_NEVER INT64_MAX
+
+/* A link of an intrusive list. It is embedded in the struct that is listed; its fields are the library's own. */
+typedef struct rp_node {
+    struct rp_node *next;
+    struct rp_node *prev;
+} rp_node;
+
+/* An operating system's object: a file descriptor, or on Windows a SOCKET or HANDLE. */
+#ifdef _WIN32
+typedef intptr_t rp_fd;
+#else
+typedef int rp_fd;
+#endif
+
+/* The version of the library that is linked, as "major.minor.patch". Any thread. */
+RP_API const char *rp_version(void);
+
+/* The monotonic clock, read now. Any thread. Mirrors time.monotonic_ns(). */
+RP_API int64_t rp_monotonic(void);
+
+/*
+ * Where all of ringport's heap memory comes from (coroutine stacks are mapped, not allocated). The functions may be
+ * called from any thread, and answer NULL when there is no memory: ringport reports -ENOMEM to its caller then.
+ */
+typedef struct rp_allocator {
+    void *(*malloc)(size_t size, void *data);
+    void *(*realloc)(void *memory, size_t size, void *data);
+    void (*free)(void *memory, void *data);
+    void *data; /* handed to each of the three */
+} rp_allocator;
+
+/*
+ * Replaces malloc, realloc and free; NULL restores the C library's. Call it while ringport holds no memory: before
+ * its first use, or after all loops, futures and tasks are gone. -EINVAL if a function is missing. Not thread-safe.
+ */
+RP_API int rp_set_allocator(const rp_allocator *allocator);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,69 @@
+/*
+ * error.h - errors are negative numbers: -errno values, and a small range of ringport's own from -4000 down.
+ *
+ * Every fallible function returns 0 or more when it succeeds and one of these when it does not; on a read, 0 is the
+ * end of the stream. -ECANCELED out of a suspending call means that the calling task was cancelled, and nothing else.
+ */
+#ifndef RINGPORT_ERROR_H
+#define RINGPORT_ERROR_H
+
+#include <errno.h>
+
+#include "base.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ringport's own errors: X(name, value, text). */
+#define RP_OWN_ERRORS(X)                                                                                          \
+    X(RP_EOF, -4001, "end of stream before the read was complete")                                                \
+    X(RP_ELIMIT, -4002, "line longer than the stream's limit")                                                    \
+    X(RP_ECLOSED, -4003, "event loop is closed")                                                                  \
+    X(RP_ERUNNING, -4004, "an event loop is already running in this thread, or this one in another")              \
+    X(RP_ETHREAD, -4005, "called from a thread that does not run this event loop")                                \
+    X(RP_EFORK, -4006, "event loop belongs to the parent process and does not survive fork()")                    \
+    X(RP_EINVALIDSTATE, -4007, "future is already done, or not done yet")                                         \
+    X(RP_EFUTCANCELED, -4008, "the awaited future or task was cancelled")                                         \
+    X(RP_ENOLOOP, -4009, "no event loop in this thread")                                                          \
+    X(RP_ESTOPPED, -4010, "event loop was stopped before the future was done")                                    \
+    X(RP_ESHUTDOWN, -4011, "executor or queue is shut down")                                                      \
+    X(RP_EBROKENBARRIER, -4012, "barrier is broken, or was reset while the task waited")                          \
+    X(RP_EAI_ADDRFAMILY, -4101, "address family for host not supported")                                          \
+    X(RP_EAI_AGAIN, -4102, "temporary failure in name resolution")                                                \
+    X(RP_EAI_BADFLAGS, -4103, "bad value for the resolver's flags")                                               \
+    X(RP_EAI_FAIL, -4104, "non-recoverable failure in name resolution")                                           \
+    X(RP_EAI_FAMILY, -4105, "address family not supported by the resolver")                                       \
+    X(RP_EAI_NODATA, -4106, "no address associated with host")                                                    \
+    X(RP_EAI_NONAME, -4107, "name or service not known")                                                          \
+    X(RP_EAI_OVERFLOW, -4108, "resolver's buffer overflow")                                                       \
+    X(RP_EAI_SERVICE, -4109, "service not supported for this socket type")                                        \
+    X(RP_EAI_SOCKTYPE, -4110, "socket type not supported by the resolver")
+
+/* The names, as constants. */
+#define RP_DEFINE_ERROR_(name, value, text) name = (value),
+enum { RP_OWN_ERRORS(RP_DEFINE_ERROR_) RP_OWN_ERRORS_END_ = 0 };
+#undef RP_DEFINE_ERROR_
+
+/* Returns from the calling function with the expression's value if that is negative, and goes on otherwise. */
+#define RP_TRY(expression)                                                                                        \
+    do {                                                                                                          \
+        int rp_try_ = (int)(expression);                                                                          \
+        if (rp_try_ < 0)                                                                                          \
+            return rp_try_;                                                                                       \
+    } while (0)
+
+/*
+ * The text of an error, as strerror has it; for any other number "unknown error N" in a buffer of the thread's own,
+ * valid until the thread's next call. 0 is "success". Never NULL. Any thread.
+ */
+RP_API const char *rp_strerror(int error);
+
+/* The name of an error, such as "ECONNRESET" or "RP_EOF"; "EUNKNOWN" for a number without one. Any thread. */
+RP_API const char *rp_errname(int error);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,83 @@
+/*
+ * future.h - a result that is still to come. Mirrors asyncio.Future.
+ *
+ * A future is done once: with a result (0 or more, and perhaps a value), with an error (negative), or cancelled.
+ * Futures are shared by counted references and belong to their loop's thread; references may outlive the loop.
+ * Tasks (co.h) and executor jobs (loop.h) are futures: everything here works on them, but for setting their result.
+ */
+#ifndef RINGPORT_FUTURE_H
+#define RINGPORT_FUTURE_H
+
+#include "loop.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Makes a pending future; the caller holds its one reference. -ENOMEM, RP_ECLOSED. Mirrors loop.create_future(). */
+RP_API int rp_future_new(rp_loop *loop, rp_future **future);
+
+/* Another reference; returns the future. NULL is let pass. */
+RP_API rp_future *rp_future_ref(rp_future *future);
+
+/*
+ * Drops a reference. With the last one the future is freed; if it ended with an error that nobody read, that is
+ * reported to the loop's exception handler first. NULL is let pass.
+ */
+RP_API void rp_future_unref(rp_future *future);
+
+/* Ends it with success: result 0 and the value, which the future does not own. RP_EINVALIDSTATE if it is done. */
+RP_API int rp_future_set_result(rp_future *future, void *value);
+
+/* Ends it with an error, which must be negative (-EINVAL). RP_EINVALIDSTATE if it is done. Mirrors set_exception(). */
+RP_API int rp_future_set_error(rp_future *future, int error);
+
+/*
+ * Cancels it: a plain future at once; a task or an executor job is asked to, and may yet end otherwise. Returns false if
+ * it was done. Mirrors Future.cancel().
+ */
+RP_API bool rp_future_cancel(rp_future *future);
+
+/* Whether it has ended in any way; whether by being cancelled. Mirror Future.done() and cancelled(). */
+RP_API bool rp_future_done(const rp_future *future);
+RP_API bool rp_future_cancelled(const rp_future *future);
+
+/*
+ * How it ended: 0 or more, its error, RP_EFUTCANCELED if it was cancelled, RP_EINVALIDSTATE if it is not done. An error
+ * counts as read from then on. Mirrors Future.result() and Future.exception().
+ */
+RP_API int rp_future_result(rp_future *future);
+
+/* The value it was given; NULL if it was given none, or is not done. */
+RP_API void *rp_future_value(const rp_future *future);
+
+/* Its loop, lent. Mirrors Future.get_loop(). */
+RP_API rp_loop *rp_future_get_loop(const rp_future *future);
+
+/*
+ * A callback for when the future is done: scheduled as by rp_call_soon, in order of adding; at once (in the next turn)
+ * if it is done already. Embed it and zero it before its first use; it must live until it has run or is removed. The
+ * future is kept alive until then.
+ */
+typedef void rp_future_callback(rp_future *future, void *arg);
+
+/* The callback's place in the future's list. */
+typedef struct rp_done_callback {
+    rp_handle handle;
+    rp_future *future;
+    rp_future_callback *callback;
+    void *arg;
+} rp_done_callback;
+
+/* -EBUSY if `entry` is in use, RP_ECLOSED. Mirrors Future.add_done_callback(). */
+RP_API int rp_future_add_done_callback(rp_future *future, rp_done_callback *entry, rp_future_callback *callback,
+                                       void *arg);
+
+/* Takes it back; returns whether it was still to run. Mirrors Future.remove_done_callback(). */
+RP_API bool rp_future_remove_done_callback(rp_done_callback *entry);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,363 @@
+/*
+ * loop.h - the event loop: callbacks, timers, readers, signals, the executor, policy. Mirrors asyncio's loop methods.
+ *
+ * A loop belongs to the thread that runs it. Only rp_call_soon_threadsafe() may be called from another thread; every
+ * other function is for the loop's thread, or for any one thread while the loop does not run. After fork() the child
+ * may not use its parent's loop: functions that return an error return RP_EFORK there.
+ *
+ * One turn: wait for completions until the first timer is due (not at all if a callback is ready); deliver them; move
+ * due timers to the ready queue; run the callbacks that were ready when this last step began.
+ */
+#ifndef RINGPORT_LOOP_H
+#define RINGPORT_LOOP_H
+
+#include "base.h"
+#include "error.h"
+#include "op.h"
+#include "proactor.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What this header and those above it deal in; each is opaque. */
+typedef struct rp_loop rp_loop;
+typedef struct rp_future rp_future;
+typedef rp_future rp_task; /* a task is a future: of a coroutine's end (see co.h) */
+typedef struct rp_executor rp_executor;
+typedef struct rp_transport rp_transport;
+
+/* What the loop calls; `arg` is what was given along with it. */
+typedef void rp_callback(void *arg);
+
+/* ---- making and running a loop ---- */
+
+/* How a loop is made. Zeroed, it is the default. */
+typedef struct rp_loop_options {
+    const char *backend;   /* "io_uring", "epoll", "iocp"; NULL: RINGPORT_PROACTOR's, else the best there is */
+    rp_proactor *proactor; /* a ready one, instead; the loop owns it from then on, if rp_loop_new succeeds */
+    rp_proactor_options proactor_options;
+    bool debug; /* also set by RINGPORT_DEBUG=1 in the environment */
+} rp_loop_options;
+
+/*
+ * Makes a loop; options may be NULL. -EINVAL, -ENOMEM, -EMFILE, or the error of a backend that was asked for by name
+ * (here or in the environment) and cannot be opened. Mirrors asyncio.new_event_loop(), ProactorEventLoop(proactor).
+ */
+RP_API int rp_loop_new(const rp_loop_options *options, rp_loop **loop);
+
+/*
+ * Closes the loop: what is ready or scheduled is dropped, transports and servers still open are closed and their
+ * memory is given back, operations in flight are cancelled and waited for, the default executor is shut down without
+ * waiting. Closing twice is let pass. RP_ERUNNING while it runs, and nothing is done. Mirrors loop.close().
+ */
+RP_API int rp_loop_close(rp_loop *loop);
+
+/* Closes the loop if it is open, and frees it. It must not be running. NULL is let pass. */
+RP_API void rp_loop_free(rp_loop *loop);
+
+/*
+ * Runs until rp_loop_stop(). 0, or RP_ERUNNING (it runs already, or another loop runs in this thread), RP_ECLOSED,
+ * RP_EFORK, or what the backend's wait failed with. Mirrors loop.run_forever().
+ */
+RP_API int rp_run_forever(rp_loop *loop);
+
+/*
+ * Runs until the future is done and returns its result (rp_future_result), with RP_EFUTCANCELED if it was cancelled;
+ * RP_ESTOPPED if the loop was stopped before that; else as rp_run_forever. Mirrors loop.run_until_complete().
+ */
+RP_API int rp_run_until_complete(rp_loop *loop, rp_future *future);
+
+/*
+ * Ends the run after the current turn; if the loop does not run, its next run ends after one turn. Not thread-safe:
+ * from another thread, call it through rp_call_soon_threadsafe(). Mirrors loop.stop().
+ */
+RP_API void rp_loop_stop(rp_loop *loop);
+
+/* Whether it runs now; whether it was closed. Mirror loop.is_running() and is_closed(). */
+RP_API bool rp_loop_is_running(const rp_loop *loop);
+RP_API bool rp_loop_is_closed(const rp_loop *loop);
+
+/* The loop's clock, read now: monotonic nanoseconds. Mirrors loop.time(). */
+RP_API int64_t rp_loop_time(const rp_loop *loop);
+
+/* "io_uring", "epoll" or "iocp". */
+RP_API const char *rp_loop_backend_name(const rp_loop *loop);
+
+/* The proactor below, for who submits to it directly. */
+RP_API rp_proactor *rp_loop_proactor(rp_loop *loop);
+
+/* What a loop has done since it was made, and what it has to do. */
+typedef struct rp_loop_stats {
+    uint64_t turns;
+    uint64_t callbacks;      /* handles run */
+    uint64_t completions;    /* delivered */
+    uint64_t kernel_entries; /* system calls that submitted to or waited on the port */
+    uint64_t wakeups;        /* of those sent by rp_call_soon_threadsafe, how many had to wake a sleeping loop */
+    uint64_t timers_scheduled;
+    uint64_t timers_cancelled; /* asyncio's _timer_cancelled_count */
+    uint64_t timers_pending;
+    uint64_t operations_in_flight;
+    uint64_t tasks;       /* not done yet */
+    int64_t longest_turn; /* nanoseconds, without the wait */
+    const char *backend;
+    const char *fallback_reason; /* why a better backend was passed over; NULL if none was */
+} rp_loop_stats;
+
+/* Fills in the statistics as they are now. The loop's thread. */
+RP_API void rp_loop_get_stats(const rp_loop *loop, rp_loop_stats *stats);
+
+/* ---- callbacks and timers ---- */
+
+/*
+ * A callback that is to run. Embed it in what it acts for and zero it before its first use; from scheduling until it
+ * has run or was cancelled it belongs to the loop and must stay where it is. It is idle again when its callback is
+ * called, which may schedule or free it.
+ */
+typedef struct rp_handle {
+    rp_node link;
+    rp_callback *callback;
+    void *arg;
+    rp_loop *loop;
+    void *origin; /* debug mode: where it was scheduled */
+    uint32_t state;
+} rp_handle;
+
+/* A callback that is to run at a point in time. The same rules. */
+typedef struct rp_timer {
+    rp_handle handle;
+    int64_t when;
+} rp_timer;
+
+/*
+ * Runs callback(arg) in the next turn, first come, first served. With a NULL handle the loop allocates one, which then
+ * cannot be cancelled. -EBUSY if the handle is scheduled already, -EINVAL, -ENOMEM, RP_ECLOSED, RP_EFORK; RP_ETHREAD in
+ * debug mode from a thread that does not run the loop. Mirrors loop.call_soon().
+ */
+RP_API int rp_call_soon(rp_loop *loop, rp_handle *handle, rp_callback *callback, void *arg);
+
+/*
+ * The same from any thread; wakes the loop if it sleeps. The handle must live until it has run. RP_ECLOSED if the loop
+ * is closed. Mirrors loop.call_soon_threadsafe().
+ */
+RP_API int rp_call_soon_threadsafe(rp_loop *loop, rp_handle *handle, rp_callback *callback, void *arg);
+
+/* Runs callback(arg) after `delay` nanoseconds; otherwise as rp_call_at. Mirrors loop.call_later(). */
+RP_API int rp_call_later(rp_loop *loop, rp_timer *timer, int64_t delay, rp_callback *callback, void *arg);
+
+/*
+ * Runs callback(arg) once the loop's clock has reached `when`: in order of time, ties in order of scheduling; at
+ * RP_NEVER not at all. A NULL timer and errors as in rp_call_soon. Mirrors loop.call_at().
+ */
+RP_API int rp_call_at(rp_loop *loop, rp_timer *timer, int64_t when, rp_callback *callback, void *arg);
+
+/*
+ * Takes a handle back: its callback will not run, and its memory is the caller's again at once. Returns whether it was
+ * scheduled. The loop's thread, also for a handle that another thread scheduled. Mirrors Handle.cancel().
+ */
+RP_API bool rp_handle_cancel(rp_handle *handle);
+RP_API bool rp_timer_cancel(rp_timer *timer);
+
+/* Whether it is scheduled: neither run nor cancelled since. */
+RP_API bool rp_handle_scheduled(const rp_handle *handle);
+RP_API bool rp_timer_scheduled(const rp_timer *timer);
+
+/* The time it was scheduled for. Mirrors TimerHandle.when(). */
+RP_API int64_t rp_timer_when(const rp_timer *timer);
+
+/* ---- operations and descriptors ---- */
+
+/*
+ * Starts an operation on the loop's proactor; its callback runs on the loop's thread, once for each completion.
+ * -EBUSY if it is in flight already, -EINVAL, RP_ECLOSED, RP_EFORK; RP_ETHREAD in debug mode.
+ */
+RP_API int rp_submit(rp_loop *loop, rp_op *op);
+
+/*
+ * Asks for an operation's end. Its callback is still called: with the result if that won the race, else with
+ * -ECANCELED. An operation that is not in flight is let pass.
+ */
+RP_API void rp_cancel(rp_loop *loop, rp_op *op);
+
+/*
+ * Calls callback(arg) in every turn in which the descriptor is readable (level-triggered), until removed. A second call
+ * replaces the callback. Remove it before you close the descriptor. -EBADF, -ENOMEM, RP_ECLOSED, RP_EFORK. Mirrors
+ * loop.add_reader().
+ */
+RP_API int rp_add_reader(rp_loop *loop, rp_fd fd, rp_callback *callback, void *arg);
+RP_API int rp_add_writer(rp_loop *loop, rp_fd fd, rp_callback *callback, void *arg);
+
+/* The callback will not be called again. Returns 1, 0 if there was none, or an error. Mirrors loop.remove_reader(). */
+RP_API int rp_remove_reader(rp_loop *loop, rp_fd fd);
+RP_API int rp_remove_writer(rp_loop *loop, rp_fd fd);
+
+/*
+ * Calls callback(arg) on the loop, not in signal context, after each arrival (or run of arrivals) of the signal.
+ * Main thread only: RP_ETHREAD elsewhere. -EINVAL for SIGKILL, SIGSTOP and what is no signal. A second call replaces
+ * the callback; signals go to the loop that asked last. Mirrors loop.add_signal_handler().
+ */
+RP_API int rp_add_signal_handler(rp_loop *loop, int signal, rp_callback *callback, void *arg);
+
+/* Restores what stood before. Returns 1, 0 if there was none, or an error. Mirrors loop.remove_signal_handler(). */
+RP_API int rp_remove_signal_handler(rp_loop *loop, int signal);
+
+/* ---- executors: blocking work on threads ---- */
+
+/* A blocking function: runs on another thread and may not use the loop but for rp_call_soon_threadsafe. */
+typedef int rp_blocking(void *arg);
+
+/*
+ * An executor of at most max_workers threads (0: min(32, cpus + 4)), started as they are needed and reused when idle.
+ * Mirrors concurrent.futures.ThreadPoolExecutor.
+ */
+RP_API int rp_executor_new(unsigned max_workers, rp_executor **executor);
+
+/*
+ * Refuses further work; what is queued still runs. Waits up to `timeout` nanoseconds for the threads to end:
+ * -ETIMEDOUT if they have not. Blocks. Not from one of its own threads.
+ */
+RP_API int rp_executor_shutdown(rp_executor *executor, int64_t timeout);
+
+/* Shuts it down without waiting, if that has not been done; threads that still work free it when they end. */
+RP_API void rp_executor_free(rp_executor *executor);
+
+/*
+ * Runs function(arg) on a thread of the executor (NULL: the loop's default one, made on first use). *future gets the
+ * caller's reference to a future whose result is what the function returns. Cancelling it takes the job from the queue;
+ * a job that runs already goes on, and its result comes: `arg` must live until the future is done. RP_ESHUTDOWN,
+ * RP_ECLOSED, -EAGAIN (no thread could be started), -ENOMEM. Mirrors loop.run_in_executor().
+ */
+RP_API int rp_run_in_executor(rp_loop *loop, rp_executor *executor, rp_blocking *function, void *arg,
+                              rp_future **future);
+
+/* Replaces the default executor; the loop owns it then. -EINVAL if NULL. Mirrors loop.set_default_executor(). */
+RP_API int rp_set_default_executor(rp_loop *loop, rp_executor *executor);
+
+/*
+ * Shuts the default executor down, running the loop until its threads have ended or `timeout` nanoseconds have passed
+ * (-ETIMEDOUT: they are left behind). From a task use rp_shutdown_default_executor_wait() in co.h. RP_ERUNNING while the
+ * loop runs. Mirrors loop.shutdown_default_executor(timeout).
+ */
+RP_API int rp_shutdown_default_executor(rp_loop *loop, int64_t timeout);
+
+/* ---- errors nobody waits for, debug mode ---- */
+
+/* What went wrong where no caller could be told. Mirrors the context dict of asyncio's handlers. */
+typedef struct rp_exception_context {
+    const char *message;     /* never NULL */
+    int error;               /* the error behind it, or 0 */
+    const char *name;        /* of the task or callback it is about, or NULL */
+    rp_future *future;       /* the future or task it is about, or NULL; lent for the call */
+    rp_transport *transport; /* the same */
+    void *const *origin;     /* debug mode: return addresses of where that was created, or NULL */
+    int origin_depth;
+} rp_exception_context;
+
+/* Is told of it, on the loop's thread; the context is lent for the call. */
+typedef void rp_exception_handler(rp_loop *loop, const rp_exception_context *context, void *arg);
+
+/* NULL restores the default handler, which writes to stderr. Mirrors loop.set_exception_handler(). */
+RP_API void rp_set_exception_handler(rp_loop *loop, rp_exception_handler *handler, void *arg);
+
+/* The handler that is set, NULL for the default one; its argument through `arg` unless that is NULL. */
+RP_API rp_exception_handler *rp_get_exception_handler(const rp_loop *loop, void **arg);
+
+/* Hands a context to the handler that is set. Mirrors loop.call_exception_handler(). */
+RP_API void rp_call_exception_handler(rp_loop *loop, const rp_exception_context *context);
+
+/* Writes the context to stderr. Mirrors loop.default_exception_handler(). */
+RP_API void rp_default_exception_handler(rp_loop *loop, const rp_exception_context *context);
+
+/*
+ * Debug mode: reports callbacks that run longer than the slow-callback duration (100 ms) with their names and where they
+ * were scheduled, refuses calls from foreign threads, reports what was never awaited, read or closed. Mirrors
+ * loop.set_debug(), loop.get_debug(), loop.slow_callback_duration.
+ */
+RP_API void rp_set_debug(rp_loop *loop, bool enabled);
+RP_API bool rp_get_debug(const rp_loop *loop);
+RP_API void rp_set_slow_callback_duration(rp_loop *loop, int64_t duration);
+RP_API int64_t rp_get_slow_callback_duration(const rp_loop *loop);
+
+/*
+ * How many return addresses are kept of where a task, a future, a handle or a transport was created, in debug mode:
+ * 0 to 64, 10 unless set. Process-wide, any thread. Mirrors sys.set_coroutine_origin_tracking_depth().
+ */
+RP_API int rp_set_coroutine_origin_tracking_depth(int depth);
+RP_API int rp_get_coroutine_origin_tracking_depth(void);
+
+/*
+ * A hook that rp_shutdown_asyncgens() calls: whoever implements asynchronous generators on this loop ends them in it and
+ * returns a future (the caller's reference) that is done when they are, or NULL. Mirrors loop.shutdown_asyncgens().
+ */
+typedef rp_future *rp_asyncgens_hook(rp_loop *loop, void *arg);
+RP_API void rp_set_asyncgens_hook(rp_loop *loop, rp_asyncgens_hook *hook, void *arg);
+RP_API int rp_shutdown_asyncgens(rp_loop *loop);
+
+/* ---- policy ---- */
+
+/* The loop that runs in this thread, or NULL. Any thread. Mirrors asyncio.get_running_loop(). */
+RP_API rp_loop *rp_get_running_loop(void);
+
+/*
+ * How a program makes loops and keeps one for each thread. Install one of your own to change that; it must outlive its
+ * installation. Each function gets the policy itself. Mirrors asyncio.AbstractEventLoopPolicy.
+ */
+typedef struct rp_event_loop_policy rp_event_loop_policy;
+struct rp_event_loop_policy {
+    int (*new_event_loop)(rp_event_loop_policy *policy, rp_loop **loop);
+    int (*get_event_loop)(rp_event_loop_policy *policy, rp_loop **loop); /* RP_ENOLOOP if none is set */
+    int (*set_event_loop)(rp_event_loop_policy *policy, rp_loop *loop);  /* NULL: none */
+    void *data;
+};
+
+/* The process's policy, made on first use under a lock. Never NULL. Any thread. */
+RP_API rp_event_loop_policy *rp_get_event_loop_policy(void);
+
+/* NULL restores the default policy, whose loops are proactor loops. Any thread. */
+RP_API void rp_set_event_loop_policy(rp_event_loop_policy *policy);
+
+/* Makes a loop by the policy. It is not set. */
+RP_API int rp_new_event_loop(rp_loop **loop);
+
+/* Sets this thread's loop; it is not owned: free it yourself. */
+RP_API int rp_set_event_loop(rp_loop *loop);
+
+/*
+ * The running loop if there is one, else the one set for this thread. RP_ENOLOOP if there is none (the default policy
+ * makes none by itself, as in Python 3.14). Mirrors asyncio.get_event_loop().
+ */
+RP_API int rp_get_event_loop(rp_loop **loop);
+
+/* ---- the runner ---- */
+
+/* How a runner makes its loop. Zeroed, it is the default. */
+typedef struct rp_runner_options {
+    bool debug;                                     /* asyncio.Runner(debug=) */
+    int (*loop_factory)(rp_loop **loop, void *arg); /* NULL: the policy's new_event_loop, and set_event_loop */
+    void *loop_factory_arg;
+    int64_t executor_timeout; /* how long the default executor may take to end; 0: 300 s */
+} rp_runner_options;
+
+/* Several runs on one loop: rp_runner_run() in co.h. Mirrors asyncio.Runner. */
+typedef struct rp_runner rp_runner;
+
+/* Makes a runner; its loop is made at its first use. options may be NULL. -ENOMEM. */
+RP_API int rp_runner_new(const rp_runner_options *options, rp_runner **runner);
+
+/* The runner's loop, made if need be. RP_ECLOSED. Mirrors Runner.get_loop(). */
+RP_API int rp_runner_get_loop(rp_runner *runner, rp_loop **loop);
+
+/*
+ * Ends as rp_run does: tasks that are left are cancelled and awaited, generators and the default executor are shut
+ * down, the loop is closed. RP_ERUNNING while it runs. Closing twice is let pass. Mirrors Runner.close().
+ */
+RP_API int rp_runner_close(rp_runner *runner);
+
+/* Closes it if need be, and frees it. NULL is let pass. */
+RP_API void rp_runner_free(rp_runner *runner);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,83 @@
+/*
+ * proactor.h - the completion port by itself, without a loop: start operations, collect completions.
+ *
+ * Most programs never name it: a loop opens the best one there is. It is for those who build a loop of their own, and
+ * for who wants to give a loop a ready proactor, as asyncio's ProactorEventLoop(proactor) takes one.
+ *
+ * A proactor belongs to the thread that waits on it; rp_proactor_wake() alone may be called from elsewhere.
+ */
+#ifndef RINGPORT_PROACTOR_H
+#define RINGPORT_PROACTOR_H
+
+#include "op.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A completion port; opaque. */
+typedef struct rp_proactor rp_proactor;
+
+/* How it is opened. Zeroed, it is the default. */
+typedef struct rp_proactor_options {
+    unsigned submission_entries; /* io_uring: the submission queue's size; 0: 4096 */
+    unsigned completion_entries; /* io_uring: the completion queue's size; 0: 16384 */
+} rp_proactor_options;
+
+/* A completion: what rp_proactor_wait() hands out. */
+typedef struct rp_completion {
+    rp_op *op;
+    int64_t result;
+    uint32_t flags; /* RP_OP_MORE */
+} rp_completion;
+
+/*
+ * Opens a proactor: "io_uring", "epoll" or "iocp"; NULL: the one that RINGPORT_PROACTOR names, else the best that the
+ * platform permits. options may be NULL. A named one that cannot be opened is an error: -EPERM or -ENOSYS where the
+ * kernel does not permit or have it, -EINVAL if the name is unknown or the kernel too old, -ENOTSUP if it was not built
+ * in, -EMFILE, -ENOMEM.
+ */
+RP_API int rp_proactor_open(const char *name, const rp_proactor_options *options, rp_proactor **proactor);
+
+/*
+ * Closes it: operations in flight are cancelled and waited for, their completions are dropped (descriptors that were
+ * accepted or opened by then are closed). NULL is let pass. The thread that waited on it.
+ */
+RP_API void rp_proactor_close(rp_proactor *proactor);
+
+/* The backend's name. */
+RP_API const char *rp_proactor_name(const rp_proactor *proactor);
+
+/*
+ * Why a better backend was passed over, as text ("io_uring: operation not permitted"); NULL if none was. The text
+ * lives as long as the proactor.
+ */
+RP_API const char *rp_proactor_fallback_reason(const rp_proactor *proactor);
+
+/*
+ * Starts an operation: 0, and its completion will come out of rp_proactor_wait(); or an error, and none will:
+ * -EINVAL for a kind that is not an operation, -EBUSY if it is in flight already, RP_EFORK.
+ */
+RP_API int rp_proactor_submit(rp_proactor *proactor, rp_op *op);
+
+/*
+ * Asks for an operation's end. Its completion still comes: with the result if that won the race, else -ECANCELED. An
+ * operation that is not in flight is let pass.
+ */
+RP_API void rp_proactor_cancel(rp_proactor *proactor, rp_op *op);
+
+/*
+ * Waits until something has completed, the monotonic clock reaches `deadline` (0: does not wait; RP_NEVER: no limit),
+ * or somebody wakes it, and stores up to `capacity` completions. Returns how many; 0 after a time-out, a wake-up or an
+ * interrupting signal; or an error.
+ */
+RP_API int rp_proactor_wait(rp_proactor *proactor, rp_completion *completions, int capacity, int64_t deadline);
+
+/* Ends the wait that is going on, or else the next one. Any thread, a signal handler too. */
+RP_API void rp_proactor_wake(rp_proactor *proactor);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,154 @@
+/*
+ * stream.h - connections for coroutines: asyncio's StreamReader and StreamWriter in one.
+ *
+ * A stream is used by tasks of its loop: one may read while another writes; a second concurrent reader (or waiter for
+ * the drain) gets -EBUSY. Data is read straight into the caller's buffer where it can be. While nobody reads,
+ * nothing is taken from the kernel, so that the peer is held back.
+ *
+ * Errors of all calls that read or write: -ECANCELED (the task was cancelled, no byte is lost), -ECONNRESET, -EPIPE (it
+ * was closed, or lost), -ENOMEM.
+ */
+#ifndef RINGPORT_STREAM_H
+#define RINGPORT_STREAM_H
+
+#include <sys/types.h>
+
+#include "co.h"
+#include "net.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A connection; opaque. */
+typedef struct rp_stream rp_stream;
+
+/* ---- names, connecting, serving ---- */
+
+/*
+ * getaddrinfo() without blocking the loop. *result is the caller's, for freeaddrinfo(). RP_EAI_*. Mirrors
+ * loop.getaddrinfo().
+ */
+RP_API int rp_getaddrinfo(rp_co *co, struct addrinfo **result, const char *host, const char *service,
+                          const struct addrinfo *hints);
+
+/*
+ * Connects to host:port. The stream is the caller's: rp_stream_close() it, then rp_stream_free(). Options may be NULL.
+ * RP_EAI_*, -ECONNREFUSED and the like (of the last address tried), -ECANCELED. Mirrors asyncio.open_connection().
+ */
+RP_API int rp_open_connection(rp_co *co, rp_stream **stream, const char *host, int port,
+                              const rp_connect_options *options);
+
+/* The same to a Unix socket. Mirrors asyncio.open_unix_connection(). */
+RP_API int rp_open_unix_connection(rp_co *co, rp_stream **stream, const char *path);
+
+/*
+ * What a server does for each connection, in a task of its own. When it returns, the stream is closed (what was
+ * written is flushed) and freed; do not do that in it. An error that it returns goes to the loop's exception handler,
+ * unless the connection was just lost (-ECONNRESET, -EPIPE, -ECONNABORTED) or the task cancelled.
+ */
+typedef int rp_client_connected(rp_co *co, rp_stream *stream, void *arg);
+
+/*
+ * Listens on host:port and serves each connection by `handler`. The server is the caller's; rp_server_free() drops it,
+ * and the loop's close frees what is left. Suspends while the name is resolved. -EADDRINUSE and the like, RP_EAI_*,
+ * -ECANCELED. Options may be NULL. Mirrors asyncio.start_server().
+ */
+RP_API int rp_start_server(rp_co *co, rp_server **server, rp_client_connected *handler, void *arg,
+                           const char *host, int port, const rp_server_options *options);
+
+/* The same on a Unix socket. Mirrors asyncio.start_unix_server(). */
+RP_API int rp_start_unix_server(rp_co *co, rp_server **server, rp_client_connected *handler, void *arg,
+                                const char *path, const rp_server_options *options);
+
+/*
+ * Serves until the task is cancelled (then the server is closed, its connections are awaited, and -ECANCELED returned)
+ * or the server is closed by somebody else (0). Mirrors Server.serve_forever().
+ */
+RP_API int rp_server_serve_forever(rp_co *co, rp_server *server);
+
+/* Suspends until the server is closed and its last connection has ended. Mirrors Server.wait_closed(). */
+RP_API int rp_server_wait_closed(rp_co *co, rp_server *server);
+
+/* Makes a stream of a connected socket, which it owns from then on. */
+RP_API int rp_stream_from_fd(rp_co *co, rp_stream **stream, rp_fd fd);
+
+/* ---- reading ---- */
+
+/* Reads what there is, at least 1 byte, at most `length`; 0 at the end of the stream (or if length is 0). */
+RP_API ssize_t rp_stream_read(rp_co *co, rp_stream *stream, void *buffer, size_t length);
+
+/*
+ * Reads exactly `length` bytes and returns that; RP_EOF if the stream ends before: what came is in the buffer, and
+ * rp_stream_partial() tells how much. A cancelled call puts back what it had read. Mirrors readexactly().
+ */
+RP_API ssize_t rp_stream_read_exactly(rp_co *co, rp_stream *stream, void *buffer, size_t length);
+
+/* How many bytes the last read_exactly, read_until or read_line delivered before it failed with RP_EOF. */
+RP_API size_t rp_stream_partial(const rp_stream *stream);
+
+/*
+ * Reads up to and with a separator, and returns the length. RP_EOF if the stream ends before (what came is in the
+ * buffer, see rp_stream_partial); RP_ELIMIT if none is found within the stream's limit, or within `size`: nothing is
+ * consumed then. -EINVAL for an empty separator. Mirrors readuntil().
+ */
+RP_API ssize_t rp_stream_read_until(rp_co *co, rp_stream *stream, void *buffer, size_t size, const void *separator,
+                                    size_t separator_length);
+
+/*
+ * Reads a line with its '\n' into `line`, ended by '\0' (not counted), and returns its length: the last line of a stream
+ * may lack its '\n'; 0 at the end. RP_ELIMIT if it does not fit into `size` - 1 or is longer than the stream's limit:
+ * the line is skipped up to and with its '\n', as far as it has arrived. Mirrors readline().
+ */
+RP_API ssize_t rp_stream_read_line(rp_co *co, rp_stream *stream, char *line, size_t size);
+
+/* The longest line or run up to a separator, 64 KiB unless set. -EINVAL for 0. Mirrors StreamReader(limit=). */
+RP_API int rp_stream_set_limit(rp_stream *stream, size_t limit);
+
+/* Whether the end of the stream was seen and nothing is buffered. Mirrors at_eof(). */
+RP_API bool rp_stream_at_eof(const rp_stream *stream);
+
+/* ---- writing ---- */
+
+/*
+ * Writes all of it: what the kernel does not take is copied. Suspends while more is buffered than the high-water mark
+ * allows. 0 or an error: asyncio's write() and drain() in one. A cancelled call has taken the bytes.
+ */
+RP_API int rp_stream_write(rp_co *co, rp_stream *stream, const void *data, size_t length);
+RP_API int rp_stream_writev(rp_co *co, rp_stream *stream, const struct iovec *vector, int count);
+
+/* Suspends while the write buffer is above its high-water mark, until it is down at the low one. Mirrors drain(). */
+RP_API int rp_stream_drain(rp_co *co, rp_stream *stream);
+
+/* Sends end-of-file after what is buffered; reading goes on. Never suspends. */
+RP_API int rp_stream_write_eof(rp_stream *stream);
+
+/* ---- ending ---- */
+
+/* Flushes in the background, then closes; further calls fail. Never suspends, never fails; twice is let pass. */
+RP_API void rp_stream_close(rp_stream *stream);
+
+/* Closes now: what is buffered is lost and the peer sees a reset (TCP). */
+RP_API void rp_stream_abort(rp_stream *stream);
+
+/* Suspends until a stream that was closed is flushed and gone: 0, or what it was lost by. Mirrors wait_closed(). */
+RP_API int rp_stream_wait_closed(rp_co *co, rp_stream *stream);
+
+/* Closes it if need be, and gives the stream up: its memory goes when the connection is gone. NULL is let pass. */
+RP_API void rp_stream_free(rp_stream *stream);
+
+/* Whether it was closed, aborted or lost. Mirrors StreamWriter.is_closing(). */
+RP_API bool rp_stream_is_closing(const rp_stream *stream);
+
+/* Names as text, see rp_sockaddr_format. */
+RP_API int rp_stream_peername(const rp_stream *stream, char *text, size_t size);
+RP_API int rp_stream_sockname(const rp_stream *stream, char *text, size_t size);
+
+/* The transport below, for its options, marks and socket; lent. NULL when the connection is gone. */
+RP_API rp_transport *rp_stream_transport(const rp_stream *stream);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,27 @@
+/*
+ * clock.h - arithmetic with points in time: rp_monotonic() itself is public.
+ */
+#ifndef RP_BASE_CLOCK_H
+#define RP_BASE_CLOCK_H
+
+#include "ringport/base.h"
+
+/* A time and a duration added up, kept within what int64_t holds: past that it is RP_NEVER, or the earliest time. */
+static inline int64_t rp_time_add(int64_t time, int64_t duration)
+{
+    int64_t sum;
+
+    if (__builtin_add_overflow(time, duration, &sum))
+        return duration > 0 ? RP_NEVER : INT64_MIN;
+    return sum;
+}
+
+/* How long it is until a deadline; 0 if it has passed. */
+static inline int64_t rp_time_left(int64_t deadline)
+{
+    int64_t now = rp_monotonic();
+
+    return deadline > now ? deadline - now : 0;
+}
+
+#endif

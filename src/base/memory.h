@@ -1,0 +1,15 @@
+/*
+ * memory.h - every heap allocation of ringport goes through here, and so through rp_set_allocator().
+ */
+#ifndef RP_BASE_MEMORY_H
+#define RP_BASE_MEMORY_H
+
+#include "ringport/base.h"
+
+/* NULL when there is no memory: the caller reports -ENOMEM. Any thread. */
+void *rp_malloc(size_t size);
+void *rp_calloc(size_t size); /* zeroed */
+void *rp_realloc(void *memory, size_t size);
+void rp_free(void *memory); /* NULL is let pass */
+
+#endif

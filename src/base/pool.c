@@ -1,0 +1,228 @@
+/*
+ * pool.c - a pool of threads that run blocking work: one queue under one mutex.
+ *
+ * `idle` counts the threads that look for work or are about to, those being started included; so work needs a new
+ * thread exactly when the queue is longer than that. Each thread is counted in `threads` until its very last step,
+ * and who finds the pool given up with no thread left frees it.
+ */
+#include "base/pool.h"
+
+#include <assert.h>
+#include <errno.h>
+
+#include "base/list.h"
+#include "base/memory.h"
+#include "base/thread.h"
+#include "ringport/error.h"
+
+struct rp_pool {
+    rp_mutex mutex;     /* over all that follows, but for max_threads and fork_generation */
+    rp_cond work_added; /* or the pool stops */
+    rp_cond ended;      /* the last thread did */
+    rp_node queue;
+    size_t queued;
+    unsigned threads;
+    unsigned idle;
+    unsigned max_threads;
+    unsigned fork_generation;
+    bool stopped;
+    bool given_up;
+    void (*drained)(void *arg);
+    void *drained_arg;
+};
+
+static int pool_init(rp_pool *pool)
+{
+    int rc = rp_mutex_init(&pool->mutex);
+
+    if (rc < 0)
+        return rc;
+    rc = rp_cond_init(&pool->work_added);
+    if (rc < 0)
+        goto no_work_added;
+    rc = rp_cond_init(&pool->ended);
+    if (rc < 0)
+        goto no_ended;
+    rp_list_init(&pool->queue);
+    return 0;
+
+no_ended:
+    rp_cond_fini(&pool->work_added);
+no_work_added:
+    rp_mutex_fini(&pool->mutex);
+    return rc;
+}
+
+static void pool_destroy(rp_pool *pool)
+{
+    rp_cond_fini(&pool->ended);
+    rp_cond_fini(&pool->work_added);
+    rp_mutex_fini(&pool->mutex);
+    rp_free(pool);
+}
+
+int rp_pool_new(unsigned max_threads, rp_pool **result)
+{
+    rp_pool *pool = rp_calloc(sizeof *pool);
+    unsigned cpus = rp_cpu_count();
+    int rc;
+
+    if (!pool)
+        return -ENOMEM;
+    rc = pool_init(pool);
+    if (rc < 0) {
+        rp_free(pool);
+        return rc;
+    }
+    pool->max_threads = max_threads ? max_threads : cpus + 4 < 32 ? cpus + 4 : 32;
+    pool->fork_generation = rp_fork_generation();
+    *result = pool;
+    return 0;
+}
+
+/* Runs what is queued until the pool stops. The mutex is held, but not while work runs. */
+static void run_queue(rp_pool *pool)
+{
+    rp_node *node;
+
+    for (;;) {
+        while (!(node = rp_list_pop(&pool->queue))) {
+            if (pool->stopped)
+                return;
+            rp_cond_wait(&pool->work_added, &pool->mutex, RP_NEVER);
+        }
+        pool->queued--;
+        pool->idle--;
+        rp_mutex_unlock(&pool->mutex);
+        rp_work *work = rp_container_of(node, rp_work, link);
+        work->run(work);
+        rp_mutex_lock(&pool->mutex);
+        pool->idle++;
+    }
+}
+
+static void thread_main(void *arg)
+{
+    rp_pool *pool = arg;
+    bool last;
+
+    rp_mutex_lock(&pool->mutex);
+    run_queue(pool);
+    /* Still counted as a thread while it calls out, so that the pool cannot go away under it. */
+    while (pool->threads == 1 && pool->drained) {
+        void (*drained)(void *) = pool->drained;
+        void *drained_arg = pool->drained_arg;
+        pool->drained = NULL;
+        rp_mutex_unlock(&pool->mutex);
+        drained(drained_arg);
+        rp_mutex_lock(&pool->mutex);
+    }
+    pool->idle--;
+    last = --pool->threads == 0 && pool->given_up;
+    if (pool->threads == 0)
+        rp_cond_broadcast(&pool->ended);
+    rp_mutex_unlock(&pool->mutex);
+    if (last)
+        pool_destroy(pool);
+}
+
+/* Under the mutex, which the new thread waits for first. */
+static int add_thread(rp_pool *pool)
+{
+    int rc = rp_thread_start(thread_main, pool);
+
+    if (rc == 0) {
+        pool->threads++;
+        pool->idle++;
+    }
+    return rc;
+}
+
+int rp_pool_submit(rp_pool *pool, rp_work *work)
+{
+    int rc = 0;
+
+    rp_mutex_lock(&pool->mutex);
+    if (pool->stopped) {
+        rc = RP_ESHUTDOWN;
+        goto out;
+    }
+    if (pool->queued >= pool->idle && pool->threads < pool->max_threads) {
+        rc = add_thread(pool);
+        if (rc < 0 && pool->threads == 0)
+            goto out;
+        rc = 0; /* one of the others will come to it */
+    }
+    rp_list_push(&pool->queue, &work->link);
+    pool->queued++;
+    rp_cond_signal(&pool->work_added);
+out:
+    rp_mutex_unlock(&pool->mutex);
+    return rc;
+}
+
+bool rp_pool_cancel(rp_pool *pool, rp_work *work)
+{
+    bool queued;
+
+    rp_mutex_lock(&pool->mutex);
+    queued = rp_node_linked(&work->link);
+    if (queued) {
+        rp_list_remove(&work->link);
+        pool->queued--;
+    }
+    rp_mutex_unlock(&pool->mutex);
+    return queued;
+}
+
+void rp_pool_stop(rp_pool *pool, void (*drained)(void *arg), void *arg)
+{
+    bool call_now;
+
+    rp_mutex_lock(&pool->mutex);
+    assert(!drained || !pool->drained);
+    pool->stopped = true;
+    call_now = drained && pool->threads == 0;
+    if (drained && !call_now) {
+        pool->drained = drained;
+        pool->drained_arg = arg;
+    }
+    rp_cond_broadcast(&pool->work_added);
+    rp_mutex_unlock(&pool->mutex);
+    if (call_now)
+        drained(arg);
+}
+
+int rp_pool_join(rp_pool *pool, int64_t deadline)
+{
+    bool in_time = true;
+    int rc;
+
+    rp_pool_stop(pool, NULL, NULL);
+    rp_mutex_lock(&pool->mutex);
+    while (pool->threads > 0 && in_time)
+        in_time = rp_cond_wait(&pool->ended, &pool->mutex, deadline);
+    rc = pool->threads > 0 ? -ETIMEDOUT : 0;
+    rp_mutex_unlock(&pool->mutex);
+    return rc;
+}
+
+void rp_pool_free(rp_pool *pool)
+{
+    bool last;
+
+    if (!pool)
+        return;
+    /* A forked child has none of the threads, but perhaps a lock that one of them held: just free the memory. */
+    if (pool->fork_generation != rp_fork_generation()) {
+        rp_free(pool);
+        return;
+    }
+    rp_pool_stop(pool, NULL, NULL);
+    rp_mutex_lock(&pool->mutex);
+    pool->given_up = true;
+    last = pool->threads == 0;
+    rp_mutex_unlock(&pool->mutex);
+    if (last)
+        pool_destroy(pool);
+}

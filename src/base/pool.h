@@ -1,0 +1,42 @@
+/*
+ * pool.h - a pool of threads that run blocking work. Threads are started as work finds none idle, up to the
+ * maximum; idle ones are reused and end when the pool stops.
+ *
+ * A work item is the caller's, embedded in what it acts for; from submission until run() is called (or it is
+ * cancelled) it belongs to the pool. run() may free it.
+ */
+#ifndef RP_BASE_POOL_H
+#define RP_BASE_POOL_H
+
+#include "ringport/base.h"
+
+typedef struct rp_work rp_work;
+struct rp_work {
+    rp_node link;
+    void (*run)(rp_work *work); /* on a thread of the pool */
+};
+
+typedef struct rp_pool rp_pool;
+
+/* max_threads 0: min(32, cpus + 4). -ENOMEM. */
+int rp_pool_new(unsigned max_threads, rp_pool **pool);
+
+/* Queues work, first come, first served. RP_ESHUTDOWN; -EAGAIN or -ENOMEM if no thread is there or starts. */
+int rp_pool_submit(rp_pool *pool, rp_work *work);
+
+/* Takes work back out of the queue: true if it had not begun, and run() will not be called. Any thread. */
+bool rp_pool_cancel(rp_pool *pool, rp_work *work);
+
+/*
+ * Refuses further work; what is queued still runs. `drained` (may be NULL) is called once, on the last thread as
+ * it ends, or in this call if there is none. A second call with NULL is let pass.
+ */
+void rp_pool_stop(rp_pool *pool, void (*drained)(void *arg), void *arg);
+
+/* Stops it, and waits until all threads have ended: 0, or -ETIMEDOUT at the deadline. */
+int rp_pool_join(rp_pool *pool, int64_t deadline);
+
+/* Stops it and gives it up: freed now if no thread is left, else by the last one as it ends. NULL is let pass. */
+void rp_pool_free(rp_pool *pool);
+
+#endif

@@ -1,0 +1,187 @@
+/*
+ * thread.c - threads as pthreads have them, and fork detection.
+ *
+ * Operations on a mutex or condition that was made can only fail by our own mistake: those are asserted. What a
+ * fork changes (the generation, the thread's id) is put right by a handler in the child, before fork() returns
+ * there.
+ */
+#include "base/thread.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+
+static void must(int error)
+{
+    assert(error == 0);
+    (void)error;
+}
+
+/* ---- mutexes and conditions ---- */
+
+int rp_mutex_init(rp_mutex *mutex)
+{
+    return -pthread_mutex_init(mutex, NULL);
+}
+
+void rp_mutex_fini(rp_mutex *mutex)
+{
+    must(pthread_mutex_destroy(mutex));
+}
+
+void rp_mutex_lock(rp_mutex *mutex)
+{
+    must(pthread_mutex_lock(mutex));
+}
+
+void rp_mutex_unlock(rp_mutex *mutex)
+{
+    must(pthread_mutex_unlock(mutex));
+}
+
+int rp_cond_init(rp_cond *cond)
+{
+    pthread_condattr_t attributes;
+    int error = pthread_condattr_init(&attributes);
+
+    if (error)
+        return -error;
+    error = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    if (!error)
+        error = pthread_cond_init(cond, &attributes);
+    pthread_condattr_destroy(&attributes);
+    return -error;
+}
+
+void rp_cond_fini(rp_cond *cond)
+{
+    must(pthread_cond_destroy(cond));
+}
+
+void rp_cond_signal(rp_cond *cond)
+{
+    must(pthread_cond_signal(cond));
+}
+
+void rp_cond_broadcast(rp_cond *cond)
+{
+    must(pthread_cond_broadcast(cond));
+}
+
+bool rp_cond_wait(rp_cond *cond, rp_mutex *mutex, int64_t deadline)
+{
+    struct timespec until;
+    int error;
+
+    if (deadline == RP_NEVER) {
+        must(pthread_cond_wait(cond, mutex));
+        return true;
+    }
+    if (deadline < 0)
+        deadline = 0;
+    until.tv_sec = deadline / RP_SEC(1);
+    until.tv_nsec = deadline % RP_SEC(1);
+    error = pthread_cond_timedwait(cond, mutex, &until);
+    assert(error == 0 || error == ETIMEDOUT);
+    return error == 0;
+}
+
+/* ---- threads ---- */
+
+typedef struct thread_start {
+    void (*function)(void *arg);
+    void *arg;
+} thread_start;
+
+static void *run_thread(void *data)
+{
+    thread_start start = *(thread_start *)data;
+
+    rp_free(data);
+    start.function(start.arg);
+    return NULL;
+}
+
+static int start_detached(thread_start *start)
+{
+    pthread_attr_t attributes;
+    sigset_t all, before;
+    pthread_t thread;
+    int error = pthread_attr_init(&attributes);
+
+    if (error)
+        return -error;
+    /* A thread inherits the mask: blocked here, no signal can reach it even in its first moment. */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    error = pthread_create(&thread, &attributes, run_thread, start);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
+    return -error;
+}
+
+int rp_thread_start(void (*function)(void *arg), void *arg)
+{
+    thread_start *start = rp_malloc(sizeof *start);
+    int rc;
+
+    if (!start)
+        return -ENOMEM;
+    *start = (thread_start){function, arg};
+    rc = start_detached(start);
+    if (rc < 0)
+        rp_free(start);
+    return rc;
+}
+
+unsigned rp_cpu_count(void)
+{
+    cpu_set_t allowed;
+    long online;
+
+    if (sched_getaffinity(0, sizeof allowed, &allowed) == 0)
+        return (unsigned)CPU_COUNT(&allowed);
+    online = sysconf(_SC_NPROCESSORS_ONLN);
+    return online > 0 ? (unsigned)online : 1;
+}
+
+/* ---- identity: which thread, and how many forks away from the start ---- */
+
+static _Thread_local uint64_t thread_id;
+static atomic_uint fork_generation;
+
+static void after_fork_in_child(void)
+{
+    thread_id = 0;
+    atomic_fetch_add_explicit(&fork_generation, 1, memory_order_relaxed);
+}
+
+/* At load time, so that asking for the generation needs no check whether anyone counts. */
+__attribute__((constructor)) static void watch_forks(void)
+{
+    pthread_atfork(NULL, NULL, after_fork_in_child);
+}
+
+uint64_t rp_thread_id(void)
+{
+    if (thread_id == 0)
+        thread_id = (uint64_t)gettid();
+    return thread_id;
+}
+
+bool rp_thread_is_main(void)
+{
+    return rp_thread_id() == (uint64_t)getpid();
+}
+
+unsigned rp_fork_generation(void)
+{
+    return atomic_load_explicit(&fork_generation, memory_order_relaxed);
+}

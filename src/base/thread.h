@@ -1,0 +1,45 @@
+/*
+ * thread.h - what ringport needs of threads: mutexes, conditions, threads, the thread's id, and fork detection.
+ */
+#ifndef RP_BASE_THREAD_H
+#define RP_BASE_THREAD_H
+
+#include <pthread.h>
+
+#include "ringport/base.h"
+
+typedef pthread_mutex_t rp_mutex;
+typedef pthread_cond_t rp_cond;
+
+#define RP_MUTEX_INIT PTHREAD_MUTEX_INITIALIZER
+
+int rp_mutex_init(rp_mutex *mutex);
+void rp_mutex_fini(rp_mutex *mutex);
+void rp_mutex_lock(rp_mutex *mutex);
+void rp_mutex_unlock(rp_mutex *mutex);
+
+int rp_cond_init(rp_cond *cond);
+void rp_cond_fini(rp_cond *cond);
+void rp_cond_signal(rp_cond *cond);
+void rp_cond_broadcast(rp_cond *cond);
+/* Waits until signalled or the monotonic clock reaches `deadline` (RP_NEVER: no limit): false on that time-out. */
+bool rp_cond_wait(rp_cond *cond, rp_mutex *mutex, int64_t deadline);
+
+/* Starts a detached thread with every signal blocked. 0 or a negative error (-EAGAIN). */
+int rp_thread_start(void (*function)(void *arg), void *arg);
+
+/* A number that no other living thread has; never 0. */
+uint64_t rp_thread_id(void);
+
+/* Whether this is the process's main thread. */
+bool rp_thread_is_main(void);
+
+unsigned rp_cpu_count(void);
+
+/*
+ * How many forks lie between the process that first asked and this one: a thing that stored the number when it was
+ * made, and finds another now, belongs to a parent process. Costs one load.
+ */
+unsigned rp_fork_generation(void);
+
+#endif

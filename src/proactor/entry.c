@@ -1,0 +1,111 @@
+/*
+ * entry.c - an operation as io_uring's submission entry: see entry.h.
+ */
+#include "proactor/entry.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+
+enum { MAX_TRANSFER = 0x7ffff000 }; /* of one entry: its length field has 32 bits */
+
+static unsigned clamp_length(size_t length)
+{
+    return length > MAX_TRANSFER ? MAX_TRANSFER : (unsigned)length;
+}
+
+static int send_flags(int flags)
+{
+    return (flags & ~RP_SEND_ALL) | MSG_NOSIGNAL | (flags & RP_SEND_ALL ? MSG_WAITALL : 0);
+}
+
+void rp_entry_prepare_poll(struct io_uring_sqe *sqe, const rp_op *op)
+{
+    bool writes = op->kind == RP_OP_SEND || op->kind == RP_OP_SENDMSG || op->kind == RP_OP_WRITE ||
+                  op->kind == RP_OP_WRITEV || op->kind == RP_OP_CONNECT;
+
+    io_uring_prep_poll_add(sqe, op->fd, writes ? POLLOUT : POLLIN);
+}
+
+static void prepare_network(struct io_uring_sqe *sqe, const rp_op *op)
+{
+    unsigned length = clamp_length(op->u.buffer.length);
+
+    switch (op->kind) {
+    case RP_OP_ACCEPT:
+        io_uring_prep_accept(sqe, op->fd, op->u.accept.address, op->u.accept.length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        break;
+    case RP_OP_ACCEPT_MULTI:
+        io_uring_prep_multishot_accept(sqe, op->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        break;
+    case RP_OP_CONNECT:
+        io_uring_prep_connect(sqe, op->fd, op->u.connect.address, op->u.connect.length);
+        break;
+    case RP_OP_RECV:
+        io_uring_prep_recv(sqe, op->fd, op->u.buffer.base, length, op->u.buffer.flags);
+        break;
+    case RP_OP_RECV_STREAM:
+        io_uring_prep_poll_multishot(sqe, op->fd, RP_RECEIVE_EVENTS);
+        break;
+    case RP_OP_SEND:
+        io_uring_prep_send(sqe, op->fd, op->u.buffer.base, length, send_flags(op->u.buffer.flags));
+        break;
+    case RP_OP_SENDMSG:
+        io_uring_prep_sendmsg(sqe, op->fd, op->u.message.header, (unsigned)op->u.message.flags | MSG_NOSIGNAL);
+        break;
+    case RP_OP_RECVMSG:
+        io_uring_prep_recvmsg(sqe, op->fd, op->u.message.header, (unsigned)op->u.message.flags);
+        break;
+    case RP_OP_SHUTDOWN:
+        io_uring_prep_shutdown(sqe, op->fd, op->u.shutdown.how);
+        break;
+    default:
+        break;
+    }
+}
+
+void rp_entry_prepare(struct io_uring_sqe *sqe, const rp_op *op)
+{
+    unsigned length = clamp_length(op->u.buffer.length);
+
+    switch (op->kind) {
+    case RP_OP_NOP:
+        io_uring_prep_nop(sqe);
+        break;
+    case RP_OP_CLOSE:
+        io_uring_prep_close(sqe, op->fd);
+        break;
+    case RP_OP_POLL:
+        io_uring_prep_poll_add(sqe, op->fd, op->u.poll.events);
+        break;
+    case RP_OP_POLL_MULTI:
+        io_uring_prep_poll_multishot(sqe, op->fd, op->u.poll.events);
+        break;
+    case RP_OP_READ:
+        io_uring_prep_read(sqe, op->fd, op->u.buffer.base, length, (uint64_t)op->u.buffer.offset);
+        break;
+    case RP_OP_WRITE:
+        io_uring_prep_write(sqe, op->fd, op->u.buffer.base, length, (uint64_t)op->u.buffer.offset);
+        break;
+    case RP_OP_READV:
+        io_uring_prep_readv(sqe, op->fd, op->u.io.vector, (unsigned)op->u.io.count, (uint64_t)op->u.io.offset);
+        break;
+    case RP_OP_WRITEV:
+        io_uring_prep_writev(sqe, op->fd, op->u.io.vector, (unsigned)op->u.io.count, (uint64_t)op->u.io.offset);
+        break;
+    case RP_OP_FSYNC:
+        io_uring_prep_fsync(sqe, op->fd, op->u.fsync.data_only ? IORING_FSYNC_DATASYNC : 0);
+        break;
+    case RP_OP_OPENAT:
+        io_uring_prep_openat(sqe, op->fd, op->u.path.path, op->u.path.flags | O_CLOEXEC, op->u.path.mode);
+        break;
+    case RP_OP_STATX:
+        io_uring_prep_statx(sqe, op->fd, op->u.path.path, op->u.path.flags, op->u.path.mode, op->u.path.statx);
+        break;
+    case RP_OP_WAIT_CHILD:
+        io_uring_prep_poll_add(sqe, op->fd, POLLIN);
+        break;
+    default:
+        prepare_network(sqe, op);
+        break;
+    }
+}

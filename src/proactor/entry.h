@@ -1,0 +1,17 @@
+/*
+ * entry.h - an operation as io_uring's submission entry; user_data is the caller's.
+ */
+#ifndef RP_PROACTOR_ENTRY_H
+#define RP_PROACTOR_ENTRY_H
+
+#include <liburing.h>
+
+#include "proactor/proactor.h"
+
+/* What the operation does. */
+void rp_entry_prepare(struct io_uring_sqe *sqe, const rp_op *op);
+
+/* A poll for the readiness that it waits for. */
+void rp_entry_prepare_poll(struct io_uring_sqe *sqe, const rp_op *op);
+
+#endif

@@ -1,0 +1,538 @@
+/*
+ * epoll.c - the proactor on readiness: an operation is tried first, and waits for readiness only if it would block.
+ *
+ * Each descriptor has a `port` with the operations that wait on it, in order, and is registered once, edge-triggered, for
+ * as long as operations wait. An edge makes the waiting operations try again. Since the owner may have closed and
+ * reused a number while nothing waited on it, the first to wait asks the kernel anew (EPOLL_CTL_MOD also reports
+ * readiness that is there already, so that no edge is lost).
+ * File operations, and whatever epoll refuses, block a thread of the backend's own pool instead.
+ *
+ * What must stay true: an operation in flight waits on a port (RP_OP_QUEUED), or is with the pool (RP_OP_SUBMITTED), or is
+ * among the finished. A multishot operation stays on its port; while it has something to deliver its second node is in
+ * `signalled`.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/pool.h"
+#include "base/thread.h"
+#include "proactor/files.h"
+#include "proactor/proactor.h"
+#include "proactor/ready.h"
+
+enum {
+    PORTS_PER_CHUNK = 64,
+    EVENTS = 128, /* taken from the kernel at a time */
+};
+
+typedef struct port {
+    rp_node waiting; /* operations, by their queue nodes */
+    bool registered; /* as far as we know */
+} port;
+
+typedef struct epoll {
+    rp_proactor base;
+    int fd;
+    int wake_fd;       /* an eventfd */
+    port **chunks;     /* of PORTS_PER_CHUNK each, made when a descriptor in their range first waits */
+    size_t chunk_count;
+    size_t waiting;    /* operations that wait on ports */
+    rp_node signalled; /* multishot operations with something to deliver, by their second nodes */
+    rp_pool *pool;     /* made on first use */
+    rp_mutex mutex;
+    rp_node performed; /* operations that the pool is done with, by their queue nodes; under the mutex */
+} epoll;
+
+/* The scratch space of an operation. */
+typedef struct extra {
+    union {
+        rp_node signalled; /* multishot operations */
+        rp_work work;      /* operations with the pool */
+    } u;
+} extra;
+
+_Static_assert(sizeof(extra) <= sizeof((rp_op *)NULL)->scratch, "an operation's scratch space holds the extra");
+
+static extra *extra_of(rp_op *op)
+{
+    return (extra *)op->scratch;
+}
+
+/* ---- ports ---- */
+
+static int grow_chunks(epoll *e, size_t count)
+{
+    port **chunks = rp_realloc(e->chunks, count * sizeof *chunks);
+
+    if (chunks == NULL)
+        return -ENOMEM;
+    memset(chunks + e->chunk_count, 0, (count - e->chunk_count) * sizeof *chunks);
+    e->chunks = chunks;
+    e->chunk_count = count;
+    return 0;
+}
+
+static port *find_port(const epoll *e, int fd)
+{
+    size_t chunk = (size_t)fd / PORTS_PER_CHUNK;
+
+    if (fd < 0 || chunk >= e->chunk_count || e->chunks[chunk] == NULL)
+        return NULL;
+    return &e->chunks[chunk][fd % PORTS_PER_CHUNK];
+}
+
+/* Makes the descriptor's port, if it is not there. */
+static int make_port(epoll *e, int fd)
+{
+    size_t chunk = (size_t)fd / PORTS_PER_CHUNK;
+
+    if (find_port(e, fd) != NULL)
+        return 0;
+    if (fcntl(fd, F_GETFD) < 0) /* no memory for numbers out of the blue */
+        return -errno;
+    if (chunk >= e->chunk_count && grow_chunks(e, chunk + chunk / 2 + 1) < 0)
+        return -ENOMEM;
+    port *ports = rp_calloc(PORTS_PER_CHUNK * sizeof *ports);
+    if (ports == NULL)
+        return -ENOMEM;
+    for (int i = 0; i < PORTS_PER_CHUNK; i++)
+        rp_list_init(&ports[i].waiting);
+    e->chunks[chunk] = ports;
+    return 0;
+}
+
+static int register_port(epoll *e, port *p, int fd)
+{
+    struct epoll_event event = {.events = EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.fd = fd};
+    int first = p->registered ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+    int second = p->registered ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
+
+    p->registered = false;
+    if (epoll_ctl(e->fd, first, fd, &event) < 0) {
+        if (errno != ENOENT && errno != EEXIST)
+            return -errno;
+        if (epoll_ctl(e->fd, second, fd, &event) < 0)
+            return -errno;
+    }
+    p->registered = true;
+    return 0;
+}
+
+static void wait_on_port(epoll *e, rp_op *op)
+{
+    int rc = make_port(e, op->fd);
+    port *p = find_port(e, op->fd);
+
+    if (rc == 0 && rp_list_empty(&p->waiting))
+        rc = register_port(e, p, op->fd);
+    if (rc == -EPERM && op->kind == RP_OP_POLL_MULTI)
+        rc = 0; /* always ready, as files are: there will be no edges */
+    if (rc < 0) {
+        if (op->kind == RP_OP_WAIT_CHILD)
+            rp_child_close(op);
+        rp_op_finish(&e->base, op, rc);
+        return;
+    }
+    op->state = RP_OP_QUEUED;
+    rp_list_push(&p->waiting, &op->queue);
+    e->waiting++;
+}
+
+static void leave_port(epoll *e, rp_op *op)
+{
+    rp_list_remove(&op->queue);
+    e->waiting--;
+}
+
+/* Whether it goes first come, first served with others of its direction: what takes something in or sends it out. */
+static bool takes_turns(const rp_op *op)
+{
+    switch (op->kind) {
+    case RP_OP_ACCEPT:
+    case RP_OP_RECV:
+    case RP_OP_SEND:
+    case RP_OP_SENDMSG:
+    case RP_OP_RECVMSG:
+    case RP_OP_READ:
+    case RP_OP_WRITE:
+    case RP_OP_READV:
+    case RP_OP_WRITEV:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Whether one that goes first waits on the descriptor. */
+static bool must_queue(const epoll *e, const rp_op *op)
+{
+    const port *p = find_port(e, op->fd);
+
+    if (p == NULL || !takes_turns(op))
+        return false;
+    for (const rp_node *node = p->waiting.next; node != &p->waiting; node = node->next) {
+        const rp_op *other = rp_container_of(node, rp_op, queue);
+
+        if (takes_turns(other) && rp_ready_direction(other) == rp_ready_direction(op))
+            return true;
+    }
+    return false;
+}
+
+/* ---- the pool ---- */
+
+static void perform(rp_work *work)
+{
+    rp_op *op = rp_container_of(rp_container_of(work, extra, u.work), rp_op, scratch);
+    epoll *e = op->owner;
+
+    op->result = rp_file_perform(op);
+    rp_mutex_lock(&e->mutex);
+    rp_list_push(&e->performed, &op->queue);
+    /* Under the mutex: once it is unlocked the operation may be delivered, and the proactor closed. */
+    rp_proactor_wake(&e->base);
+    rp_mutex_unlock(&e->mutex);
+}
+
+static void hand_to_pool(epoll *e, rp_op *op)
+{
+    int rc = e->pool == NULL ? rp_pool_new(0, &e->pool) : 0;
+
+    extra_of(op)->u.work = (rp_work){.run = perform};
+    op->state = RP_OP_SUBMITTED;
+    if (rc == 0)
+        rc = rp_pool_submit(e->pool, &extra_of(op)->u.work);
+    if (rc < 0)
+        rp_op_finish(&e->base, op, rc);
+}
+
+static void collect_performed(epoll *e)
+{
+    rp_node performed;
+
+    if (e->pool == NULL)
+        return;
+    rp_list_init(&performed);
+    rp_mutex_lock(&e->mutex);
+    rp_list_splice(&performed, &e->performed);
+    rp_mutex_unlock(&e->mutex);
+    while (!rp_list_empty(&performed)) {
+        rp_op *op = rp_container_of(rp_list_pop(&performed), rp_op, queue);
+
+        rp_op_finish(&e->base, op, op->result);
+    }
+}
+
+/* ---- submitting and cancelling ---- */
+
+static void signal_op(epoll *e, rp_op *op)
+{
+    if (!rp_node_linked(&extra_of(op)->u.signalled))
+        rp_list_push(&e->signalled, &extra_of(op)->u.signalled);
+}
+
+static void submit_multishot(epoll *e, rp_op *op)
+{
+    const port *p = find_port(e, op->fd);
+    bool others = p != NULL && !rp_list_empty(&p->waiting);
+    int rc = rp_ready_begin(op);
+
+    extra_of(op)->u.signalled = (rp_node){NULL, NULL};
+    op->result = 0;
+    if (rc < 0) {
+        rp_op_finish(&e->base, op, rc);
+        return;
+    }
+    wait_on_port(e, op);
+    if (op->state != RP_OP_QUEUED)
+        return;
+    if (op->kind == RP_OP_ACCEPT_MULTI) {
+        signal_op(e, op); /* an attempt at once: what is no listener makes no edge */
+        return;
+    }
+    if (!others && find_port(e, op->fd)->registered)
+        return; /* registering makes an edge of what is there already */
+    uint32_t events = rp_ready_poll(op->fd, rp_ready_direction(op));
+    if (events != 0 && rp_ready_signal(op, events))
+        signal_op(e, op);
+}
+
+static void epoll_submit(rp_proactor *proactor, rp_op *op)
+{
+    epoll *e = (epoll *)proactor;
+    int64_t result;
+
+    if (rp_op_is_multishot(op)) {
+        submit_multishot(e, op);
+        return;
+    }
+    if (rp_ready_blocks(op)) {
+        result = op->kind == RP_OP_READ || op->kind == RP_OP_READV ? rp_file_read_cached(op) : -EAGAIN;
+        if (result == -EAGAIN)
+            hand_to_pool(e, op);
+        else
+            rp_op_finish(proactor, op, result);
+        return;
+    }
+    if (op->kind == RP_OP_CLOSE && find_port(e, op->fd) != NULL)
+        find_port(e, op->fd)->registered = false;
+    result = rp_ready_begin(op);
+    if (result == 0)
+        result = must_queue(e, op) ? -EAGAIN : rp_ready_attempt(op);
+    if (result == -EAGAIN && rp_ready_may_wait(op))
+        wait_on_port(e, op);
+    else
+        rp_op_finish(proactor, op, result);
+}
+
+static void epoll_cancel(rp_proactor *proactor, rp_op *op)
+{
+    epoll *e = (epoll *)proactor;
+
+    if (op->state == RP_OP_SUBMITTED) {
+        if (rp_pool_cancel(e->pool, &extra_of(op)->u.work))
+            rp_op_finish(proactor, op, -ECANCELED);
+        return;
+    }
+    leave_port(e, op);
+    if (rp_op_is_multishot(op) && rp_node_linked(&extra_of(op)->u.signalled))
+        rp_list_remove(&extra_of(op)->u.signalled);
+    if (op->kind == RP_OP_WAIT_CHILD)
+        rp_child_close(op);
+    rp_op_finish(proactor, op, rp_ready_cancelled(op));
+}
+
+/* ---- waiting ---- */
+
+/* An edge: multishot operations are signalled, others try again, in order, until one of their direction must wait on. */
+static void dispatch(epoll *e, int fd, uint32_t events)
+{
+    port *p = find_port(e, fd);
+    uint32_t blocked = 0;
+    rp_node *next;
+
+    if (p == NULL)
+        return;
+    if (rp_list_empty(&p->waiting)) { /* nobody has waited for some time: no more edges */
+        p->registered = false;
+        epoll_ctl(e->fd, EPOLL_CTL_DEL, fd, NULL);
+        return;
+    }
+    for (rp_node *node = p->waiting.next; node != &p->waiting; node = next) {
+        rp_op *op = rp_container_of(node, rp_op, queue);
+        uint32_t direction = rp_ready_direction(op);
+
+        next = node->next;
+        if (!(events & (direction | EPOLLERR | EPOLLHUP)))
+            continue;
+        if (rp_op_is_multishot(op)) {
+            if (rp_ready_signal(op, events))
+                signal_op(e, op);
+            continue;
+        }
+        if ((blocked & direction) && takes_turns(op))
+            continue;
+        int64_t result = rp_ready_attempt(op);
+        if (result == -EAGAIN) {
+            if (takes_turns(op))
+                blocked |= direction;
+            continue;
+        }
+        leave_port(e, op);
+        rp_op_finish(&e->base, op, result);
+    }
+}
+
+/* Accepts what there is, as far as there is room; stays signalled, as the last one, if there may be more. */
+static int deliver_accepts(epoll *e, rp_op *op, rp_completion *completions, int capacity)
+{
+    int n = 0;
+
+    while (n < capacity) {
+        int64_t result = rp_ready_attempt(op);
+
+        if (result == -EAGAIN) {
+            rp_list_remove(&extra_of(op)->u.signalled);
+            return n;
+        }
+        if (result < 0) {
+            rp_list_remove(&extra_of(op)->u.signalled);
+            leave_port(e, op);
+            rp_op_complete(&e->base, op, &completions[n++], result, 0);
+            return n;
+        }
+        rp_op_complete(&e->base, op, &completions[n++], result, RP_OP_MORE);
+    }
+    rp_list_remove(&extra_of(op)->u.signalled);
+    signal_op(e, op);
+    return n;
+}
+
+static int deliver_signalled(epoll *e, rp_completion *completions, int capacity)
+{
+    int n = 0;
+
+    while (n < capacity && !rp_list_empty(&e->signalled)) {
+        extra *x = rp_container_of(e->signalled.next, extra, u.signalled);
+        rp_op *op = rp_container_of(x, rp_op, scratch);
+
+        if (op->kind == RP_OP_ACCEPT_MULTI) {
+            n += deliver_accepts(e, op, completions + n, capacity - n);
+            continue;
+        }
+        rp_list_remove(&x->u.signalled);
+        rp_op_complete(&e->base, op, &completions[n++], op->result, RP_OP_MORE);
+        op->result = 0;
+    }
+    return n;
+}
+
+/* Neither multishot operations nor the others can keep the other sort from being delivered. */
+static int take(epoll *e, rp_completion *completions, int capacity)
+{
+    int n = deliver_signalled(e, completions, (capacity + 1) / 2);
+
+    collect_performed(e);
+    n += rp_proactor_take_finished(&e->base, completions + n, capacity - n);
+    return n + deliver_signalled(e, completions + n, capacity - n);
+}
+
+static int enter(epoll *e, struct epoll_event *events, int64_t deadline)
+{
+    struct timespec limit;
+
+    e->base.kernel_entries++;
+    if (deadline == RP_NEVER)
+        return epoll_wait(e->fd, events, EVENTS, -1);
+    int64_t left = rp_time_left(deadline);
+    limit = (struct timespec){.tv_sec = left / RP_SEC(1), .tv_nsec = left % RP_SEC(1)};
+    int n = epoll_pwait2(e->fd, events, EVENTS, &limit, NULL);
+    if (n < 0 && errno == ENOSYS) /* before Linux 5.11: milliseconds, rounded up */
+        n = epoll_wait(e->fd, events, EVENTS, (int)(((left < RP_SEC(86400) ? left : RP_SEC(86400)) + 999999) / 1000000));
+    return n;
+}
+
+static int poll_kernel(epoll *e, int64_t deadline)
+{
+    struct epoll_event events[EVENTS];
+    uint64_t count;
+
+    deadline = rp_proactor_fall_asleep(&e->base, deadline);
+    int n = enter(e, events, deadline);
+    int rc = n < 0 && errno != EINTR ? -errno : 0;
+    rp_proactor_awake(&e->base);
+    for (int i = 0; i < n; i++) {
+        if (events[i].data.fd != e->wake_fd)
+            dispatch(e, events[i].data.fd, events[i].events);
+        else if (read(e->wake_fd, &count, sizeof count) < 0 && errno != EAGAIN && errno != EINTR)
+            rc = -errno;
+    }
+    return rc;
+}
+
+static int epoll_wait_(rp_proactor *proactor, rp_completion *completions, int capacity, int64_t deadline)
+{
+    epoll *e = (epoll *)proactor;
+    int n = take(e, completions, capacity);
+    int rc;
+
+    if (n > 0)
+        deadline = 0; /* but even if there is no room left, the kernel is asked: nobody starves */
+    if (deadline == 0 && e->waiting == 0) { /* nothing can come from the kernel */
+        rp_proactor_awake(proactor);
+        return n;
+    }
+    rc = poll_kernel(e, deadline);
+    n += take(e, completions + n, capacity - n);
+    return n == 0 && rc < 0 ? rc : n;
+}
+
+static void epoll_kick(rp_proactor *proactor)
+{
+    epoll *e = (epoll *)proactor;
+    uint64_t one = 1;
+    int saved = errno;
+
+    while (write(e->wake_fd, &one, sizeof one) < 0 && errno == EINTR)
+        ;
+    errno = saved;
+}
+
+/* ---- opening and closing ---- */
+
+static int open_descriptors(epoll *e)
+{
+    struct epoll_event event = {.events = EPOLLIN};
+
+    e->fd = epoll_create1(EPOLL_CLOEXEC);
+    if (e->fd < 0)
+        return -errno;
+    e->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (e->wake_fd < 0)
+        return -errno;
+    event.data.fd = e->wake_fd;
+    return epoll_ctl(e->fd, EPOLL_CTL_ADD, e->wake_fd, &event) < 0 ? -errno : 0;
+}
+
+static void epoll_close(rp_proactor *proactor)
+{
+    epoll *e = (epoll *)proactor;
+
+    if (proactor->fork_generation == rp_fork_generation())
+        rp_pool_free(e->pool); /* in a child of fork() its threads do not exist */
+    if (e->wake_fd >= 0)
+        close(e->wake_fd);
+    if (e->fd >= 0)
+        close(e->fd);
+    for (size_t i = 0; i < e->chunk_count; i++)
+        rp_free(e->chunks[i]);
+    rp_free(e->chunks);
+    rp_mutex_fini(&e->mutex);
+    rp_free(e);
+}
+
+static int epoll_open(const rp_proactor_options *options, rp_proactor **proactor)
+{
+    epoll *e = rp_calloc(sizeof *e);
+
+    (void)options;
+    if (e == NULL)
+        return -ENOMEM;
+    rp_proactor_init(&e->base, &rp_epoll_backend);
+    rp_list_init(&e->signalled);
+    rp_list_init(&e->performed);
+    e->fd = e->wake_fd = -1;
+    int rc = rp_mutex_init(&e->mutex);
+    if (rc < 0) {
+        rp_free(e);
+        return rc;
+    }
+    rc = open_descriptors(e);
+    if (rc < 0) {
+        epoll_close(&e->base);
+        return rc;
+    }
+    *proactor = &e->base;
+    return 0;
+}
+
+const rp_backend rp_epoll_backend = {
+    .name = "epoll",
+    .open = epoll_open,
+    .close = epoll_close,
+    .submit = epoll_submit,
+    .cancel = epoll_cancel,
+    .wait = epoll_wait_,
+    .kick = epoll_kick,
+    .receive = rp_receive_when_ready,
+};

@@ -1,0 +1,30 @@
+/*
+ * files.h - the pieces of file and child operations that the Linux backends share: plain system calls on an op.
+ */
+#ifndef RP_PROACTOR_FILES_H
+#define RP_PROACTOR_FILES_H
+
+#include "proactor/proactor.h"
+
+/* Whether a descriptor has no readiness to wait for: regular files, directories, disks. */
+bool rp_file_is_always_ready(int fd);
+
+/*
+ * Reads without blocking what the page cache holds (RP_OP_READ, RP_OP_READV): the result; -EAGAIN if it would block,
+ * holds only a part, or cannot tell.
+ */
+int64_t rp_file_read_cached(const rp_op *op);
+
+/* Does a file operation, blocking as long as it takes: its result. */
+int64_t rp_file_perform(const rp_op *op);
+
+/* Opens a descriptor that becomes readable when the child ends, as op->fd: 0 or an error. */
+int rp_child_open(rp_op *op);
+
+/* Reaps the child if it has ended, and closes op->fd: its wait status, -EAGAIN if it runs yet, or an error. */
+int64_t rp_child_reap(rp_op *op);
+
+/* Closes op->fd: nobody waits for the child any more. */
+void rp_child_close(rp_op *op);
+
+#endif

@@ -1,0 +1,216 @@
+/*
+ * op.c - the initialisers of operations: each fills in the kind and its arguments, and leaves the op idle.
+ */
+#include <errno.h>
+#include <sys/socket.h>
+
+#include "proactor/proactor.h"
+
+static void init(rp_op *op, rp_op_kind kind, rp_fd fd, rp_op_callback *callback, void *data)
+{
+    *op = (rp_op){.kind = (uint8_t)kind, .fd = fd, .callback = callback, .data = data};
+}
+
+static void init_buffer(rp_op *op, const void *buffer, size_t length, int64_t offset, int flags)
+{
+    op->u.buffer.base = (void *)(uintptr_t)buffer;
+    op->u.buffer.length = length;
+    op->u.buffer.offset = offset;
+    op->u.buffer.flags = flags;
+}
+
+void rp_op_nop(rp_op *op, rp_op_callback *callback, void *data)
+{
+    init(op, RP_OP_NOP, -1, callback, data);
+}
+
+void rp_op_accept(rp_op *op, rp_fd fd, struct sockaddr *address, uint32_t *length, rp_op_callback *callback,
+                  void *data)
+{
+    init(op, RP_OP_ACCEPT, fd, callback, data);
+    op->u.accept.address = address;
+    op->u.accept.length = length;
+}
+
+void rp_op_accept_multi(rp_op *op, rp_fd fd, rp_op_callback *callback, void *data)
+{
+    init(op, RP_OP_ACCEPT_MULTI, fd, callback, data);
+}
+
+void rp_op_connect(rp_op *op, rp_fd fd, const struct sockaddr *address, uint32_t length, rp_op_callback *callback,
+                   void *data)
+{
+    init(op, RP_OP_CONNECT, fd, callback, data);
+    op->u.connect.address = address;
+    op->u.connect.length = length;
+}
+
+void rp_op_recv(rp_op *op, rp_fd fd, void *buffer, size_t length, int flags, rp_op_callback *callback, void *data)
+{
+    init(op, RP_OP_RECV, fd, callback, data);
+    init_buffer(op, buffer, length, 0, flags);
+}
+
+void rp_op_recv_stream(rp_op *op, rp_fd fd, rp_op_callback *callback, void *data)
+{
+    init(op, RP_OP_RECV_STREAM, fd, callback, data);
+}
+
+void rp_op_send(rp_op *op, rp_fd fd, const void *buffer, size_t length, int flags, rp_op_callback *callback,
+                void *data)
+{
+    init(op, RP_OP_SEND, fd, callback, data);
+    init_buffer(op, buffer, length, 0, flags);
+}
+
+void rp_op_sendmsg(rp_op *op, rp_fd fd, struct msghdr *message, int flags, rp_op_callback *callback, void *data)
+{
+    init(op, RP_OP_SENDMSG, fd, callback, data);
+    op->u.message.header = message;
+    op->u.message.flags = flags;
+}
+
+void rp_op_recvmsg(rp_op *op, rp_fd fd, struct msghdr *message, int flags, rp_op_callback *callback, void *data)
+{
+    init(op, RP_OP_RECVMSG, fd, callback, data);
+    op->u.message.header = message;
+    op->u.message.flags = flags;
+}
+
+void rp_op_shutdown(rp_op *op, rp_fd fd, int how, rp_op_callback *callback, void *data)
+{
+    init(op, RP_OP_SHUTDOWN, fd, callback, data);
+    op->u.shutdown.how = how;
+}
+
+void rp_op_close(rp_op *op, rp_fd fd, rp_op_callback *callback, void *data)
+{
+    init(op, RP_OP_CLOSE, fd, callback, data);
+}
+
+void rp_op_poll(rp_op *op, rp_fd fd, uint32_t events, rp_op_callback *callback, void *data)
+{
+    init(op, RP_OP_POLL, fd, callback, data);
+    op->u.poll.events = events;
+}
+
+void rp_op_poll_multi(rp_op *op, rp_fd fd, uint32_t events, rp_op_callback *callback, void *data)
+{
+    init(op, RP_OP_POLL_MULTI, fd, callback, data);
+    op->u.poll.events = events;
+}
+
+void rp_op_read(rp_op *op, rp_fd fd, void *buffer, size_t length, int64_t offset, rp_op_callback *callback,
+                void *data)
+{
+    init(op, RP_OP_READ, fd, callback, data);
+    init_buffer(op, buffer, length, offset, 0);
+}
+
+void rp_op_write(rp_op *op, rp_fd fd, const void *buffer, size_t length, int64_t offset, rp_op_callback *callback,
+                 void *data)
+{
+    init(op, RP_OP_WRITE, fd, callback, data);
+    init_buffer(op, buffer, length, offset, 0);
+}
+
+static void init_vector(rp_op *op, const struct iovec *vector, int count, int64_t offset)
+{
+    op->u.io.vector = vector;
+    op->u.io.count = count;
+    op->u.io.offset = offset;
+}
+
+void rp_op_readv(rp_op *op, rp_fd fd, const struct iovec *vector, int count, int64_t offset,
+                 rp_op_callback *callback, void *data)
+{
+    init(op, RP_OP_READV, fd, callback, data);
+    init_vector(op, vector, count, offset);
+}
+
+void rp_op_writev(rp_op *op, rp_fd fd, const struct iovec *vector, int count, int64_t offset,
+                  rp_op_callback *callback, void *data)
+{
+    init(op, RP_OP_WRITEV, fd, callback, data);
+    init_vector(op, vector, count, offset);
+}
+
+void rp_op_fsync(rp_op *op, rp_fd fd, bool data_only, rp_op_callback *callback, void *data)
+{
+    init(op, RP_OP_FSYNC, fd, callback, data);
+    op->u.fsync.data_only = data_only;
+}
+
+void rp_op_openat(rp_op *op, rp_fd directory, const char *path, int flags, uint32_t mode, rp_op_callback *callback,
+                  void *data)
+{
+    init(op, RP_OP_OPENAT, directory, callback, data);
+    op->u.path.path = path;
+    op->u.path.flags = flags;
+    op->u.path.mode = mode;
+}
+
+void rp_op_statx(rp_op *op, rp_fd directory, const char *path, int flags, uint32_t mask, struct statx *result,
+                 rp_op_callback *callback, void *data)
+{
+    init(op, RP_OP_STATX, directory, callback, data);
+    op->u.path.path = path;
+    op->u.path.flags = flags;
+    op->u.path.mode = mask;
+    op->u.path.statx = result;
+}
+
+void rp_op_wait_child(rp_op *op, int64_t pid, rp_op_callback *callback, void *data)
+{
+    init(op, RP_OP_WAIT_CHILD, -1, callback, data);
+    op->u.child.pid = pid;
+}
+
+int64_t rp_op_receive(rp_op *op, void *buffer, size_t length)
+{
+    rp_proactor *proactor = op->owner;
+
+    if (op->kind != RP_OP_RECV_STREAM || proactor == NULL)
+        return -EINVAL;
+    return proactor->backend->receive(op, buffer, length);
+}
+
+bool rp_op_receivable(const rp_op *op)
+{
+    return (op->ready & RP_READY_INPUT) != 0;
+}
+
+void rp_receive_begin(rp_op *op)
+{
+    int domain;
+    socklen_t length = sizeof domain;
+
+    if (getsockopt(op->fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) == 0 && domain == AF_UNIX)
+        op->ready = RP_READY_PIECES;
+}
+
+void rp_receive_signal(rp_op *op, uint32_t events)
+{
+    op->ready |= RP_READY_INPUT;
+    if (events & (RP_POLL_RDHUP | RP_POLL_HUP | RP_POLL_ERR | RP_POLL_PRI))
+        op->ready |= RP_READY_UNSURE;
+}
+
+int64_t rp_receive_when_ready(rp_op *op, void *buffer, size_t length)
+{
+    ssize_t n;
+
+    do
+        n = recv(op->fd, buffer, length, MSG_DONTWAIT);
+    while (n < 0 && errno == EINTR);
+    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+        op->ready &= RP_READY_PIECES;
+        return -EAGAIN;
+    }
+    if (n < 0)
+        return -errno;
+    /* A short read has emptied the socket, most often: what comes later is announced anew. */
+    if (n > 0 && (size_t)n < length && !(op->ready & (RP_READY_UNSURE | RP_READY_PIECES)))
+        op->ready = 0;
+    return n;
+}

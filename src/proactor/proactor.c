@@ -1,0 +1,219 @@
+/*
+ * proactor.c - choosing and opening a backend, and what all of them share: the list of operations in flight, the list
+ * of finished ones, and the state that makes wake-ups cheap.
+ *
+ * The wake state: AWAKE while the owner runs, ASLEEP while it waits in the kernel, NOTIFIED from a wake until the next
+ * wait begins or the present one ends. Only the step from ASLEEP to NOTIFIED costs a system call, so any number of
+ * wake-ups of a loop that is awake cost an atomic exchange each.
+ */
+#include "proactor/proactor.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/thread.h"
+
+/* In order of preference. */
+static const rp_backend *const backends[] = {
+#ifdef RP_HAVE_IO_URING
+    &rp_uring_backend,
+#endif
+    &rp_epoll_backend,
+};
+
+enum { BACKENDS = sizeof backends / sizeof backends[0] };
+
+static int open_named(const char *name, const rp_proactor_options *options, rp_proactor **proactor)
+{
+    for (int i = 0; i < BACKENDS; i++)
+        if (strcmp(backends[i]->name, name) == 0)
+            return backends[i]->open(options, proactor);
+    if (strcmp(name, "io_uring") == 0 || strcmp(name, "iocp") == 0)
+        return -ENOTSUP;
+    return -EINVAL;
+}
+
+/* Whether an error of a backend's open means that this system has no such thing, rather than that it ran out. */
+static bool is_refusal(int error)
+{
+    return error == -EPERM || error == -EACCES || error == -ENOSYS || error == -EINVAL || error == -ENOMEM;
+}
+
+static int open_best(const rp_proactor_options *options, rp_proactor **proactor)
+{
+    char reason[sizeof (*proactor)->fallback_reason] = "";
+    int rc = -ENOTSUP;
+
+    for (int i = 0; i < BACKENDS; i++) {
+        rc = backends[i]->open(options, proactor);
+        if (rc == 0) {
+            memcpy((*proactor)->fallback_reason, reason, sizeof reason);
+            return 0;
+        }
+        if (!is_refusal(rc))
+            return rc;
+        snprintf(reason, sizeof reason, "%s: %s", backends[i]->name, rp_strerror(rc));
+    }
+    return rc;
+}
+
+int rp_proactor_open(const char *name, const rp_proactor_options *options, rp_proactor **proactor)
+{
+    static const rp_proactor_options defaults;
+
+    *proactor = NULL;
+    if (options == NULL)
+        options = &defaults;
+    if (name == NULL)
+        name = getenv("RINGPORT_PROACTOR");
+    if (name != NULL && name[0] != '\0')
+        return open_named(name, options, proactor);
+    return open_best(options, proactor);
+}
+
+void rp_proactor_init(rp_proactor *proactor, const rp_backend *backend)
+{
+    *proactor = (rp_proactor){.backend = backend, .fork_generation = rp_fork_generation()};
+    rp_list_init(&proactor->operations);
+    rp_list_init(&proactor->finished);
+}
+
+static bool is_forked(const rp_proactor *proactor)
+{
+    return proactor->fork_generation != rp_fork_generation();
+}
+
+void rp_completion_drop(const rp_completion *completion)
+{
+    rp_op_kind kind = (rp_op_kind)completion->op->kind;
+
+    if ((kind == RP_OP_ACCEPT || kind == RP_OP_ACCEPT_MULTI || kind == RP_OP_OPENAT) && completion->result >= 0)
+        close((int)completion->result);
+}
+
+static void cancel_all(rp_proactor *proactor)
+{
+    rp_completion completions[64];
+    rp_node *next;
+
+    for (rp_node *node = proactor->operations.next; node != &proactor->operations; node = next) {
+        next = node->next;
+        rp_proactor_cancel(proactor, rp_container_of(node, rp_op, link));
+    }
+    while (proactor->in_flight > 0) {
+        int n = proactor->backend->wait(proactor, completions, 64, RP_NEVER);
+
+        if (n < 0) /* not this thread's: the backend's close sees to the rest */
+            break;
+        for (int i = 0; i < n; i++)
+            rp_completion_drop(&completions[i]);
+    }
+}
+
+void rp_proactor_close(rp_proactor *proactor)
+{
+    if (proactor == NULL)
+        return;
+    if (!is_forked(proactor))
+        cancel_all(proactor);
+    proactor->backend->close(proactor);
+}
+
+const char *rp_proactor_name(const rp_proactor *proactor)
+{
+    return proactor->backend->name;
+}
+
+const char *rp_proactor_fallback_reason(const rp_proactor *proactor)
+{
+    return proactor->fallback_reason[0] != '\0' ? proactor->fallback_reason : NULL;
+}
+
+int rp_proactor_submit(rp_proactor *proactor, rp_op *op)
+{
+    if (is_forked(proactor))
+        return RP_EFORK;
+    if (op->kind >= RP_OP_KINDS_)
+        return -EINVAL;
+    if (op->state != RP_OP_IDLE)
+        return -EBUSY;
+    op->owner = proactor;
+    op->phase = 0;
+    op->ready = 0;
+    op->flags = 0;
+    proactor->in_flight++;
+    rp_list_push(&proactor->operations, &op->link);
+    proactor->backend->submit(proactor, op);
+    return 0;
+}
+
+void rp_proactor_cancel(rp_proactor *proactor, rp_op *op)
+{
+    if (op->state == RP_OP_IDLE || op->state == RP_OP_FINISHED || is_forked(proactor))
+        return;
+    proactor->backend->cancel(proactor, op);
+}
+
+int rp_proactor_wait(rp_proactor *proactor, rp_completion *completions, int capacity, int64_t deadline)
+{
+    if (is_forked(proactor))
+        return RP_EFORK;
+    if (capacity <= 0)
+        return -EINVAL;
+    return proactor->backend->wait(proactor, completions, capacity, deadline);
+}
+
+void rp_proactor_wake(rp_proactor *proactor)
+{
+    if (atomic_exchange(&proactor->wake_state, RP_NOTIFIED) != RP_ASLEEP)
+        return;
+    atomic_fetch_add_explicit(&proactor->wakeups, 1, memory_order_relaxed);
+    proactor->backend->kick(proactor);
+}
+
+int64_t rp_proactor_fall_asleep(rp_proactor *proactor, int64_t deadline)
+{
+    int awake = RP_AWAKE;
+
+    if (atomic_compare_exchange_strong(&proactor->wake_state, &awake, RP_ASLEEP))
+        return deadline;
+    return 0;
+}
+
+void rp_proactor_awake(rp_proactor *proactor)
+{
+    /* The uncontended case of a loop that polls costs a load. */
+    if (atomic_load(&proactor->wake_state) != RP_AWAKE)
+        atomic_exchange(&proactor->wake_state, RP_AWAKE);
+}
+
+void rp_op_finish(rp_proactor *proactor, rp_op *op, int64_t result)
+{
+    op->state = RP_OP_FINISHED;
+    op->result = result;
+    rp_list_push(&proactor->finished, &op->queue);
+}
+
+void rp_op_complete(rp_proactor *proactor, rp_op *op, rp_completion *completion, int64_t result, uint32_t flags)
+{
+    *completion = (rp_completion){.op = op, .result = result, .flags = flags};
+    if (flags & RP_OP_MORE)
+        return;
+    rp_list_remove(&op->link);
+    op->state = RP_OP_IDLE;
+    proactor->in_flight--;
+}
+
+int rp_proactor_take_finished(rp_proactor *proactor, rp_completion *completions, int capacity)
+{
+    int n = 0;
+
+    while (n < capacity && !rp_list_empty(&proactor->finished)) {
+        rp_op *op = rp_container_of(rp_list_pop(&proactor->finished), rp_op, queue);
+
+        rp_op_complete(proactor, op, &completions[n++], op->result, 0);
+    }
+    return n;
+}

@@ -1,0 +1,275 @@
+/*
+ * ready.c - operations as non-blocking attempts: see ready.h. An attempt may make a part of the way (RP_SEND_ALL,
+ * MSG_WAITALL): how much is kept in the op's last scratch word.
+ */
+#include "proactor/ready.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "proactor/files.h"
+
+enum { PHASE_CONNECTING = 1 };
+
+static size_t *progress(rp_op *op)
+{
+    return (size_t *)&op->scratch[3];
+}
+
+uint32_t rp_ready_direction(const rp_op *op)
+{
+    switch (op->kind) {
+    case RP_OP_CONNECT:
+    case RP_OP_SEND:
+    case RP_OP_SENDMSG:
+    case RP_OP_WRITE:
+    case RP_OP_WRITEV:
+        return POLLOUT;
+    case RP_OP_POLL:
+    case RP_OP_POLL_MULTI:
+        return op->u.poll.events;
+    case RP_OP_RECV_STREAM:
+        return RP_RECEIVE_EVENTS;
+    default:
+        return POLLIN;
+    }
+}
+
+bool rp_ready_blocks(const rp_op *op)
+{
+    switch (op->kind) {
+    case RP_OP_READ:
+    case RP_OP_READV:
+    case RP_OP_WRITE:
+    case RP_OP_WRITEV:
+        return rp_file_is_always_ready(op->fd);
+    case RP_OP_FSYNC:
+    case RP_OP_OPENAT:
+    case RP_OP_STATX:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static int set_nonblocking(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+
+    if (flags < 0)
+        return -errno;
+    if (!(flags & O_NONBLOCK) && fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+        return -errno;
+    return 0;
+}
+
+int rp_ready_begin(rp_op *op)
+{
+    *progress(op) = 0;
+    switch (op->kind) {
+    case RP_OP_ACCEPT:
+    case RP_OP_ACCEPT_MULTI:
+    case RP_OP_CONNECT:
+        return set_nonblocking(op->fd);
+    case RP_OP_RECV_STREAM:
+        rp_receive_begin(op);
+        return 0;
+    case RP_OP_WAIT_CHILD:
+        return rp_child_open(op);
+    default:
+        return 0;
+    }
+}
+
+uint32_t rp_ready_poll(int fd, uint32_t events)
+{
+    struct pollfd entry = {.fd = fd, .events = (short)events};
+
+    return poll(&entry, 1, 0) > 0 ? (uint32_t)(unsigned short)entry.revents : 0;
+}
+
+bool rp_ready_signal(rp_op *op, uint32_t events)
+{
+    if (op->kind == RP_OP_POLL_MULTI) {
+        op->result |= events & (op->u.poll.events | POLLERR | POLLHUP);
+        return op->result != 0;
+    }
+    if (op->kind == RP_OP_RECV_STREAM)
+        rp_receive_signal(op, events);
+    return true;
+}
+
+static int64_t attempt_accept(const rp_op *op)
+{
+    bool single = op->kind == RP_OP_ACCEPT;
+    int fd;
+
+    do
+        fd = accept4(op->fd, single ? op->u.accept.address : NULL, single ? op->u.accept.length : NULL,
+                     SOCK_NONBLOCK | SOCK_CLOEXEC);
+    while (fd < 0 && (errno == EINTR || errno == ECONNABORTED));
+    return fd < 0 ? -errno : fd;
+}
+
+static int64_t attempt_connect(rp_op *op)
+{
+    struct sockaddr_storage peer;
+    socklen_t length = sizeof(int);
+    int error;
+
+    if (op->phase != PHASE_CONNECTING) {
+        if (connect(op->fd, op->u.connect.address, op->u.connect.length) == 0)
+            return 0;
+        if (errno != EINPROGRESS && errno != EINTR)
+            return -errno;
+        op->phase = PHASE_CONNECTING;
+        return -EAGAIN;
+    }
+    if (getsockopt(op->fd, SOL_SOCKET, SO_ERROR, &error, &length) < 0)
+        return -errno;
+    if (error != 0)
+        return -error;
+    length = sizeof peer;
+    if (getpeername(op->fd, (struct sockaddr *)&peer, &length) < 0)
+        return errno == ENOTCONN ? -EAGAIN : -errno;
+    return 0;
+}
+
+/* What a call that may go on after a part returns: its error, unless a part is done; -EAGAIN while it is to go on. */
+static int64_t attempt_transfer(rp_op *op, bool whole, bool sends)
+{
+    size_t *done = progress(op);
+    size_t length = op->u.buffer.length;
+    char *base = op->u.buffer.base;
+    int flags = (op->u.buffer.flags & ~(RP_SEND_ALL | MSG_WAITALL)) | MSG_DONTWAIT;
+
+    for (;;) {
+        ssize_t n = sends ? send(op->fd, base + *done, length - *done, flags | MSG_NOSIGNAL)
+                          : recv(op->fd, base + *done, length - *done, flags);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && errno == EAGAIN && rp_ready_may_wait(op))
+            return -EAGAIN;
+        if (n < 0)
+            return *done > 0 ? (int64_t)*done : -errno;
+        *done += (size_t)n;
+        if (!whole || n == 0 || *done == length)
+            return (int64_t)*done;
+    }
+}
+
+static int64_t attempt_message(const rp_op *op)
+{
+    int flags = op->u.message.flags | MSG_DONTWAIT;
+    ssize_t n;
+
+    do
+        n = op->kind == RP_OP_SENDMSG ? sendmsg(op->fd, op->u.message.header, flags | MSG_NOSIGNAL)
+                                      : recvmsg(op->fd, op->u.message.header, flags);
+    while (n < 0 && errno == EINTR);
+    return n < 0 ? -errno : n;
+}
+
+static int64_t attempt_poll(const rp_op *op)
+{
+    uint32_t events = rp_ready_poll(op->fd, op->u.poll.events);
+
+    if (events & POLLNVAL)
+        return -EBADF;
+    return events == 0 ? -EAGAIN : (int64_t)events;
+}
+
+/*
+ * A read or write of a pipe, a terminal or the like, which may be a blocking descriptor: it is touched only when it is
+ * ready, and a blocking one is written to by no more than a pipe takes whole.
+ */
+static int64_t attempt_stream(const rp_op *op)
+{
+    bool reads = op->kind == RP_OP_READ || op->kind == RP_OP_READV;
+    uint32_t events = rp_ready_poll(op->fd, reads ? POLLIN : POLLOUT);
+
+    if (events & POLLNVAL)
+        return -EBADF;
+    if (events == 0) {
+        int mode = fcntl(op->fd, F_GETFL) & O_ACCMODE;
+
+        return mode == (reads ? O_WRONLY : O_RDONLY) ? -EBADF : -EAGAIN; /* it would never become ready */
+    }
+    if (reads || fcntl(op->fd, F_GETFL) & O_NONBLOCK)
+        return rp_file_perform(op);
+
+    rp_op part = *op;
+    struct iovec first;
+    if (op->kind == RP_OP_WRITEV) {
+        if (op->u.io.count == 0)
+            return 0;
+        first = op->u.io.vector[0];
+        part.kind = RP_OP_WRITE;
+        part.u.buffer.base = first.iov_base;
+        part.u.buffer.length = first.iov_len;
+        part.u.buffer.offset = op->u.io.offset;
+    }
+    if (part.u.buffer.length > PIPE_BUF)
+        part.u.buffer.length = PIPE_BUF;
+    return rp_file_perform(&part);
+}
+
+int64_t rp_ready_attempt(rp_op *op)
+{
+    switch (op->kind) {
+    case RP_OP_NOP:
+        return 0;
+    case RP_OP_ACCEPT:
+    case RP_OP_ACCEPT_MULTI:
+        return attempt_accept(op);
+    case RP_OP_CONNECT:
+        return attempt_connect(op);
+    case RP_OP_RECV:
+        return attempt_transfer(op, (op->u.buffer.flags & MSG_WAITALL) != 0, false);
+    case RP_OP_SEND:
+        return attempt_transfer(op, (op->u.buffer.flags & (RP_SEND_ALL | MSG_WAITALL)) != 0, true);
+    case RP_OP_SENDMSG:
+    case RP_OP_RECVMSG:
+        return attempt_message(op);
+    case RP_OP_SHUTDOWN:
+        return shutdown(op->fd, op->u.shutdown.how) < 0 ? -errno : 0;
+    case RP_OP_CLOSE:
+        return close(op->fd) < 0 ? -errno : 0;
+    case RP_OP_POLL:
+    case RP_OP_POLL_MULTI:
+        return attempt_poll(op);
+    case RP_OP_WAIT_CHILD:
+        return rp_child_reap(op);
+    default:
+        return attempt_stream(op);
+    }
+}
+
+bool rp_ready_may_wait(const rp_op *op)
+{
+    switch (op->kind) {
+    case RP_OP_RECV:
+    case RP_OP_SEND:
+        return !(op->u.buffer.flags & MSG_DONTWAIT);
+    case RP_OP_RECVMSG:
+    case RP_OP_SENDMSG:
+        return !(op->u.message.flags & MSG_DONTWAIT);
+    case RP_OP_CONNECT:
+        return op->phase == PHASE_CONNECTING; /* else the peer's queue is full, and nothing tells when it is not */
+    default:
+        return true;
+    }
+}
+
+int64_t rp_ready_cancelled(const rp_op *op)
+{
+    size_t done = (op->kind == RP_OP_SEND || op->kind == RP_OP_RECV) ? (size_t)op->scratch[3] : 0;
+
+    return done > 0 ? (int64_t)done : -ECANCELED;
+}

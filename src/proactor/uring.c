@@ -1,0 +1,618 @@
+/*
+ * uring.c - the proactor on Linux' io_uring: an operation is a submission entry whose user_data is its address.
+ *
+ * The ring has a single issuer and runs its completions only when its owner asks (DEFER_TASKRUN), so one system call a
+ * turn submits, waits and collects. It is made disabled, and enabled by the thread that first waits on it: until then,
+ * and whenever the submission queue is full, operations wait in `backlog`.
+ *
+ * What must stay true: an operation in flight is in `backlog` or `parked` (RP_OP_QUEUED), or has exactly one entry with its address in the
+ * kernel (RP_OP_SUBMITTED), or is among the finished. An operation that the kernel answers with "would block" waits for
+ * readiness with a poll entry in place of its own, and is then issued again (phase POLLING).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <liburing.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/thread.h"
+#include "proactor/entry.h"
+#include "proactor/files.h"
+#include "proactor/proactor.h"
+
+/* Newer than Debian's headers: kernel 6.13's way to send a ring a message without having one. Tried at run time. */
+#define REGISTER_SEND_MSG_RING 31
+
+enum {
+    DEFAULT_SUBMISSIONS = 4096,
+    DEFAULT_COMPLETIONS = 16384,
+};
+
+/* user_data of entries that are no operations */
+enum { TAG_IGNORE = 1, TAG_WAKE = 2, TAG_LAST = TAG_WAKE };
+
+/* rp_op.phase */
+enum {
+    PHASE_POLLING = 1 << 0,   /* its entry in the kernel is a poll for readiness */
+    PHASE_CANCELLED = 1 << 1, /* its end was asked for: it is not issued again */
+};
+
+typedef struct uring {
+    rp_proactor base;
+    struct io_uring ring;
+    int end_fd; /* the ring's: see watch_end() */
+    unsigned submissions;
+    unsigned completions;
+    bool enabled;
+    uint64_t thread; /* that enabled it */
+    rp_node backlog; /* operations that are to be issued, by their queue nodes */
+    rp_node parked;  /* polls of files that are always ready, which have been told so, by their queue nodes */
+    rp_node cancels; /* issued ones whose cancellation found the queue full, by their queue nodes */
+    int wake_fd;     /* an eventfd that the ring polls, where messages to the ring are not to be had; else -1 */
+    bool wake_polled;
+} uring;
+
+/* ---- the ring ---- */
+
+/*
+ * Makes a pipe whose writing end nobody has but the ring: when the other end, *end_fd, hangs up, the kernel has let go of
+ * the ring and of all operations that were in it.
+ */
+static int watch_end(struct io_uring *ring, int *end_fd)
+{
+    int fds[2];
+
+    if (pipe2(fds, O_CLOEXEC) < 0)
+        return -errno;
+    int rc = io_uring_register_files(ring, &fds[1], 1);
+    close(fds[1]);
+    if (rc < 0)
+        close(fds[0]);
+    *end_fd = fds[0];
+    return rc;
+}
+
+static int ring_open(const uring *u, struct io_uring *ring, int *end_fd)
+{
+    struct io_uring_params params = {
+        .flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG |
+                 IORING_SETUP_R_DISABLED | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP,
+        .cq_entries = u->completions,
+    };
+    int rc = io_uring_queue_init_params(u->submissions, ring, &params);
+
+    if (rc < 0)
+        return rc;
+    /* A child of fork() must not reach the parent's queues. */
+    rc = io_uring_ring_dontfork(ring);
+    if (rc == 0)
+        rc = watch_end(ring, end_fd);
+    if (rc < 0)
+        io_uring_queue_exit(ring);
+    return rc;
+}
+
+/* With operations in it, which only its own thread could have cancelled and waited for, the kernel ends them. */
+static void ring_close(uring *u, bool busy)
+{
+    struct pollfd end = {.fd = u->end_fd};
+
+    io_uring_queue_exit(&u->ring);
+    while (busy && poll(&end, 1, -1) < 0)
+        ;
+    close(u->end_fd);
+}
+
+/*
+ * Sends the ring a completion with TAG_WAKE, from any thread. -EINVAL where the kernel is older than 6.13; -EBADFD while
+ * the ring is disabled.
+ */
+static int send_message(const uring *u)
+{
+    struct io_uring_sqe sqe = {
+        .opcode = IORING_OP_MSG_RING,
+        .fd = u->ring.ring_fd,
+        .addr = IORING_MSG_DATA,
+        .off = TAG_WAKE,
+    };
+
+    return syscall(SYS_io_uring_register, -1, REGISTER_SEND_MSG_RING, &sqe, 1) < 0 ? -errno : 0;
+}
+
+static struct io_uring_sqe *get_entry(uring *u);
+static void uring_cancel(rp_proactor *proactor, rp_op *op);
+
+static void poll_wake_fd(uring *u)
+{
+    struct io_uring_sqe *sqe = get_entry(u);
+
+    u->wake_polled = sqe != NULL;
+    if (sqe == NULL)
+        return;
+    io_uring_prep_poll_multishot(sqe, u->wake_fd, POLLIN);
+    io_uring_sqe_set_data64(sqe, TAG_WAKE);
+}
+
+/* Binds the ring to this thread. */
+static int ring_enable(uring *u)
+{
+    /* liburing 2.3 declares io_uring_enable_rings(), and does not export it. */
+    if (syscall(SYS_io_uring_register, u->ring.ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0) < 0)
+        return -errno;
+    u->enabled = true;
+    u->thread = rp_thread_id();
+    u->wake_polled = false;
+    return 0;
+}
+
+/*
+ * Calls back for each operation that has an entry in the submission queue which the kernel has not got yet: how many.
+ * NULL: just counts.
+ */
+static size_t each_unsubmitted(uring *u, void (*callback)(uring *u, rp_op *op))
+{
+    const struct io_uring_sq *sq = &u->ring.sq;
+    size_t count = 0;
+
+    for (unsigned i = *sq->khead; i != sq->sqe_tail; i++) {
+        uint64_t data = sq->sqes[i & sq->ring_mask].user_data;
+
+        if (data <= TAG_LAST)
+            continue;
+        count++;
+        if (callback != NULL)
+            callback(u, (rp_op *)(uintptr_t)data);
+    }
+    return count;
+}
+
+/* Its entry is lost with the ring: it is to be issued again, if it was not cancelled. */
+static void take_back(uring *u, rp_op *op)
+{
+    if (rp_node_linked(&op->queue)) /* among the cancels */
+        rp_list_remove(&op->queue);
+    op->state = RP_OP_QUEUED;
+    rp_list_push(&u->backlog, &op->queue);
+    if (op->phase & PHASE_CANCELLED)
+        uring_cancel(&u->base, op);
+}
+
+static size_t count_submitted(const uring *u)
+{
+    size_t count = 0;
+
+    for (const rp_node *node = u->base.operations.next; node != &u->base.operations; node = node->next)
+        count += rp_container_of(node, rp_op, link)->state == RP_OP_SUBMITTED;
+    return count;
+}
+
+/*
+ * The ring is bound to the thread that enabled it: to go on in another one it is made anew, if the kernel has no
+ * operations in the old one.
+ */
+static int ring_own(uring *u)
+{
+    struct io_uring fresh;
+    int fresh_end_fd;
+    rp_node later;
+
+    if (u->enabled && u->thread == rp_thread_id())
+        return 0;
+    if (!u->enabled)
+        return ring_enable(u);
+    if (count_submitted(u) != each_unsubmitted(u, NULL))
+        return RP_ETHREAD;
+    int rc = ring_open(u, &fresh, &fresh_end_fd);
+    if (rc < 0)
+        return rc;
+    rp_list_init(&later);
+    rp_list_splice(&later, &u->backlog);
+    each_unsubmitted(u, take_back);
+    rp_list_splice(&u->backlog, &later);
+    ring_close(u, false);
+    u->ring = fresh;
+    u->end_fd = fresh_end_fd;
+    u->enabled = false;
+    return ring_enable(u);
+}
+
+/* A free submission entry; NULL if the queue is full and cannot be handed to the kernel now. */
+static struct io_uring_sqe *get_entry(uring *u)
+{
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
+
+    if (sqe != NULL || !u->enabled || u->thread != rp_thread_id())
+        return sqe;
+    u->base.kernel_entries++;
+    io_uring_submit(&u->ring);
+    return io_uring_get_sqe(&u->ring);
+}
+
+/* ---- issuing operations ---- */
+
+static void issue(uring *u, rp_op *op)
+{
+    struct io_uring_sqe *sqe = rp_list_empty(&u->backlog) ? get_entry(u) : NULL;
+
+    if (sqe == NULL) {
+        op->state = RP_OP_QUEUED;
+        rp_list_push(&u->backlog, &op->queue);
+        return;
+    }
+    if (op->phase & PHASE_POLLING)
+        rp_entry_prepare_poll(sqe, op);
+    else
+        rp_entry_prepare(sqe, op);
+    io_uring_sqe_set_data(sqe, op);
+    op->state = RP_OP_SUBMITTED;
+}
+
+/* Keeps an operation that has nothing more to wait for, until it is cancelled. */
+static void park(uring *u, rp_op *op)
+{
+    op->state = RP_OP_QUEUED;
+    rp_list_push(&u->parked, &op->queue);
+}
+
+static void issue_cancel(uring *u, rp_op *op)
+{
+    struct io_uring_sqe *sqe = get_entry(u);
+
+    if (sqe == NULL) {
+        rp_list_push(&u->cancels, &op->queue);
+        return;
+    }
+    io_uring_prep_cancel(sqe, op, 0);
+    io_uring_sqe_set_data64(sqe, TAG_IGNORE);
+}
+
+/* Issues what found the submission queue full, as far as there is room now. */
+static void issue_delayed(uring *u)
+{
+    rp_node delayed;
+
+    rp_list_init(&delayed);
+    rp_list_splice(&delayed, &u->cancels);
+    while (!rp_list_empty(&delayed) && rp_list_empty(&u->cancels))
+        issue_cancel(u, rp_container_of(rp_list_pop(&delayed), rp_op, queue));
+    rp_list_splice(&u->cancels, &delayed);
+
+    rp_list_splice(&delayed, &u->backlog);
+    while (!rp_list_empty(&delayed) && rp_list_empty(&u->backlog))
+        issue(u, rp_container_of(rp_list_pop(&delayed), rp_op, queue));
+    rp_list_splice(&u->backlog, &delayed);
+}
+
+static void uring_submit(rp_proactor *proactor, rp_op *op)
+{
+    uring *u = (uring *)proactor;
+
+    if (op->kind == RP_OP_READ || op->kind == RP_OP_READV) {
+        int64_t n = rp_file_read_cached(op);
+
+        if (n != -EAGAIN) {
+            rp_op_finish(proactor, op, n);
+            return;
+        }
+    }
+    if (op->kind == RP_OP_RECV_STREAM)
+        rp_receive_begin(op);
+    if (op->kind == RP_OP_WAIT_CHILD) {
+        int64_t status = rp_child_open(op);
+
+        if (status == 0)
+            status = rp_child_reap(op); /* it may have ended, or be nobody's child of ours */
+        if (status != -EAGAIN) {
+            rp_op_finish(proactor, op, status);
+            return;
+        }
+    }
+    issue(u, op);
+}
+
+static void uring_cancel(rp_proactor *proactor, rp_op *op)
+{
+    uring *u = (uring *)proactor;
+
+    if (op->state == RP_OP_QUEUED) {
+        rp_list_remove(&op->queue);
+        if (op->kind == RP_OP_WAIT_CHILD)
+            rp_child_close(op);
+        rp_op_finish(proactor, op, -ECANCELED);
+        return;
+    }
+    if (op->phase & PHASE_CANCELLED)
+        return;
+    op->phase |= PHASE_CANCELLED;
+    issue_cancel(u, op);
+}
+
+/* ---- collecting completions ---- */
+
+static bool may_issue_again(const rp_op *op)
+{
+    return !(op->phase & PHASE_CANCELLED);
+}
+
+/* Whether "would block" is what the owner asked to be told. */
+static bool wants_would_block(const rp_op *op)
+{
+    switch (op->kind) {
+    case RP_OP_RECV:
+    case RP_OP_SEND:
+        return (op->u.buffer.flags & MSG_DONTWAIT) != 0;
+    case RP_OP_RECVMSG:
+    case RP_OP_SENDMSG:
+        return (op->u.message.flags & MSG_DONTWAIT) != 0;
+    case RP_OP_READ:
+    case RP_OP_READV:
+    case RP_OP_WRITE:
+    case RP_OP_WRITEV:
+    case RP_OP_ACCEPT:
+    case RP_OP_ACCEPT_MULTI:
+        return false;
+    default:
+        return true;
+    }
+}
+
+/* A completion of a multishot poll, the kernel's or ours. Returns how many completions it makes: 0 or 1. */
+static int collect_poll(uring *u, rp_op *op, int result, bool more, rp_completion *completion)
+{
+    if (result < 0) {
+        rp_op_complete(&u->base, op, completion, result, 0);
+        return 1;
+    }
+    if (op->kind == RP_OP_RECV_STREAM)
+        rp_receive_signal(op, (uint32_t)result);
+    if (!more && !may_issue_again(op)) {
+        rp_op_complete(&u->base, op, completion, -ECANCELED, 0);
+        return 1;
+    }
+    if (!more && rp_file_is_always_ready(op->fd))
+        park(u, op);
+    else if (!more)
+        issue(u, op);
+    rp_op_complete(&u->base, op, completion, result, RP_OP_MORE);
+    return 1;
+}
+
+static int collect_child(uring *u, rp_op *op, int result, rp_completion *completion)
+{
+    int64_t status = result;
+
+    if (result >= 0) {
+        status = rp_child_reap(op);
+        if (status == -EAGAIN && may_issue_again(op)) {
+            issue(u, op);
+            return 0;
+        }
+    }
+    if (op->fd >= 0)
+        rp_child_close(op);
+    rp_op_complete(&u->base, op, completion, status, 0);
+    return 1;
+}
+
+/* Handles one completion of an operation. Returns how many completions it makes: 0 or 1. */
+static int collect(uring *u, rp_op *op, int result, bool more, rp_completion *completion)
+{
+    if (!more && rp_node_linked(&op->queue)) /* its cancellation was still to be issued */
+        rp_list_remove(&op->queue);
+    if (op->kind == RP_OP_RECV_STREAM || op->kind == RP_OP_POLL_MULTI)
+        return collect_poll(u, op, result, more, completion);
+    if (op->kind == RP_OP_WAIT_CHILD)
+        return collect_child(u, op, result, completion);
+
+    if (op->phase & PHASE_POLLING) {
+        op->phase &= (uint8_t)~PHASE_POLLING;
+        if (result >= 0 && may_issue_again(op)) {
+            issue(u, op);
+            return 0;
+        }
+        if (result >= 0)
+            result = -ECANCELED;
+    } else if (result == -EINTR || (result == -EAGAIN && !wants_would_block(op))) {
+        if (may_issue_again(op)) {
+            op->phase |= result == -EAGAIN ? PHASE_POLLING : 0;
+            issue(u, op);
+            return 0;
+        }
+        result = -ECANCELED;
+    }
+
+    if (op->kind == RP_OP_ACCEPT_MULTI && !more && result >= 0) {
+        rp_op_complete(&u->base, op, completion, result, RP_OP_MORE);
+        if (may_issue_again(op))
+            issue(u, op);
+        else
+            rp_op_finish(&u->base, op, -ECANCELED);
+        return 1;
+    }
+    rp_op_complete(&u->base, op, completion, result, more ? RP_OP_MORE : 0);
+    return 1;
+}
+
+static void collect_wake(uring *u, bool more)
+{
+    uint64_t count;
+
+    if (u->wake_fd < 0)
+        return;
+    while (read(u->wake_fd, &count, sizeof count) < 0 && errno == EINTR)
+        ;
+    if (!more)
+        u->wake_polled = false;
+}
+
+/* Takes completions out of the ring, as many as there is room for. */
+static int drain(uring *u, rp_completion *completions, int capacity)
+{
+    struct io_uring_cqe *cqe;
+    int n = 0;
+
+    while (n < capacity && io_uring_peek_cqe(&u->ring, &cqe) == 0) {
+        uint64_t data = cqe->user_data;
+        int result = cqe->res;
+        bool more = (cqe->flags & IORING_CQE_F_MORE) != 0;
+
+        io_uring_cqe_seen(&u->ring, cqe);
+        if (data == TAG_WAKE)
+            collect_wake(u, more);
+        if (data > TAG_LAST)
+            n += collect(u, (rp_op *)(uintptr_t)data, result, more, &completions[n]);
+    }
+    return n;
+}
+
+/* Submits what is queued and runs what the kernel has deferred; waits for a completion until the deadline. */
+static int ring_enter(uring *u, int64_t deadline)
+{
+    struct io_uring_cqe *cqe;
+    struct __kernel_timespec limit, *limit_pointer = NULL;
+
+    if (deadline == 0) {
+        unsigned flags = __atomic_load_n(u->ring.sq.kflags, __ATOMIC_RELAXED);
+
+        if (io_uring_sq_ready(&u->ring) == 0 && !(flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)))
+            return 0;
+        u->base.kernel_entries++;
+        return io_uring_submit_and_get_events(&u->ring);
+    }
+    if (deadline != RP_NEVER) {
+        int64_t left = rp_time_left(deadline);
+
+        limit = (struct __kernel_timespec){.tv_sec = left / RP_SEC(1), .tv_nsec = left % RP_SEC(1)};
+        limit_pointer = &limit;
+    }
+    u->base.kernel_entries++;
+    return io_uring_submit_and_wait_timeout(&u->ring, &cqe, 1, limit_pointer, NULL);
+}
+
+static int uring_wait(rp_proactor *proactor, rp_completion *completions, int capacity, int64_t deadline)
+{
+    uring *u = (uring *)proactor;
+    int rc = ring_own(u);
+    int n;
+
+    if (rc < 0)
+        return rc;
+    if (u->wake_fd >= 0 && !u->wake_polled)
+        poll_wake_fd(u);
+    if (!rp_list_empty(&u->backlog) || !rp_list_empty(&u->cancels))
+        issue_delayed(u);
+    if (!rp_list_empty(&proactor->finished) || !rp_list_empty(&u->backlog) || !rp_list_empty(&u->cancels) ||
+        (u->wake_fd >= 0 && !u->wake_polled))
+        deadline = 0;
+
+    deadline = rp_proactor_fall_asleep(proactor, deadline);
+    rc = ring_enter(u, deadline);
+    rp_proactor_awake(proactor);
+    /* Neither the ring's completions nor our own can keep the others from being delivered. */
+    n = drain(u, completions, (capacity + 1) / 2);
+    n += rp_proactor_take_finished(proactor, completions + n, capacity - n);
+    n += drain(u, completions + n, capacity - n);
+    /* Nothing to do, or too much: all of these are answered by draining and coming again. */
+    if (rc < 0 && n == 0 && rc != -ETIME && rc != -EINTR && rc != -EAGAIN && rc != -EBUSY)
+        return rc;
+    return n;
+}
+
+static void uring_kick(rp_proactor *proactor)
+{
+    uring *u = (uring *)proactor;
+    uint64_t one = 1;
+    int saved = errno;
+
+    if (u->wake_fd < 0)
+        send_message(u);
+    else
+        while (write(u->wake_fd, &one, sizeof one) < 0 && errno == EINTR)
+            ;
+    errno = saved;
+}
+
+static int uring_open(const rp_proactor_options *options, rp_proactor **proactor)
+{
+    uring *u = rp_calloc(sizeof *u);
+
+    if (u == NULL)
+        return -ENOMEM;
+    rp_proactor_init(&u->base, &rp_uring_backend);
+    rp_list_init(&u->backlog);
+    rp_list_init(&u->parked);
+    rp_list_init(&u->cancels);
+    u->wake_fd = -1;
+    u->submissions = options->submission_entries != 0 ? options->submission_entries : DEFAULT_SUBMISSIONS;
+    u->completions = options->completion_entries != 0 ? options->completion_entries : DEFAULT_COMPLETIONS;
+    if (u->completions < u->submissions)
+        u->completions = 2 * u->submissions; /* the kernel asks that it not be the smaller one */
+    int rc = ring_open(u, &u->ring, &u->end_fd);
+    if (rc < 0)
+        goto no_ring;
+    if (send_message(u) != -EBADFD) { /* the answer of a kernel that knows it */
+        u->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+        if (u->wake_fd < 0) {
+            rc = -errno;
+            goto no_eventfd;
+        }
+    }
+    *proactor = &u->base;
+    return 0;
+
+no_eventfd:
+    ring_close(u, false);
+no_ring:
+    rp_free(u);
+    return rc;
+}
+
+/* Another thread than the ring's own closes it: what its operations have opened, or are about to leave open. */
+static void abandon_operations(uring *u)
+{
+    rp_completion completions[64];
+    int n;
+
+    while (u->base.in_flight > 0 && (n = drain(u, completions, 64)) > 0)
+        for (int i = 0; i < n; i++)
+            rp_completion_drop(&completions[i]);
+    for (rp_node *node = u->base.operations.next; node != &u->base.operations; node = node->next) {
+        rp_op *op = rp_container_of(node, rp_op, link);
+
+        if (op->kind == RP_OP_WAIT_CHILD && op->state == RP_OP_SUBMITTED)
+            rp_child_close(op);
+    }
+}
+
+static void uring_close(rp_proactor *proactor)
+{
+    uring *u = (uring *)proactor;
+
+    if (proactor->fork_generation != rp_fork_generation()) {
+        close(u->ring.ring_fd); /* the queues were not mapped into this process */
+        close(u->end_fd);
+    } else {
+        abandon_operations(u);
+        ring_close(u, proactor->in_flight > 0);
+    }
+    if (u->wake_fd >= 0)
+        close(u->wake_fd);
+    rp_free(u);
+}
+
+const rp_backend rp_uring_backend = {
+    .name = "io_uring",
+    .open = uring_open,
+    .close = uring_close,
+    .submit = uring_submit,
+    .cancel = uring_cancel,
+    .wait = uring_wait,
+    .kick = uring_kick,
+    .receive = rp_receive_when_ready,
+};

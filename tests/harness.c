@@ -1,0 +1,514 @@
+/*
+ * harness.c - runs each test in a forked child, and judges it by what the child wrote and how it ended.
+ *
+ * The child's verdict lies in a page that both share; its first writer wins, and without one only the end of the
+ * process speaks: a signal, an exit, or the deadline. The child leads a process group, which is killed before the
+ * child is reaped, so that nothing of a test outlives it and the group's number cannot have been reused.
+ */
+#include "harness.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifdef RP_HAVE_VALGRIND
+#include <valgrind/valgrind.h>
+#endif
+
+#include "leaks.h"
+#include "ringport/proactor.h"
+
+enum {
+    DEFAULT_TIMEOUT = 20,
+    SLOWNESS = 6,
+    MAX_JOBS = 64,
+    EXIT_SKIPPED = 77, /* what Meson and Automake take for "skipped" */
+};
+
+typedef enum { RUNNING, PASSED, SKIPPED, FAILED } outcome;
+
+typedef struct test_verdict {
+    atomic_int outcome;
+    char text[1024];
+    _Atomic(const char *) file; /* the check that was reached last */
+    atomic_int line;
+} test_verdict;
+
+static test_case *own_tests, **own_tests_end = &own_tests;
+static test_verdict *current; /* in a child: its verdict */
+
+/* ---- where are we ---- */
+
+static bool under_sanitizer(void)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    return true;
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
+    return true;
+#endif
+#endif
+    return false;
+}
+
+static bool under_valgrind(void)
+{
+#ifdef RP_HAVE_VALGRIND
+    return RUNNING_ON_VALGRIND;
+#else
+    return false;
+#endif
+}
+
+/* qemu-user shows the emulated program as /proc/self/exe, but not under the longer name of the same link. */
+static bool under_qemu(void)
+{
+    char link[64], target[256];
+    ssize_t length;
+
+    snprintf(link, sizeof link, "/proc/self/task/%d/exe", (int)gettid());
+    length = readlink(link, target, sizeof target - 1);
+    if (length < 0)
+        return false;
+    target[length] = '\0';
+    return strstr(target, "qemu-") != NULL;
+}
+
+bool test_slow(void)
+{
+    return under_sanitizer() || under_valgrind() || under_qemu();
+}
+
+const char *test_backend(void)
+{
+    const char *name = getenv("RINGPORT_PROACTOR");
+
+    return name && *name ? name : NULL;
+}
+
+static bool flag_set(const char *name)
+{
+    const char *value = getenv(name);
+
+    return value && strcmp(value, "1") == 0;
+}
+
+/* ---- verdicts ---- */
+
+void test_register(test_case *test)
+{
+    *own_tests_end = test;
+    own_tests_end = &test->next;
+}
+
+/* "tests/x.c", from wherever the compiler was called. */
+static const char *short_path(const char *file)
+{
+    const char *start = strrchr(file, '/');
+
+    if (!start)
+        return file;
+    while (start > file && start[-1] != '/')
+        start--;
+    return start;
+}
+
+void test_at(const char *file, int line)
+{
+    atomic_store_explicit(&current->file, file, memory_order_relaxed);
+    atomic_store_explicit(&current->line, line, memory_order_relaxed);
+}
+
+/* Settles the verdict, unless that has happened already: then returns false. */
+static bool settle(outcome result)
+{
+    int running = RUNNING;
+
+    return atomic_compare_exchange_strong(&current->outcome, &running, result);
+}
+
+/* After _exit() neither handlers nor other threads run on: the process ends in the state that it failed in. */
+void test_fail(const char *file, int line, const char *format, ...)
+{
+    va_list arguments;
+
+    if (settle(FAILED)) {
+        int length = snprintf(current->text, sizeof current->text, "%s:%d: ", short_path(file), line);
+        va_start(arguments, format);
+        vsnprintf(current->text + length, sizeof current->text - (size_t)length, format, arguments);
+        va_end(arguments);
+    }
+    _exit(1);
+}
+
+/* "-104 (ECONNRESET)": a number, with its name if it is an error. */
+static const char *number_text(long long number, char *text, size_t size)
+{
+    bool error = number < 0 && number > -5000 && strcmp(rp_errname((int)number), "EUNKNOWN") != 0;
+
+    snprintf(text, size, error ? "%lld (%s)" : "%lld", number, error ? rp_errname((int)number) : "");
+    return text;
+}
+
+void test_fail_int(const char *file, int line, const char *text, long long left, long long right)
+{
+    char left_text[64], right_text[64];
+
+    number_text(left, left_text, sizeof left_text);
+    number_text(right, right_text, sizeof right_text);
+    test_fail(file, line, "CHECK_INT(%s): left is %s, right is %s", text, left_text, right_text);
+}
+
+void test_check_str(const char *file, int line, const char *text, const char *left, const char *right)
+{
+    if (left && right ? strcmp(left, right) != 0 : left != right)
+        test_fail(file, line, "CHECK_STR(%s): left is \"%s\", right is \"%s\"", text, left ? left : "(null)",
+                  right ? right : "(null)");
+}
+
+void test_skip(const char *format, ...)
+{
+    va_list arguments;
+
+    if (settle(SKIPPED)) {
+        va_start(arguments, format);
+        vsnprintf(current->text, sizeof current->text, format, arguments);
+        va_end(arguments);
+    }
+    _exit(0);
+}
+
+/* ---- the child ---- */
+
+/* Ends the test as failed by what it left behind, if it did. */
+static void check_leaks(void)
+{
+    char text[512];
+
+    if (!leaks_find(text, sizeof text))
+        return;
+    if (settle(FAILED))
+        snprintf(current->text, sizeof current->text, "%s", text);
+    _exit(1);
+}
+
+static void skip_if_backend_is_missing(void)
+{
+    rp_proactor *proactor;
+    int rc;
+
+    if (!test_backend() || !flag_set("RP_ALLOW_SKIP"))
+        return;
+    rc = rp_proactor_open(NULL, NULL, &proactor);
+    if (rc < 0)
+        SKIP("%s: %s", test_backend(), rp_strerror(rc));
+    rp_proactor_close(proactor);
+}
+
+static void set_up_child(int output, const sigset_t *mask)
+{
+    int nothing = open("/dev/null", O_RDONLY);
+
+    setpgid(0, 0);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+    signal(SIGPIPE, SIG_DFL);
+    sigprocmask(SIG_SETMASK, mask, NULL);
+    dup2(nothing, STDIN_FILENO);
+    dup2(output, STDOUT_FILENO);
+    dup2(output, STDERR_FILENO);
+    close(nothing);
+    setvbuf(stdout, NULL, _IONBF, 0);
+}
+
+_Noreturn static void run_child(const test_case *test, test_verdict *verdict, int output, const sigset_t *mask)
+{
+    current = verdict;
+    set_up_child(output, mask);
+    skip_if_backend_is_missing();
+    leaks_begin();
+    test->function();
+    check_leaks();
+    /* exit() and not _exit(): leak checkers and the like have their say at exit. */
+    exit(settle(PASSED) ? 0 : 1);
+}
+
+/* ---- the parent ---- */
+
+typedef struct test_job {
+    test_case *test; /* NULL: the job is free */
+    pid_t pid;
+    int output; /* what the test printed, a file in memory */
+    int64_t started;
+    int64_t deadline;
+    bool timed_out;
+    test_verdict *verdict;
+} test_job;
+
+typedef struct test_run {
+    test_case *next; /* test to start */
+    char **names;    /* ended by NULL */
+    bool verbose;
+    int width; /* how many jobs at a time */
+    int active;
+    test_job jobs[MAX_JOBS];
+    int passed, failed, skipped;
+    sigset_t signals, old_mask;
+} test_run;
+
+static bool selected(const test_case *test, char **names)
+{
+    if (!*names)
+        return true;
+    for (; *names; names++)
+        if (strstr(test->name, *names))
+            return true;
+    return false;
+}
+
+static test_case *next_selected(test_case *test, char **names)
+{
+    while (test && !selected(test, names))
+        test = test->next;
+    return test;
+}
+
+static int64_t timeout_of(const test_case *test)
+{
+    const char *forced = getenv("RP_TEST_TIMEOUT");
+    int seconds = test->timeout ? test->timeout : DEFAULT_TIMEOUT;
+
+    if (forced && atoi(forced) > 0)
+        return RP_SEC(atoi(forced));
+    return RP_SEC(test_slow() ? seconds * SLOWNESS : seconds);
+}
+
+static void die(const char *what)
+{
+    perror(what);
+    exit(1);
+}
+
+static void start(test_run *run, test_job *job)
+{
+    test_case *test = run->next;
+
+    run->next = next_selected(test->next, run->names);
+    memset(job->verdict, 0, sizeof *job->verdict);
+    job->output = memfd_create("output", MFD_CLOEXEC);
+    if (job->output < 0)
+        die("memfd_create");
+    fflush(NULL);
+    job->pid = fork();
+    if (job->pid < 0)
+        die("fork");
+    if (job->pid == 0)
+        run_child(test, job->verdict, job->output, &run->old_mask);
+    setpgid(job->pid, job->pid);
+    job->test = test;
+    job->started = rp_monotonic();
+    job->deadline = job->started + timeout_of(test);
+    job->timed_out = false;
+    run->active++;
+}
+
+/* Where the test was when it ended without a word. */
+static const char *place(const test_verdict *verdict, char *text, size_t size)
+{
+    const char *file = atomic_load(&verdict->file);
+
+    if (!file)
+        snprintf(text, size, "before its first check");
+    else
+        snprintf(text, size, "after %s:%d", short_path(file), atomic_load(&verdict->line));
+    return text;
+}
+
+/* Turns a child's end into the final outcome, with its text in the verdict. */
+static outcome judge(test_job *job, int status)
+{
+    test_verdict *verdict = job->verdict;
+    outcome result = (outcome)atomic_load(&verdict->outcome);
+    char where[256];
+
+    place(verdict, where, sizeof where);
+    if (result == FAILED || (result == SKIPPED && status == 0))
+        return result;
+    if (job->timed_out)
+        snprintf(verdict->text, sizeof verdict->text, "no end within %d s, %s",
+                 (int)((job->deadline - job->started) / RP_SEC(1)), where);
+    else if (WIFSIGNALED(status))
+        snprintf(verdict->text, sizeof verdict->text, "killed by SIG%s %s", sigabbrev_np(WTERMSIG(status)), where);
+    else if (WEXITSTATUS(status) != 0)
+        snprintf(verdict->text, sizeof verdict->text, "exit status %d %s", WEXITSTATUS(status),
+                 result == PASSED ? "at the process's end" : where);
+    else if (result == RUNNING)
+        snprintf(verdict->text, sizeof verdict->text, "the test called exit() %s", where);
+    else
+        return PASSED;
+    return FAILED;
+}
+
+/* Prints what a test printed, each line marked as such. */
+static void print_output(int output)
+{
+    FILE *file;
+    bool line_start = true;
+    int c;
+
+    lseek(output, 0, SEEK_SET);
+    file = fdopen(output, "r");
+    if (!file)
+        return;
+    while ((c = getc(file)) != EOF) {
+        if (line_start)
+            fputs("    | ", stdout);
+        putchar(c);
+        line_start = c == '\n';
+    }
+    if (!line_start)
+        putchar('\n');
+    fclose(file);
+}
+
+static void finish(test_run *run, test_job *job, int status)
+{
+    int milliseconds = (int)((rp_monotonic() - job->started) / RP_MSEC(1));
+    outcome result = judge(job, status);
+
+    if (result == PASSED)
+        printf("ok %s (%d ms)\n", job->test->name, milliseconds);
+    else
+        printf("%s %s: %s\n", result == FAILED ? "FAILED" : "skipped", job->test->name, job->verdict->text);
+    run->passed += result == PASSED;
+    run->failed += result == FAILED;
+    run->skipped += result == SKIPPED;
+    if (result == FAILED || run->verbose)
+        print_output(job->output);
+    else
+        close(job->output);
+    fflush(stdout);
+    job->test = NULL;
+    run->active--;
+}
+
+/* Reaps a child if it has ended, or kills it if its time is up. */
+static void look_after(test_run *run, test_job *job)
+{
+    siginfo_t ended = {0};
+    int status;
+
+    if (!job->test)
+        return;
+    waitid(P_PID, (id_t)job->pid, &ended, WEXITED | WNOHANG | WNOWAIT);
+    if (ended.si_pid == job->pid) {
+        kill(-job->pid, SIGKILL);
+        waitpid(job->pid, &status, 0);
+        finish(run, job, status);
+    } else if (!job->timed_out && rp_monotonic() >= job->deadline) {
+        job->timed_out = true;
+        kill(-job->pid, SIGKILL);
+    }
+}
+
+/* Sleeps until a child has ended or the first deadline has come. An interrupted run takes its children along. */
+static void wait_for_child(test_run *run)
+{
+    int64_t deadline = RP_NEVER, left;
+    int signal_number;
+
+    for (int i = 0; i < run->width; i++)
+        if (run->jobs[i].test && !run->jobs[i].timed_out && run->jobs[i].deadline < deadline)
+            deadline = run->jobs[i].deadline;
+    left = deadline == RP_NEVER ? RP_SEC(1) : deadline - rp_monotonic();
+    if (left < 0)
+        left = 0;
+    signal_number = sigtimedwait(&run->signals, NULL, &(struct timespec){left / RP_SEC(1), left % RP_SEC(1)});
+    if (signal_number <= 0 || signal_number == SIGCHLD)
+        return;
+    for (int i = 0; i < run->width; i++)
+        if (run->jobs[i].test)
+            kill(-run->jobs[i].pid, SIGKILL);
+    exit(128 + signal_number);
+}
+
+static void run_tests(test_run *run)
+{
+    sigemptyset(&run->signals);
+    sigaddset(&run->signals, SIGCHLD);
+    sigaddset(&run->signals, SIGINT);
+    sigaddset(&run->signals, SIGTERM);
+    sigaddset(&run->signals, SIGHUP);
+    sigprocmask(SIG_BLOCK, &run->signals, &run->old_mask);
+    while (run->next || run->active > 0) {
+        for (int i = 0; i < run->width && run->next; i++)
+            if (!run->jobs[i].test)
+                start(run, &run->jobs[i]);
+        wait_for_child(run);
+        for (int i = 0; i < run->width; i++)
+            look_after(run, &run->jobs[i]);
+    }
+    sigprocmask(SIG_SETMASK, &run->old_mask, NULL);
+}
+
+static int usage(const char *program)
+{
+    fprintf(stderr, "usage: %s [-l] [-v] [-j jobs] [part of a name]...\n", program);
+    return 1;
+}
+
+int test_main(test_case *tests, int argc, char **argv)
+{
+    static test_run run;
+    test_verdict *verdicts;
+    bool list = false;
+    int option;
+
+    run = (test_run){.width = 1};
+    optind = 1;
+    while ((option = getopt(argc, argv, "lvj:")) != -1)
+        if (option == 'l')
+            list = true;
+        else if (option == 'v')
+            run.verbose = true;
+        else if (option == 'j' && atoi(optarg) > 0)
+            run.width = atoi(optarg) < MAX_JOBS ? atoi(optarg) : MAX_JOBS;
+        else
+            return usage(argv[0]);
+    run.names = argv + optind;
+    run.next = next_selected(tests, run.names);
+    if (!run.next) {
+        fprintf(stderr, "%s: no such test\n", argv[0]);
+        return 1;
+    }
+    if (list) {
+        for (; run.next; run.next = next_selected(run.next->next, run.names))
+            puts(run.next->name);
+        return 0;
+    }
+    verdicts = mmap(NULL, (size_t)run.width * sizeof *verdicts, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+                    -1, 0);
+    if (verdicts == MAP_FAILED)
+        die("mmap");
+    for (int i = 0; i < run.width; i++)
+        run.jobs[i].verdict = &verdicts[i];
+    run_tests(&run);
+    munmap(verdicts, (size_t)run.width * sizeof *verdicts);
+    printf("# %d passed, %d failed, %d skipped\n", run.passed, run.failed, run.skipped);
+    return run.failed ? 1 : run.passed ? 0 : EXIT_SKIPPED;
+}
+
+int main(int argc, char **argv)
+{
+    return test_main(own_tests, argc, argv);
+}

@@ -1,0 +1,103 @@
+/*
+ * harness.h - tests: each runs in a process of its own, under a deadline, and must leave neither memory nor
+ * descriptors.
+ *
+ *     TEST(name)
+ *     {
+ *         CHECK(condition);
+ *         CHECK_INT(rp_thing(), ==, 0);
+ *         CHECK_STR(rp_name(), "thing");
+ *     }
+ *
+ * A test registers itself; main() is the harness's. A failed check ends the whole process: from any thread,
+ * callback or forked child. Live memory is counted through rp_set_allocator(), and nothing is forgiven: what the
+ * library keeps for the life of the process must not come from the heap. Threads are the test's own care.
+ *
+ * ./test_x [-l] [-v] [-j jobs] [part of a name]...     -l lists, -v prints the output of tests that pass, too
+ *
+ * Environment: RP_TEST_TIMEOUT (seconds, for every test), RP_TEST_TRACE=1 (where leaked memory was allocated),
+ * RP_ALLOW_SKIP=1 (skip if RINGPORT_PROACTOR names what cannot be opened here, instead of letting tests fail).
+ */
+#ifndef RP_TESTS_HARNESS_H
+#define RP_TESTS_HARNESS_H
+
+#include "ringport/base.h"
+#include "ringport/error.h"
+
+typedef struct test_case {
+    const char *name;
+    void (*function)(void);
+    int timeout; /* seconds; 0: 20. Six times that where code runs slowly: sanitizers, Valgrind, qemu */
+    struct test_case *next;
+} test_case;
+
+#define TEST(name) TEST_TIMEOUT(name, 0)
+
+#define TEST_TIMEOUT(name, seconds)                                                                               \
+    static void test_##name(void);                                                                                \
+    __attribute__((constructor)) static void test_register_##name(void)                                           \
+    {                                                                                                             \
+        static test_case test = {#name, test_##name, seconds, NULL};                                              \
+        test_register(&test);                                                                                     \
+    }                                                                                                             \
+    static void test_##name(void)
+
+#define CHECK(condition)                                                                                          \
+    do {                                                                                                          \
+        test_at(__FILE__, __LINE__);                                                                              \
+        if (!(condition))                                                                                         \
+            test_fail(__FILE__, __LINE__, "CHECK(%s)", #condition);                                               \
+    } while (0)
+
+/* Two integers and the operator that should hold between them: their values are shown if it does not. */
+#define CHECK_INT(left, operator, right)                                                                          \
+    do {                                                                                                          \
+        test_at(__FILE__, __LINE__);                                                                              \
+        long long check_left_ = (long long)(left);                                                                \
+        long long check_right_ = (long long)(right);                                                              \
+        if (!(check_left_ operator check_right_))                                                                 \
+            test_fail_int(__FILE__, __LINE__, #left ", " #operator", " #right, check_left_, check_right_);        \
+    } while (0)
+
+/* Two strings that should be equal. */
+#define CHECK_STR(left, right)                                                                                    \
+    do {                                                                                                          \
+        test_at(__FILE__, __LINE__);                                                                              \
+        test_check_str(__FILE__, __LINE__, #left ", " #right, (left), (right));                                   \
+    } while (0)
+
+/* Ends the test as one that cannot run here, which is no failure. */
+#define SKIP(...) test_skip(__VA_ARGS__)
+
+/* The backend that RINGPORT_PROACTOR forces, or NULL. */
+const char *test_backend(void);
+
+/* Whether code runs many times slower than usual: sanitizers, Valgrind, qemu. For tests that measure time. */
+bool test_slow(void);
+
+/* ---- memory: for tests that let allocations fail ---- */
+
+/* Lets the nth allocation from now on fail (1: the next), and no other; 0: none. Those of all threads count. */
+void test_fail_allocation(uint64_t nth);
+
+/* Whether that allocation has been asked for since. */
+bool test_allocation_failed(void);
+
+/* Blocks that are allocated now, and how many ever were. */
+uint64_t test_live_allocations(void);
+uint64_t test_allocations(void);
+
+/* ---- behind the macros ---- */
+
+void test_register(test_case *test);
+
+/* Runs a list of tests as main() does its own, and returns the exit status. */
+int test_main(test_case *tests, int argc, char **argv);
+
+void test_at(const char *file, int line);
+_Noreturn void test_fail(const char *file, int line, const char *format, ...) RP_PRINTF(3, 4);
+_Noreturn void test_fail_int(const char *file, int line, const char *text, long long left, long long right);
+void test_check_str(const char *file, int line, const char *text, const char *left, const char *right);
+_Noreturn void test_skip(const char *format, ...) RP_PRINTF(1, 2);
+
+#endif

@@ -1,0 +1,70 @@
+/*
+ * test_error.c - names and texts of errors.
+ */
+#include "harness.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+TEST(errno_values_have_names_and_texts)
+{
+    CHECK_STR(rp_errname(-ECONNRESET), "ECONNRESET");
+    CHECK_STR(rp_strerror(-ECONNRESET), "connection reset by peer");
+    CHECK_STR(rp_errname(-ECANCELED), "ECANCELED");
+    CHECK_STR(rp_errname(-EWOULDBLOCK), "EAGAIN");
+    CHECK_STR(rp_errname(-ENOTSUP), "ENOTSUP");
+}
+
+TEST(own_errors_have_names_and_texts)
+{
+#define CHECK_ERROR(name, value, text)                                                                            \
+    CHECK_INT(name, ==, value);                                                                                   \
+    CHECK_STR(rp_errname(name), #name);                                                                           \
+    CHECK_STR(rp_strerror(name), text);
+    RP_OWN_ERRORS(CHECK_ERROR)
+}
+
+TEST(zero_is_success)
+{
+    CHECK_STR(rp_strerror(0), "success");
+    CHECK_STR(rp_errname(0), "EUNKNOWN");
+}
+
+TEST(unknown_numbers_are_named_as_such)
+{
+    CHECK_STR(rp_strerror(-3999), "unknown error -3999");
+    CHECK_STR(rp_errname(-3999), "EUNKNOWN");
+    CHECK_STR(rp_strerror(5), "unknown error 5");
+    CHECK_STR(rp_strerror(INT32_MIN), "unknown error -2147483648");
+}
+
+#ifdef __GLIBC__
+/* Whatever number the C library has a name for, we have one too, and the same. */
+TEST(table_is_complete)
+{
+    for (int number = 1; number < 4000; number++) {
+        const char *name = strerrorname_np(number);
+        if (!name || number == EOPNOTSUPP) /* that is ENOTSUP, too */
+            continue;
+        if (strcmp(rp_errname(-number), name) != 0)
+            fprintf(stderr, "%d is %s, and here %s\n", number, name, rp_errname(-number));
+        CHECK_STR(rp_errname(-number), name);
+    }
+}
+#endif
+
+static void *text_in_thread(void *arg)
+{
+    return (void *)rp_strerror(-3998);
+}
+
+TEST(unknown_texts_are_kept_for_each_thread)
+{
+    const char *text = rp_strerror(-3999);
+    pthread_t thread;
+
+    CHECK_INT(pthread_create(&thread, NULL, text_in_thread, NULL), ==, 0);
+    pthread_join(thread, NULL);
+    CHECK_STR(text, "unknown error -3999");
+}

@@ -1,0 +1,152 @@
+/*
+ * test_thread.c - conditions and their deadlines, threads and their ids, fork detection.
+ */
+#include "harness.h"
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/thread.h"
+
+static rp_mutex mutex;
+static rp_cond cond;
+static int stage;
+static uint64_t other_id;
+static bool other_is_main;
+static sigset_t other_mask;
+
+static void set_up(void)
+{
+    CHECK_INT(rp_mutex_init(&mutex), ==, 0);
+    CHECK_INT(rp_cond_init(&cond), ==, 0);
+}
+
+static void tear_down(void)
+{
+    rp_cond_fini(&cond);
+    rp_mutex_fini(&mutex);
+}
+
+static void reach(int next)
+{
+    rp_mutex_lock(&mutex);
+    stage = next;
+    rp_cond_broadcast(&cond);
+    rp_mutex_unlock(&mutex);
+}
+
+static void await_stage(int awaited)
+{
+    rp_mutex_lock(&mutex);
+    while (stage != awaited)
+        CHECK(rp_cond_wait(&cond, &mutex, RP_NEVER));
+    rp_mutex_unlock(&mutex);
+}
+
+TEST(condition_times_out_at_its_deadline)
+{
+    int64_t start = rp_monotonic();
+
+    set_up();
+    rp_mutex_lock(&mutex);
+    while (rp_cond_wait(&cond, &mutex, start + RP_MSEC(30)))
+        CHECK_INT(rp_monotonic() - start, <, RP_MSEC(30));
+    CHECK_INT(rp_monotonic() - start, >=, RP_MSEC(30));
+    CHECK(!rp_cond_wait(&cond, &mutex, 0));
+    CHECK(!rp_cond_wait(&cond, &mutex, -5));
+    rp_mutex_unlock(&mutex);
+    tear_down();
+}
+
+static void note_identity(void *arg)
+{
+    CHECK(arg == &stage);
+    other_id = rp_thread_id();
+    other_is_main = rp_thread_is_main();
+    pthread_sigmask(SIG_SETMASK, NULL, &other_mask);
+    reach(1);
+}
+
+TEST(threads_have_ids_and_no_signals)
+{
+    sigset_t before, after;
+
+    set_up();
+    pthread_sigmask(SIG_SETMASK, NULL, &before);
+    CHECK_INT(rp_thread_start(note_identity, &stage), ==, 0);
+    pthread_sigmask(SIG_SETMASK, NULL, &after);
+    await_stage(1);
+    CHECK(rp_thread_id() != 0);
+    CHECK(other_id != 0);
+    CHECK(other_id != rp_thread_id());
+    CHECK(rp_thread_is_main());
+    CHECK(!other_is_main);
+    CHECK_INT(sigismember(&before, SIGTERM), ==, sigismember(&after, SIGTERM));
+    CHECK(sigismember(&other_mask, SIGTERM));
+    CHECK(sigismember(&other_mask, SIGINT));
+}
+
+TEST(thread_without_memory)
+{
+    test_fail_allocation(1);
+    CHECK_INT(rp_thread_start(note_identity, NULL), ==, -ENOMEM);
+}
+
+static int exit_status(pid_t pid)
+{
+    int status;
+
+    CHECK_INT(waitpid(pid, &status, 0), ==, pid);
+    CHECK(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+TEST(forks_are_counted)
+{
+    unsigned generation = rp_fork_generation();
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        CHECK_INT(rp_fork_generation(), ==, generation + 1);
+        pid = fork();
+        if (pid == 0) {
+            CHECK_INT(rp_fork_generation(), ==, generation + 2);
+            _exit(0);
+        }
+        _exit(exit_status(pid));
+    }
+    CHECK_INT(exit_status(pid), ==, 0);
+    CHECK_INT(rp_fork_generation(), ==, generation);
+}
+
+static void fork_off_main_thread(void *arg)
+{
+    pid_t pid;
+
+    CHECK(!rp_thread_is_main());
+    pid = fork();
+    if (pid == 0) {
+        CHECK(rp_thread_is_main());
+        CHECK_INT(rp_thread_id(), ==, getpid());
+        _exit(0);
+    }
+    CHECK_INT(exit_status(pid), ==, 0);
+    CHECK(!rp_thread_is_main());
+    reach(1);
+}
+
+/* The child of a fork has one thread, with a new id, and that is the main one. */
+TEST(forking_thread_is_the_childs_main_thread)
+{
+    set_up();
+    CHECK_INT(rp_thread_start(fork_off_main_thread, NULL), ==, 0);
+    await_stage(1);
+}
+
+TEST(cpus_are_counted)
+{
+    CHECK_INT(rp_cpu_count(), >=, 1);
+    CHECK_INT(rp_cpu_count(), <=, 65536);
+}
