@@ -1,0 +1,92 @@
+/*
+ * exception.c - errors that nobody waits for, and debug mode's switches. Mirrors the loop's exception handler.
+ */
+#include <stdio.h>
+
+#include "base/origin.h"
+#include "loop/loop.h"
+
+void rp_set_exception_handler(rp_loop *loop, rp_exception_handler *handler, void *arg)
+{
+    loop->exception_handler = handler;
+    loop->exception_handler_arg = arg;
+}
+
+rp_exception_handler *rp_get_exception_handler(const rp_loop *loop, void **arg)
+{
+    if (arg != NULL)
+        *arg = loop->exception_handler_arg;
+    return loop->exception_handler;
+}
+
+void rp_call_exception_handler(rp_loop *loop, const rp_exception_context *context)
+{
+    if (loop->exception_handler != NULL)
+        loop->exception_handler(loop, context, loop->exception_handler_arg);
+    else
+        rp_default_exception_handler(loop, context);
+}
+
+void rp_default_exception_handler(rp_loop *loop, const rp_exception_context *context)
+{
+    (void)loop;
+    flockfile(stderr);
+    fprintf(stderr, "ringport: %s", context->message);
+    if (context->name != NULL)
+        fprintf(stderr, ": %s", context->name);
+    if (context->error < 0)
+        fprintf(stderr, ": %s (%s)", rp_strerror(context->error), rp_errname(context->error));
+    fputc('\n', stderr);
+    if (context->origin_depth > 0) {
+        fprintf(stderr, "  created at (most recent call first):\n");
+        rp_origin_print(stderr, context->origin, context->origin_depth);
+    }
+    funlockfile(stderr);
+}
+
+void rp_loop_report(rp_loop *loop, const char *message, int error, const char *name, rp_future *future,
+                    rp_transport *transport, void *origin)
+{
+    const rp_origin *trace = origin;
+    rp_exception_context context = {
+        .message = message,
+        .error = error,
+        .name = name,
+        .future = future,
+        .transport = transport,
+        .origin = trace != NULL ? trace->addresses : NULL,
+        .origin_depth = trace != NULL ? trace->depth : 0,
+    };
+
+    rp_call_exception_handler(loop, &context);
+}
+
+void rp_set_debug(rp_loop *loop, bool enabled)
+{
+    loop->debug = enabled;
+}
+
+bool rp_get_debug(const rp_loop *loop)
+{
+    return loop->debug;
+}
+
+void rp_set_slow_callback_duration(rp_loop *loop, int64_t duration)
+{
+    loop->slow_callback_duration = duration;
+}
+
+int64_t rp_get_slow_callback_duration(const rp_loop *loop)
+{
+    return loop->slow_callback_duration;
+}
+
+int rp_set_coroutine_origin_tracking_depth(int depth)
+{
+    return rp_origin_set_depth(depth);
+}
+
+int rp_get_coroutine_origin_tracking_depth(void)
+{
+    return rp_origin_get_depth();
+}

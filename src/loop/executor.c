@@ -1,0 +1,278 @@
+/*
+ * executor.c - blocking work on threads, as futures. Mirrors run_in_executor and ThreadPoolExecutor.
+ *
+ * A job is shared by two sides. The loop's side is a future like any other: whoever awaits it, and the running job
+ * itself, hold references on the loop's thread. The worker's side touches only the function, its result, and, under the
+ * loop's mutex, the posting of `done`. The memory is freed when both sides have let go (`holders`).
+ * If the loop is closed first, it abandons the job: the worker finds that posts are refused, and just lets go.
+ */
+#include "loop/executor.h"
+
+#include <stdatomic.h>
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "loop/future.h"
+
+struct rp_executor {
+    rp_pool *pool;
+    atomic_uint refs; /* the owner's, and one of each job */
+};
+
+typedef struct job {
+    rp_future future;
+    rp_work work;
+    rp_handle done;
+    rp_resource resource; /* in the loop's resources while the job is under way */
+    rp_executor *executor;
+    rp_loop *loop; /* the worker side's reference */
+    rp_blocking *function;
+    void *arg;
+    int result;
+    bool posted; /* under the loop's mutex: `done` has been posted */
+    atomic_uint holders;
+} job;
+
+/* ---- executors ---- */
+
+int rp_executor_new(unsigned max_workers, rp_executor **out)
+{
+    rp_executor *executor = rp_malloc(sizeof *executor);
+
+    *out = NULL;
+    if (executor == NULL)
+        return -ENOMEM;
+    int rc = rp_pool_new(max_workers, &executor->pool);
+    if (rc < 0) {
+        rp_free(executor);
+        return rc;
+    }
+    atomic_init(&executor->refs, 1);
+    *out = executor;
+    return 0;
+}
+
+static void executor_unref(rp_executor *executor)
+{
+    if (atomic_fetch_sub(&executor->refs, 1) != 1)
+        return;
+    rp_pool_free(executor->pool);
+    rp_free(executor);
+}
+
+int rp_executor_shutdown(rp_executor *executor, int64_t timeout)
+{
+    return rp_pool_join(executor->pool, rp_time_add(rp_monotonic(), timeout));
+}
+
+void rp_executor_free(rp_executor *executor)
+{
+    if (executor == NULL)
+        return;
+    rp_pool_stop(executor->pool, NULL, NULL);
+    executor_unref(executor);
+}
+
+/* ---- jobs ---- */
+
+static void let_go(job *j)
+{
+    if (atomic_fetch_sub(&j->holders, 1) == 1)
+        rp_free(j);
+}
+
+/* The worker side's last act, on whichever thread does it. */
+static void worker_lets_go(job *j)
+{
+    executor_unref(j->executor);
+    rp_loop_unref(j->loop);
+    let_go(j);
+}
+
+static void dispose_job(rp_future *future)
+{
+    rp_future_fini(future);
+    let_go(rp_container_of(future, job, future));
+}
+
+static void leave_loop(job *j)
+{
+    rp_list_remove(&j->resource.link);
+}
+
+static void on_done(void *arg)
+{
+    job *j = arg;
+
+    leave_loop(j);
+    rp_future_finish(&j->future, j->result, NULL);
+    rp_future_unref(&j->future);
+    worker_lets_go(j);
+}
+
+/* The worker. */
+static void run_job(rp_work *work)
+{
+    job *j = rp_container_of(work, job, work);
+    bool post;
+
+    j->result = j->function(j->arg);
+    rp_mutex_lock(&j->loop->mutex);
+    post = !j->loop->posts_refused;
+    if (post) {
+        j->posted = true;
+        rp_handle_prepare(&j->done, j->loop, on_done, j);
+        rp_loop_post(j->loop, &j->done);
+    }
+    rp_mutex_unlock(&j->loop->mutex);
+    if (!post)
+        worker_lets_go(j);
+}
+
+static bool cancel_job(rp_future *future)
+{
+    job *j = rp_container_of(future, job, future);
+
+    if (!rp_pool_cancel(j->executor->pool, &j->work))
+        return false;
+    leave_loop(j);
+    rp_future_finish_cancelled(future);
+    rp_future_unref(future);
+    worker_lets_go(j);
+    return true;
+}
+
+/* The loop is closed, and the job still under way: its future ends without it. */
+static void abandon(rp_resource *resource)
+{
+    job *j = rp_container_of(resource, job, resource);
+
+    rp_mutex_lock(&j->loop->mutex);
+    bool worker_is_done = j->posted;
+    rp_mutex_unlock(&j->loop->mutex);
+    leave_loop(j);
+    rp_future_finish_cancelled(&j->future);
+    rp_future_unref(&j->future);
+    if (worker_is_done)
+        worker_lets_go(j);
+}
+
+static const rp_future_type job_type = {.name = "executor job", .cancel = cancel_job, .dispose = dispose_job};
+
+static int default_executor(rp_loop *loop, rp_executor **executor)
+{
+    int rc = loop->executor_shut_down ? RP_ESHUTDOWN : 0;
+
+    if (rc == 0 && loop->executor == NULL)
+        rc = rp_executor_new(0, &loop->executor);
+    *executor = loop->executor;
+    return rc;
+}
+
+int rp_run_in_executor(rp_loop *loop, rp_executor *executor, rp_blocking *function, void *arg, rp_future **out)
+{
+    int rc = rp_loop_check(loop);
+
+    *out = NULL;
+    if (rc == 0 && function == NULL)
+        rc = -EINVAL;
+    if (rc == 0 && executor == NULL)
+        rc = default_executor(loop, &executor);
+    if (rc < 0)
+        return rc;
+    job *j = rp_calloc(sizeof *j);
+    if (j == NULL)
+        return -ENOMEM;
+    rp_future_init(&j->future, loop, &job_type);
+    rp_future_ref(&j->future); /* of the job itself, until its end is delivered */
+    j->work.run = run_job;
+    j->resource.reap = abandon;
+    j->executor = executor;
+    j->loop = rp_loop_ref(loop);
+    j->function = function;
+    j->arg = arg;
+    atomic_init(&j->holders, 2);
+    atomic_fetch_add(&executor->refs, 1);
+    rp_list_push(&loop->resources, &j->resource.link);
+    rc = rp_pool_submit(executor->pool, &j->work);
+    if (rc < 0) {
+        leave_loop(j);
+        rp_future_unref(&j->future);
+        rp_future_unref(&j->future);
+        worker_lets_go(j);
+        return rc;
+    }
+    *out = &j->future;
+    return 0;
+}
+
+/* ---- the default executor ---- */
+
+int rp_set_default_executor(rp_loop *loop, rp_executor *executor)
+{
+    int rc = rp_loop_check(loop);
+
+    if (rc == 0 && executor == NULL)
+        rc = -EINVAL;
+    if (rc < 0)
+        return rc;
+    rp_executor_free(loop->executor);
+    loop->executor = executor;
+    return 0;
+}
+
+/* Blocks until the executor's threads have ended; run by a thread of another one. */
+static int join_executor(void *arg)
+{
+    rp_executor *executor = arg;
+
+    rp_pool_join(executor->pool, RP_NEVER);
+    executor_unref(executor);
+    return 0;
+}
+
+int rp_loop_drain_executor(rp_loop *loop, rp_future **future)
+{
+    rp_executor *janitor;
+    int rc = rp_loop_check(loop);
+
+    *future = NULL;
+    if (rc < 0)
+        return rc;
+    loop->executor_shut_down = true;
+    if (loop->executor == NULL)
+        return 0;
+    rp_pool_stop(loop->executor->pool, NULL, NULL);
+    rc = rp_executor_new(1, &janitor);
+    if (rc < 0)
+        return rc;
+    atomic_fetch_add(&loop->executor->refs, 1);
+    rc = rp_run_in_executor(loop, janitor, join_executor, loop->executor, future);
+    if (rc < 0)
+        executor_unref(loop->executor);
+    rp_executor_free(janitor);
+    return rc;
+}
+
+static void stop_loop(void *arg)
+{
+    rp_loop_stop(arg);
+}
+
+int rp_shutdown_default_executor(rp_loop *loop, int64_t timeout)
+{
+    rp_timer timer = {0};
+    rp_future *drained;
+
+    if (rp_loop_is_running(loop))
+        return RP_ERUNNING;
+    int rc = rp_loop_drain_executor(loop, &drained);
+    if (rc < 0 || drained == NULL)
+        return rc;
+    rc = rp_call_later(loop, &timer, timeout, stop_loop, loop);
+    if (rc == 0)
+        rc = rp_run_until_complete(loop, drained);
+    rp_timer_cancel(&timer);
+    rp_future_unref(drained);
+    return rc == RP_ESTOPPED ? -ETIMEDOUT : rc;
+}

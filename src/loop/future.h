@@ -1,0 +1,52 @@
+/*
+ * future.h - the inside of rp_future, for what derives from it: tasks, executor jobs, connection attempts.
+ *
+ * A derived object embeds rp_future first and gives it a type. The object lives while references are held: whoever will
+ * finish it holds one itself.
+ */
+#ifndef RP_LOOP_FUTURE_H
+#define RP_LOOP_FUTURE_H
+
+#include "loop/loop.h"
+#include "ringport/future.h"
+
+enum { RP_FUTURE_PENDING, RP_FUTURE_FINISHED, RP_FUTURE_CANCELLED };
+
+typedef struct rp_future_type {
+    const char *name; /* "Future", "Task", ... as reports have it */
+    /* Asks a pending object for its end, true if it will heed; NULL: it is cancelled at once. */
+    bool (*cancel)(rp_future *future);
+    /* Frees the whole object, when the last reference is gone. */
+    void (*dispose)(rp_future *future);
+    /* The name of this one, for reports; may be NULL. */
+    const char *(*get_name)(const rp_future *future);
+} rp_future_type;
+
+struct rp_future {
+    const rp_future_type *type;
+    rp_loop *loop; /* holds a reference */
+    uint32_t refs;
+    uint8_t state;
+    bool error_read; /* somebody has seen its error, or there is none */
+    int result;
+    void *value;
+    rp_node callbacks; /* rp_done_callback, by their handles' links */
+    rp_node task_link; /* in loop->tasks, if it is a task that is not done */
+    void *origin;      /* debug mode: where it was created */
+};
+
+/* The callback of a done callback's handle, whose argument is its rp_done_callback; and what is left if it cannot run. */
+void rp_done_callback_run(void *arg);
+void rp_done_callback_drop(rp_done_callback *entry);
+
+/* Makes a pending future with one reference. Never fails. */
+void rp_future_init(rp_future *future, rp_loop *loop, const rp_future_type *type);
+
+/* What every dispose does before it frees the object: reports an unread error, drops the loop. */
+void rp_future_fini(rp_future *future);
+
+/* Ends a pending future: with a result or an error and a value, or as cancelled. Its callbacks become ready. */
+void rp_future_finish(rp_future *future, int result, void *value);
+void rp_future_finish_cancelled(rp_future *future);
+
+#endif

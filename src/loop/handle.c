@@ -1,0 +1,270 @@
+/*
+ * handle.c - callbacks and timers: scheduling them, running them, taking them back.
+ *
+ * A handle's state says which list its link is in; only POSTED handles are under the mutex. A handle becomes idle before
+ * its callback is called, so that the callback may schedule it again or free it. Where a handle was scheduled is kept in
+ * debug mode only, and belongs to the handle until it has run.
+ */
+#include "loop/handle.h"
+
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "base/origin.h"
+#include "loop/future.h"
+
+static uint32_t place(const rp_handle *handle)
+{
+    return handle->state & RP_HANDLE_STATES;
+}
+
+static void set_place(rp_handle *handle, uint32_t state)
+{
+    handle->state = (handle->state & ~(uint32_t)RP_HANDLE_STATES) | state;
+}
+
+/* Makes a handle idle, and frees what the loop has of it. */
+static void release(rp_handle *handle)
+{
+    rp_free(handle->origin);
+    handle->origin = NULL;
+    set_place(handle, RP_HANDLE_IDLE);
+    if (handle->state & RP_HANDLE_ALLOCATED)
+        rp_free(handle);
+}
+
+/* ---- running ---- */
+
+void rp_loop_report_if_slow(rp_loop *loop, int64_t start, void *function, void *origin)
+{
+    int64_t duration = rp_monotonic() - start;
+    char symbol[128], message[64];
+    const char *name = loop->task_name;
+
+    if (duration >= loop->slow_callback_duration) {
+        if (name[0] == '\0')
+            name = rp_origin_symbol(function, symbol, sizeof symbol);
+        snprintf(message, sizeof message, "callback took %.3f seconds", (double)duration / 1e9);
+        rp_loop_report(loop, message, 0, name, NULL, NULL, origin);
+    }
+    loop->task_name[0] = '\0';
+}
+
+/* Debug mode: runs it by the clock. */
+static void run_timed(rp_loop *loop, rp_handle *handle)
+{
+    rp_callback *callback = handle->callback;
+    void *arg = handle->arg;
+    rp_origin *origin = handle->origin;
+    int64_t start = rp_monotonic();
+
+    handle->origin = NULL;
+    release(handle);
+    callback(arg);
+    rp_loop_report_if_slow(loop, start, (void *)(uintptr_t)callback, origin);
+    rp_free(origin);
+}
+
+void rp_handle_run(rp_loop *loop, rp_handle *handle)
+{
+    rp_callback *callback = handle->callback;
+    void *arg = handle->arg;
+
+    loop->stats.callbacks++;
+    if (loop->debug) {
+        run_timed(loop, handle);
+        return;
+    }
+    if (handle->state == RP_HANDLE_READY && handle->origin == NULL)
+        handle->state = RP_HANDLE_IDLE;
+    else
+        release(handle);
+    callback(arg);
+}
+
+/* ---- scheduling ---- */
+
+/*
+ * The handle to schedule: the caller's, or if that is NULL one of `size` bytes that the loop frees. *error says why there
+ * is none.
+ */
+static rp_handle *claim(rp_loop *loop, rp_handle *handle, size_t size, rp_callback *callback, void *arg, int *error)
+{
+    uint32_t flags = 0;
+
+    *error = callback == NULL ? -EINVAL : handle != NULL && place(handle) != RP_HANDLE_IDLE ? -EBUSY : 0;
+    if (*error < 0)
+        return NULL;
+    if (handle == NULL) {
+        handle = rp_malloc(size);
+        flags = RP_HANDLE_ALLOCATED;
+    }
+    if (handle == NULL) {
+        *error = -ENOMEM;
+        return NULL;
+    }
+    rp_handle_prepare(handle, loop, callback, arg);
+    handle->state = flags;
+    if (loop->debug)
+        handle->origin = rp_origin_capture();
+    return handle;
+}
+
+int rp_call_soon(rp_loop *loop, rp_handle *handle, rp_callback *callback, void *arg)
+{
+    int rc = rp_loop_check(loop);
+
+    if (rc < 0)
+        return rc;
+    handle = claim(loop, handle, sizeof *handle, callback, arg, &rc);
+    if (handle == NULL)
+        return rc;
+    rp_loop_ready(loop, handle);
+    return 0;
+}
+
+void rp_loop_post(rp_loop *loop, rp_handle *handle)
+{
+    set_place(handle, RP_HANDLE_POSTED);
+    rp_list_push(&loop->posted, &handle->link);
+    atomic_store_explicit(&loop->posts_waiting, true, memory_order_release);
+    rp_proactor_wake(loop->proactor);
+}
+
+int rp_call_soon_threadsafe(rp_loop *loop, rp_handle *handle, rp_callback *callback, void *arg)
+{
+    int rc = loop->fork_generation != rp_fork_generation() ? RP_EFORK : 0;
+
+    if (rc < 0)
+        return rc;
+    rp_mutex_lock(&loop->mutex);
+    if (loop->posts_refused)
+        rc = RP_ECLOSED;
+    else
+        handle = claim(loop, handle, sizeof *handle, callback, arg, &rc);
+    if (rc == 0)
+        rp_loop_post(loop, handle);
+    rp_mutex_unlock(&loop->mutex);
+    return rc;
+}
+
+int rp_call_at(rp_loop *loop, rp_timer *timer, int64_t when, rp_callback *callback, void *arg)
+{
+    int rc = rp_loop_check(loop);
+    rp_handle *handle;
+
+    if (rc < 0)
+        return rc;
+    handle = claim(loop, timer != NULL ? &timer->handle : NULL, sizeof *timer, callback, arg, &rc);
+    if (handle == NULL)
+        return rc;
+    timer = rp_container_of(handle, rp_timer, handle);
+    timer->when = when;
+    set_place(handle, RP_HANDLE_TIMED);
+    rp_timers_insert(&loop->timers, timer);
+    loop->stats.timers_scheduled++;
+    return 0;
+}
+
+int rp_call_later(rp_loop *loop, rp_timer *timer, int64_t delay, rp_callback *callback, void *arg)
+{
+    return rp_call_at(loop, timer, rp_time_add(rp_monotonic(), delay), callback, arg);
+}
+
+void rp_loop_take_posts(rp_loop *loop)
+{
+    rp_mutex_lock(&loop->mutex);
+    for (rp_node *node = loop->posted.next; node != &loop->posted; node = node->next)
+        set_place(rp_container_of(node, rp_handle, link), RP_HANDLE_READY);
+    rp_list_splice(&loop->ready, &loop->posted);
+    atomic_store_explicit(&loop->posts_waiting, false, memory_order_relaxed);
+    rp_mutex_unlock(&loop->mutex);
+}
+
+void rp_loop_take_due_timers(rp_loop *loop)
+{
+    rp_node due;
+
+    if (loop->timers.count == 0)
+        return;
+    rp_list_init(&due);
+    rp_timers_expire(&loop->timers, loop->now, &due);
+    for (rp_node *node = due.next; node != &due; node = node->next)
+        set_place(rp_container_of(node, rp_handle, link), RP_HANDLE_READY);
+    rp_list_splice(&loop->ready, &due);
+}
+
+/* ---- taking back ---- */
+
+bool rp_handle_cancel(rp_handle *handle)
+{
+    rp_loop *loop = handle->loop;
+
+    switch (place(handle)) {
+    case RP_HANDLE_IDLE:
+        return false;
+    case RP_HANDLE_TIMED:
+        rp_timers_remove(&loop->timers, rp_container_of(handle, rp_timer, handle));
+        loop->stats.timers_cancelled++;
+        break;
+    case RP_HANDLE_POSTED: /* only the loop's thread moves it out of `posted`, and this is it */
+        rp_mutex_lock(&loop->mutex);
+        rp_list_remove(&handle->link);
+        rp_mutex_unlock(&loop->mutex);
+        break;
+    default:
+        rp_list_remove(&handle->link);
+        break;
+    }
+    release(handle);
+    return true;
+}
+
+bool rp_timer_cancel(rp_timer *timer)
+{
+    return rp_handle_cancel(&timer->handle);
+}
+
+static void drop_list(rp_node *list)
+{
+    while (!rp_list_empty(list)) {
+        rp_handle *handle = rp_container_of(rp_list_pop(list), rp_handle, link);
+        rp_done_callback *entry = handle->callback == rp_done_callback_run ? handle->arg : NULL;
+
+        release(handle);
+        if (entry != NULL)
+            rp_done_callback_drop(entry);
+    }
+}
+
+void rp_loop_drop_handles(rp_loop *loop)
+{
+    rp_node due;
+
+    rp_mutex_lock(&loop->mutex);
+    loop->posts_refused = true;
+    rp_mutex_unlock(&loop->mutex);
+    rp_list_init(&due);
+    rp_timers_expire(&loop->timers, INT64_MAX, &due);
+    drop_list(&due);
+    drop_list(&loop->posted);
+    drop_list(&loop->ready);
+}
+
+/* ---- asking ---- */
+
+bool rp_handle_scheduled(const rp_handle *handle)
+{
+    return place(handle) != RP_HANDLE_IDLE;
+}
+
+bool rp_timer_scheduled(const rp_timer *timer)
+{
+    return rp_handle_scheduled(&timer->handle);
+}
+
+int64_t rp_timer_when(const rp_timer *timer)
+{
+    return timer->when;
+}

@@ -1,0 +1,355 @@
+/*
+ * loop.c - the loop's life and its turn.
+ *
+ * A turn, as asyncio's _run_once: wait for completions until the first timer is due, not at all if a callback is ready;
+ * deliver them; move due timers to the ready queue; run the handles that were ready when this last step began. What a
+ * callback schedules therefore runs in the next turn, and stop() ends the run after a whole turn.
+ */
+#include "loop/loop.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "loop/handle.h"
+#include "loop/readers.h"
+#include "loop/signals.h"
+#include "proactor/proactor.h"
+#include "ringport/future.h"
+
+static _Thread_local rp_loop *running_loop;
+
+/* ---- making ---- */
+
+static int open_proactor(rp_loop *loop, const rp_loop_options *options)
+{
+    if (options->proactor != NULL) {
+        if (options->backend != NULL || options->proactor->in_flight > 0)
+            return -EINVAL;
+        loop->proactor = options->proactor;
+        return 0;
+    }
+    return rp_proactor_open(options->backend, &options->proactor_options, &loop->proactor);
+}
+
+static bool debug_by_environment(void)
+{
+    const char *value = getenv("RINGPORT_DEBUG");
+
+    return value != NULL && value[0] != '\0' && strcmp(value, "0") != 0;
+}
+
+int rp_loop_new(const rp_loop_options *options, rp_loop **out)
+{
+    static const rp_loop_options defaults;
+    rp_loop *loop;
+    int rc;
+
+    *out = NULL;
+    if (options == NULL)
+        options = &defaults;
+    loop = rp_calloc(sizeof *loop);
+    if (loop == NULL)
+        return -ENOMEM;
+    rc = rp_mutex_init(&loop->mutex);
+    if (rc < 0)
+        goto no_mutex;
+    rc = open_proactor(loop, options);
+    if (rc < 0)
+        goto no_proactor;
+
+    atomic_init(&loop->refs, 1);
+    rp_list_init(&loop->ready);
+    rp_list_init(&loop->posted);
+    rp_list_init(&loop->tasks);
+    rp_list_init(&loop->resources);
+    rp_list_init(&loop->idle_resources);
+    loop->now = rp_monotonic();
+    rp_timers_init(&loop->timers, loop->now);
+    loop->fork_generation = rp_fork_generation();
+    loop->slow_callback_duration = RP_MSEC(100);
+    loop->debug = options->debug || debug_by_environment();
+    if (loop->debug && rp_proactor_fallback_reason(loop->proactor) != NULL)
+        fprintf(stderr, "ringport: the loop runs on %s; %s\n", rp_loop_backend_name(loop),
+                rp_proactor_fallback_reason(loop->proactor));
+    *out = loop;
+    return 0;
+
+no_proactor:
+    rp_mutex_fini(&loop->mutex);
+no_mutex:
+    rp_free(loop);
+    return rc;
+}
+
+rp_loop *rp_loop_ref(rp_loop *loop)
+{
+    atomic_fetch_add_explicit(&loop->refs, 1, memory_order_relaxed);
+    return loop;
+}
+
+void rp_loop_unref(rp_loop *loop)
+{
+    if (atomic_fetch_sub_explicit(&loop->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    rp_mutex_fini(&loop->mutex);
+    rp_free(loop);
+}
+
+int rp_loop_check(const rp_loop *loop)
+{
+    if (loop->closed)
+        return RP_ECLOSED;
+    if (loop->fork_generation != rp_fork_generation())
+        return RP_EFORK;
+    if (loop->debug) {
+        uint64_t thread = atomic_load(&loop->thread);
+
+        if (thread != 0 && thread != rp_thread_id())
+            return RP_ETHREAD;
+    }
+    return 0;
+}
+
+/* ---- the turn ---- */
+
+static void deliver_timed(rp_loop *loop, rp_op *op)
+{
+    int64_t start = rp_monotonic();
+    void *function = (void *)(uintptr_t)op->callback;
+
+    op->callback(op);
+    rp_loop_report_if_slow(loop, start, function, NULL);
+}
+
+static void deliver(rp_loop *loop, int count)
+{
+    for (int i = 0; i < count; i++) {
+        const rp_completion *completion = &loop->completions[i];
+        rp_op *op = completion->op;
+
+        op->result = completion->result;
+        op->flags = completion->flags;
+        if (op->callback == NULL)
+            continue;
+        if (loop->debug)
+            deliver_timed(loop, op);
+        else
+            op->callback(op);
+    }
+    loop->stats.completions += (uint64_t)count;
+}
+
+/* Waits once. The clock is read before it if there is to be a wait, and after it. */
+static int wait_and_deliver(rp_loop *loop)
+{
+    int64_t deadline = 0;
+
+    if (rp_list_empty(&loop->ready) && !loop->stopping)
+        deadline = rp_timers_next(&loop->timers);
+    if (deadline != 0) {
+        int64_t turn = rp_monotonic() - loop->now;
+
+        if (turn > loop->stats.longest_turn)
+            loop->stats.longest_turn = turn;
+        if (deadline < 1)
+            deadline = 1;
+    }
+    int n = rp_proactor_wait(loop->proactor, loop->completions, RP_LOOP_BATCH, deadline);
+    int64_t now = rp_monotonic();
+    if (deadline == 0 && now - loop->now > loop->stats.longest_turn)
+        loop->stats.longest_turn = now - loop->now;
+    loop->now = now;
+    if (n < 0)
+        return n;
+    deliver(loop, n);
+    return 0;
+}
+
+static int run_turn(rp_loop *loop)
+{
+    rp_node batch;
+    int rc = wait_and_deliver(loop);
+
+    if (rc < 0)
+        return rc;
+    if (atomic_load_explicit(&loop->posts_waiting, memory_order_acquire))
+        rp_loop_take_posts(loop);
+    rp_loop_take_due_timers(loop);
+    rp_list_init(&batch);
+    rp_list_splice(&batch, &loop->ready);
+    while (!rp_list_empty(&batch))
+        rp_handle_run(loop, rp_container_of(rp_list_pop(&batch), rp_handle, link));
+    loop->stats.turns++;
+    return 0;
+}
+
+int rp_run_forever(rp_loop *loop)
+{
+    int rc = rp_loop_check(loop);
+    uint64_t nobody = 0;
+
+    if (rc == RP_ECLOSED || rc == RP_EFORK)
+        return rc;
+    if (rp_get_running_loop() != NULL || !atomic_compare_exchange_strong(&loop->thread, &nobody, rp_thread_id()))
+        return RP_ERUNNING;
+    running_loop = loop;
+    loop->now = rp_monotonic();
+    do
+        rc = run_turn(loop);
+    while (rc == 0 && !loop->stopping);
+    loop->stopping = false;
+    running_loop = NULL;
+    atomic_store(&loop->thread, 0);
+    return rc;
+}
+
+static void stop_when_done(rp_future *future, void *arg)
+{
+    (void)future;
+    rp_loop_stop(arg);
+}
+
+int rp_run_until_complete(rp_loop *loop, rp_future *future)
+{
+    rp_done_callback done = {0};
+    int rc;
+
+    if (future == NULL || rp_future_get_loop(future) != loop)
+        return -EINVAL;
+    rp_future_ref(future);
+    rc = rp_future_add_done_callback(future, &done, stop_when_done, loop);
+    if (rc == 0) {
+        rc = rp_run_forever(loop);
+        rp_future_remove_done_callback(&done);
+    }
+    if (rc == 0)
+        rc = rp_future_done(future) ? rp_future_result(future) : RP_ESTOPPED;
+    rp_future_unref(future);
+    return rc;
+}
+
+void rp_loop_stop(rp_loop *loop)
+{
+    loop->stopping = true;
+}
+
+/* ---- the end ---- */
+
+static void reap(rp_node *resources)
+{
+    while (!rp_list_empty(resources)) {
+        rp_resource *resource = rp_container_of(resources->next, rp_resource, link);
+
+        resource->reap(resource);
+    }
+}
+
+int rp_loop_close(rp_loop *loop)
+{
+    if (rp_loop_is_running(loop))
+        return loop->fork_generation == rp_fork_generation() ? RP_ERUNNING : RP_EFORK;
+    if (loop->closed)
+        return 0;
+    bool forked = loop->fork_generation != rp_fork_generation();
+    loop->closed = true;
+    if (forked) /* another thread may have held it at the fork */
+        rp_mutex_init(&loop->mutex);
+    rp_loop_drop_handles(loop);
+    rp_signals_close(loop);
+    rp_readers_stop(loop);
+    rp_proactor_close(loop->proactor);
+    loop->proactor = NULL;
+    rp_signals_free(loop);
+    rp_readers_close(loop);
+    reap(&loop->resources);
+    rp_loop_drop_handles(loop); /* of futures that ended with what was reaped */
+    reap(&loop->idle_resources);
+    if (!forked) /* in a child of fork() its threads do not exist */
+        rp_executor_free(loop->executor);
+    loop->executor = NULL;
+    rp_free(loop->receive_buffer);
+    loop->receive_buffer = NULL;
+    return 0;
+}
+
+void rp_loop_free(rp_loop *loop)
+{
+    if (loop == NULL)
+        return;
+    rp_loop_close(loop);
+    rp_loop_unref(loop);
+}
+
+/* ---- asking ---- */
+
+rp_loop *rp_get_running_loop(void)
+{
+    /* A child of fork() is in a copy of the parent's run: none of its own. */
+    if (running_loop != NULL && running_loop->fork_generation != rp_fork_generation())
+        return NULL;
+    return running_loop;
+}
+
+bool rp_loop_is_running(const rp_loop *loop)
+{
+    return atomic_load(&loop->thread) != 0;
+}
+
+bool rp_loop_is_closed(const rp_loop *loop)
+{
+    return loop->closed;
+}
+
+int64_t rp_loop_time(const rp_loop *loop)
+{
+    (void)loop;
+    return rp_monotonic();
+}
+
+const char *rp_loop_backend_name(const rp_loop *loop)
+{
+    return loop->proactor != NULL ? rp_proactor_name(loop->proactor) : "closed";
+}
+
+rp_proactor *rp_loop_proactor(rp_loop *loop)
+{
+    return loop->proactor;
+}
+
+void rp_loop_get_stats(const rp_loop *loop, rp_loop_stats *stats)
+{
+    *stats = loop->stats;
+    stats->timers_pending = loop->timers.count;
+    stats->tasks = loop->task_count;
+    stats->backend = rp_loop_backend_name(loop);
+    if (loop->proactor == NULL)
+        return;
+    stats->kernel_entries = loop->proactor->kernel_entries;
+    stats->wakeups = atomic_load_explicit(&loop->proactor->wakeups, memory_order_relaxed);
+    stats->operations_in_flight = loop->proactor->in_flight;
+    stats->fallback_reason = rp_proactor_fallback_reason(loop->proactor);
+}
+
+void *rp_loop_receive_buffer(rp_loop *loop)
+{
+    if (loop->receive_buffer == NULL)
+        loop->receive_buffer = rp_malloc(RP_LOOP_RECEIVE_BUFFER);
+    return loop->receive_buffer;
+}
+
+/* ---- operations ---- */
+
+int rp_submit(rp_loop *loop, rp_op *op)
+{
+    int rc = rp_loop_check(loop);
+
+    return rc < 0 ? rc : rp_proactor_submit(loop->proactor, op);
+}
+
+void rp_cancel(rp_loop *loop, rp_op *op)
+{
+    if (rp_loop_check(loop) == 0)
+        rp_proactor_cancel(loop->proactor, op);
+}

@@ -1,0 +1,219 @@
+/*
+ * readers.c - callbacks for readiness of foreign descriptors, level-triggered. Mirrors loop.add_reader and its kin.
+ *
+ * Each descriptor and direction has a watch: a single-shot poll, whose completion makes the watch's handle ready; when
+ * the callback has run, the poll is issued again. A watch that is removed while the kernel has its poll waits for the
+ * completion among the dying.
+ */
+#include "loop/readers.h"
+
+#include <string.h>
+
+#include "base/memory.h"
+
+enum { READ, WRITE, DIRECTIONS };
+
+typedef struct watch {
+    rp_op op;
+    rp_handle handle;
+    rp_callback *callback;
+    void *arg;
+    rp_loop *loop;
+    rp_fd fd;
+    int direction;
+    bool removed;
+    bool polling; /* the op is in flight */
+    rp_node link; /* among the dying */
+} watch;
+
+struct rp_readers {
+    watch *(*table)[DIRECTIONS]; /* by descriptor */
+    size_t size;
+    rp_node dying;
+};
+
+static watch **find(struct rp_readers *readers, rp_fd fd, int direction)
+{
+    if (readers == NULL || fd < 0 || (size_t)fd >= readers->size)
+        return NULL;
+    return &readers->table[fd][direction];
+}
+
+/* The watch's place in the table, which is made or grown for it; NULL: no memory. */
+static watch **make_place(rp_loop *loop, rp_fd fd, int direction)
+{
+    struct rp_readers *readers = loop->readers;
+
+    if (readers == NULL) {
+        readers = rp_calloc(sizeof *readers);
+        if (readers == NULL)
+            return NULL;
+        rp_list_init(&readers->dying);
+        loop->readers = readers;
+    }
+    if ((size_t)fd >= readers->size) {
+        size_t size = (size_t)fd + (size_t)fd / 2 + 8;
+        void *table = rp_realloc(readers->table, size * sizeof *readers->table);
+
+        if (table == NULL)
+            return NULL;
+        readers->table = table;
+        memset(readers->table + readers->size, 0, (size - readers->size) * sizeof *readers->table);
+        readers->size = size;
+    }
+    return find(readers, fd, direction);
+}
+
+/* Takes a watch out of the table; frees it now, or when its poll has come back. */
+static void discard(watch *w)
+{
+    *find(w->loop->readers, w->fd, w->direction) = NULL;
+    w->removed = true;
+    rp_handle_cancel(&w->handle);
+    if (!w->polling) {
+        rp_free(w);
+        return;
+    }
+    rp_list_push(&w->loop->readers->dying, &w->link);
+    rp_cancel(w->loop, &w->op);
+}
+
+static void on_ready(rp_op *op);
+
+static int issue(watch *w)
+{
+    rp_op_poll(&w->op, w->fd, w->direction == READ ? RP_POLL_IN : RP_POLL_OUT, on_ready, w);
+    int rc = rp_submit(w->loop, &w->op);
+    w->polling = rc == 0;
+    return rc;
+}
+
+static void fail(watch *w, int error)
+{
+    rp_loop *loop = w->loop;
+
+    discard(w);
+    rp_loop_report(loop, "a watched descriptor failed and was removed", error, NULL, NULL, NULL, NULL);
+}
+
+static void call(void *arg)
+{
+    watch *w = arg;
+    rp_loop *loop = w->loop;
+    rp_fd fd = w->fd;
+    int direction = w->direction;
+
+    w->callback(w->arg);
+    watch **place = find(loop->readers, fd, direction);
+    if (loop->closed || place == NULL || *place != w || w->polling)
+        return; /* it has removed itself */
+    int rc = issue(w);
+    if (rc < 0)
+        fail(w, rc);
+}
+
+static void on_ready(rp_op *op)
+{
+    watch *w = op->data;
+
+    w->polling = false;
+    if (w->removed) {
+        rp_list_remove(&w->link);
+        rp_free(w);
+    } else if (op->result < 0) {
+        fail(w, (int)op->result);
+    } else {
+        rp_handle_prepare(&w->handle, w->loop, call, w);
+        rp_loop_ready(w->loop, &w->handle);
+    }
+}
+
+static int add(rp_loop *loop, rp_fd fd, int direction, rp_callback *callback, void *arg)
+{
+    int rc = rp_loop_check(loop);
+
+    if (rc < 0)
+        return rc;
+    if (fd < 0)
+        return -EBADF;
+    if (callback == NULL)
+        return -EINVAL;
+    watch **place = make_place(loop, fd, direction);
+    if (place == NULL)
+        return -ENOMEM;
+    if (*place != NULL) {
+        (*place)->callback = callback;
+        (*place)->arg = arg;
+        return 0;
+    }
+    watch *w = rp_calloc(sizeof *w);
+    if (w == NULL)
+        return -ENOMEM;
+    *w = (watch){.callback = callback, .arg = arg, .loop = loop, .fd = fd, .direction = direction};
+    rc = issue(w);
+    if (rc < 0) {
+        rp_free(w);
+        return rc;
+    }
+    *place = w;
+    return 0;
+}
+
+static int remove_watch(rp_loop *loop, rp_fd fd, int direction)
+{
+    int rc = rp_loop_check(loop);
+    watch **place = find(loop->readers, fd, direction);
+
+    if (rc < 0)
+        return rc;
+    if (place == NULL || *place == NULL)
+        return 0;
+    discard(*place);
+    return 1;
+}
+
+int rp_add_reader(rp_loop *loop, rp_fd fd, rp_callback *callback, void *arg)
+{
+    return add(loop, fd, READ, callback, arg);
+}
+
+int rp_add_writer(rp_loop *loop, rp_fd fd, rp_callback *callback, void *arg)
+{
+    return add(loop, fd, WRITE, callback, arg);
+}
+
+int rp_remove_reader(rp_loop *loop, rp_fd fd)
+{
+    return remove_watch(loop, fd, READ);
+}
+
+int rp_remove_writer(rp_loop *loop, rp_fd fd)
+{
+    return remove_watch(loop, fd, WRITE);
+}
+
+void rp_readers_stop(rp_loop *loop)
+{
+    struct rp_readers *readers = loop->readers;
+
+    for (size_t i = 0; readers != NULL && i < readers->size; i++)
+        for (int direction = 0; direction < DIRECTIONS; direction++)
+            if (readers->table[i][direction] != NULL)
+                rp_handle_cancel(&readers->table[i][direction]->handle);
+}
+
+void rp_readers_close(rp_loop *loop)
+{
+    struct rp_readers *readers = loop->readers;
+
+    if (readers == NULL)
+        return;
+    for (size_t i = 0; i < readers->size; i++)
+        for (int direction = 0; direction < DIRECTIONS; direction++)
+            rp_free(readers->table[i][direction]);
+    while (!rp_list_empty(&readers->dying))
+        rp_free(rp_container_of(rp_list_pop(&readers->dying), watch, link));
+    rp_free(readers->table);
+    rp_free(readers);
+    loop->readers = NULL;
+}

@@ -1,0 +1,192 @@
+/*
+ * runner.c - a program's runs, from making a loop to its orderly end, in the steps of asyncio.Runner.
+ *
+ * The steps of the end hold whatever came before: cancel the tasks that are left and wait for them, shut asynchronous
+ * generators down, shut the default executor down, uninstall the loop, close it.
+ */
+#include "loop/runner.h"
+
+#include <signal.h>
+
+#include "base/memory.h"
+#include "loop/future.h"
+#include "loop/signals.h"
+
+#define DEFAULT_EXECUTOR_TIMEOUT RP_SEC(300)
+
+struct rp_runner {
+    rp_runner_options options;
+    rp_loop *loop; /* NULL until first use */
+    bool installed; /* the loop is this thread's by set_event_loop */
+    bool closed;
+    rp_task *main_task; /* of the present run */
+    bool interrupted;   /* SIGINT has come during it */
+};
+
+int rp_runner_new(const rp_runner_options *options, rp_runner **out)
+{
+    rp_runner *runner = rp_calloc(sizeof *runner);
+
+    *out = runner;
+    if (runner == NULL)
+        return -ENOMEM;
+    if (options != NULL)
+        runner->options = *options;
+    return 0;
+}
+
+static int make_loop(rp_runner *runner)
+{
+    int rc;
+
+    if (runner->closed)
+        return RP_ECLOSED;
+    if (runner->loop != NULL)
+        return 0;
+    if (runner->options.loop_factory != NULL)
+        rc = runner->options.loop_factory(&runner->loop, runner->options.loop_factory_arg);
+    else
+        rc = rp_new_event_loop(&runner->loop);
+    if (rc < 0)
+        return rc;
+    if (runner->options.loop_factory == NULL)
+        runner->installed = rp_set_event_loop(runner->loop) == 0;
+    if (runner->options.debug)
+        rp_set_debug(runner->loop, true);
+    return 0;
+}
+
+int rp_runner_get_loop(rp_runner *runner, rp_loop **loop)
+{
+    int rc = make_loop(runner);
+
+    *loop = runner->loop;
+    return rc;
+}
+
+/* ---- a run ---- */
+
+static void on_interrupt(void *arg)
+{
+    rp_runner *runner = arg;
+
+    runner->interrupted = true;
+    rp_future_cancel(runner->main_task);
+}
+
+/*
+ * SIGINT is the runner's only where it would have ended the process; and only the first one: the second does so, even if
+ * the loop is stuck.
+ */
+static void catch_interrupts(rp_runner *runner)
+{
+    struct sigaction action;
+
+    if (rp_thread_is_main() && sigaction(SIGINT, NULL, &action) == 0 && action.sa_handler == SIG_DFL)
+        rp_signals_add(runner->loop, SIGINT, (int)SA_RESETHAND, on_interrupt, runner);
+}
+
+int rp_runner_run_main(rp_runner *runner, rp_runner_start *start, void *arg)
+{
+    int rc;
+
+    if (rp_get_running_loop() != NULL)
+        return RP_ERUNNING;
+    rc = make_loop(runner);
+    if (rc < 0)
+        return rc;
+    rc = start(runner->loop, &runner->main_task, arg);
+    if (rc < 0)
+        return rc;
+    runner->interrupted = false;
+    catch_interrupts(runner);
+    rc = rp_run_until_complete(runner->loop, runner->main_task);
+    if (rp_signals_get(runner->loop, SIGINT) == on_interrupt)
+        rp_remove_signal_handler(runner->loop, SIGINT);
+    if (rc == RP_EFUTCANCELED)
+        rc = runner->interrupted ? -EINTR : -ECANCELED;
+    rp_future_unref(runner->main_task);
+    runner->main_task = NULL;
+    return rc;
+}
+
+/* ---- the end ---- */
+
+static void cancel_all_tasks(rp_loop *loop)
+{
+    rp_node *next;
+
+    for (rp_node *node = loop->tasks.next; node != &loop->tasks; node = next) {
+        next = node->next;
+        rp_future_cancel(rp_container_of(node, rp_future, task_link));
+    }
+    while (!rp_list_empty(&loop->tasks)) {
+        rp_future *task = rp_container_of(loop->tasks.next, rp_future, task_link);
+        int rc;
+
+        rp_future_ref(task);
+        do
+            rc = rp_run_until_complete(loop, task);
+        while (rc == RP_ESTOPPED); /* a task has called stop(): the others are waited for all the same */
+        bool failed = !rp_future_done(task);
+        if (rc < 0 && !failed && !rp_future_cancelled(task))
+            rp_loop_report(loop, "a task failed during the runner's shutdown", rc, NULL, task, NULL, task->origin);
+        rp_future_unref(task);
+        if (failed)
+            return;
+    }
+}
+
+int rp_runner_close(rp_runner *runner)
+{
+    rp_loop *loop = runner->loop;
+    int64_t timeout = runner->options.executor_timeout;
+
+    if (loop != NULL && rp_loop_is_running(loop))
+        return RP_ERUNNING;
+    runner->closed = true;
+    if (loop == NULL)
+        return 0;
+    cancel_all_tasks(loop);
+    rp_shutdown_asyncgens(loop);
+    if (rp_shutdown_default_executor(loop, timeout != 0 ? timeout : DEFAULT_EXECUTOR_TIMEOUT) == -ETIMEDOUT)
+        rp_loop_report(loop, "the default executor did not finish its work in time", -ETIMEDOUT, NULL, NULL, NULL,
+                       NULL);
+    if (runner->installed)
+        rp_set_event_loop(NULL);
+    rp_loop_free(loop);
+    runner->loop = NULL;
+    return 0;
+}
+
+void rp_runner_free(rp_runner *runner)
+{
+    if (runner == NULL)
+        return;
+    rp_runner_close(runner);
+    rp_free(runner);
+}
+
+/* ---- asynchronous generators ---- */
+
+void rp_set_asyncgens_hook(rp_loop *loop, rp_asyncgens_hook *hook, void *arg)
+{
+    loop->asyncgens_hook = hook;
+    loop->asyncgens_hook_arg = arg;
+}
+
+int rp_shutdown_asyncgens(rp_loop *loop)
+{
+    int rc = rp_loop_check(loop);
+
+    if (rc < 0 || loop->asyncgens_hook == NULL)
+        return rc;
+    if (rp_loop_is_running(loop))
+        return RP_ERUNNING;
+    rp_future *ended = loop->asyncgens_hook(loop, loop->asyncgens_hook_arg);
+    if (ended == NULL)
+        return 0;
+    rc = rp_run_until_complete(loop, ended);
+    rp_future_unref(ended);
+    return rc;
+}

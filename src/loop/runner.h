@@ -1,0 +1,17 @@
+/*
+ * runner.h - the inside of rp_runner: a run whose main task is made by a function, so that the layers above choose what a
+ * task is.
+ */
+#ifndef RP_LOOP_RUNNER_H
+#define RP_LOOP_RUNNER_H
+
+#include "ringport/future.h"
+#include "ringport/loop.h"
+
+/* Makes the main task on `loop`: *task gets the caller's reference. */
+typedef int rp_runner_start(rp_loop *loop, rp_task **task, void *arg);
+
+/* What rp_runner_run() does, with a main task made by `start`. */
+int rp_runner_run_main(rp_runner *runner, rp_runner_start *start, void *arg);
+
+#endif

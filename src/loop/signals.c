@@ -1,0 +1,217 @@
+/*
+ * signals.c - signals as callbacks on the loop. Mirrors loop.add_signal_handler.
+ *
+ * The handler proper runs in signal context and writes the signal's number into a pipe, which the loop reads like any
+ * other input. `targets` says which loop's pipe that is; it is the only thing that both sides touch. Handlers are added
+ * and removed in the main thread alone, and each signal has one owner: the entry of the loop that asked last, which
+ * knows the disposition that stood before ringport's.
+ */
+#include "loop/signals.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+
+typedef struct entry {
+    rp_handle handle;
+    rp_callback *callback;
+    void *arg;
+    int flags;
+    struct sigaction previous;
+} entry;
+
+struct rp_signals {
+    rp_loop *loop;
+    int read_fd;
+    int write_fd;
+    rp_op op; /* a poll of read_fd */
+    entry entries[NSIG];
+};
+
+/* The pipe that a signal goes to, plus 1; 0: none. */
+static atomic_int targets[NSIG];
+static atomic_uint owner_generation; /* of the process that the pipes belong to */
+static entry *owners[NSIG];
+
+static void on_signal(int number)
+{
+    int saved = errno;
+    unsigned char byte = (unsigned char)number;
+    int fd = atomic_load(&targets[number]) - 1;
+
+    if (atomic_load(&owner_generation) != rp_fork_generation()) {
+        /* A child of fork() must not wake its parent: there the signal does what it does by default. */
+        signal(number, SIG_DFL);
+        raise(number);
+    } else if (fd >= 0 && write(fd, &byte, 1) < 0) {
+        /* A full pipe holds this signal already, or so many that the loop will look at all. */
+    }
+    errno = saved;
+}
+
+static void run_entry(void *arg)
+{
+    entry *e = arg;
+
+    e->callback(e->arg);
+}
+
+static void on_readable(rp_op *op);
+
+static int watch_pipe(struct rp_signals *signals)
+{
+    rp_op_poll(&signals->op, signals->read_fd, RP_POLL_IN, on_readable, signals);
+    return rp_proactor_submit(signals->loop->proactor, &signals->op);
+}
+
+static void on_readable(rp_op *op)
+{
+    struct rp_signals *signals = op->data;
+    unsigned char bytes[64];
+    ssize_t n;
+
+    if (op->result < 0)
+        return;
+    while ((n = read(signals->read_fd, bytes, sizeof bytes)) > 0) {
+        for (ssize_t i = 0; i < n; i++) {
+            entry *e = &signals->entries[bytes[i] % NSIG];
+
+            if (owners[bytes[i] % NSIG] != e || rp_handle_scheduled(&e->handle))
+                continue;
+            rp_handle_prepare(&e->handle, signals->loop, run_entry, e);
+            rp_loop_ready(signals->loop, &e->handle);
+        }
+    }
+    watch_pipe(signals);
+}
+
+static void free_signals(struct rp_signals *signals)
+{
+    close(signals->read_fd);
+    close(signals->write_fd);
+    rp_free(signals);
+}
+
+/* The loop's pipe, made on first use. */
+static int open_signals(rp_loop *loop)
+{
+    int fds[2];
+
+    if (loop->signals != NULL)
+        return 0;
+    struct rp_signals *signals = rp_calloc(sizeof *signals);
+    if (signals == NULL)
+        return -ENOMEM;
+    if (pipe2(fds, O_NONBLOCK | O_CLOEXEC) < 0) {
+        rp_free(signals);
+        return -errno;
+    }
+    signals->loop = loop;
+    signals->read_fd = fds[0];
+    signals->write_fd = fds[1];
+    int rc = watch_pipe(signals);
+    if (rc < 0) {
+        free_signals(signals);
+        return rc;
+    }
+    loop->signals = signals;
+    return 0;
+}
+
+/* Makes an entry its signal's owner, in place of another loop's if there is one. */
+static int install(entry *e, int number, int flags, int target)
+{
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART | flags};
+    struct sigaction previous;
+
+    sigfillset(&action.sa_mask);
+    atomic_store(&owner_generation, rp_fork_generation());
+    int old_target = atomic_exchange(&targets[number], target);
+    if (sigaction(number, &action, &previous) < 0) {
+        atomic_store(&targets[number], old_target);
+        return -errno;
+    }
+    e->previous = owners[number] != NULL ? owners[number]->previous : previous;
+    e->flags = flags;
+    if (owners[number] != NULL && owners[number] != e)
+        rp_handle_cancel(&owners[number]->handle);
+    owners[number] = e;
+    return 0;
+}
+
+int rp_signals_add(rp_loop *loop, int number, int flags, rp_callback *callback, void *arg)
+{
+    int rc = rp_loop_check(loop);
+
+    if (rc < 0)
+        return rc;
+    if (!rp_thread_is_main())
+        return RP_ETHREAD;
+    if (number <= 0 || number >= NSIG || number == SIGKILL || number == SIGSTOP || callback == NULL)
+        return -EINVAL;
+    rc = open_signals(loop);
+    if (rc < 0)
+        return rc;
+    entry *e = &loop->signals->entries[number];
+    if (owners[number] != e || e->flags != flags)
+        rc = install(e, number, flags, loop->signals->write_fd + 1);
+    if (rc < 0)
+        return rc;
+    e->callback = callback;
+    e->arg = arg;
+    return 0;
+}
+
+int rp_add_signal_handler(rp_loop *loop, int number, rp_callback *callback, void *arg)
+{
+    return rp_signals_add(loop, number, 0, callback, arg);
+}
+
+rp_callback *rp_signals_get(const rp_loop *loop, int number)
+{
+    if (loop->signals == NULL || owners[number] != &loop->signals->entries[number])
+        return NULL;
+    return loop->signals->entries[number].callback;
+}
+
+static void uninstall(entry *e, int number)
+{
+    sigaction(number, &e->previous, NULL);
+    atomic_store(&targets[number], 0);
+    owners[number] = NULL;
+    rp_handle_cancel(&e->handle);
+}
+
+int rp_remove_signal_handler(rp_loop *loop, int number)
+{
+    int rc = rp_loop_check(loop);
+
+    if (rc < 0)
+        return rc;
+    if (!rp_thread_is_main())
+        return RP_ETHREAD;
+    if (number <= 0 || number >= NSIG)
+        return -EINVAL;
+    if (rp_signals_get(loop, number) == NULL)
+        return 0;
+    uninstall(&loop->signals->entries[number], number);
+    return 1;
+}
+
+void rp_signals_close(rp_loop *loop)
+{
+    for (int number = 1; number < NSIG; number++)
+        if (rp_signals_get(loop, number) != NULL)
+            uninstall(&loop->signals->entries[number], number);
+}
+
+void rp_signals_free(rp_loop *loop)
+{
+    if (loop->signals != NULL)
+        free_signals(loop->signals);
+    loop->signals = NULL;
+}

@@ -1,0 +1,222 @@
+/*
+ * test_epoll.c - what is particular to readiness: shared descriptors, reused numbers, edges, old kernels.
+ */
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+
+#include "proactor/proactor.h"
+#include "support.h"
+
+static rp_proactor *open_epoll(void)
+{
+    rp_proactor *port;
+
+    CHECK_INT(rp_proactor_open("epoll", NULL, &port), ==, 0);
+    return port;
+}
+
+/* Receives are served first come, first served; other kinds do not stand in their queue. */
+TEST(order_of_a_direction)
+{
+    rp_proactor *port = open_epoll();
+    char bytes[4][4];
+    int fds[2];
+    rp_op ops[3], late, poll;
+
+    unix_pair(fds);
+    for (int i = 0; i < 3; i++) {
+        rp_op_recv(&ops[i], fds[0], bytes[i], 1, 0, NULL, NULL);
+        submit(port, &ops[i]);
+    }
+    rp_op_poll(&poll, fds[0], RP_POLL_IN, NULL, NULL);
+    submit(port, &poll);
+    CHECK_INT(write(fds[1], "abcd", 4), ==, 4);
+    rp_op_recv(&late, fds[0], bytes[3], 1, 0, NULL, NULL); /* might be had at once, but others came first */
+    submit(port, &late);
+    for (int i = 0; i < 3; i++) {
+        CHECK_INT(finish(port, &ops[i]), ==, 1);
+        CHECK_INT(bytes[i][0], ==, 'a' + i);
+    }
+    CHECK_INT(finish(port, &late), ==, 1);
+    CHECK_INT(bytes[3][0], ==, 'd');
+    CHECK_INT(write(fds[1], "e", 1), ==, 1);
+    CHECK_INT(finish(port, &poll), ==, RP_POLL_IN);
+    close_pair(fds);
+    rp_proactor_close(port);
+}
+
+/* The first waits for more than there is: those behind it wait on, though there is something. */
+TEST(head_of_line)
+{
+    rp_proactor *port = open_epoll();
+    char bytes[8], more[8];
+    int fds[2];
+    rp_op whole, next;
+
+    unix_pair(fds);
+    rp_op_recv(&whole, fds[0], bytes, 4, MSG_WAITALL, NULL, NULL);
+    rp_op_recv(&next, fds[0], more, 4, 0, NULL, NULL);
+    submit(port, &whole);
+    submit(port, &next);
+    CHECK_INT(write(fds[1], "ab", 2), ==, 2);
+    stays_quiet(port);
+    CHECK_INT(write(fds[1], "cdef", 4), ==, 4);
+    CHECK_INT(finish(port, &whole), ==, 4);
+    CHECK_INT(finish(port, &next), ==, 2);
+    close_pair(fds);
+    rp_proactor_close(port);
+}
+
+/* A number that was closed and stands for another file now is registered anew. */
+TEST(reused_numbers)
+{
+    rp_proactor *port = open_epoll();
+    char byte;
+    int fds[2], first = -1;
+    rp_op op;
+
+    signal(SIGPIPE, SIG_IGN);
+    for (int i = 0; i < 20; i++) {
+        int other = -1;
+
+        unix_pair(fds);
+        if (first < 0)
+            first = fds[0];
+        CHECK_INT(fds[0], ==, first);
+        rp_op_recv(&op, fds[0], &byte, 1, 0, NULL, NULL);
+        submit(port, &op);
+        CHECK_INT(collect_once(port, 0), ==, 0);
+        if (i % 3 == 0) {
+            cancel_and_finish(port, &op);
+        } else {
+            CHECK_INT(write(fds[1], "x", 1), ==, 1);
+            CHECK_INT(finish(port, &op), ==, 1);
+        }
+        if (i % 3 == 1)
+            other = dup(fds[0]); /* the file lives on, and with it its registration */
+        close(fds[0]);
+        int unrelated = eventfd(0, EFD_CLOEXEC);
+        CHECK_INT(unrelated, ==, first);
+        rp_op_poll(&op, unrelated, RP_POLL_IN, NULL, NULL);
+        submit(port, &op);
+        CHECK_INT(write(fds[1], "x", 1), ==, i % 3 == 1 ? 1 : -1);
+        stays_quiet(port);
+        CHECK_INT(eventfd_write(unrelated, 1), ==, 0);
+        CHECK_INT(finish(port, &op), ==, RP_POLL_IN);
+        close(unrelated);
+        close(fds[1]);
+        if (other >= 0)
+            close(other);
+    }
+    rp_proactor_close(port);
+}
+
+/* Bytes that come while nobody waits make an edge that nobody sees: the next one to wait finds them. */
+TEST(no_edge_is_lost)
+{
+    rp_proactor *port = open_epoll();
+    char bytes[8];
+    int fds[2];
+    rp_op op, poll;
+
+    unix_pair(fds);
+    rp_op_recv(&op, fds[0], bytes, 1, 0, NULL, NULL);
+    rp_op_poll(&poll, fds[0], RP_POLL_IN, NULL, NULL);
+    for (int i = 0; i < 10; i++) {
+        submit(port, &op);
+        CHECK_INT(collect_once(port, 0), ==, 0);
+        CHECK_INT(write(fds[1], "ab", 2), ==, 2);
+        CHECK_INT(finish(port, &op), ==, 1);
+        CHECK_INT(perform(port, &poll), ==, RP_POLL_IN);
+        CHECK_INT(perform(port, &op), ==, 1);
+        for (int j = 0; j < 3; j++)
+            CHECK_INT(collect_once(port, 0), ==, 0);
+    }
+    close_pair(fds);
+    rp_proactor_close(port);
+}
+
+/* Descriptors far apart, and many of them. */
+TEST(many_descriptors)
+{
+    enum { COUNT = 500 };
+    rp_proactor *port = open_epoll();
+    static rp_op ops[COUNT];
+    static char bytes[COUNT];
+    int fds[2], far[COUNT];
+
+    unix_pair(fds);
+    for (int i = 0; i < COUNT; i++) {
+        far[i] = fcntl(fds[0], F_DUPFD_CLOEXEC, i * 2 + 10);
+        CHECK_INT(far[i], >=, 0);
+        rp_op_recv(&ops[i], far[i], &bytes[i], 1, 0, NULL, NULL);
+        submit(port, &ops[i]);
+    }
+    CHECK_INT(collect_once(port, 0), ==, 0);
+    CHECK_INT(write(fds[1], bytes, COUNT), ==, COUNT);
+    for (int i = 0; i < COUNT; i++)
+        CHECK_INT(finish(port, &ops[i]), ==, 1);
+    CHECK_INT(port->in_flight, ==, 0);
+    for (int i = 0; i < COUNT; i++)
+        close(far[i]);
+    close_pair(fds);
+    rp_proactor_close(port);
+}
+
+/* A loop that only calls back asks the kernel for nothing, unless operations wait. */
+TEST(no_entry_without_cause)
+{
+    rp_proactor *port = open_epoll();
+    rp_op op;
+
+    rp_op_nop(&op, NULL, NULL);
+    for (int i = 0; i < 5; i++)
+        CHECK_INT(collect_once(port, 0), ==, 0);
+    CHECK_INT(port->kernel_entries, ==, 0);
+    rp_proactor_close(port);
+}
+
+/* Before Linux 5.11 epoll_wait() has to do, in milliseconds, rounded up. */
+TEST(without_epoll_pwait2)
+{
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_epoll_pwait2, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {.len = sizeof filter / sizeof filter[0], .filter = filter};
+    rp_proactor *port = open_epoll();
+    char byte;
+    int fds[2];
+    rp_op op;
+
+    CHECK_INT(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), ==, 0);
+    CHECK_INT(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), ==, 0);
+    for (int i = 1; i < 4; i++) {
+        int64_t deadline = rp_monotonic() + i * RP_USEC(1700);
+        CHECK_INT(collect_once(port, deadline), ==, 0);
+        CHECK_INT(rp_monotonic(), >=, deadline);
+    }
+    unix_pair(fds);
+    rp_op_recv(&op, fds[0], &byte, 1, 0, NULL, NULL);
+    submit(port, &op);
+    CHECK_INT(collect_once(port, 0), ==, 0);
+    CHECK_INT(write(fds[1], "x", 1), ==, 1);
+    /* Days from now, and years: neither may come out as a time-out that is over, or endless. */
+    CHECK_INT(collect_once(port, rp_monotonic() + 3 * RP_SEC(86400)), ==, 1);
+    CHECK_INT(finish(port, &op), ==, 1);
+    submit(port, &op);
+    CHECK_INT(write(fds[1], "x", 1), ==, 1);
+    CHECK_INT(collect_once(port, RP_NEVER - 1), ==, 1);
+    CHECK_INT(finish(port, &op), ==, 1);
+    int64_t start = rp_monotonic();
+    CHECK_INT(collect_once(port, start + RP_MSEC(30)), ==, 0);
+    CHECK_INT(rp_monotonic() - start, >=, RP_MSEC(30));
+    close_pair(fds);
+    rp_proactor_close(port);
+}

@@ -1,0 +1,426 @@
+/*
+ * test_files.c - read, write, fsync, openat, statx: of files, directories, pipes and devices, the same on every backend.
+ */
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+
+#include "base/thread.h"
+#include "proactor/proactor.h"
+#include "support.h"
+
+static char path[64];
+
+/* An empty file that is gone from its directory. */
+static int new_file(void)
+{
+    snprintf(path, sizeof path, "/tmp/ringport-test-XXXXXX");
+    int fd = mkstemp(path);
+
+    CHECK_INT(fd, >=, 0);
+    CHECK_INT(unlink(path), ==, 0);
+    return fd;
+}
+
+static int64_t read_at(rp_proactor *port, int fd, void *buffer, size_t size, int64_t offset)
+{
+    rp_op op;
+
+    rp_op_read(&op, fd, buffer, size, offset, NULL, NULL);
+    return perform(port, &op);
+}
+
+static int64_t write_at(rp_proactor *port, int fd, const void *buffer, size_t size, int64_t offset)
+{
+    rp_op op;
+
+    rp_op_write(&op, fd, buffer, size, offset, NULL, NULL);
+    return perform(port, &op);
+}
+
+TEST(offsets)
+{
+    rp_proactor *port = open_port();
+    int fd = new_file();
+    char bytes[16];
+
+    CHECK_INT(read_at(port, fd, bytes, 16, 0), ==, 0);
+    CHECK_INT(write_at(port, fd, "0123456789", 10, 0), ==, 10);
+    CHECK_INT(lseek(fd, 0, SEEK_CUR), ==, 0); /* an offset of one's own moves nothing */
+    CHECK_INT(write_at(port, fd, "ab", 2, 4), ==, 2);
+    CHECK_INT(read_at(port, fd, bytes, 3, 3), ==, 3);
+    CHECK(memcmp(bytes, "3ab", 3) == 0);
+    CHECK_INT(read_at(port, fd, bytes, 16, 8), ==, 2); /* short at the end */
+    CHECK_INT(read_at(port, fd, bytes, 16, 10), ==, 0);
+    CHECK_INT(read_at(port, fd, bytes, 16, 1000), ==, 0);
+    CHECK_INT(read_at(port, fd, bytes, 0, 0), ==, 0);
+    CHECK_INT(write_at(port, fd, "", 0, 0), ==, 0);
+
+    CHECK_INT(read_at(port, fd, bytes, 4, -1), ==, 4); /* the file's own position */
+    CHECK_INT(lseek(fd, 0, SEEK_CUR), ==, 4);
+    CHECK_INT(write_at(port, fd, "X", 1, -1), ==, 1);
+    CHECK_INT(read_at(port, fd, bytes, 16, -1), ==, 5);
+    CHECK(memcmp(bytes, "b6789", 5) == 0);
+    CHECK_INT(read_at(port, fd, bytes, 16, -1), ==, 0);
+    CHECK_INT(write_at(port, fd, "end", 3, 20), ==, 3); /* leaves a hole */
+    CHECK_INT(read_at(port, fd, bytes, 4, 18), ==, 4);
+    CHECK(memcmp(bytes, "\0\0en", 4) == 0);
+    close(fd);
+    rp_proactor_close(port);
+}
+
+TEST(vectors)
+{
+    rp_proactor *port = open_port();
+    int fd = new_file();
+    char one[4], two[8];
+    struct iovec out[3] = {{"abc", 3}, {NULL, 0}, {"defgh", 5}}, in[2] = {{one, 4}, {two, 8}};
+    rp_op op;
+
+    rp_op_writev(&op, fd, out, 3, 0, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, 8);
+    rp_op_writev(&op, fd, out, 1, -1, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, 3);
+    rp_op_readv(&op, fd, in, 2, 1, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, 7);
+    CHECK(memcmp(one, "bcde", 4) == 0 && memcmp(two, "fgh", 3) == 0);
+    rp_op_readv(&op, fd, in, 2, -1, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, 5);
+    rp_op_readv(&op, fd, in, 0, 0, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, 0);
+    rp_op_writev(&op, fd, out, IOV_MAX + 1, 0, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, -EINVAL);
+    close(fd);
+    rp_proactor_close(port);
+}
+
+/* What is not in the page cache is read all the same; and what is there by half. */
+TEST(uncached)
+{
+    enum { SIZE = 1 << 20 };
+    rp_proactor *port = open_port();
+    unsigned char *data = malloc(SIZE), *copy = calloc(1, SIZE);
+    int fd = open(".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+    if (fd < 0)
+        fd = new_file();
+    for (size_t i = 0; i < SIZE; i++)
+        data[i] = (unsigned char)(i * 31 + i / 4096);
+    CHECK_INT(pwrite(fd, data, SIZE, 0), ==, SIZE);
+    CHECK_INT(fsync(fd), ==, 0);
+    for (int half = 0; half < 2; half++) {
+        CHECK_INT(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), ==, 0);
+        posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
+        if (half)
+            CHECK_INT(pread(fd, copy, SIZE / 2, 0), ==, SIZE / 2);
+        memset(copy, 0, SIZE);
+        CHECK_INT(read_at(port, fd, copy, SIZE, 0), ==, SIZE);
+        CHECK(memcmp(copy, data, SIZE) == 0);
+    }
+    CHECK_INT(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), ==, 0);
+    CHECK_INT(lseek(fd, 0, SEEK_SET), ==, 0);
+    for (size_t total = 0; total < SIZE;) { /* at its own position: in pieces perhaps, but none lost */
+        int64_t n = read_at(port, fd, copy, SIZE, -1);
+        CHECK_INT(n, >, 0);
+        CHECK(memcmp(copy, data + total, (size_t)n) == 0);
+        total += (size_t)n;
+    }
+    close(fd);
+    free(data);
+    free(copy);
+    rp_proactor_close(port);
+}
+
+TEST(many_at_once)
+{
+    enum { COUNT = 200 };
+    rp_proactor *port = open_port();
+    static rp_op ops[COUNT];
+    static int numbers[COUNT];
+    int fd = new_file();
+
+    for (int i = 0; i < COUNT; i++) {
+        numbers[i] = i;
+        rp_op_write(&ops[i], fd, &numbers[i], sizeof i, i * (int)sizeof i, NULL, NULL);
+        submit(port, &ops[i]);
+    }
+    for (int i = 0; i < COUNT; i++)
+        CHECK_INT(finish(port, &ops[i]), ==, sizeof i);
+    CHECK_INT(fsync(fd), ==, 0);
+    CHECK_INT(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), ==, 0);
+    for (int i = 0; i < COUNT; i++) {
+        rp_op_read(&ops[i], fd, &numbers[COUNT - 1 - i], sizeof i, i * (int)sizeof i, NULL, NULL);
+        submit(port, &ops[i]);
+    }
+    for (int i = 0; i < COUNT; i++)
+        CHECK_INT(finish(port, &ops[i]), ==, sizeof i);
+    for (int i = 0; i < COUNT; i++)
+        CHECK_INT(numbers[i], ==, COUNT - 1 - i);
+    close(fd);
+    rp_proactor_close(port);
+}
+
+TEST(sync)
+{
+    rp_proactor *port = open_port();
+    int fd = new_file(), fds[2];
+    rp_op op;
+
+    CHECK_INT(write_at(port, fd, "data", 4, 0), ==, 4);
+    rp_op_fsync(&op, fd, false, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, 0);
+    rp_op_fsync(&op, fd, true, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, 0);
+    CHECK_INT(pipe(fds), ==, 0);
+    rp_op_fsync(&op, fds[1], false, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, -EINVAL);
+    close_pair(fds);
+    close(fd);
+    rp_proactor_close(port);
+}
+
+TEST(open_and_status)
+{
+    rp_proactor *port = open_port();
+    char directory[] = "/tmp/ringport-test-XXXXXX";
+    struct statx status;
+    rp_op op;
+
+    CHECK(mkdtemp(directory) != NULL);
+    int dir = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    CHECK_INT(dir, >=, 0);
+    rp_op_openat(&op, dir, "new", O_RDWR | O_CREAT | O_EXCL, 0640, NULL, NULL);
+    int fd = (int)perform(port, &op);
+    CHECK_INT(fd, >=, 0);
+    CHECK_INT(fcntl(fd, F_GETFD) & FD_CLOEXEC, ==, FD_CLOEXEC);
+    CHECK_INT(perform(port, &op), ==, -EEXIST);
+    CHECK_INT(write_at(port, fd, "12345", 5, 0), ==, 5);
+    rp_op_statx(&op, dir, "new", 0, STATX_BASIC_STATS, &status, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, 0);
+    CHECK_INT(status.stx_size, ==, 5);
+    CHECK_INT(status.stx_mode & 0777 & ~0640, ==, 0);
+    rp_op_statx(&op, fd, "", AT_EMPTY_PATH, STATX_SIZE, &status, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, 0);
+    CHECK_INT(status.stx_size, ==, 5);
+    rp_op_statx(&op, dir, "other", 0, STATX_SIZE, &status, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, -ENOENT);
+    rp_op_openat(&op, dir, "other", O_RDONLY, 0, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, -ENOENT);
+    rp_op_openat(&op, AT_FDCWD, directory, O_WRONLY, 0, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, -EISDIR);
+    rp_op_openat(&op, 999, "new", O_RDONLY, 0, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, -EBADF);
+
+    char bytes[4];
+    CHECK_INT(read_at(port, dir, bytes, 4, 0), ==, -EISDIR);
+    CHECK_INT(read_at(port, dir, bytes, 4, -1), ==, -EISDIR);
+    CHECK_INT(write_at(port, dir, bytes, 4, 0), ==, -EBADF); /* it is open for reading */
+    close(fd);
+    CHECK_INT(unlinkat(dir, "new", 0), ==, 0);
+    close(dir);
+    CHECK_INT(rmdir(directory), ==, 0);
+    rp_proactor_close(port);
+}
+
+TEST(wrong_mode)
+{
+    rp_proactor *port = open_port();
+    int fds[2], reading = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+    char bytes[4];
+
+    CHECK_INT(pipe2(fds, O_CLOEXEC), ==, 0);
+    CHECK_INT(read_at(port, fds[1], bytes, 4, -1), ==, -EBADF);
+    CHECK_INT(write_at(port, fds[0], bytes, 4, -1), ==, -EBADF);
+    CHECK_INT(write_at(port, reading, bytes, 4, 0), ==, -EBADF);
+    close(reading);
+    close_pair(fds);
+    rp_proactor_close(port);
+}
+
+/* ---- pipes and devices ---- */
+
+static void try_pipe(rp_proactor *port, const int fds[2], int64_t offset)
+{
+    char bytes[8];
+    rp_op op;
+
+    rp_op_read(&op, fds[0], bytes, 8, offset, NULL, NULL);
+    submit(port, &op);
+    stays_quiet(port);
+    CHECK_INT(write_at(port, fds[1], "hello", 5, offset), ==, 5);
+    CHECK_INT(finish(port, &op), ==, 5);
+    CHECK(memcmp(bytes, "hello", 5) == 0);
+    CHECK_INT(write_at(port, fds[1], "again", 5, offset), ==, 5);
+    CHECK_INT(read_at(port, fds[0], bytes, 3, offset), ==, 3);
+    CHECK_INT(read_at(port, fds[0], bytes, 8, offset), ==, 2);
+
+    struct iovec out[2] = {{"ab", 2}, {"cde", 3}}, in[2] = {{bytes, 4}, {bytes + 4, 4}};
+    size_t total = 0;
+    while (total < 5) { /* a blocking pipe may be written to in pieces */
+        rp_op_writev(&op, fds[1], total < 2 ? out : out + 1, total < 2 ? 2 : 1, offset, NULL, NULL);
+        total += (size_t)perform(port, &op);
+    }
+    rp_op_readv(&op, fds[0], in, 2, offset, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, 5);
+    CHECK(memcmp(bytes, "abcde", 5) == 0);
+}
+
+TEST(pipes)
+{
+    rp_proactor *port = open_port();
+    int fds[2];
+
+    for (int i = 0; i < 4; i++) { /* offset 0 as well: a pipe has no positions */
+        CHECK_INT(pipe2(fds, O_CLOEXEC | (i & 1 ? O_NONBLOCK : 0)), ==, 0);
+        try_pipe(port, fds, i & 2 ? 0 : -1);
+        close_pair(fds);
+    }
+    unix_pair(fds); /* and sockets are much the same */
+    CHECK_INT(write_at(port, fds[0], "x", 1, -1), ==, 1);
+    char byte;
+    CHECK_INT(read_at(port, fds[1], &byte, 1, -1), ==, 1);
+    close_pair(fds);
+    rp_proactor_close(port);
+}
+
+TEST(pipe_ends)
+{
+    rp_proactor *port = open_port();
+    char byte;
+    rp_op op;
+    int fds[2];
+
+    signal(SIGPIPE, SIG_IGN);
+    CHECK_INT(pipe2(fds, O_CLOEXEC), ==, 0);
+    rp_op_read(&op, fds[0], &byte, 1, -1, NULL, NULL);
+    submit(port, &op);
+    CHECK_INT(collect_once(port, 0), ==, 0);
+    close(fds[1]);
+    CHECK_INT(finish(port, &op), ==, 0);
+    close(fds[0]);
+
+    CHECK_INT(pipe2(fds, O_CLOEXEC), ==, 0);
+    fill(fds[1]);
+    rp_op_write(&op, fds[1], "x", 1, -1, NULL, NULL);
+    submit(port, &op);
+    CHECK_INT(collect_once(port, 0), ==, 0);
+    close(fds[0]);
+    CHECK_INT(finish(port, &op), ==, -EPIPE);
+    close(fds[1]);
+    rp_proactor_close(port);
+}
+
+/* A blocking pipe that is full must not block the proactor, and takes the rest when there is room. */
+TEST(full_pipe)
+{
+    static char data[300000], buffer[300000];
+    rp_proactor *port = open_port();
+    size_t total = 0, taken = 0;
+    rp_op op;
+    int fds[2];
+
+    for (int i = 0; i < 2; i++) {
+        CHECK_INT(pipe2(fds, O_CLOEXEC | (i ? O_NONBLOCK : 0)), ==, 0);
+        for (total = taken = 0; total < sizeof data;) {
+            rp_op_write(&op, fds[1], data + total, sizeof data - total, -1, NULL, NULL);
+            submit(port, &op);
+            rp_completion completion;
+            while (!take_pending(&op, &completion)) {
+                if (collect_once(port, rp_monotonic() + RP_MSEC(1)) > 0)
+                    continue;
+                ssize_t n = read(fds[0], buffer, 50000);
+                CHECK_INT(n, >, 0);
+                taken += (size_t)n;
+            }
+            CHECK_INT(completion.result, >, 0);
+            total += (size_t)completion.result;
+        }
+        CHECK_INT(total, ==, sizeof data);
+        close(fds[1]);
+        for (ssize_t n = 1; n > 0; taken += (size_t)n)
+            n = read(fds[0], buffer, sizeof buffer);
+        CHECK_INT(taken, ==, total);
+        close(fds[0]);
+    }
+    rp_proactor_close(port);
+}
+
+TEST(devices)
+{
+    rp_proactor *port = open_port();
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC), zero = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+    char bytes[8] = "1234567";
+    rp_op op;
+
+    CHECK_INT(read_at(port, null, bytes, 8, 0), ==, 0);
+    CHECK_INT(read_at(port, null, bytes, 8, -1), ==, 0);
+    CHECK_INT(write_at(port, null, bytes, 8, -1), ==, 8);
+    CHECK_INT(read_at(port, zero, bytes, 8, -1), ==, 8);
+    CHECK_INT(bytes[0], ==, 0);
+    rp_op_poll(&op, null, RP_POLL_IN | RP_POLL_OUT, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, RP_POLL_IN | RP_POLL_OUT);
+    close(null);
+    close(zero);
+    rp_proactor_close(port);
+}
+
+/* ---- cancelling ---- */
+
+TEST(cancel_files)
+{
+    enum { COUNT = 100 };
+    rp_proactor *port = open_port();
+    static rp_op ops[COUNT];
+    static char bytes[COUNT][4096];
+    int fd = new_file();
+
+    for (int i = 0; i < COUNT; i++)
+        CHECK_INT(pwrite(fd, bytes[i], 4096, i * 4096), ==, 4096);
+    CHECK_INT(fsync(fd), ==, 0);
+    CHECK_INT(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), ==, 0);
+    for (int i = 0; i < COUNT; i++) {
+        if (i % 3 == 0)
+            rp_op_fsync(&ops[i], fd, false, NULL, NULL);
+        else if (i % 3 == 1)
+            rp_op_write(&ops[i], fd, bytes[i], 4096, i * 4096, NULL, NULL);
+        else
+            rp_op_read(&ops[i], fd, bytes[i], 4096, i * 4096, NULL, NULL);
+        submit(port, &ops[i]);
+    }
+    for (int i = 0; i < COUNT; i++)
+        rp_proactor_cancel(port, &ops[i]);
+    for (int i = 0; i < COUNT; i++) {
+        int64_t result = finish(port, &ops[i]);
+        CHECK(result == -ECANCELED || result == (i % 3 == 0 ? 0 : 4096));
+    }
+    CHECK_INT(port->in_flight, ==, 0);
+    stays_quiet(port);
+    close(fd);
+    rp_proactor_close(port);
+}
+
+TEST(close_with_files_in_flight)
+{
+    enum { COUNT = 60 };
+    static rp_op ops[COUNT];
+    static char bytes[COUNT][4096];
+    rp_proactor *port = open_port();
+    int fd = new_file();
+
+    for (int i = 0; i < COUNT; i++) {
+        if (i % 3 == 0)
+            rp_op_openat(&ops[i], AT_FDCWD, "/dev/null", O_RDONLY, 0, NULL, NULL);
+        else
+            rp_op_write(&ops[i], fd, bytes[i], 4096, i * 4096, NULL, NULL);
+        submit(port, &ops[i]);
+        if (i == COUNT / 2)
+            collect_once(port, 0);
+    }
+    for (int i = 0; i < pending_count; i++)
+        if (pending[i].op->kind == RP_OP_OPENAT)
+            close((int)pending[i].result);
+    rp_proactor_close(port);
+    close(fd);
+}

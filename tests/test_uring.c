@@ -1,0 +1,470 @@
+/*
+ * test_uring.c - the traps of io_uring: queues that overflow, threads that change, forks, wake-ups on older kernels.
+ */
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+
+#include "base/thread.h"
+#include "proactor/proactor.h"
+#include "support.h"
+
+static rp_proactor *open_ring(unsigned submissions, unsigned completions)
+{
+    rp_proactor_options options = {.submission_entries = submissions, .completion_entries = completions};
+    rp_proactor *port;
+    int rc = rp_proactor_open("io_uring", &options, &port);
+
+    if (rc == -ENOTSUP || rc == -EPERM || rc == -ENOSYS)
+        SKIP("io_uring: %s", rp_strerror(rc));
+    CHECK_INT(rc, ==, 0);
+    return port;
+}
+
+/* Takes all there is, without the list of pending ones: how many completions came. */
+static int collect_many(rp_proactor *port, int expected)
+{
+    rp_completion completions[100];
+    int total = 0;
+
+    while (total < expected) {
+        int n = rp_proactor_wait(port, completions, 100, RP_NEVER);
+        CHECK_INT(n, >=, 0);
+        for (int i = 0; i < n; i++)
+            CHECK_INT(completions[i].result, >=, 0);
+        total += n;
+    }
+    CHECK_INT(port->in_flight, ==, 0);
+    CHECK_INT(rp_proactor_wait(port, completions, 100, 0), ==, 0);
+    return total;
+}
+
+TEST(submission_queue_full)
+{
+    enum { COUNT = 10000 };
+    rp_proactor *port = open_ring(64, 0);
+    rp_op *ops = malloc(COUNT * sizeof *ops);
+
+    for (int round = 0; round < 3; round++) { /* the first one fills it before the ring is enabled */
+        for (int i = 0; i < COUNT; i++) {
+            rp_op_nop(&ops[i], NULL, NULL);
+            submit(port, &ops[i]);
+        }
+        CHECK_INT(collect_many(port, COUNT), ==, COUNT);
+    }
+    rp_proactor_close(port);
+    free(ops);
+}
+
+/* Many completions at a time for a queue that holds few, none lost. */
+TEST(completion_queue_overflow)
+{
+    enum { COUNT = 5000 };
+    rp_proactor *port = open_ring(8, 16);
+    rp_op *ops = malloc(COUNT * sizeof *ops);
+    int fds[2];
+
+    unix_pair(fds);
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < COUNT; i++) {
+            rp_op_poll(&ops[i], fds[0], RP_POLL_IN, NULL, NULL);
+            submit(port, &ops[i]);
+        }
+        while (rp_proactor_wait(port, pending, 1, 0) > 0)
+            CHECK(false);
+        CHECK_INT(write(fds[1], "x", 1), ==, 1);
+        CHECK_INT(collect_many(port, COUNT), ==, COUNT);
+        char byte;
+        CHECK_INT(read(fds[0], &byte, 1), ==, 1);
+    }
+    rp_proactor_close(port);
+    close_pair(fds);
+    free(ops);
+}
+
+/* An overflow ends multishot operations in the kernel: they are issued again, nobody notices. */
+TEST(multishot_survives_overflow)
+{
+    enum { COUNT = 40 };
+    rp_proactor *port = open_ring(4, 8);
+    rp_op ops[COUNT], accept_op;
+    int fds[COUNT][2], counts[COUNT] = {0}, clients[COUNT], accepted = 0;
+    struct sockaddr_in address;
+    int listener = listen_tcp(&address);
+    rp_completion completions[3];
+    char byte;
+
+    rp_op_accept_multi(&accept_op, listener, NULL, NULL);
+    submit(port, &accept_op);
+    for (int i = 0; i < COUNT; i++) {
+        unix_pair(fds[i]);
+        rp_op_recv_stream(&ops[i], fds[i][0], NULL, NULL);
+        submit(port, &ops[i]);
+    }
+    for (int i = 0; i < 3; i++)
+        CHECK_INT(rp_proactor_wait(port, completions, 3, 0), ==, 0);
+    for (int round = 0; round < 20; round++) {
+        for (int i = 0; i < COUNT; i++)
+            CHECK_INT(write(fds[i][1], "x", 1), ==, 1);
+        if (round == 10)
+            for (int i = 0; i < COUNT; i++)
+                clients[i] = connect_tcp(&address);
+        for (int due = COUNT; due > 0 || (round == 10 && accepted < COUNT);) {
+            int n = rp_proactor_wait(port, completions, 3, RP_NEVER);
+            CHECK_INT(n, >=, 0);
+            for (int i = 0; i < n; i++) {
+                CHECK_INT(completions[i].flags, ==, RP_OP_MORE);
+                if (completions[i].op == &accept_op) {
+                    CHECK_INT(close((int)completions[i].result), ==, 0);
+                    accepted++;
+                } else if (rp_op_receive(completions[i].op, &byte, 1) == 1) {
+                    counts[completions[i].op - ops]++;
+                    due--;
+                }
+            }
+        }
+    }
+    for (int i = 0; i < COUNT; i++)
+        CHECK_INT(counts[i], ==, 20);
+    CHECK_INT(accepted, ==, COUNT);
+    /* Cancellations by the dozen with a queue of four, while completions keep coming. */
+    for (int i = 0; i < COUNT; i++)
+        CHECK_INT(write(fds[i][1], "x", 1), ==, 1);
+    for (int i = 0; i < COUNT; i++)
+        rp_proactor_cancel(port, &ops[i]);
+    rp_proactor_cancel(port, &accept_op);
+    for (int ended = 0; ended < COUNT + 1;) {
+        int n = rp_proactor_wait(port, completions, 3, RP_NEVER);
+        for (int i = 0; i < n; i++)
+            if (!(completions[i].flags & RP_OP_MORE)) {
+                CHECK_INT(completions[i].result, ==, -ECANCELED);
+                ended++;
+            }
+    }
+    CHECK_INT(port->in_flight, ==, 0);
+    rp_proactor_close(port);
+    for (int i = 0; i < COUNT; i++) {
+        close_pair(fds[i]);
+        close(clients[i]);
+    }
+    close(listener);
+}
+
+TEST(cancel_with_queue_full)
+{
+    enum { COUNT = 1000 };
+    rp_proactor *port = open_ring(4, 8);
+    rp_op *ops = malloc(COUNT * sizeof *ops);
+    rp_completion completions[16];
+    int fds[2], ended = 0;
+
+    unix_pair(fds);
+    for (int i = 0; i < COUNT; i++) {
+        rp_op_poll(&ops[i], fds[0], RP_POLL_IN, NULL, NULL);
+        submit(port, &ops[i]);
+    }
+    for (int i = 0; i < COUNT; i += 2) /* some are issued, most are not */
+        rp_proactor_cancel(port, &ops[i]);
+    CHECK_INT(rp_proactor_wait(port, completions, 16, 0), >=, 0);
+    for (int i = 0; i < COUNT; i++)
+        rp_proactor_cancel(port, &ops[i]);
+    rp_proactor_close(port); /* takes the rest */
+    (void)ended;
+    close_pair(fds);
+    free(ops);
+}
+
+/* ---- threads ---- */
+
+typedef struct errand {
+    rp_proactor *port;
+    void (*run)(rp_proactor *port);
+} errand;
+
+static void *run_errand(void *arg)
+{
+    errand *e = arg;
+
+    e->run(e->port);
+    return NULL;
+}
+
+static void in_thread(void (*run)(rp_proactor *port), rp_proactor *port)
+{
+    errand e = {port, run};
+    pthread_t thread;
+
+    CHECK_INT(pthread_create(&thread, NULL, run_errand, &e), ==, 0);
+    CHECK_INT(pthread_join(thread, NULL), ==, 0);
+}
+
+static rp_op shared_op;
+
+static void do_nop(rp_proactor *port)
+{
+    rp_op op;
+
+    rp_op_nop(&op, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, 0);
+}
+
+static void finish_shared(rp_proactor *port)
+{
+    CHECK_INT(finish(port, &shared_op), ==, 0);
+}
+
+/* Made in one thread, used in another, then in a third, and by its maker again; what one submits, another collects. */
+TEST(thread_after_thread)
+{
+    rp_proactor *port = open_ring(0, 0);
+
+    rp_op_nop(&shared_op, NULL, NULL);
+    submit(port, &shared_op);
+    in_thread(finish_shared, port);
+    in_thread(do_nop, port);
+    do_nop(port);
+    submit(port, &shared_op);
+    in_thread(finish_shared, port);
+    submit(port, &shared_op); /* not this thread's ring at the moment */
+    finish_shared(port);
+    rp_proactor_close(port);
+}
+
+static void close_it(rp_proactor *port)
+{
+    rp_proactor_close(port);
+}
+
+static int received[2];
+
+static void start_receiving(rp_proactor *port)
+{
+    static char byte;
+
+    rp_op_recv(&shared_op, received[0], &byte, 1, 0, NULL, NULL);
+    submit(port, &shared_op);
+    CHECK_INT(collect_once(port, 0), ==, 0);
+}
+
+/* With operations in the kernel it belongs to the thread that gave them to it. */
+TEST(busy_ring_stays_with_its_thread)
+{
+    rp_proactor *port = open_ring(0, 0);
+    rp_completion completion;
+
+    unix_pair(received);
+    in_thread(start_receiving, port);
+    CHECK_INT(rp_proactor_wait(port, &completion, 1, 0), ==, RP_ETHREAD);
+    rp_proactor_close(port); /* but closed it can be */
+    close_pair(received);
+}
+
+static int listener;
+
+static void start_accepting(rp_proactor *port)
+{
+    rp_op_accept_multi(&shared_op, listener, NULL, NULL);
+    submit(port, &shared_op);
+    CHECK_INT(collect_once(port, RP_NEVER), ==, 1);
+}
+
+static void start_waiting_for_child(rp_proactor *port)
+{
+    submit(port, &shared_op);
+    CHECK_INT(collect_once(port, 0), ==, 0);
+}
+
+/* The kernel has let go of everything when the close is over: the peers see their ends. */
+TEST(busy_ring_closed_by_another_thread)
+{
+    for (int i = 0; i < 10; i++) {
+        rp_proactor *port = open_ring(0, 0);
+        struct sockaddr_in address;
+        int client, other, fds[2];
+        char byte;
+
+        listener = listen_tcp(&address);
+        tcp_pair(received);
+        memcpy(fds, received, sizeof fds);
+        in_thread(start_receiving, port);
+        rp_proactor_close(port);
+        close(fds[0]);
+        CHECK_INT(recv(fds[1], &byte, 1, MSG_DONTWAIT), ==, 0);
+        close(fds[1]);
+
+        port = open_ring(0, 0);
+        client = connect_tcp(&address);
+        in_thread(start_accepting, port);
+        for (int j = 0; j < pending_count; j++)
+            CHECK_INT(close((int)pending[j].result), ==, 0);
+        pending_count = 0;
+        other = connect_tcp(&address);
+        rp_proactor_close(port);
+        close(listener);
+        CHECK_INT(recv(client, &byte, 1, 0), ==, 0);
+        CHECK_INT(recv(other, &byte, 1, 0), <=, 0); /* reset: nobody had accepted it, and nobody can any more */
+        close(client);
+        close(other);
+
+        pid_t pid = fork();
+        if (pid == 0)
+            for (;;)
+                pause();
+        port = open_ring(0, 0);
+        rp_op_wait_child(&shared_op, pid, NULL, NULL);
+        in_thread(start_waiting_for_child, port);
+        rp_proactor_close(port);
+        kill(pid, SIGKILL);
+        CHECK_INT(waitpid(pid, NULL, 0), ==, pid);
+    }
+}
+
+TEST(close_in_another_thread)
+{
+    rp_proactor *port = open_ring(0, 0);
+
+    do_nop(port);
+    in_thread(close_it, port);
+}
+
+/* ---- fork, kill ---- */
+
+TEST(killed_server_starts_again)
+{
+    struct sockaddr_in address;
+    int spare = listen_tcp(&address), status;
+
+    close(spare);
+    for (int round = 0; round < 5; round++) {
+        int ready[2];
+        char byte;
+
+        CHECK_INT(pipe2(ready, O_CLOEXEC), ==, 0);
+        pid_t pid = fork();
+        if (pid == 0) {
+            rp_proactor *port = open_ring(0, 0);
+            int fd = tcp_socket(), on = 1;
+            rp_op op;
+
+            setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+            /* The socket of the one that was killed may live on for some milliseconds. */
+            for (int i = 0; bind(fd, (struct sockaddr *)&address, sizeof address) < 0; i++) {
+                if (errno != EADDRINUSE || i == 500)
+                    _exit(1);
+                usleep(5000);
+            }
+            CHECK_INT(listen(fd, 100), ==, 0);
+            rp_op_accept_multi(&op, fd, NULL, NULL);
+            submit(port, &op);
+            collect_once(port, 0);
+            CHECK_INT(write(ready[1], "x", 1), ==, 1);
+            for (;;)
+                collect_once(port, RP_NEVER);
+        }
+        close(ready[1]);
+        CHECK_INT(read(ready[0], &byte, 1), ==, 1);
+        int client = connect_tcp(&address);
+        kill(pid, SIGKILL);
+        CHECK_INT(waitpid(pid, &status, 0), ==, pid);
+        CHECK(WIFSIGNALED(status));
+        CHECK_INT(read(client, &byte, 1), <=, 0); /* an end or a reset: it does end */
+        close(client);
+        close(ready[0]);
+    }
+}
+
+/* ---- older kernels ---- */
+
+/* Refuses a system call if its argument has this value. */
+static void refuse(int number, int argument, unsigned value, int error)
+{
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)number, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (unsigned)(offsetof(struct seccomp_data, args) + 8 * (size_t)argument)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)error),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {.len = sizeof filter / sizeof filter[0], .filter = filter};
+
+    CHECK_INT(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), ==, 0);
+    CHECK_INT(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), ==, 0);
+}
+
+static void wake_it(void *arg)
+{
+    rp_proactor *port = arg;
+
+    while (atomic_load(&port->wake_state) != RP_ASLEEP)
+        usleep(100);
+    rp_proactor_wake(port);
+}
+
+/* Before 6.13 a thread without a ring cannot send it a message: an eventfd does it. */
+TEST(wake_without_messages)
+{
+    rp_proactor *probe = open_ring(0, 0), *port;
+    rp_op ops[100];
+
+    rp_proactor_close(probe);
+    refuse(SYS_io_uring_register, 1, 31, EINVAL);
+    port = open_ring(8, 16);
+    for (int round = 0; round < 10; round++) {
+        for (int i = 0; i < 100; i++) {
+            rp_op_nop(&ops[i], NULL, NULL);
+            submit(port, &ops[i]);
+        }
+        for (int i = 0; i < 100; i++)
+            CHECK_INT(finish(port, &ops[i]), ==, 0);
+        CHECK_INT(rp_thread_start(wake_it, port), ==, 0);
+        CHECK_INT(collect_once(port, RP_NEVER), ==, 0);
+        CHECK_INT(atomic_load(&port->wakeups), ==, (unsigned)round + 1);
+        rp_proactor_wake(port);
+        CHECK_INT(collect_once(port, RP_NEVER), ==, 0);
+    }
+    in_thread(do_nop, port);
+    CHECK_INT(rp_thread_start(wake_it, port), ==, 0);
+    while (atomic_load(&port->wakeups) < 11)
+        CHECK_INT(collect_once(port, RP_NEVER), ==, 0);
+    rp_proactor_close(port);
+}
+
+TEST(message_wakes)
+{
+    rp_proactor *port = open_ring(0, 0);
+
+    for (unsigned round = 0; round < 20; round++) {
+        CHECK_INT(rp_thread_start(wake_it, port), ==, 0);
+        CHECK_INT(collect_once(port, RP_NEVER), ==, 0);
+        CHECK_INT(atomic_load(&port->wakeups), ==, round + 1);
+    }
+    rp_proactor_close(port);
+}
+
+/* ---- cost ---- */
+
+TEST(one_entry_a_turn)
+{
+    rp_proactor *port = open_ring(0, 0);
+    rp_op ops[100];
+
+    for (int i = 0; i < 5; i++)
+        CHECK_INT(collect_once(port, 0), ==, 0);
+    CHECK_INT(port->kernel_entries, ==, 0); /* nothing to submit, nothing to wait for */
+    for (int i = 0; i < 100; i++) {
+        rp_op_nop(&ops[i], NULL, NULL);
+        submit(port, &ops[i]);
+    }
+    CHECK_INT(port->kernel_entries, ==, 0);
+    CHECK_INT(collect_once(port, RP_NEVER), ==, 100);
+    CHECK_INT(port->kernel_entries, ==, 1); /* submits them all, waits, collects */
+    CHECK_INT(collect_once(port, 0), ==, 0);
+    CHECK_INT(port->kernel_entries, ==, 1);
+    rp_proactor_close(port);
+}
