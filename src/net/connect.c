@@ -1,0 +1,293 @@
+/*
+ * connect.c - connecting: resolve the name, try its addresses in turn, make transport and protocol of the first one.
+ *
+ * An attempt is a future. While it is pending exactly one thing is under way, a lookup or a connect operation, and its
+ * end moves the attempt on; the attempt holds a reference to itself until it has finished. Cancelling cancels that
+ * thing, and the attempt ends when it has.
+ */
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+#include "loop/future.h"
+#include "net/address.h"
+#include "net/transport.h"
+
+typedef struct attempt {
+    rp_future future;
+    rp_resource resource;
+    rp_protocol_factory *factory;
+    void *arg;
+    bool nagle;
+    bool cancelled;
+    rp_future *lookup;
+    rp_future *local_lookup; /* of the address to bind to, or NULL */
+    rp_done_callback resolved;
+    const struct addrinfo *address; /* that is tried now, and those after it */
+    rp_op connect;
+    bool connecting;
+    rp_fd fd;
+    int error; /* of the last address tried */
+    struct sockaddr_un unix_address;
+    struct addrinfo unix_info;
+} attempt;
+
+/* ---- the end ---- */
+
+static void drop_lookup(rp_future **lookup)
+{
+    if (*lookup && rp_future_done(*lookup))
+        rp_future_result(*lookup); /* its error counts as read */
+    rp_future_unref(*lookup);
+    *lookup = NULL;
+}
+
+static void release(attempt *self)
+{
+    rp_list_remove(&self->resource.link);
+    rp_future_remove_done_callback(&self->resolved);
+    drop_lookup(&self->lookup);
+    drop_lookup(&self->local_lookup);
+    rp_future_unref(&self->future);
+}
+
+static void finish(attempt *self, int result, rp_transport *transport)
+{
+    if (result < 0 && self->cancelled)
+        rp_future_finish_cancelled(&self->future);
+    else
+        rp_future_finish(&self->future, result, transport);
+    release(self);
+}
+
+static void dispose(rp_future *future)
+{
+    rp_future_fini(future);
+    rp_free(rp_container_of(future, attempt, future));
+}
+
+static bool cancel(rp_future *future)
+{
+    attempt *self = rp_container_of(future, attempt, future);
+
+    self->cancelled = true;
+    if (self->connecting)
+        rp_cancel(future->loop, &self->connect);
+    if (self->lookup)
+        rp_future_cancel(self->lookup);
+    if (self->local_lookup)
+        rp_future_cancel(self->local_lookup);
+    return true;
+}
+
+static const rp_future_type attempt_type = {.name = "connection attempt", .cancel = cancel, .dispose = dispose};
+
+static void reap(rp_resource *resource)
+{
+    attempt *self = rp_container_of(resource, attempt, resource);
+
+    if (self->fd >= 0)
+        close(self->fd);
+    self->connecting = false;
+    release(self);
+}
+
+/* ---- one address after the other ---- */
+
+static void connected(attempt *self)
+{
+    rp_transport *transport = rp_transport_new(self->future.loop, self->fd);
+    const rp_protocol *protocol = NULL;
+    void *state = NULL;
+    int on = 1, rc = transport ? self->factory(self->arg, &protocol, &state) : -ENOMEM;
+
+    if (rc < 0) {
+        if (transport)
+            rp_transport_discard(transport);
+        close(self->fd);
+        self->fd = -1;
+        finish(self, rc, NULL);
+        return;
+    }
+    if (!self->nagle)
+        setsockopt(self->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    self->fd = -1;
+    rp_transport_start(transport, protocol, state);
+    finish(self, 0, transport);
+}
+
+/* Binds to the first local address of the right family that can be had. */
+static int bind_locally(attempt *self, int family)
+{
+    const struct addrinfo *local = self->local_lookup ? rp_future_value(self->local_lookup) : NULL;
+    int rc = local ? -EADDRNOTAVAIL : 0;
+
+    for (; local; local = local->ai_next) {
+        if (local->ai_family != family)
+            continue;
+        if (bind(self->fd, local->ai_addr, local->ai_addrlen) == 0)
+            return 0;
+        rc = -errno;
+    }
+    return rc;
+}
+
+static void on_connected(rp_op *op);
+
+static int start_connecting(attempt *self, const struct addrinfo *address)
+{
+    int rc;
+
+    self->fd =
+        socket(address->ai_family, address->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, address->ai_protocol);
+    if (self->fd < 0)
+        return -errno;
+    rc = bind_locally(self, address->ai_family);
+    if (rc == 0) {
+        rp_op_connect(&self->connect, self->fd, address->ai_addr, address->ai_addrlen, on_connected, self);
+        rc = rp_submit(self->future.loop, &self->connect);
+    }
+    self->connecting = rc == 0;
+    if (rc < 0) {
+        close(self->fd);
+        self->fd = -1;
+    }
+    return rc;
+}
+
+static void try_addresses(attempt *self)
+{
+    for (; self->address && !self->cancelled; self->address = self->address->ai_next) {
+        self->error = start_connecting(self, self->address);
+        if (self->error == 0)
+            return;
+    }
+    finish(self, self->error, NULL);
+}
+
+static void on_connected(rp_op *op)
+{
+    attempt *self = op->data;
+
+    self->connecting = false;
+    if (op->result >= 0) {
+        connected(self);
+        return;
+    }
+    close(self->fd);
+    self->fd = -1;
+    self->error = (int)op->result;
+    self->address = self->address->ai_next;
+    try_addresses(self);
+}
+
+static void on_resolved(rp_future *lookup, void *arg)
+{
+    attempt *self = arg;
+    int rc = rp_future_result(lookup);
+
+    if (rc < 0) {
+        finish(self, rc, NULL);
+        return;
+    }
+    if (lookup == self->lookup && self->local_lookup) {
+        rp_future_add_done_callback(self->local_lookup, &self->resolved, on_resolved, self);
+        return;
+    }
+    self->address = rp_future_value(self->lookup);
+    try_addresses(self);
+}
+
+/* ---- the beginning ---- */
+
+static attempt *new_attempt(rp_loop *loop, rp_protocol_factory *factory, void *arg)
+{
+    attempt *self = rp_calloc(sizeof *self);
+
+    if (!self)
+        return NULL;
+    rp_future_init(&self->future, loop, &attempt_type);
+    self->resource.reap = reap;
+    rp_list_push(&loop->resources, &self->resource.link);
+    self->factory = factory;
+    self->arg = arg;
+    self->fd = -1;
+    self->error = -ECANCELED; /* it is cancelled before an address was tried */
+    return self;
+}
+
+static int look_up(rp_loop *loop, const char *host, int port, const rp_connect_options *options,
+                   rp_future **lookup)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_protocol = IPPROTO_TCP};
+    char service[16];
+
+    if (port < 0 || port > 65535)
+        return -EINVAL;
+    snprintf(service, sizeof service, "%d", port);
+    if (options) {
+        hints.ai_family = options->family;
+        hints.ai_flags = options->flags;
+    }
+    return rp_loop_getaddrinfo(loop, host, service, &hints, lookup);
+}
+
+int rp_create_connection(rp_loop *loop, rp_protocol_factory *factory, void *arg, const char *host, int port,
+                         const rp_connect_options *options, rp_future **future)
+{
+    rp_future *lookup, *local_lookup = NULL;
+    attempt *self = NULL;
+    int rc;
+
+    RP_TRY(rp_loop_check(loop));
+    RP_TRY(look_up(loop, host, port, options, &lookup));
+    rc = 0;
+    if (options && options->local_host)
+        rc = look_up(loop, options->local_host, options->local_port, options, &local_lookup);
+    if (rc == 0) {
+        self = new_attempt(loop, factory, arg);
+        rc = self ? 0 : -ENOMEM;
+    }
+    if (rc < 0) {
+        rp_future_cancel(lookup);
+        drop_lookup(&lookup);
+        drop_lookup(&local_lookup);
+        return rc;
+    }
+    self->nagle = options && options->nagle;
+    self->lookup = lookup;
+    self->local_lookup = local_lookup;
+    rp_future_add_done_callback(lookup, &self->resolved, on_resolved, self);
+    *future = rp_future_ref(&self->future);
+    return 0;
+}
+
+int rp_create_unix_connection(rp_loop *loop, rp_protocol_factory *factory, void *arg, const char *path,
+                              size_t length, rp_future **future)
+{
+    struct sockaddr_un address;
+    int address_length = rp_unix_address(&address, path, length);
+    attempt *self;
+
+    if (address_length < 0)
+        return address_length;
+    RP_TRY(rp_loop_check(loop));
+    self = new_attempt(loop, factory, arg);
+    if (!self)
+        return -ENOMEM;
+    self->unix_address = address;
+    self->unix_info = (struct addrinfo){
+        .ai_family = AF_UNIX,
+        .ai_socktype = SOCK_STREAM,
+        .ai_addr = (struct sockaddr *)&self->unix_address,
+        .ai_addrlen = (socklen_t)address_length,
+    };
+    self->address = &self->unix_info;
+    self->nagle = true;
+    *future = rp_future_ref(&self->future);
+    try_addresses(self);
+    return 0;
+}

@@ -1,0 +1,324 @@
+/*
+ * listen.c - making servers: resolve the name, bind a socket to each of its addresses, begin to serve.
+ *
+ * All of it but the lookup happens in one go, so a server is either made whole or not at all. A request is a future; it
+ * holds a reference to itself while the lookup is under way.
+ */
+#include "net/listen.h"
+
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+
+enum { PORT_TRIES = 16 }; /* how many free ports are tried until one is free for all addresses */
+
+int rp_socket_port(rp_fd fd)
+{
+    struct sockaddr_storage address = {0};
+    socklen_t length = sizeof address;
+
+    if (getsockname(fd, (struct sockaddr *)&address, &length) < 0)
+        return 0;
+    if (address.ss_family == AF_INET)
+        return ntohs(((struct sockaddr_in *)&address)->sin_port);
+    if (address.ss_family == AF_INET6)
+        return ntohs(((struct sockaddr_in6 *)&address)->sin6_port);
+    return 0;
+}
+
+/* ---- TCP sockets ---- */
+
+static int set_options(rp_fd fd, int family, const rp_server_options *options)
+{
+    int on = 1;
+
+    if (!options->no_reuse_address && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0)
+        return -errno;
+    if (options->reuse_port && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) < 0)
+        return -errno;
+    /* Else [::]:port would take the port of 0.0.0.0 too. */
+    if (family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) < 0)
+        return -errno;
+    /* Accepted sockets inherit it. */
+    if (!options->nagle && setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0)
+        return -errno;
+    return 0;
+}
+
+/* The bound socket, or an error. `port` replaces the address's own unless it is 0. */
+static int bind_socket(const struct addrinfo *info, int port, const rp_server_options *options)
+{
+    struct sockaddr_storage address;
+    rp_fd fd = socket(info->ai_family, info->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, info->ai_protocol);
+    int rc;
+
+    if (fd < 0)
+        return -errno;
+    memcpy(&address, info->ai_addr, info->ai_addrlen);
+    if (port && info->ai_family == AF_INET)
+        ((struct sockaddr_in *)&address)->sin_port = htons((uint16_t)port);
+    if (port && info->ai_family == AF_INET6)
+        ((struct sockaddr_in6 *)&address)->sin6_port = htons((uint16_t)port);
+    rc = set_options(fd, info->ai_family, options);
+    if (rc == 0 && bind(fd, (struct sockaddr *)&address, info->ai_addrlen) < 0)
+        rc = -errno;
+    if (rc == 0)
+        return fd;
+    close(fd);
+    return rc;
+}
+
+/* A resolver may name an address twice. */
+static bool seen_before(const struct addrinfo *list, const struct addrinfo *info)
+{
+    for (; list != info; list = list->ai_next)
+        if (list->ai_addrlen == info->ai_addrlen && memcmp(list->ai_addr, info->ai_addr, info->ai_addrlen) == 0)
+            return true;
+    return false;
+}
+
+/*
+ * Binds to every address; families and addresses that this machine does not have are passed over, as asyncio does,
+ * unless none is left. With port 0 the first socket's port is the port of all.
+ */
+static int bind_all(rp_server *server, const struct addrinfo *list, bool choose_port,
+                    const rp_server_options *options)
+{
+    int port = 0, rc = -EADDRNOTAVAIL;
+
+    for (const struct addrinfo *info = list; info; info = info->ai_next) {
+        int fd = seen_before(list, info) ? -EADDRNOTAVAIL : bind_socket(info, port, options);
+
+        if (fd >= 0) {
+            rp_server_add_listener(server, fd);
+            if (choose_port && port == 0)
+                port = rp_socket_port(fd);
+        } else if (fd == -EAFNOSUPPORT || fd == -EADDRNOTAVAIL || fd == -EPROTONOSUPPORT) {
+            rc = fd;
+        } else {
+            return fd;
+        }
+    }
+    return server->listener_count > 0 ? 0 : rc;
+}
+
+static int start(rp_server *server, const rp_server_options *options)
+{
+    if (options->backlog > 0)
+        server->backlog = options->backlog;
+    return options->delay_start ? 0 : rp_server_start_serving(server);
+}
+
+/* Closes and frees a server that was never handed out; what its protocol needs stays the caller's. */
+static void undo(rp_server *server)
+{
+    server->protocol.release = NULL;
+    rp_server_free(server);
+}
+
+static int make_server(rp_loop *loop, const rp_server_protocol *protocol, const struct addrinfo *list,
+                       bool choose_port, const rp_server_options *options, rp_server **server)
+{
+    size_t count = 0;
+    int rc = 0;
+
+    for (const struct addrinfo *info = list; info; info = info->ai_next)
+        count++;
+    for (int i = 0; i < PORT_TRIES; i++) {
+        *server = rp_server_new(loop, protocol, count);
+        if (!*server)
+            return -ENOMEM;
+        rc = bind_all(*server, list, choose_port, options);
+        if (rc == 0)
+            rc = start(*server, options);
+        if (rc == 0)
+            return 0;
+        undo(*server);
+        if (rc != -EADDRINUSE || !choose_port)
+            break;
+    }
+    return rc;
+}
+
+/* ---- the request ---- */
+
+typedef struct request {
+    rp_future future;
+    rp_resource resource;
+    rp_server_protocol protocol;
+    rp_server_options options;
+    bool choose_port;
+    rp_future *lookup;
+    rp_done_callback resolved;
+} request;
+
+static void drop_protocol(const rp_server_protocol *protocol)
+{
+    if (protocol->release)
+        protocol->release(protocol->arg);
+}
+
+static void release(request *self)
+{
+    rp_list_remove(&self->resource.link);
+    rp_future_remove_done_callback(&self->resolved);
+    rp_future_unref(self->lookup);
+    self->lookup = NULL;
+    rp_future_unref(&self->future);
+}
+
+static void on_resolved(rp_future *lookup, void *arg)
+{
+    request *self = arg;
+    rp_server *server = NULL;
+    int rc = rp_future_result(lookup);
+
+    if (rc == 0)
+        rc = make_server(self->future.loop, &self->protocol, rp_future_value(lookup), self->choose_port,
+                         &self->options, &server);
+    if (rc < 0)
+        drop_protocol(&self->protocol);
+    if (rp_future_cancelled(lookup))
+        rp_future_finish_cancelled(&self->future);
+    else
+        rp_future_finish(&self->future, rc, rc < 0 ? NULL : server);
+    release(self);
+}
+
+/* If the lookup is done already, the request is as good as granted. */
+static bool cancel(rp_future *future)
+{
+    request *self = rp_container_of(future, request, future);
+
+    return self->lookup && rp_future_cancel(self->lookup);
+}
+
+static void dispose(rp_future *future)
+{
+    rp_future_fini(future);
+    rp_free(rp_container_of(future, request, future));
+}
+
+static const rp_future_type request_type = {.name = "server request", .cancel = cancel, .dispose = dispose};
+
+static void reap(rp_resource *resource)
+{
+    request *self = rp_container_of(resource, request, resource);
+
+    drop_protocol(&self->protocol);
+    release(self);
+}
+
+int rp_server_request(rp_loop *loop, const rp_server_protocol *protocol, const char *host, int port,
+                      const rp_server_options *options, rp_future **future)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_protocol = IPPROTO_TCP, .ai_flags = AI_PASSIVE};
+    char service[16];
+    request *self;
+    int rc;
+
+    RP_TRY(rp_loop_check(loop));
+    if (port < 0 || port > 65535)
+        return -EINVAL;
+    snprintf(service, sizeof service, "%d", port);
+    self = rp_calloc(sizeof *self);
+    if (!self)
+        return -ENOMEM;
+    if (options)
+        self->options = *options;
+    hints.ai_family = self->options.family;
+    if (self->options.flags)
+        hints.ai_flags = self->options.flags;
+    rc = rp_loop_getaddrinfo(loop, host && host[0] ? host : NULL, service, &hints, &self->lookup);
+    if (rc < 0) {
+        rp_free(self);
+        return rc;
+    }
+    rp_future_init(&self->future, loop, &request_type);
+    self->protocol = *protocol;
+    self->choose_port = port == 0;
+    self->resource.reap = reap;
+    rp_list_push(&loop->resources, &self->resource.link);
+    *future = rp_future_ref(&self->future);
+    rp_future_add_done_callback(self->lookup, &self->resolved, on_resolved, self);
+    return 0;
+}
+
+int rp_create_server(rp_loop *loop, rp_protocol_factory *factory, void *arg, const char *host, int port,
+                     const rp_server_options *options, rp_future **future)
+{
+    return rp_server_request(loop, &(rp_server_protocol){.factory = factory, .arg = arg}, host, port, options,
+                             future);
+}
+
+/* ---- Unix sockets ---- */
+
+/* A socket file is left behind by a server that was killed; anything else at the path is none of our business. */
+static int remove_stale_socket(const char *path)
+{
+    struct stat status;
+
+    if (lstat(path, &status) < 0)
+        return errno == ENOENT ? 0 : -errno;
+    if (!S_ISSOCK(status.st_mode))
+        return 0;
+    return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+static int bind_unix(rp_server *server, const struct sockaddr_un *address, int length)
+{
+    rp_fd fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    bool is_file = address->sun_path[0] != '\0';
+    struct stat status;
+
+    if (fd < 0)
+        return -errno;
+    rp_server_add_listener(server, fd);
+    if (is_file)
+        RP_TRY(remove_stale_socket(address->sun_path));
+    if (bind(fd, (const struct sockaddr *)address, (socklen_t)length) < 0)
+        return -errno;
+    if (is_file && lstat(address->sun_path, &status) == 0) {
+        server->unix_address = *address;
+        server->device = status.st_dev;
+        server->inode = status.st_ino;
+    }
+    return 0;
+}
+
+int rp_unix_server_new(rp_loop *loop, const rp_server_protocol *protocol, const char *path, size_t length,
+                       const rp_server_options *options, rp_server **server)
+{
+    struct sockaddr_un address;
+    rp_server_options plain = {0};
+    rp_server *made;
+    int rc, address_length = rp_unix_address(&address, path, length);
+
+    if (address_length < 0)
+        return address_length;
+    RP_TRY(rp_loop_check(loop));
+    made = rp_server_new(loop, protocol, 1);
+    if (!made)
+        return -ENOMEM;
+    rc = bind_unix(made, &address, address_length);
+    if (rc == 0)
+        rc = start(made, options ? options : &plain);
+    if (rc < 0)
+        undo(made);
+    else
+        *server = made;
+    return rc;
+}
+
+int rp_create_unix_server(rp_loop *loop, rp_protocol_factory *factory, void *arg, const char *path, size_t length,
+                          const rp_server_options *options, rp_server **server)
+{
+    return rp_unix_server_new(loop, &(rp_server_protocol){.factory = factory, .arg = arg}, path, length, options,
+                              server);
+}

@@ -1,0 +1,49 @@
+/*
+ * listen.h - the inside of rp_server, for server.c (which runs it) and listen.c (which makes it).
+ */
+#ifndef RP_NET_LISTEN_H
+#define RP_NET_LISTEN_H
+
+#include <sys/types.h>
+
+#include "loop/future.h"
+#include "net/address.h"
+#include "net/server.h"
+
+typedef struct rp_listener {
+    rp_server *server;
+    rp_fd fd;       /* -1: closed */
+    bool accepting; /* completions of `accept` are still to come */
+    rp_op accept;
+    rp_timer retry;
+} rp_listener;
+
+struct rp_server {
+    rp_loop *loop;
+    rp_server_protocol protocol;
+    int backlog;
+    bool owned; /* rp_server_free() was not called yet */
+    bool serving;
+    bool closed;
+    rp_node connections; /* transports, by their server_link */
+    size_t connection_count;
+    rp_node waiters; /* for its end */
+    rp_resource resource;
+    struct sockaddr_un unix_address; /* of a socket file, if `inode` is not 0 */
+    dev_t device;
+    ino_t inode;
+    size_t open_listeners;
+    size_t listener_count;
+    rp_listener listeners[];
+};
+
+/* Makes a server with room for that many listeners, in the loop's resources. NULL: no memory. */
+rp_server *rp_server_new(rp_loop *loop, const rp_server_protocol *protocol, size_t listeners);
+
+/* Hands a bound socket over to it. */
+void rp_server_add_listener(rp_server *server, rp_fd fd);
+
+/* The TCP port a socket is bound to; 0 if it has none. */
+int rp_socket_port(rp_fd fd);
+
+#endif

@@ -1,0 +1,358 @@
+/*
+ * transport.c - a connection's life and its reading side. See transport.h for the life, write.c for the writing side.
+ *
+ * Receiving: one receive stream operation is in flight all the time. When it says that there may be something, the
+ * transport takes it, straight into the protocol's buffer or else into the loop's. Pausing only sets a flag: what has
+ * arrived stays in the kernel, and the peer is held back.
+ */
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+#include "base/origin.h"
+#include "net/server.h"
+#include "net/transport.h"
+
+enum { ROUNDS = 8 }; /* receives in a row before others get their turn */
+
+/* ---- the end ---- */
+
+static void free_transport(rp_transport *transport)
+{
+    rp_buffer_fini(&transport->buffer);
+    rp_free(transport->origin);
+    rp_free(transport);
+}
+
+static void end(void *arg)
+{
+    rp_transport *transport = arg;
+
+    rp_list_remove(&transport->resource.link);
+    if (rp_handle_scheduled(&transport->pull))
+        rp_handle_cancel(&transport->pull);
+    close(transport->fd);
+    transport->fd = -1;
+    if (transport->protocol->connection_lost)
+        transport->protocol->connection_lost(transport->self, transport->error);
+    if (transport->server)
+        rp_server_detach(transport->server, transport);
+    free_transport(transport);
+}
+
+/* The loop is closed: its operations have ended, and no callback may run any more. */
+static void reap(rp_resource *resource)
+{
+    rp_transport *transport = rp_container_of(resource, rp_transport, resource);
+
+    rp_list_remove(&resource->link);
+    if (transport->loop->debug && !transport->closing)
+        rp_loop_report(transport->loop, "transport never closed", 0, NULL, NULL, transport, transport->origin);
+    close(transport->fd);
+    free_transport(transport);
+}
+
+void rp_transport_settle(rp_transport *transport)
+{
+    if (!transport->lost || transport->receiving || transport->sending || rp_handle_scheduled(&transport->end))
+        return;
+    rp_loop_ready(transport->loop, &transport->end);
+}
+
+void rp_transport_lose(rp_transport *transport, int error)
+{
+    if (transport->lost)
+        return;
+    transport->lost = transport->closing = true;
+    transport->error = error;
+    if (transport->receiving)
+        rp_cancel(transport->loop, &transport->receive);
+    if (transport->sending)
+        rp_cancel(transport->loop, &transport->send);
+    else
+        rp_buffer_fini(&transport->buffer);
+    rp_transport_settle(transport);
+}
+
+/* What a peer or the network does to connections every day is for the protocol to know, not for the log. */
+static bool is_everyday(int error)
+{
+    switch (error) {
+    case -ECONNRESET:
+    case -EPIPE:
+    case -ECONNABORTED:
+    case -ECONNREFUSED:
+    case -ETIMEDOUT:
+    case -EHOSTUNREACH:
+    case -EHOSTDOWN:
+    case -ENETUNREACH:
+    case -ENETDOWN:
+    case -ENETRESET:
+    case -ENOTCONN:
+        return true;
+    default:
+        return false;
+    }
+}
+
+void rp_transport_fail(rp_transport *transport, int error, const char *message)
+{
+    if (!transport->lost && !is_everyday(error))
+        rp_loop_report(transport->loop, message, error, NULL, NULL, transport, transport->origin);
+    rp_transport_lose(transport, error);
+}
+
+void rp_transport_close(rp_transport *transport)
+{
+    if (transport->closing)
+        return;
+    transport->closing = true;
+    if (rp_buffer_size(&transport->buffer) == 0)
+        rp_transport_lose(transport, 0);
+    else if (transport->receiving)
+        rp_cancel(transport->loop, &transport->receive);
+}
+
+void rp_transport_abort(rp_transport *transport)
+{
+    struct linger reset = {.l_onoff = 1, .l_linger = 0};
+
+    setsockopt(transport->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    rp_transport_lose(transport, 0);
+}
+
+bool rp_transport_is_closing(const rp_transport *transport)
+{
+    return transport->closing;
+}
+
+/* ---- reading ---- */
+
+static bool can_pull(const rp_transport *transport)
+{
+    return transport->receiving && !transport->paused && !transport->eof_received && !transport->closing &&
+           rp_op_receivable(&transport->receive);
+}
+
+static void receive_eof(rp_transport *transport)
+{
+    const rp_protocol *protocol = transport->protocol;
+
+    transport->eof_received = true;
+    if (!protocol->eof_received || !protocol->eof_received(transport->self))
+        rp_transport_close(transport);
+}
+
+static void receive_once(rp_transport *transport)
+{
+    const rp_protocol *protocol = transport->protocol;
+    void *self = transport->self;
+    void *buffer = NULL;
+    size_t length = 0;
+    int64_t received;
+
+    if (protocol->get_buffer) {
+        protocol->get_buffer(self, RP_LOOP_RECEIVE_BUFFER, &buffer, &length);
+        if (!can_pull(transport))
+            return;
+        if (length == 0) {
+            rp_transport_fail(transport, -EINVAL, "get_buffer() gave an empty buffer");
+            return;
+        }
+    } else {
+        buffer = rp_loop_receive_buffer(transport->loop);
+        length = RP_LOOP_RECEIVE_BUFFER;
+        if (!buffer) {
+            rp_transport_fail(transport, -ENOMEM, "no memory for the loop's receive buffer");
+            return;
+        }
+    }
+    received = rp_op_receive(&transport->receive, buffer, length);
+    if (received == 0)
+        receive_eof(transport);
+    else if (received < 0 && received != -EAGAIN)
+        rp_transport_fail(transport, (int)received, "fatal read error on socket transport");
+    else if (received > 0 && protocol->get_buffer)
+        protocol->buffer_updated(self, (size_t)received);
+    else if (received > 0 && protocol->data_received)
+        protocol->data_received(self, buffer, (size_t)received);
+}
+
+static void pull(void *arg)
+{
+    rp_transport *transport = arg;
+
+    for (int i = 0; i < ROUNDS && can_pull(transport); i++)
+        receive_once(transport);
+    if (can_pull(transport) && !rp_handle_scheduled(&transport->pull))
+        rp_loop_ready(transport->loop, &transport->pull);
+}
+
+static void on_receivable(rp_op *op);
+
+static void start_receiving(rp_transport *transport)
+{
+    int rc;
+
+    rp_op_recv_stream(&transport->receive, transport->fd, on_receivable, transport);
+    rc = rp_submit(transport->loop, &transport->receive);
+    transport->receiving = rc == 0;
+    if (rc < 0)
+        rp_transport_fail(transport, rc, "cannot receive on socket transport");
+}
+
+static void on_receivable(rp_op *op)
+{
+    rp_transport *transport = op->data;
+
+    transport->receiving = op->flags & RP_OP_MORE;
+    if (transport->receiving) {
+        pull(transport);
+        return;
+    }
+    if (transport->closing)
+        rp_transport_settle(transport);
+    else if (op->result < 0)
+        rp_transport_fail(transport, (int)op->result, "fatal read error on socket transport");
+    else
+        start_receiving(transport);
+}
+
+int64_t rp_transport_try_read(rp_transport *transport, void *buffer, size_t length)
+{
+    int64_t received;
+
+    if (transport->closing)
+        return transport->error ? transport->error : -EPIPE;
+    if (transport->eof_received)
+        return 0;
+    if (length == 0)
+        return -EINVAL;
+    if (!rp_op_receivable(&transport->receive))
+        return -EAGAIN;
+    received = rp_op_receive(&transport->receive, buffer, length);
+    if (received == 0)
+        transport->eof_received = true;
+    else if (received < 0 && received != -EAGAIN)
+        rp_transport_fail(transport, (int)received, "fatal read error on socket transport");
+    return received;
+}
+
+void rp_transport_pause_reading(rp_transport *transport)
+{
+    transport->paused = true;
+}
+
+void rp_transport_resume_reading(rp_transport *transport)
+{
+    transport->paused = false;
+    if (can_pull(transport) && !rp_handle_scheduled(&transport->pull))
+        rp_loop_ready(transport->loop, &transport->pull);
+}
+
+bool rp_transport_is_reading(const rp_transport *transport)
+{
+    return !transport->paused && !transport->closing;
+}
+
+/* ---- the beginning ---- */
+
+rp_transport *rp_transport_new(rp_loop *loop, rp_fd fd)
+{
+    rp_transport *transport = rp_calloc(sizeof *transport);
+
+    if (!transport)
+        return NULL;
+    transport->loop = loop;
+    transport->fd = fd;
+    transport->resource.reap = reap;
+    rp_handle_prepare(&transport->pull, loop, pull, transport);
+    rp_handle_prepare(&transport->end, loop, end, transport);
+    rp_transport_set_write_buffer_limits(transport, SIZE_MAX, SIZE_MAX);
+    if (loop->debug)
+        transport->origin = rp_origin_capture();
+    return transport;
+}
+
+void rp_transport_discard(rp_transport *transport)
+{
+    free_transport(transport);
+}
+
+void rp_transport_start(rp_transport *transport, const rp_protocol *protocol, void *self)
+{
+    transport->protocol = protocol;
+    transport->self = self;
+    rp_list_push(&transport->loop->resources, &transport->resource.link);
+    start_receiving(transport);
+    if (protocol->connection_made)
+        protocol->connection_made(self, transport);
+}
+
+int rp_connect_accepted_socket(rp_loop *loop, rp_fd fd, const rp_protocol *protocol, void *self,
+                               rp_transport **transport)
+{
+    int on = 1, type = 0, flags = fcntl(fd, F_GETFL);
+    socklen_t length = sizeof type;
+
+    RP_TRY(rp_loop_check(loop));
+    if (flags < 0 || getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) < 0)
+        return -errno;
+    if (type != SOCK_STREAM)
+        return -EINVAL;
+    *transport = rp_transport_new(loop, fd);
+    if (!*transport)
+        return -ENOMEM;
+    fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* a Unix socket refuses, and needs none */
+    rp_transport_start(*transport, protocol, self);
+    return 0;
+}
+
+/* ---- what it stands on ---- */
+
+rp_fd rp_transport_fd(const rp_transport *transport)
+{
+    return transport->fd;
+}
+
+rp_loop *rp_transport_get_loop(const rp_transport *transport)
+{
+    return transport->loop;
+}
+
+int rp_transport_peername(const rp_transport *transport, struct sockaddr *address, uint32_t *length)
+{
+    return getpeername(transport->fd, address, length) < 0 ? -errno : 0;
+}
+
+int rp_transport_sockname(const rp_transport *transport, struct sockaddr *address, uint32_t *length)
+{
+    return getsockname(transport->fd, address, length) < 0 ? -errno : 0;
+}
+
+int rp_transport_setsockopt(rp_transport *transport, int level, int option, const void *value, uint32_t length)
+{
+    return setsockopt(transport->fd, level, option, value, length) < 0 ? -errno : 0;
+}
+
+int rp_transport_getsockopt(const rp_transport *transport, int level, int option, void *value, uint32_t *length)
+{
+    return getsockopt(transport->fd, level, option, value, length) < 0 ? -errno : 0;
+}
+
+void rp_transport_set_protocol(rp_transport *transport, const rp_protocol *protocol, void *self)
+{
+    transport->protocol = protocol;
+    transport->self = self;
+}
+
+const rp_protocol *rp_transport_get_protocol(const rp_transport *transport, void **self)
+{
+    if (self)
+        *self = transport->self;
+    return transport->protocol;
+}

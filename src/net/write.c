@@ -1,0 +1,199 @@
+/*
+ * write.c - the writing side of a transport: at once what the socket takes, the rest in the background; flow control.
+ *
+ * While the buffer is empty, writing is one send(). Otherwise the bytes queue behind those in the buffer, and one send
+ * operation at a time carries its front away. The protocol is paused while more is buffered than it should be.
+ */
+#include <limits.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "net/transport.h"
+
+enum {
+    PIECE = 256 * 1024, /* sent by one operation: the marks are looked at after each */
+    DEFAULT_HIGH = 64 * 1024,
+};
+
+/* ---- flow control ---- */
+
+static void pause_protocol_above_high(rp_transport *transport)
+{
+    if (transport->protocol_paused || rp_buffer_size(&transport->buffer) <= transport->high)
+        return;
+    transport->protocol_paused = true;
+    if (transport->protocol->pause_writing)
+        transport->protocol->pause_writing(transport->self);
+}
+
+static void resume_protocol_at_low(rp_transport *transport)
+{
+    if (!transport->protocol_paused || rp_buffer_size(&transport->buffer) > transport->low)
+        return;
+    transport->protocol_paused = false;
+    if (transport->protocol->resume_writing)
+        transport->protocol->resume_writing(transport->self);
+}
+
+int rp_transport_set_write_buffer_limits(rp_transport *transport, size_t high, size_t low)
+{
+    if (high == SIZE_MAX && low == SIZE_MAX)
+        high = DEFAULT_HIGH;
+    else if (high == SIZE_MAX && low <= SIZE_MAX / 4)
+        high = 4 * low;
+    if (low == SIZE_MAX)
+        low = high / 4;
+    if (low > high)
+        return -EINVAL;
+    transport->high = high;
+    transport->low = low;
+    pause_protocol_above_high(transport);
+    return 0;
+}
+
+void rp_transport_get_write_buffer_limits(const rp_transport *transport, size_t *high, size_t *low)
+{
+    *high = transport->high;
+    *low = transport->low;
+}
+
+size_t rp_transport_get_write_buffer_size(const rp_transport *transport)
+{
+    return transport->lost ? 0 : rp_buffer_size(&transport->buffer);
+}
+
+/* ---- sending ---- */
+
+/* The buffer is empty, and the end of the stream was asked for: says so to the peer. */
+static int send_eof(rp_transport *transport)
+{
+    transport->eof_sent = true;
+    return shutdown(transport->fd, SHUT_WR) < 0 ? -errno : 0;
+}
+
+static void on_sent(rp_op *op);
+
+static void send_front(rp_transport *transport)
+{
+    const void *data;
+    size_t length = rp_buffer_front(&transport->buffer, PIECE, &data);
+    int rc;
+
+    rp_op_send(&transport->send, transport->fd, data, length, RP_SEND_ALL, on_sent, transport);
+    rc = rp_submit(transport->loop, &transport->send);
+    transport->sending = rc == 0;
+    if (rc < 0)
+        rp_transport_fail(transport, rc, "cannot send on socket transport");
+}
+
+static void on_sent(rp_op *op)
+{
+    rp_transport *transport = op->data;
+
+    transport->sending = false;
+    if (transport->lost) {
+        rp_transport_settle(transport);
+        return;
+    }
+    if (op->result < 0) {
+        rp_transport_fail(transport, (int)op->result, "fatal write error on socket transport");
+        return;
+    }
+    rp_buffer_sent(&transport->buffer, (size_t)op->result);
+    resume_protocol_at_low(transport); /* which may write, close, abort */
+    if (transport->lost || transport->sending)
+        return;
+    if (rp_buffer_size(&transport->buffer) > 0)
+        send_front(transport);
+    else if (transport->closing)
+        rp_transport_lose(transport, 0);
+    else if (transport->eof_wanted && !transport->eof_sent) {
+        int rc = send_eof(transport);
+
+        if (rc < 0)
+            rp_transport_fail(transport, rc, "cannot shut the socket down for writing");
+    }
+}
+
+static int64_t send_now(rp_transport *transport, const struct iovec *vector, int count)
+{
+    struct msghdr message = {.msg_iov = (struct iovec *)vector, .msg_iovlen = count < IOV_MAX ? count : IOV_MAX};
+    ssize_t sent;
+
+    do {
+        if (count == 1)
+            sent = send(transport->fd, vector->iov_base, vector->iov_len, MSG_DONTWAIT | MSG_NOSIGNAL);
+        else
+            sent = sendmsg(transport->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    } while (sent < 0 && errno == EINTR);
+    return sent < 0 ? -errno : sent;
+}
+
+/* Copies what comes after the first `skip` bytes. If some of a write was sent and the rest finds no memory, the stream
+   is broken. */
+static int buffer_rest(rp_transport *transport, const struct iovec *vector, int count, size_t skip, size_t length)
+{
+    int rc = rp_buffer_reserve(&transport->buffer, length);
+
+    if (rc < 0) {
+        if (skip > 0)
+            rp_transport_fail(transport, rc, "no memory for the write buffer");
+        return rc;
+    }
+    for (int i = 0; i < count; i++) {
+        size_t part = vector[i].iov_len;
+
+        if (skip < part)
+            rp_buffer_append(&transport->buffer, (const char *)vector[i].iov_base + skip, part - skip);
+        skip -= skip < part ? skip : part;
+    }
+    if (!transport->sending)
+        send_front(transport);
+    if (transport->lost)
+        return transport->error;
+    pause_protocol_above_high(transport);
+    return 0;
+}
+
+int rp_transport_writev(rp_transport *transport, const struct iovec *vector, int count)
+{
+    size_t length = 0;
+    int64_t sent = 0;
+
+    for (int i = 0; i < count; i++) {
+        if (vector[i].iov_len > SSIZE_MAX - length)
+            return -EINVAL;
+        length += vector[i].iov_len;
+    }
+    if (transport->closing || transport->eof_wanted)
+        return -EPIPE;
+    if (length == 0)
+        return 0;
+    if (rp_buffer_size(&transport->buffer) == 0) {
+        sent = send_now(transport, vector, count);
+        if (sent == -EAGAIN)
+            sent = 0;
+        if (sent < 0) {
+            rp_transport_fail(transport, (int)sent, "fatal write error on socket transport");
+            return (int)sent;
+        }
+        if ((size_t)sent == length)
+            return 0;
+    }
+    return buffer_rest(transport, vector, count, (size_t)sent, length - (size_t)sent);
+}
+
+int rp_transport_write(rp_transport *transport, const void *data, size_t length)
+{
+    struct iovec vector = {.iov_base = (void *)data, .iov_len = length};
+
+    return rp_transport_writev(transport, &vector, 1);
+}
+
+int rp_transport_write_eof(rp_transport *transport)
+{
+    if (transport->closing || transport->eof_wanted)
+        return 0;
+    transport->eof_wanted = true;
+    return rp_buffer_size(&transport->buffer) == 0 ? send_eof(transport) : 0;
+}
