@@ -1,0 +1,167 @@
+/*
+ * await.c - the plain suspending calls: waiting for a future, for a time, for an operation.
+ *
+ * Each uses the task's own handle: in the future's callbacks, among the timers, or to be woken by the completion. So
+ * nothing is allocated, and the coroutine goes on in the turn in which its wait ends.
+ */
+#include "co/task.h"
+
+/* ---- futures ---- */
+
+static void resume_awaiter(rp_future *future, void *arg)
+{
+    (void)future;
+    rp_co_resume(arg);
+}
+
+static void interrupt_future(rp_co *co, void *arg)
+{
+    (void)co;
+    rp_future_cancel(arg);
+}
+
+static void abandon_await(rp_co *co, void *arg)
+{
+    (void)arg;
+    rp_future_remove_done_callback(&co->wake.done);
+}
+
+static void abandon_join(rp_co *co, void *arg)
+{
+    abandon_await(co, arg);
+    rp_future_unref(arg);
+}
+
+/* 0, or why this coroutine cannot wait for the future. */
+static int check_future(const rp_co *co, const rp_future *future)
+{
+    if (future == &co->future)
+        return -EDEADLK;
+    return future->loop == co->future.loop ? 0 : -EINVAL;
+}
+
+static int listen_to(rp_co *co, rp_future *future)
+{
+    co->wake.done.future = NULL; /* the entry was a timer perhaps */
+    return rp_future_add_done_callback(future, &co->wake.done, resume_awaiter, co);
+}
+
+int rp_co_await_as(rp_co *co, rp_future *future, const rp_waiting *waiting, void *arg)
+{
+    bool cancelled = co->must_cancel;
+
+    RP_TRY(check_future(co, future));
+    if (rp_future_done(future))
+        return rp_co_await_result(future);
+    /* What its task was given may be the caller's: even where no wait is to be, the future has ended on return. */
+    if (cancelled)
+        rp_future_cancel(future);
+    if (!rp_future_done(future)) {
+        RP_TRY(listen_to(co, future));
+        cancelled |= rp_co_suspend(co, waiting, arg);
+    }
+    if (cancelled && rp_future_cancelled(future))
+        return rp_co_cancelled(co);
+    return rp_co_await_result(future);
+}
+
+int rp_await(rp_co *co, rp_future *future)
+{
+    static const rp_waiting waiting = {interrupt_future, abandon_await};
+
+    return rp_co_await_as(co, future, &waiting, future);
+}
+
+int rp_join(rp_co *co, rp_task *task)
+{
+    static const rp_waiting waiting = {interrupt_future, abandon_join};
+    int rc = rp_co_await_as(co, task, &waiting, task);
+
+    rp_future_unref(task);
+    return rc;
+}
+
+static void interrupt_shield(rp_co *co, void *arg)
+{
+    (void)arg;
+    rp_future_remove_done_callback(&co->wake.done);
+    rp_co_wake(co);
+}
+
+int rp_shield(rp_co *co, rp_future *future)
+{
+    static const rp_waiting waiting = {interrupt_shield, abandon_await};
+
+    RP_TRY(check_future(co, future));
+    if (!rp_future_done(future)) {
+        RP_TRY(rp_co_check(co));
+        RP_TRY(listen_to(co, future));
+        if (rp_co_suspend(co, &waiting, NULL))
+            return rp_co_cancelled(co);
+    }
+    return rp_co_await_result(future);
+}
+
+/* ---- time ---- */
+
+static void interrupt_sleep(rp_co *co, void *arg)
+{
+    (void)arg;
+    rp_timer_cancel(&co->wake.timer);
+    rp_co_wake(co);
+}
+
+static int sleep_on_timer(rp_co *co)
+{
+    static const rp_waiting waiting = {interrupt_sleep, NULL};
+
+    return rp_co_suspend(co, &waiting, NULL) ? rp_co_cancelled(co) : 0;
+}
+
+int rp_sleep(rp_co *co, int64_t duration)
+{
+    RP_TRY(rp_co_check(co));
+    if (duration <= 0) {
+        rp_co_wake(co);
+        rp_co_suspend(co, NULL, NULL);
+        return 0;
+    }
+    RP_TRY(rp_call_later(co->future.loop, &co->wake.timer, duration, rp_co_step, co));
+    return sleep_on_timer(co);
+}
+
+int rp_sleep_until(rp_co *co, int64_t when)
+{
+    RP_TRY(rp_co_check(co));
+    RP_TRY(rp_call_at(co->future.loop, &co->wake.timer, when, rp_co_step, co));
+    return sleep_on_timer(co);
+}
+
+/* ---- operations ---- */
+
+static void wake_by_op(rp_op *op)
+{
+    rp_co_wake(op->data);
+}
+
+static void interrupt_op(rp_co *co, void *arg)
+{
+    rp_cancel(co->future.loop, arg);
+}
+
+int64_t rp_op_await(rp_co *co, rp_op *op)
+{
+    static const rp_waiting waiting = {interrupt_op, NULL};
+    bool cancelled;
+
+    if (op->kind == RP_OP_ACCEPT_MULTI || op->kind == RP_OP_RECV_STREAM || op->kind == RP_OP_POLL_MULTI)
+        return -EINVAL;
+    RP_TRY(rp_co_check(co));
+    op->callback = wake_by_op;
+    op->data = co;
+    RP_TRY(rp_submit(co->future.loop, op));
+    cancelled = rp_co_suspend(co, &waiting, op);
+    if (op->result != -ECANCELED)
+        return op->result;
+    return cancelled ? rp_co_cancelled(co) : RP_EFUTCANCELED;
+}

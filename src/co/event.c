@@ -1,0 +1,38 @@
+/*
+ * event.c - a flag that tasks wait for. Mirrors asyncio.Event.
+ *
+ * While the event is set nobody is in the list.
+ */
+#include "co/sync.h"
+
+void rp_event_init(rp_event *event)
+{
+    rp_waiters_init(&event->waiters);
+    event->set = false;
+}
+
+int rp_event_fini(rp_event *event)
+{
+    return rp_waiters_fini(&event->waiters);
+}
+
+void rp_event_set(rp_event *event)
+{
+    event->set = true;
+    rp_waiters_wake_all(&event->waiters, 0);
+}
+
+void rp_event_clear(rp_event *event)
+{
+    event->set = false;
+}
+
+bool rp_event_is_set(const rp_event *event)
+{
+    return event->set;
+}
+
+int rp_event_wait(rp_co *co, rp_event *event)
+{
+    return event->set ? 0 : rp_waiters_wait(co, &event->waiters);
+}

@@ -1,0 +1,123 @@
+/*
+ * group.c - tasks that end together. Mirrors asyncio.TaskGroup.
+ *
+ * The group holds a reference to each of its tasks until that has ended, and learns of the end directly. The first
+ * error cancels the other tasks; if the parent is still in the body, the parent too, and rp_group_end takes
+ * that cancellation back. A cancellation from outside, told apart by the mark of how many there were at the beginning,
+ * is kept: it is returned, or if an error is returned instead, delivered at the next suspension.
+ */
+#include "co/task.h"
+
+void rp_group_begin(rp_co *co, rp_group *group)
+{
+    *group = (rp_group){.parent = &co->future, .cancelling = rp_co_cancel_mark(co)};
+    rp_list_init(&group->tasks);
+}
+
+static void abort_group(rp_group *group)
+{
+    group->aborting = true;
+    for (rp_node *node = group->tasks.next; node != &group->tasks; node = node->next)
+        rp_task_cancel(&rp_container_of(node, rp_co, group_link)->future);
+}
+
+static int create_task(rp_group *group, rp_coro *coro, const void *arg, size_t size)
+{
+    rp_task *task;
+    rp_co *child;
+
+    if (group->aborting || (group->ending && group->count == 0))
+        return -ECANCELED;
+    RP_TRY(rp_co_create(group->parent->loop, &task, coro, arg, size));
+    child = rp_co_of(task);
+    if (!child) { /* a task factory's idea of a task */
+        rp_future_unref(task);
+        return -EINVAL;
+    }
+    child->group = group;
+    rp_list_push(&group->tasks, &child->group_link);
+    group->count++;
+    return 0;
+}
+
+int rp_group_create_task(rp_group *group, rp_coro *coro, void *arg)
+{
+    return create_task(group, coro, arg, 0);
+}
+
+int rp_group_create_task_copy(rp_group *group, rp_coro *coro, const void *arg, size_t size)
+{
+    return create_task(group, coro, arg, size);
+}
+
+static void child_failed(rp_group *group, int error)
+{
+    if (group->error == 0)
+        group->error = error;
+    if (group->aborting)
+        return;
+    abort_group(group);
+    if (!group->ending) {
+        group->parent_cancelled = true;
+        rp_task_cancel(group->parent);
+    }
+}
+
+void rp_group_child_done(rp_group *group, rp_co *child)
+{
+    int result = rp_future_cancelled(&child->future) ? 0 : rp_future_result(&child->future);
+
+    rp_list_remove(&child->group_link);
+    group->count--;
+    if (result < 0)
+        child_failed(group, result);
+    rp_future_unref(&child->future);
+    if (group->ending && group->count == 0)
+        rp_co_wake(rp_co_of(group->parent));
+}
+
+static void interrupt_join(rp_co *co, void *arg)
+{
+    rp_group *group = arg;
+
+    (void)co;
+    if (!group->aborting)
+        abort_group(group);
+}
+
+/* Suspends until all tasks have ended; returns whether the parent was cancelled before or meanwhile. */
+static bool join(rp_co *co, rp_group *group)
+{
+    static const rp_waiting waiting = {interrupt_join, NULL};
+    bool cancelled;
+
+    if (group->count == 0)
+        return false;
+    cancelled = rp_co_check(co) < 0;
+    if (cancelled && !group->aborting)
+        abort_group(group);
+    if (rp_co_suspend(co, &waiting, group)) {
+        rp_co_cancelled(co);
+        cancelled = true;
+    }
+    return cancelled;
+}
+
+int rp_group_end(rp_co *co, rp_group *group, int rc)
+{
+    bool cancelled = rc == -ECANCELED;
+
+    if (rc < 0 && !group->aborting)
+        abort_group(group);
+    group->ending = true;
+    cancelled |= join(co, group);
+    if (group->parent_cancelled && rp_co_uncancel_to(co, group->cancelling))
+        cancelled = false;
+    if (group->error < 0)
+        rc = group->error;
+    else if (cancelled && (rc >= 0 || rc == -ECANCELED))
+        return -ECANCELED;
+    if (rc < 0 && co->cancelling > group->cancelling)
+        co->must_cancel = true;
+    return rc;
+}

@@ -1,0 +1,52 @@
+/*
+ * lock.c - mutual exclusion of tasks. Mirrors asyncio.Lock.
+ *
+ * A release wakes the first waiter, which takes the lock when it runs. Until then the lock is free, so that a second
+ * release is an error; but whoever comes has to wait, so that nobody is overtaken.
+ */
+#include "co/sync.h"
+
+void rp_lock_init(rp_lock *lock)
+{
+    rp_waiters_init(&lock->waiters);
+    lock->locked = false;
+}
+
+int rp_lock_fini(rp_lock *lock)
+{
+    return rp_waiters_fini(&lock->waiters);
+}
+
+static bool has_to_wait(const rp_lock *lock)
+{
+    return lock->locked || rp_waiters_any(&lock->waiters);
+}
+
+int rp_lock_acquire(rp_co *co, rp_lock *lock)
+{
+    if (has_to_wait(lock))
+        RP_TRY(rp_waiters_wait(co, &lock->waiters));
+    lock->locked = true;
+    return 0;
+}
+
+void rp_lock_acquire_uncancelled(rp_co *co, rp_lock *lock)
+{
+    if (has_to_wait(lock))
+        rp_waiters_wait_uncancelled(co, &lock->waiters);
+    lock->locked = true;
+}
+
+int rp_lock_release(rp_lock *lock)
+{
+    if (!lock->locked)
+        return -EPERM;
+    lock->locked = false;
+    rp_waiters_wake(&lock->waiters, 0);
+    return 0;
+}
+
+bool rp_lock_locked(const rp_lock *lock)
+{
+    return lock->locked;
+}

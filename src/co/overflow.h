@@ -1,0 +1,30 @@
+/*
+ * overflow.h - a coroutine that runs over its stack's end ends the process with its name, not in silence.
+ */
+#ifndef RP_CO_OVERFLOW_H
+#define RP_CO_OVERFLOW_H
+
+#include "ringport/base.h"
+
+/*
+ * Whose stack an address in a guard belongs to: writes that task's name into `name` and returns true if it is the one
+ * that runs in this thread. Async-signal-safe. It is how this file knows of tasks.
+ */
+typedef bool rp_overflow_query(const void *address, char *name, size_t size);
+
+/* A number that no other thread ever has, once this one has claimed; 0 before. */
+extern _Thread_local uint64_t rp_overflow_thread __attribute__((tls_model("initial-exec")));
+
+/*
+ * The calling thread is about to run coroutines: gives it a signal stack, unless it has one, and installs the process's
+ * handler. Failures are let pass: the overflow then ends the process without a name. Counted.
+ */
+void rp_overflow_claim(rp_overflow_query *query);
+
+/* Takes back one claim, on the thread that made it: the last one restores what was there. */
+void rp_overflow_release(void);
+
+/* Writes the message about a task. Async-signal-safe. */
+void rp_overflow_message(const char *name);
+
+#endif

@@ -1,0 +1,230 @@
+/*
+ * queue.c - pointers on their way from tasks to tasks. Mirrors asyncio.Queue, LifoQueue and PriorityQueue.
+ *
+ * All three keep their items in one array: a ring from `head` on for the oldest first, which is also a stack if items are
+ * taken at its end; a binary heap, with `head` 0, by priority.
+ *
+ * A putter or getter that is woken has been promised nothing: it looks again, and may have to wait again if somebody came
+ * first. Each item that comes and each that goes wakes one task, which either takes or finds nothing left to take:
+ * so none sleeps while there is something for it. A full array is never made smaller, so that a woken putter has room.
+ */
+#include "base/memory.h"
+#include "co/sync.h"
+
+enum { FIRST_CAPACITY = 16 };
+
+/* ---- the items ---- */
+
+static void **place(const rp_queue *queue, size_t index)
+{
+    size_t to_end = queue->capacity - queue->head;
+
+    return &queue->items[index < to_end ? queue->head + index : index - to_end];
+}
+
+/* Makes room for one more. -ENOMEM. */
+static int make_room(rp_queue *queue)
+{
+    size_t capacity = queue->capacity ? queue->capacity * 2 : FIRST_CAPACITY;
+    void **items;
+
+    if (queue->size < queue->capacity)
+        return 0;
+    if (queue->maxsize > 0 && capacity > queue->maxsize)
+        capacity = queue->maxsize;
+    if (capacity > SIZE_MAX / 2 / sizeof *items)
+        return -ENOMEM;
+    items = rp_malloc(capacity * sizeof *items);
+    if (!items)
+        return -ENOMEM;
+    for (size_t i = 0; i < queue->size; i++)
+        items[i] = *place(queue, i);
+    rp_free(queue->items);
+    queue->items = items;
+    queue->capacity = capacity;
+    queue->head = 0;
+    return 0;
+}
+
+/* Puts an item where the heap has a hole at its end: what comes after it moves down. */
+static void heap_insert(rp_queue *queue, size_t hole, void *item)
+{
+    while (hole > 0) {
+        size_t parent = (hole - 1) / 2;
+
+        if (queue->compare(item, queue->items[parent]) >= 0)
+            break;
+        queue->items[hole] = queue->items[parent];
+        hole = parent;
+    }
+    queue->items[hole] = item;
+}
+
+/* Puts an item where the heap has a hole at its top: what comes before it moves up. */
+static void heap_sink(rp_queue *queue, void *item)
+{
+    size_t hole = 0, child;
+
+    while ((child = hole * 2 + 1) < queue->size) {
+        if (child + 1 < queue->size && queue->compare(queue->items[child + 1], queue->items[child]) < 0)
+            child++;
+        if (queue->compare(item, queue->items[child]) <= 0)
+            break;
+        queue->items[hole] = queue->items[child];
+        hole = child;
+    }
+    queue->items[hole] = item;
+}
+
+static void insert(rp_queue *queue, void *item)
+{
+    size_t end = queue->size++;
+
+    if (queue->compare)
+        heap_insert(queue, end, item);
+    else
+        *place(queue, end) = item;
+}
+
+static void *take(rp_queue *queue)
+{
+    size_t last = --queue->size;
+    void *item;
+
+    if (queue->lifo)
+        return *place(queue, last);
+    item = queue->items[queue->head];
+    if (queue->compare) {
+        if (last > 0)
+            heap_sink(queue, queue->items[last]);
+    } else if (++queue->head == queue->capacity)
+        queue->head = 0;
+    return item;
+}
+
+/* ---- life ---- */
+
+void rp_queue_init(rp_queue *queue, size_t maxsize)
+{
+    *queue = (rp_queue){.maxsize = maxsize};
+    rp_waiters_init(&queue->getters);
+    rp_waiters_init(&queue->putters);
+    rp_waiters_init(&queue->joiners);
+}
+
+void rp_lifo_queue_init(rp_queue *queue, size_t maxsize)
+{
+    rp_queue_init(queue, maxsize);
+    queue->lifo = true;
+}
+
+void rp_priority_queue_init(rp_queue *queue, size_t maxsize, rp_queue_compare *compare)
+{
+    rp_queue_init(queue, maxsize);
+    queue->compare = compare;
+}
+
+int rp_queue_fini(rp_queue *queue)
+{
+    RP_TRY(rp_waiters_fini(&queue->getters));
+    RP_TRY(rp_waiters_fini(&queue->putters));
+    RP_TRY(rp_waiters_fini(&queue->joiners));
+    rp_free(queue->items);
+    queue->items = NULL;
+    queue->size = queue->capacity = queue->head = 0;
+    return 0;
+}
+
+/* ---- putting and getting ---- */
+
+int rp_queue_put_nowait(rp_queue *queue, void *item)
+{
+    if (queue->is_shut_down)
+        return RP_ESHUTDOWN;
+    if (rp_queue_full(queue))
+        return -EAGAIN;
+    RP_TRY(make_room(queue));
+    insert(queue, item);
+    queue->unfinished++;
+    rp_waiters_wake(&queue->getters, 0);
+    return 0;
+}
+
+int rp_queue_put(rp_co *co, rp_queue *queue, void *item)
+{
+    while (rp_queue_full(queue) && !queue->is_shut_down)
+        RP_TRY(rp_waiters_wait(co, &queue->putters));
+    return rp_queue_put_nowait(queue, item);
+}
+
+int rp_queue_get_nowait(rp_queue *queue, void **item)
+{
+    if (queue->size == 0)
+        return queue->is_shut_down ? RP_ESHUTDOWN : -EAGAIN;
+    *item = take(queue);
+    rp_waiters_wake(&queue->putters, 0);
+    return 0;
+}
+
+int rp_queue_get(rp_co *co, rp_queue *queue, void **item)
+{
+    while (queue->size == 0 && !queue->is_shut_down)
+        RP_TRY(rp_waiters_wait(co, &queue->getters));
+    return rp_queue_get_nowait(queue, item);
+}
+
+/* ---- the end of work ---- */
+
+static void finish(rp_queue *queue, size_t count)
+{
+    queue->unfinished -= count;
+    if (queue->unfinished == 0)
+        rp_waiters_wake_all(&queue->joiners, 0);
+}
+
+int rp_queue_task_done(rp_queue *queue)
+{
+    if (queue->unfinished == 0)
+        return -EPERM;
+    finish(queue, 1);
+    return 0;
+}
+
+int rp_queue_join(rp_co *co, rp_queue *queue)
+{
+    return queue->unfinished == 0 ? 0 : rp_waiters_wait(co, &queue->joiners);
+}
+
+void rp_queue_shutdown(rp_queue *queue, bool immediate)
+{
+    queue->is_shut_down = true;
+    if (immediate) {
+        /* There can be fewer: task_done may have come before get. */
+        finish(queue, queue->size < queue->unfinished ? queue->size : queue->unfinished);
+        queue->size = 0;
+    }
+    rp_waiters_wake_all(&queue->getters, 0);
+    rp_waiters_wake_all(&queue->putters, 0);
+}
+
+/* ---- asking ---- */
+
+size_t rp_queue_size(const rp_queue *queue)
+{
+    return queue->size;
+}
+
+size_t rp_queue_maxsize(const rp_queue *queue)
+{
+    return queue->maxsize;
+}
+
+bool rp_queue_empty(const rp_queue *queue)
+{
+    return queue->size == 0;
+}
+
+bool rp_queue_full(const rp_queue *queue)
+{
+    return queue->maxsize > 0 && queue->size >= queue->maxsize;
+}

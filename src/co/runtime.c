@@ -1,0 +1,83 @@
+/*
+ * runtime.c - making and giving up what the coroutine layer keeps for a loop; the task factory.
+ *
+ * It goes with the loop's close, in two steps: tasks that never ended are abandoned among the loop's resources; their
+ * stacks are given up after all of those, since what else is reaped may still know of the tasks that waited for it. A
+ * stack whose task is still referred to stays mapped, and with it the pool (see stack.h).
+ */
+#include "co/runtime.h"
+
+#include "base/memory.h"
+#include "co/overflow.h"
+#include "co/task.h"
+
+static void reap_tasks(rp_resource *resource)
+{
+    rp_runtime *runtime = rp_container_of(resource, rp_runtime, tasks);
+
+    rp_list_remove(&resource->link);
+    rp_tasks_abandon(runtime->loop, &runtime->abandoned);
+}
+
+static void reap_self(rp_resource *resource)
+{
+    rp_runtime *runtime = rp_container_of(resource, rp_runtime, self);
+
+    rp_list_remove(&resource->link);
+    rp_tasks_drop(&runtime->abandoned);
+    runtime->loop->co = NULL;
+    if (runtime->overflow_claim != 0 && runtime->overflow_claim == rp_overflow_thread)
+        rp_overflow_release();
+    rp_stack_pool_close(runtime->stacks);
+    rp_free(runtime);
+}
+
+int rp_runtime_get(rp_loop *loop, rp_runtime **result)
+{
+    rp_runtime *runtime = loop->co;
+    int rc;
+
+    if (!runtime) {
+        runtime = rp_calloc(sizeof *runtime);
+        if (!runtime)
+            return -ENOMEM;
+        rc = rp_stack_pool_new(&runtime->stacks);
+        if (rc < 0) {
+            rp_free(runtime);
+            return rc;
+        }
+        runtime->loop = loop;
+        rp_list_init(&runtime->abandoned);
+        runtime->tasks.reap = reap_tasks;
+        runtime->self.reap = reap_self;
+        rp_list_push(&loop->resources, &runtime->tasks.link);
+        rp_list_push(&loop->idle_resources, &runtime->self.link);
+        loop->co = runtime;
+    }
+    *result = runtime;
+    return 0;
+}
+
+void rp_set_task_factory(rp_loop *loop, rp_task_factory *factory, void *data)
+{
+    rp_runtime *runtime = NULL;
+    int rc = rp_loop_check(loop);
+
+    if (rc == 0)
+        rc = rp_runtime_get(loop, &runtime);
+    if (rc < 0) {
+        rp_loop_report(loop, "could not set the task factory", rc, NULL, NULL, NULL, NULL);
+        return;
+    }
+    runtime->factory = factory;
+    runtime->factory_data = data;
+}
+
+rp_task_factory *rp_get_task_factory(const rp_loop *loop, void **data)
+{
+    const rp_runtime *runtime = loop->co;
+
+    if (data)
+        *data = runtime ? runtime->factory_data : NULL;
+    return runtime ? runtime->factory : NULL;
+}

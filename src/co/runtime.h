@@ -1,0 +1,25 @@
+/*
+ * runtime.h - what the coroutine layer keeps for a loop: its stacks, its task factory. Made at the first task.
+ */
+#ifndef RP_CO_RUNTIME_H
+#define RP_CO_RUNTIME_H
+
+#include "co/stack.h"
+#include "loop/loop.h"
+#include "ringport/co.h"
+
+typedef struct rp_runtime {
+    rp_loop *loop;
+    rp_resource tasks; /* abandons tasks that never ended */
+    rp_node abandoned; /* those, from then on */
+    rp_resource self;  /* gives up all of this */
+    rp_stack_pool *stacks;
+    rp_task_factory *factory; /* NULL: rp_task_new */
+    void *factory_data;
+    uint64_t overflow_claim; /* the thread that holds one for this loop */
+} rp_runtime;
+
+/* The loop's, made if need be. -ENOMEM. */
+int rp_runtime_get(rp_loop *loop, rp_runtime **runtime);
+
+#endif

@@ -1,0 +1,56 @@
+/*
+ * stack.h - the pool of coroutine stacks: slabs of mapped address space, whose memory is touched as it is used.
+ *
+ * A stack's own record stands at its high end, and what its owner puts below that shares the page with the first
+ * frames. Below the low end lies a guard page; where none can be had, a canary word stands at the low end.
+ * A pool belongs to one thread at a time. It lives until it was closed and its last stack has come back.
+ */
+#ifndef RP_CO_STACK_H
+#define RP_CO_STACK_H
+
+#include "base/list.h"
+#include "co/sanitizer.h"
+
+enum {
+    RP_STACK_SIZE =
+#ifdef RP_SANITIZED
+        256 * 1024,
+#else
+        64 * 1024,
+#endif
+    RP_STACKS_PER_SLAB = 64,
+    RP_STACKS_KEPT = 1024, /* free stacks that are kept mapped besides as many as are in use */
+};
+
+typedef struct rp_stack_pool rp_stack_pool;
+
+typedef struct rp_stack {
+    rp_node link; /* in the pool's list of free stacks */
+    struct rp_slab *slab;
+    char *low; /* the lowest byte to be used; the guard page ends here */
+    bool guarded;
+    rp_stack_marks marks;
+} rp_stack;
+
+/* -ENOMEM. */
+int rp_stack_pool_new(rp_stack_pool **pool);
+
+/* Gives the pool up: unmapped now, or when the last stack comes back. NULL is let pass. */
+void rp_stack_pool_close(rp_stack_pool *pool);
+
+/* The stack that came back last, or a new one; NULL if there is no memory. Its memory is not cleared. */
+rp_stack *rp_stack_get(rp_stack_pool *pool);
+
+void rp_stack_put(rp_stack *stack);
+
+/* Whether an address lies in the guard below a stack. Async-signal-safe. */
+bool rp_stack_in_guard(const rp_stack *stack, const void *address);
+
+/* Whether the canary of a stack without a guard is what it was. */
+bool rp_stack_intact(const rp_stack *stack);
+
+/* For tests: how many slabs are mapped, and makes the pool's further stacks without page guards. */
+size_t rp_stack_pool_slabs(const rp_stack_pool *pool);
+void rp_stack_pool_unguard(rp_stack_pool *pool);
+
+#endif

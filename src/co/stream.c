@@ -1,0 +1,339 @@
+/*
+ * stream.c - streams: their life, their protocol, writing and ending. Reading is in stream_read.c.
+ *
+ * A call that waits puts its coroutine into a slot of the stream (reader, writer) or into `closers`; the protocol's
+ * callbacks empty the slot and wake it, and so does a cancellation. A slot is empty whenever its coroutine is awake.
+ */
+#include "co/stream.h"
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "base/memory.h"
+
+enum {
+    DEFAULT_LIMIT = 64 * 1024,
+    STREAK = 32, /* calls in one turn that need not suspend, before one yields */
+};
+
+/* ---- life ---- */
+
+static void free_stream(rp_stream *stream)
+{
+    rp_list_remove(&stream->resource.link);
+    rp_free(stream->ahead.data);
+    rp_free(stream);
+}
+
+static void free_if_done(rp_stream *stream)
+{
+    if (stream->released && stream->uses == 0 && !stream->transport)
+        free_stream(stream);
+}
+
+static void reap(rp_resource *resource)
+{
+    free_stream(rp_container_of(resource, rp_stream, resource));
+}
+
+rp_stream *rp_stream_new(rp_loop *loop)
+{
+    rp_stream *stream = rp_calloc(sizeof *stream);
+
+    if (!stream)
+        return NULL;
+    stream->loop = loop;
+    stream->limit = DEFAULT_LIMIT;
+    rp_list_init(&stream->closers);
+    stream->resource.reap = reap;
+    rp_list_push(&loop->resources, &stream->resource.link);
+    return stream;
+}
+
+void rp_stream_discard(rp_stream *stream)
+{
+    free_stream(stream);
+}
+
+void rp_stream_leave(rp_stream *stream)
+{
+    stream->uses--;
+    free_if_done(stream);
+}
+
+/* ---- waiting ---- */
+
+int rp_stream_take_turn(rp_co *co, rp_stream *stream)
+{
+    if (stream->turn != stream->loop->stats.turns) {
+        stream->turn = stream->loop->stats.turns;
+        stream->streak = 0;
+    }
+    return ++stream->streak < STREAK ? 0 : rp_sleep(co, 0);
+}
+
+int rp_stream_wait(rp_co *co, rp_co **slot, const rp_waiting *waiting, rp_stream *stream)
+{
+    *slot = co;
+    return rp_co_suspend(co, waiting, stream) ? rp_co_cancelled(co) : 0;
+}
+
+void rp_stream_wake(rp_co **slot)
+{
+    rp_co *co = *slot;
+
+    *slot = NULL;
+    if (co)
+        rp_co_wake(co);
+}
+
+typedef struct closer {
+    rp_node link;
+    rp_co *co;
+} closer;
+
+static void wake_closers(rp_stream *stream)
+{
+    rp_node *node;
+
+    while ((node = rp_list_pop(&stream->closers)) != NULL)
+        rp_co_wake(rp_container_of(node, closer, link)->co);
+}
+
+/* ---- the protocol ---- */
+
+static void connection_made(void *self, rp_transport *transport)
+{
+    rp_stream *stream = self;
+
+    stream->transport = transport;
+    rp_transport_pause_reading(transport);
+    if (stream->connected)
+        stream->connected(stream);
+}
+
+static void get_buffer(void *self, size_t hint, void **buffer, size_t *length)
+{
+    rp_stream *stream = self;
+
+    (void)hint;
+    *buffer = stream->into;
+    *length = stream->room;
+}
+
+static void buffer_updated(void *self, size_t length)
+{
+    rp_stream *stream = self;
+
+    stream->received = length;
+    rp_transport_pause_reading(stream->transport);
+    rp_stream_wake(&stream->reader);
+}
+
+/* The transport stays open for writing. */
+static bool eof_received(void *self)
+{
+    rp_stream *stream = self;
+
+    stream->eof = true;
+    rp_stream_wake(&stream->reader);
+    return true;
+}
+
+static void pause_writing(void *self)
+{
+    rp_stream *stream = self;
+
+    stream->paused = true;
+}
+
+static void resume_writing(void *self)
+{
+    rp_stream *stream = self;
+
+    stream->paused = false;
+    rp_stream_wake(&stream->writer);
+}
+
+static void connection_lost(void *self, int error)
+{
+    rp_stream *stream = self;
+
+    stream->transport = NULL;
+    stream->lost = true;
+    stream->error = error;
+    rp_stream_wake(&stream->reader);
+    rp_stream_wake(&stream->writer);
+    wake_closers(stream);
+    free_if_done(stream);
+}
+
+const rp_protocol rp_stream_protocol = {
+    .connection_made = connection_made,
+    .get_buffer = get_buffer,
+    .buffer_updated = buffer_updated,
+    .eof_received = eof_received,
+    .pause_writing = pause_writing,
+    .resume_writing = resume_writing,
+    .connection_lost = connection_lost,
+};
+
+/* ---- writing ---- */
+
+static void interrupt_writer(rp_co *co, void *arg)
+{
+    rp_stream *stream = arg;
+
+    (void)co;
+    rp_stream_wake(&stream->writer);
+}
+
+static int drain(rp_co *co, rp_stream *stream)
+{
+    static const rp_waiting waiting = {interrupt_writer, NULL};
+
+    if (stream->lost)
+        return rp_stream_error(stream);
+    if (!stream->paused)
+        return rp_stream_take_turn(co, stream);
+    RP_TRY(rp_co_check(co));
+    RP_TRY(rp_stream_wait(co, &stream->writer, &waiting, stream));
+    return stream->paused ? rp_stream_error(stream) : 0;
+}
+
+static int write_and_drain(rp_co *co, rp_stream *stream, const struct iovec *vector, int count)
+{
+    if (stream->closed)
+        return -EPIPE;
+    if (!stream->transport)
+        return rp_stream_error(stream);
+    RP_TRY(rp_transport_writev(stream->transport, vector, count));
+    return drain(co, stream);
+}
+
+int rp_stream_writev(rp_co *co, rp_stream *stream, const struct iovec *vector, int count)
+{
+    int rc;
+
+    if (stream->writing)
+        return -EBUSY;
+    rp_stream_enter(stream);
+    stream->writing = true;
+    rc = write_and_drain(co, stream, vector, count);
+    stream->writing = false;
+    rp_stream_leave(stream);
+    return rc;
+}
+
+int rp_stream_write(rp_co *co, rp_stream *stream, const void *data, size_t length)
+{
+    struct iovec vector = {.iov_base = (void *)(uintptr_t)data, .iov_len = length};
+
+    return rp_stream_writev(co, stream, &vector, 1);
+}
+
+int rp_stream_drain(rp_co *co, rp_stream *stream)
+{
+    int rc;
+
+    if (stream->writing)
+        return -EBUSY;
+    rp_stream_enter(stream);
+    stream->writing = true;
+    rc = drain(co, stream);
+    stream->writing = false;
+    rp_stream_leave(stream);
+    return rc;
+}
+
+int rp_stream_write_eof(rp_stream *stream)
+{
+    if (stream->closed)
+        return -EPIPE;
+    return stream->transport ? rp_transport_write_eof(stream->transport) : rp_stream_error(stream);
+}
+
+/* ---- ending ---- */
+
+void rp_stream_close(rp_stream *stream)
+{
+    stream->closed = true;
+    if (stream->transport)
+        rp_transport_close(stream->transport);
+    rp_stream_wake(&stream->reader);
+}
+
+void rp_stream_abort(rp_stream *stream)
+{
+    stream->closed = true;
+    if (stream->transport)
+        rp_transport_abort(stream->transport);
+    rp_stream_wake(&stream->reader);
+}
+
+static void interrupt_closer(rp_co *co, void *arg)
+{
+    closer *entry = arg;
+
+    rp_list_remove(&entry->link);
+    rp_co_wake(co);
+}
+
+int rp_stream_wait_closed(rp_co *co, rp_stream *stream)
+{
+    static const rp_waiting waiting = {interrupt_closer, NULL};
+    closer entry = {.co = co};
+    int rc;
+
+    if (stream->lost)
+        return stream->error;
+    RP_TRY(rp_co_check(co));
+    rp_stream_enter(stream);
+    rp_list_push(&stream->closers, &entry.link);
+    rc = rp_co_suspend(co, &waiting, &entry) ? rp_co_cancelled(co) : stream->error;
+    rp_stream_leave(stream);
+    return rc;
+}
+
+void rp_stream_free(rp_stream *stream)
+{
+    if (!stream)
+        return;
+    rp_stream_close(stream);
+    stream->released = true;
+    free_if_done(stream);
+}
+
+bool rp_stream_is_closing(const rp_stream *stream)
+{
+    return stream->closed || !stream->transport || rp_transport_is_closing(stream->transport);
+}
+
+/* ---- what it stands on ---- */
+
+int rp_stream_peername(const rp_stream *stream, char *text, size_t size)
+{
+    struct sockaddr_storage address;
+    socklen_t length = sizeof address;
+
+    if (!stream->transport)
+        return -ENOTCONN;
+    RP_TRY(rp_transport_peername(stream->transport, (struct sockaddr *)&address, &length));
+    return rp_sockaddr_format((struct sockaddr *)&address, length, text, size);
+}
+
+int rp_stream_sockname(const rp_stream *stream, char *text, size_t size)
+{
+    struct sockaddr_storage address;
+    socklen_t length = sizeof address;
+
+    if (!stream->transport)
+        return -ENOTCONN;
+    RP_TRY(rp_transport_sockname(stream->transport, (struct sockaddr *)&address, &length));
+    return rp_sockaddr_format((struct sockaddr *)&address, length, text, size);
+}
+
+rp_transport *rp_stream_transport(const rp_stream *stream)
+{
+    return stream->transport;
+}

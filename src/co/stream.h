@@ -1,0 +1,80 @@
+/*
+ * stream.h - the inside of rp_stream, for the files of src/co that streams are made of.
+ *
+ * A stream is a protocol whose transport is paused but while a reader waits; then what arrives goes straight into the
+ * reader's buffer. What a call read too much of waits in `ahead`. The memory goes when the stream was freed by its
+ * owner, its connection is gone and no call is inside; or else with the loop.
+ */
+#ifndef RP_CO_STREAM_H
+#define RP_CO_STREAM_H
+
+#include "co/task.h"
+#include "net/buffer.h"
+#include "ringport/stream.h"
+
+struct rp_stream {
+    rp_loop *loop;
+    rp_transport *transport; /* NULL before the connection is made, and when it is gone */
+    rp_resource resource;
+    int error;     /* the connection was lost by; 0: closed in order */
+    unsigned uses; /* calls that are inside */
+    bool released; /* rp_stream_free() was called */
+    bool closed;   /* by rp_stream_close() or rp_stream_abort() */
+    bool lost;
+    bool eof;     /* the end of the stream was seen */
+    bool paused;  /* writing is, by the transport */
+    bool reading; /* a reading call is inside */
+    bool writing;
+
+    rp_co *reader; /* waits for bytes */
+    char *into;    /* the reader's buffer */
+    size_t room;
+    size_t received; /* what it got */
+    rp_co *writer;   /* waits for resume_writing */
+    rp_node closers; /* wait for the connection's end */
+
+    rp_bytes ahead; /* received, and not yet read */
+    size_t limit;
+    size_t partial;
+    uint64_t turn; /* in which the last call did not suspend, and how many there were in it */
+    unsigned streak;
+
+    void (*connected)(rp_stream *stream); /* a server's: the connection was made */
+    rp_client_connected *handler;
+    void *handler_arg;
+    uint64_t number; /* of the server's connections */
+};
+
+extern const rp_protocol rp_stream_protocol;
+
+/* NULL: no memory. */
+rp_stream *rp_stream_new(rp_loop *loop);
+
+/* Gives up a stream that got no connection. */
+void rp_stream_discard(rp_stream *stream);
+
+/* What a call on a stream that has no connection any more fails with. */
+static inline int rp_stream_error(const rp_stream *stream)
+{
+    return stream->error ? stream->error : -EPIPE;
+}
+
+/* Brackets of every call that may suspend. After rp_stream_leave() the stream may be gone. */
+static inline void rp_stream_enter(rp_stream *stream)
+{
+    stream->uses++;
+}
+
+void rp_stream_leave(rp_stream *stream);
+
+/* To be called by calls that may end without suspending: every so often it yields, so that others get their turn. */
+int rp_stream_take_turn(rp_co *co, rp_stream *stream);
+
+/* Suspends until rp_stream_wake() of the same slot: 0, or -ECANCELED. There must be no cancellation pending. */
+int rp_stream_wait(rp_co *co, rp_co **slot, const rp_waiting *waiting, rp_stream *stream);
+void rp_stream_wake(rp_co **slot);
+
+/* Awaits a request made by src/net: its result, or -ECANCELED if it ended by that. The reference stays the caller's. */
+int rp_co_await_request(rp_co *co, rp_future *request);
+
+#endif

@@ -1,0 +1,97 @@
+/*
+ * sync.c - tasks that wait in a list to be woken one by one.
+ *
+ * Each step keeps `count` the length of the list, and `woken` the number of tasks between their wake-up and their running,
+ * also when the loop is closed: then tasks vanish from the list without having run.
+ */
+#include "co/sync.h"
+
+typedef struct waiter {
+    rp_node link; /* in the list until it is woken or cancelled */
+    rp_waiters *waiters;
+    rp_co *co;
+    int result;
+    bool woken;
+} waiter;
+
+void rp_waiters_init(rp_waiters *waiters)
+{
+    *waiters = (rp_waiters){.count = 0};
+    rp_list_init(&waiters->list);
+}
+
+int rp_waiters_fini(const rp_waiters *waiters)
+{
+    return rp_waiters_any(waiters) ? -EBUSY : 0;
+}
+
+static void leave(waiter *w)
+{
+    rp_list_remove(&w->link);
+    w->waiters->count--;
+}
+
+static void interrupt(rp_co *co, void *arg)
+{
+    leave(arg);
+    rp_co_wake(co);
+}
+
+static void abandon(rp_co *co, void *arg)
+{
+    waiter *w = arg;
+
+    (void)co;
+    if (rp_node_linked(&w->link))
+        leave(w);
+    else if (w->woken)
+        w->waiters->woken--;
+}
+
+static int wait_in(rp_co *co, rp_waiters *waiters, const rp_waiting *waiting)
+{
+    waiter w = {.waiters = waiters, .co = co};
+
+    rp_list_push(&waiters->list, &w.link);
+    waiters->count++;
+    if (rp_co_suspend(co, waiting, &w))
+        return rp_co_cancelled(co);
+    waiters->woken--;
+    return w.result;
+}
+
+int rp_waiters_wait(rp_co *co, rp_waiters *waiters)
+{
+    static const rp_waiting waiting = {interrupt, abandon};
+
+    RP_TRY(rp_co_check(co));
+    return wait_in(co, waiters, &waiting);
+}
+
+int rp_waiters_wait_uncancelled(rp_co *co, rp_waiters *waiters)
+{
+    static const rp_waiting waiting = {NULL, abandon};
+
+    return wait_in(co, waiters, &waiting);
+}
+
+bool rp_waiters_wake(rp_waiters *waiters, int result)
+{
+    waiter *w;
+
+    if (waiters->count == 0)
+        return false;
+    w = rp_container_of(waiters->list.next, waiter, link);
+    leave(w);
+    waiters->woken++;
+    w->woken = true;
+    w->result = result;
+    rp_co_wake(w->co);
+    return true;
+}
+
+void rp_waiters_wake_all(rp_waiters *waiters, int result)
+{
+    while (rp_waiters_wake(waiters, result))
+        ;
+}

@@ -1,0 +1,325 @@
+/* test_overflow.c - a stack that overflows ends the process with the task's name; other faults are passed on. */
+#include "co/overflow.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "co/runtime.h"
+#include "harness.h"
+#include "ringport.h"
+
+static int depth(volatile char *above, int n)
+{
+    volatile char frame[512];
+
+    frame[0] = above ? above[0] : 1;
+    if (n == 0)
+        return frame[0];
+    return depth(frame, n - 1) + frame[0];
+}
+
+static int overflows(rp_co *co, void *arg)
+{
+    if (arg)
+        rp_task_set_name(rp_co_task(co), arg);
+    RP_TRY(rp_sleep(co, 0));
+    return depth(NULL, 1 << 20);
+}
+
+/* Runs a function in a child and returns its wait status; what it wrote to stderr is in `output`. */
+static char output[4096];
+
+static int run_child(void (*function)(void))
+{
+    int pipes[2], status;
+    size_t used = 0;
+    ssize_t n;
+    pid_t child;
+
+    CHECK(pipe(pipes) == 0);
+    child = fork();
+    if (child == 0) {
+        signal(SIGSEGV, SIG_DFL);
+        signal(SIGBUS, SIG_DFL);
+        signal(SIGABRT, SIG_DFL);
+        dup2(pipes[1], STDERR_FILENO);
+        close(pipes[0]);
+        close(pipes[1]);
+        function();
+        _exit(0);
+    }
+    close(pipes[1]);
+    while ((n = read(pipes[0], output + used, sizeof output - 1 - used)) > 0)
+        used += (size_t)n;
+    output[used] = '\0';
+    close(pipes[0]);
+    CHECK(waitpid(child, &status, 0) == child);
+    return status;
+}
+
+/* Whether it is what the library wrote, and all of it; an emulator may have added a line of its own. */
+static void check_output(const char *line)
+{
+    CHECK(strncmp(output, line, strlen(line)) == 0);
+    CHECK(strstr(output + strlen(line), "ringport") == NULL);
+}
+
+static void named(void)
+{
+    rp_run(overflows, "greedy");
+}
+
+TEST(an_overflow_names_its_task)
+{
+    int status = run_child(named);
+
+    CHECK(WIFSIGNALED(status));
+    CHECK_INT(WTERMSIG(status), ==, SIGSEGV);
+    check_output("ringport: stack overflow in task 'greedy'\n");
+}
+
+static void unnamed(void)
+{
+    rp_run(overflows, NULL);
+}
+
+TEST(an_overflow_names_a_task_without_name)
+{
+    int status = run_child(unnamed);
+
+    CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
+    check_output("ringport: stack overflow in task 'Task-1'\n");
+}
+
+static void *thread(void *arg)
+{
+    rp_run(overflows, "in a thread");
+    return NULL;
+}
+
+static void in_thread(void)
+{
+    pthread_t id;
+
+    pthread_create(&id, NULL, thread, NULL);
+    pthread_join(id, NULL);
+}
+
+TEST(on_another_thread)
+{
+    int status = run_child(in_thread);
+
+    CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
+    check_output("ringport: stack overflow in task 'in a thread'\n");
+}
+
+/* ---- what leaps over the guard, or has none ---- */
+
+static int leaps(rp_co *co, void *arg)
+{
+    volatile char big[RP_STACK_SIZE + 16 * 1024];
+
+    rp_task_set_name(rp_co_task(co), "leaping");
+    RP_TRY(rp_sleep(co, 0));
+    return big[0];
+}
+
+static int fills_a_slab(rp_co *co, void *arg)
+{
+    rp_task *task;
+
+    for (int i = 0; i < 8; i++) /* so that there is memory below */
+        RP_TRY(rp_create_task(&task, leaps, NULL));
+    return rp_join(co, task);
+}
+
+static void leap(void)
+{
+    rp_run(fills_a_slab, NULL);
+}
+
+TEST(a_leap_over_the_guard_is_found_at_the_next_suspension)
+{
+    int status = run_child(leap);
+
+    if (test_slow())
+        SKIP("instrumented frames are cleared, and touch the guard");
+    CHECK(WIFSIGNALED(status));
+    check_output("ringport: stack overflow in task 'leaping'\n");
+}
+
+static int creeps(rp_co *co, void *arg)
+{
+    rp_stack *stack = arg;
+
+    rp_task_set_name(rp_co_task(co), "creeping");
+    stack->low[0] ^= 1;
+    return rp_sleep(co, 0);
+}
+
+static void creep(void)
+{
+    rp_loop *loop;
+    rp_runtime *runtime;
+    rp_stack *stack;
+    rp_task *task;
+
+    CHECK_INT(rp_loop_new(NULL, &loop), ==, 0);
+    CHECK_INT(rp_runtime_get(loop, &runtime), ==, 0);
+    rp_stack_pool_unguard(runtime->stacks);
+    stack = rp_stack_get(runtime->stacks);
+    rp_stack_put(stack);
+    rp_loop_create_task(loop, &task, creeps, stack);
+    rp_run_until_complete(loop, task);
+}
+
+TEST(a_canary_names_its_task)
+{
+    int status = run_child(creep);
+
+    CHECK(WIFSIGNALED(status));
+    CHECK_INT(WTERMSIG(status), ==, SIGABRT);
+    check_output("ringport: stack overflow in task 'creeping'\n");
+}
+
+/* ---- other faults ---- */
+
+static char *volatile nowhere = (char *)16;
+
+static int faults(rp_co *co, void *arg)
+{
+    RP_TRY(rp_sleep(co, 0));
+    *nowhere = 1;
+    return 0;
+}
+
+static void fault(void)
+{
+    rp_run(faults, NULL);
+}
+
+TEST(another_fault_has_its_default_effect)
+{
+    int status = run_child(fault);
+
+    CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
+    check_output("");
+}
+
+static void on_segv(int number, siginfo_t *info, void *context)
+{
+    _exit(info->si_addr == (void *)16 ? 42 : 43);
+}
+
+static void on_segv_plain(int number)
+{
+    _exit(44);
+}
+
+static void fault_handled(void)
+{
+    struct sigaction action = {.sa_sigaction = on_segv, .sa_flags = SA_SIGINFO};
+
+    sigaction(SIGSEGV, &action, NULL);
+    rp_run(faults, NULL);
+}
+
+static void fault_handled_plainly(void)
+{
+    signal(SIGSEGV, on_segv_plain);
+    rp_run(faults, NULL);
+}
+
+static int raises(rp_co *co, void *arg)
+{
+    raise(SIGSEGV);
+    return 0;
+}
+
+static void raised(void)
+{
+    rp_run(raises, NULL);
+}
+
+static void raised_ignored(void)
+{
+    signal(SIGSEGV, SIG_IGN);
+    rp_run(raises, NULL);
+}
+
+static void fault_ignored(void)
+{
+    signal(SIGSEGV, SIG_IGN);
+    rp_run(faults, NULL);
+}
+
+TEST(earlier_handlers_are_called)
+{
+    int status = run_child(fault_handled);
+
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 42);
+    status = run_child(fault_handled_plainly);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 44);
+    status = run_child(raised);
+    CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
+    status = run_child(raised_ignored);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    status = run_child(fault_ignored);
+    CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
+}
+
+/* ---- restoring ---- */
+
+static int quiet(rp_co *co, void *arg)
+{
+    return rp_sleep(co, 0);
+}
+
+TEST(what_was_there_is_restored)
+{
+    struct sigaction before, after;
+    stack_t stack_before, stack_after;
+
+    sigaction(SIGSEGV, NULL, &before);
+    sigaltstack(NULL, &stack_before);
+    for (int i = 0; i < 3; i++)
+        CHECK_INT(rp_run(quiet, NULL), ==, 0);
+    sigaction(SIGSEGV, NULL, &after);
+    sigaltstack(NULL, &stack_after);
+    CHECK(before.sa_handler == after.sa_handler);
+    CHECK_INT(stack_before.ss_flags, ==, stack_after.ss_flags);
+    CHECK(stack_before.ss_sp == stack_after.ss_sp || (stack_after.ss_flags & SS_DISABLE));
+}
+
+/* A loop that runs on several threads, the first of which are gone when it is closed. */
+static void *run_once(void *arg)
+{
+    rp_task *task;
+
+    CHECK_INT(rp_loop_create_task(arg, &task, quiet, NULL), ==, 0);
+    CHECK_INT(rp_run_until_complete(arg, task), ==, 0);
+    rp_future_unref(task);
+    return NULL;
+}
+
+TEST(a_loop_moves_between_threads)
+{
+    struct sigaction before, after;
+    pthread_t id;
+    rp_loop *loop;
+
+    sigaction(SIGSEGV, NULL, &before);
+    CHECK_INT(rp_loop_new(NULL, &loop), ==, 0);
+    for (int i = 0; i < 4; i++) {
+        CHECK(pthread_create(&id, NULL, run_once, loop) == 0);
+        CHECK(pthread_join(id, NULL) == 0);
+    }
+    run_once(loop);
+    rp_loop_free(loop);
+    sigaction(SIGSEGV, NULL, &after);
+    CHECK(before.sa_handler == after.sa_handler);
+}

@@ -1,0 +1,173 @@
+/* test_run.c - rp_run and rp_runner_run. */
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "harness.h"
+#include "ringport.h"
+
+static int returns_5(rp_co *co, void *arg)
+{
+    CHECK(rp_get_running_loop() == rp_co_loop(co));
+    return 5;
+}
+
+static int fails(rp_co *co, void *arg)
+{
+    return -EPROTO;
+}
+
+static int cancels_itself(rp_co *co, void *arg)
+{
+    rp_task_cancel(rp_co_task(co));
+    return rp_sleep(co, RP_SEC(1));
+}
+
+static int runs_inside(rp_co *co, void *arg)
+{
+    rp_runner *runner;
+
+    CHECK_INT(rp_run(returns_5, NULL), ==, RP_ERUNNING);
+    CHECK_INT(rp_run(NULL, NULL), ==, RP_ERUNNING);
+    CHECK_INT(rp_runner_new(NULL, &runner), ==, 0);
+    CHECK_INT(rp_runner_run(runner, returns_5, NULL), ==, RP_ERUNNING);
+    rp_runner_free(runner);
+    return 0;
+}
+
+TEST(results)
+{
+    CHECK_INT(rp_run(returns_5, NULL), ==, 5);
+    CHECK_INT(rp_run(fails, NULL), ==, -EPROTO);
+    CHECK_INT(rp_run(cancels_itself, NULL), ==, -ECANCELED);
+    CHECK_INT(rp_run(NULL, NULL), ==, -EINVAL);
+    CHECK_INT(rp_run(runs_inside, NULL), ==, 0);
+    CHECK(rp_get_running_loop() == NULL);
+}
+
+static int cleaned;
+
+static int cleans_up(rp_co *co, void *arg)
+{
+    int rc = rp_sleep(co, RP_SEC(100));
+
+    CHECK_INT(rc, ==, -ECANCELED);
+    CHECK_INT(rp_sleep(co, RP_MSEC(2)), ==, 0);
+    cleaned++;
+    return rc;
+}
+
+static int leaves_tasks(rp_co *co, void *arg)
+{
+    for (int i = 0; i < 10; i++) {
+        rp_task *task;
+        RP_TRY(rp_create_task(&task, cleans_up, NULL));
+        rp_task_detach(task);
+    }
+    return arg ? -EIO : 1;
+}
+
+TEST(tasks_that_are_left_are_cancelled_and_awaited)
+{
+    CHECK_INT(rp_run(leaves_tasks, NULL), ==, 1);
+    CHECK_INT(cleaned, ==, 10);
+    CHECK_INT(rp_run(leaves_tasks, "fail"), ==, -EIO);
+    CHECK_INT(cleaned, ==, 20);
+}
+
+static int counts_runs(rp_co *co, void *arg)
+{
+    return ++*(int *)arg;
+}
+
+TEST(a_runner_runs_several)
+{
+    rp_runner *runner;
+    rp_loop *loop, *same;
+    int count = 0;
+
+    CHECK_INT(rp_runner_new(NULL, &runner), ==, 0);
+    CHECK_INT(rp_runner_get_loop(runner, &loop), ==, 0);
+    CHECK_INT(rp_runner_run(runner, NULL, NULL), ==, -EINVAL);
+    CHECK_INT(rp_runner_run(runner, counts_runs, &count), ==, 1);
+    CHECK_INT(rp_runner_run(runner, counts_runs, &count), ==, 2);
+    CHECK_INT(rp_runner_run(runner, leaves_tasks, NULL), ==, 1);
+    CHECK_INT(rp_runner_run(runner, counts_runs, &count), ==, 3);
+    CHECK_INT(rp_runner_get_loop(runner, &same), ==, 0);
+    CHECK(loop == same);
+    rp_runner_close(runner);
+    CHECK_INT(cleaned, ==, 10);
+    CHECK_INT(rp_runner_run(runner, counts_runs, &count), ==, RP_ECLOSED);
+    rp_runner_close(runner);
+    rp_runner_free(runner);
+}
+
+/* ---- SIGINT ---- */
+
+static int interrupted(rp_co *co, void *arg)
+{
+    int rc;
+
+    raise(SIGINT);
+    rc = rp_sleep(co, RP_SEC(100));
+    CHECK_INT(rc, ==, -ECANCELED);
+    CHECK_INT(rp_sleep(co, RP_MSEC(2)), ==, 0);
+    return arg ? 3 : rc;
+}
+
+TEST(an_interrupt_cancels_the_main_task)
+{
+    signal(SIGINT, SIG_DFL);
+    CHECK_INT(rp_run(interrupted, NULL), ==, -EINTR);
+    CHECK_INT(rp_run(interrupted, "goes on"), ==, 3);
+    CHECK(signal(SIGINT, SIG_DFL) == SIG_DFL);
+}
+
+static int interrupted_twice(rp_co *co, void *arg)
+{
+    raise(SIGINT);
+    CHECK_INT(rp_sleep(co, RP_SEC(100)), ==, -ECANCELED);
+    raise(SIGINT);
+    (void)rp_sleep(co, RP_SEC(100));
+    return 0;
+}
+
+TEST(a_second_interrupt_kills)
+{
+    pid_t child;
+    int status;
+
+    signal(SIGINT, SIG_DFL);
+    child = fork();
+    if (child == 0)
+        _exit(rp_run(interrupted_twice, NULL) == 0);
+    CHECK(waitpid(child, &status, 0) == child);
+    CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGINT);
+}
+
+/* ---- memory ---- */
+
+static int does_a_little(rp_co *co, void *arg)
+{
+    rp_task *task;
+
+    RP_TRY(rp_sleep(co, RP_MSEC(1)));
+    RP_TRY(rp_create_task(&task, returns_5, NULL));
+    return rp_join(co, task);
+}
+
+TEST(every_allocation_may_fail)
+{
+    uint64_t n = 1;
+    int rc;
+
+    do {
+        test_fail_allocation(n++);
+        rc = rp_run(does_a_little, NULL);
+        CHECK(rc == 5 || rc == -ENOMEM || !test_allocation_failed());
+    } while (test_allocation_failed());
+    test_fail_allocation(0);
+    CHECK_INT(rc, ==, 5);
+    CHECK_INT(n, >, 5);
+}

@@ -1,0 +1,641 @@
+/* test_task.c - tasks: creation, order, names, states, cancellation, the end, what is left at the loop's close. */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "harness.h"
+#include "ringport.h"
+
+/* ---- reports ---- */
+
+static struct {
+    int count;
+    char message[128];
+    char name[64];
+    int error;
+} report;
+
+static void keep_report(rp_loop *loop, const rp_exception_context *context, void *arg)
+{
+    report.count++;
+    report.error = context->error;
+    snprintf(report.message, sizeof report.message, "%s", context->message);
+    snprintf(report.name, sizeof report.name, "%s", context->name ? context->name : "");
+}
+
+static rp_loop *new_loop(void)
+{
+    rp_loop *loop;
+
+    CHECK_INT(rp_loop_new(NULL, &loop), ==, 0);
+    rp_set_exception_handler(loop, keep_report, NULL);
+    return loop;
+}
+
+/* ---- the simplest ---- */
+
+static int returns_arg(rp_co *co, void *arg)
+{
+    return *(int *)arg;
+}
+
+static int returns_7(rp_co *co, void *arg)
+{
+    return 7;
+}
+
+static int sleeper(rp_co *co, void *arg)
+{
+    return rp_sleep(co, RP_SEC(100));
+}
+
+static int create_and_join(rp_co *co, void *arg)
+{
+    rp_task *task;
+    int value = 42;
+
+    CHECK_INT(rp_create_task(&task, returns_arg, &value), ==, 0);
+    CHECK_INT(rp_task_get_state(task), ==, RP_TASK_CREATED);
+    CHECK(rp_is_task(task));
+    CHECK(rp_future_get_loop(task) == rp_co_loop(co));
+    CHECK_INT(rp_await(co, task), ==, 42);
+    CHECK_INT(rp_task_get_state(task), ==, RP_TASK_DONE);
+    CHECK(!rp_task_cancel(task));
+    return rp_join(co, task);
+}
+
+TEST(create_and_join)
+{
+    CHECK_INT(rp_run(create_and_join, NULL), ==, 42);
+}
+
+static int wrong_arguments(rp_co *co, void *arg)
+{
+    rp_task *task = (rp_task *)co;
+    static char big[1024 * 1024];
+
+    CHECK_INT(rp_create_task(&task, NULL, NULL), ==, -EINVAL);
+    CHECK(task == NULL);
+    CHECK_INT(rp_create_task_copy(&task, returns_arg, big, sizeof big), ==, -E2BIG);
+    CHECK_INT(rp_create_task_copy(&task, returns_arg, NULL, 4), ==, -EINVAL);
+    rp_task_detach(NULL);
+    return 0;
+}
+
+TEST(wrong_arguments)
+{
+    rp_task *task;
+
+    CHECK_INT(rp_create_task(&task, returns_7, NULL), ==, RP_ENOLOOP);
+    CHECK(task == NULL);
+    CHECK_INT(rp_run(wrong_arguments, NULL), ==, 0);
+}
+
+/* ---- copies ---- */
+
+static int adds_copies(rp_co *co, void *arg)
+{
+    const int *copy = arg;
+
+    CHECK((uintptr_t)arg % 16 == 0);
+    for (int i = 1; i < 250; i++)
+        CHECK_INT(copy[i], ==, copy[0] + i);
+    RP_TRY(rp_sleep(co, 0));
+    return copy[0];
+}
+
+static int copying(rp_co *co, void *arg)
+{
+    rp_task *tasks[10];
+
+    for (int i = 0; i < 10; i++) {
+        int values[250];
+        for (int j = 0; j < 250; j++)
+            values[j] = i * 1000 + j;
+        CHECK_INT(rp_create_task_copy(&tasks[i], adds_copies, values, sizeof values), ==, 0);
+        memset(values, 0xff, sizeof values);
+    }
+    for (int i = 0; i < 10; i++)
+        CHECK_INT(rp_join(co, tasks[i]), ==, i * 1000);
+    return 0;
+}
+
+TEST(an_argument_is_copied_onto_the_stack)
+{
+    CHECK_INT(rp_run(copying, NULL), ==, 0);
+}
+
+/* ---- order ---- */
+
+static char trace[256];
+
+static void note(char c)
+{
+    size_t n = strlen(trace);
+
+    trace[n] = c;
+    trace[n + 1] = '\0';
+}
+
+static int noting(rp_co *co, void *arg)
+{
+    for (int i = 0; i < 3; i++) {
+        note(*(const char *)arg);
+        RP_TRY(rp_sleep(co, 0));
+    }
+    return 0;
+}
+
+static int order(rp_co *co, void *arg)
+{
+    rp_task *a, *b, *c;
+
+    CHECK_INT(rp_create_task(&a, noting, "a"), ==, 0);
+    CHECK_INT(rp_create_task(&b, noting, "b"), ==, 0);
+    CHECK_INT(rp_create_task(&c, noting, "c"), ==, 0);
+    note('.');
+    rp_join(co, a);
+    rp_join(co, b);
+    rp_join(co, c);
+    return 0;
+}
+
+TEST(tasks_take_turns_in_order)
+{
+    CHECK_INT(rp_run(order, NULL), ==, 0);
+    CHECK_STR(trace, ".abcabcabc");
+}
+
+/* ---- names, states, who runs ---- */
+
+static int names(rp_co *co, void *arg)
+{
+    rp_task *task, *other;
+    int a, b;
+
+    CHECK_INT(rp_create_task(&task, returns_7, NULL), ==, 0);
+    CHECK_INT(rp_create_task(&other, returns_7, NULL), ==, 0);
+    CHECK_INT(sscanf(rp_task_get_name(task), "Task-%d", &a), ==, 1);
+    CHECK_INT(sscanf(rp_task_get_name(other), "Task-%d", &b), ==, 1);
+    CHECK_INT(b, ==, a + 1);
+    rp_task_set_name(task, "a name of more than thirty-one bytes");
+    CHECK_STR(rp_task_get_name(task), "a name of more than thirty-one ");
+    rp_task_set_name(task, "x");
+    CHECK_STR(rp_task_get_name(task), "x");
+    rp_join(co, task);
+    return rp_join(co, other);
+}
+
+TEST(names)
+{
+    CHECK_INT(rp_run(names, NULL), ==, 7);
+}
+
+static int looks_at_itself(rp_co *co, void *arg)
+{
+    CHECK(rp_current_task() == rp_co_task(co));
+    CHECK_INT(rp_task_get_state(rp_co_task(co)), ==, RP_TASK_RUNNING);
+    RP_TRY(rp_sleep(co, RP_MSEC(1)));
+    CHECK(rp_current_task() == rp_co_task(co));
+    return 0;
+}
+
+static void nobody_runs(void *arg)
+{
+    CHECK(rp_current_task() == NULL);
+    CHECK_INT(rp_task_get_state(arg), ==, RP_TASK_SUSPENDED);
+}
+
+static void future_done_sets(void *arg)
+{
+    rp_future_set_result(arg, NULL);
+}
+
+static int awaits(rp_co *co, void *arg)
+{
+    return rp_await(co, arg);
+}
+
+static int states(rp_co *co, void *arg)
+{
+    rp_task *task, *all[8];
+    rp_future *future;
+    rp_loop *loop = rp_co_loop(co);
+
+    CHECK_INT(rp_create_task(&task, looks_at_itself, NULL), ==, 0);
+    CHECK_INT(rp_all_tasks(loop, all, 8), ==, 2);
+    CHECK(all[0] == rp_co_task(co) && all[1] == task);
+    CHECK_INT(rp_all_tasks(loop, NULL, 0), ==, 2);
+    CHECK_INT(rp_call_soon(loop, NULL, nobody_runs, rp_co_task(co)), ==, 0);
+    rp_join(co, task);
+    CHECK_INT(rp_all_tasks(loop, all, 8), ==, 1);
+
+    CHECK_INT(rp_future_new(loop, &future), ==, 0);
+    CHECK(!rp_is_task(future));
+    CHECK(!rp_is_task(NULL));
+    CHECK_INT(rp_create_task(&task, awaits, future), ==, 0);
+    RP_TRY(rp_sleep(co, 0));
+    CHECK_INT(rp_task_get_state(task), ==, RP_TASK_SUSPENDED);
+    future_done_sets(future);
+    CHECK_INT(rp_task_get_state(task), ==, RP_TASK_SCHEDULED);
+    rp_join(co, task);
+    rp_future_unref(future);
+    return 0;
+}
+
+TEST(states)
+{
+    CHECK_INT(rp_run(states, NULL), ==, 0);
+    CHECK(rp_current_task() == NULL);
+}
+
+/* ---- cancelling ---- */
+
+static int cancel_before_it_starts(rp_co *co, void *arg)
+{
+    rp_task *task;
+
+    CHECK_INT(rp_create_task(&task, sleeper, NULL), ==, 0);
+    CHECK(rp_task_cancel(task));
+    CHECK_INT(rp_task_cancelling(task), ==, 1);
+    CHECK_INT(rp_task_get_state(task), ==, RP_TASK_CREATED);
+    CHECK_INT(rp_await(co, task), ==, RP_EFUTCANCELED);
+    CHECK(rp_future_cancelled(task));
+    CHECK_INT(rp_task_cancelling(rp_co_task(co)), ==, 0);
+    rp_future_unref(task);
+    return 0;
+}
+
+TEST(a_task_cancelled_before_its_first_step_still_starts)
+{
+    CHECK_INT(rp_run(cancel_before_it_starts, NULL), ==, 0);
+}
+
+static int ignores_one(rp_co *co, void *arg)
+{
+    int *count = arg;
+
+    CHECK_INT(rp_sleep(co, RP_SEC(100)), ==, -ECANCELED);
+    *count = rp_task_cancelling(rp_co_task(co));
+    CHECK_INT(rp_task_uncancel(rp_co_task(co)), ==, 0);
+    CHECK_INT(rp_sleep(co, RP_MSEC(1)), ==, 0); /* delivered once: clean-up may suspend */
+    return 5;
+}
+
+static int delivered_once(rp_co *co, void *arg)
+{
+    rp_task *task;
+    int count = 0;
+
+    CHECK_INT(rp_create_task(&task, ignores_one, &count), ==, 0);
+    RP_TRY(rp_sleep(co, 0));
+    CHECK(rp_task_cancel(task));
+    CHECK(rp_task_cancel(task));
+    CHECK(rp_task_cancel(task));
+    CHECK_INT(rp_task_cancelling(task), ==, 3);
+    CHECK_INT(rp_task_uncancel(task), ==, 2);
+    CHECK_INT(rp_task_uncancel(task), ==, 1);
+    CHECK_INT(rp_join(co, task), ==, 5);
+    CHECK_INT(count, ==, 1);
+    CHECK_INT(rp_task_uncancel(rp_co_task(co)), ==, 0);
+    return 0;
+}
+
+TEST(a_cancellation_is_counted_and_delivered_once)
+{
+    CHECK_INT(rp_run(delivered_once, NULL), ==, 0);
+}
+
+static int cancels_itself(rp_co *co, void *arg)
+{
+    CHECK(rp_task_cancel(rp_co_task(co)));
+    CHECK_INT(rp_sleep(co, 0), ==, -ECANCELED);
+    CHECK_INT(rp_sleep(co, 0), ==, 0);
+    CHECK(rp_task_cancel(rp_co_task(co)));
+    CHECK_INT(rp_task_uncancel(rp_co_task(co)), ==, 1);
+    CHECK_INT(rp_task_uncancel(rp_co_task(co)), ==, 0); /* with the last, what was not delivered is dropped */
+    CHECK_INT(rp_sleep(co, 0), ==, 0);
+    return 3;
+}
+
+TEST(a_task_cancels_itself)
+{
+    CHECK_INT(rp_run(cancels_itself, NULL), ==, 3);
+}
+
+static int returns_ecanceled(rp_co *co, void *arg)
+{
+    return -ECANCELED;
+}
+
+static int bare_ecanceled(rp_co *co, void *arg)
+{
+    rp_task *task;
+
+    CHECK_INT(rp_create_task(&task, returns_ecanceled, NULL), ==, 0);
+    CHECK_INT(rp_await(co, task), ==, RP_EFUTCANCELED);
+    CHECK(rp_future_cancelled(task));
+    rp_future_unref(task);
+    return 0;
+}
+
+TEST(a_bare_ecanceled_is_a_cancellation)
+{
+    CHECK_INT(rp_run(bare_ecanceled, NULL), ==, 0);
+}
+
+/* ---- errors nobody reads ---- */
+
+static int fails(rp_co *co, void *arg)
+{
+    return -EPROTO;
+}
+
+static int detaches(rp_co *co, void *arg)
+{
+    rp_task *task;
+
+    rp_set_exception_handler(rp_co_loop(co), keep_report, NULL);
+    CHECK_INT(rp_create_task(&task, fails, NULL), ==, 0);
+    rp_task_set_name(task, "failing");
+    rp_task_detach(task);
+    RP_TRY(rp_sleep(co, 0));
+    CHECK_INT(report.count, ==, 1);
+    CHECK_INT(report.error, ==, -EPROTO);
+    CHECK_STR(report.name, "failing");
+
+    CHECK_INT(rp_create_task(&task, fails, NULL), ==, 0);
+    CHECK_INT(rp_join(co, task), ==, -EPROTO);
+    CHECK_INT(rp_create_task(&task, returns_ecanceled, NULL), ==, 0);
+    rp_task_detach(task);
+    CHECK_INT(rp_create_task(&task, returns_7, NULL), ==, 0);
+    rp_task_detach(task);
+    RP_TRY(rp_sleep(co, 0));
+    RP_TRY(rp_sleep(co, 0));
+    CHECK_INT(report.count, ==, 1);
+    return 0;
+}
+
+TEST(an_error_nobody_read_is_reported)
+{
+    CHECK_INT(rp_run(detaches, NULL), ==, 0);
+}
+
+/* ---- a loop closed over tasks ---- */
+
+TEST(never_run)
+{
+    rp_loop *loop = new_loop();
+    rp_task *task;
+
+    CHECK_INT(rp_loop_create_task(loop, &task, returns_7, NULL), ==, 0);
+    rp_task_set_name(task, "idle");
+    rp_task_detach(task);
+    rp_loop_free(loop);
+    CHECK_INT(report.count, ==, 1);
+    CHECK_STR(report.name, "idle");
+    CHECK_STR(report.message, "task was destroyed before it ever ran");
+}
+
+static int joins_sleeper(rp_co *co, void *arg)
+{
+    rp_task *task;
+
+    RP_TRY(rp_create_task(&task, sleeper, NULL));
+    return rp_join(co, task);
+}
+
+static void stop(void *arg)
+{
+    rp_loop_stop(arg);
+}
+
+TEST(left_pending)
+{
+    rp_loop *loop = new_loop();
+    rp_task *task;
+    rp_timer timer = {0};
+
+    CHECK_INT(rp_loop_create_task(loop, &task, joins_sleeper, NULL), ==, 0);
+    rp_task_detach(task);
+    CHECK_INT(rp_call_later(loop, &timer, RP_MSEC(5), stop, loop), ==, 0);
+    CHECK_INT(rp_run_forever(loop), ==, 0);
+    rp_loop_free(loop);
+    CHECK_INT(report.count, ==, 2);
+    CHECK_STR(report.message, "task was destroyed but it is pending");
+}
+
+static int left_in_group(rp_co *co, void *arg)
+{
+    rp_group group;
+
+    rp_group_begin(co, &group);
+    for (int i = 0; i < 3; i++)
+        rp_group_create_task(&group, sleeper, NULL);
+    return rp_group_end(co, &group, 0);
+}
+
+static int left_in_gather(rp_co *co, void *arg)
+{
+    rp_future *futures[20];
+
+    for (int i = 0; i < 20; i++)
+        futures[i] = arg;
+    return rp_gather(co, futures, 20, NULL, 0);
+}
+
+static int left_in_wait(rp_co *co, void *arg)
+{
+    rp_future *future = arg;
+
+    return (int)rp_wait(co, &future, 1, RP_SEC(100), RP_ALL_COMPLETED);
+}
+
+static int left_in_shield(rp_co *co, void *arg)
+{
+    return rp_shield(co, arg);
+}
+
+static int left_in_op(rp_co *co, void *arg)
+{
+    rp_op op;
+    rp_timeout timeout;
+
+    rp_timeout_begin(co, &timeout, RP_SEC(100));
+    rp_op_poll(&op, *(int *)arg, RP_POLL_IN, NULL, NULL);
+    return rp_timeout_end(co, &timeout, (int)rp_op_await(co, &op));
+}
+
+TEST(left_pending_everywhere)
+{
+    rp_coro *coros[] = {left_in_group, left_in_gather, left_in_wait, left_in_shield, awaits};
+    rp_loop *loop = new_loop();
+    rp_future *future;
+    rp_task *task;
+    rp_timer timer = {0};
+    int pipes[2];
+
+    CHECK(pipe(pipes) == 0);
+    CHECK_INT(rp_future_new(loop, &future), ==, 0);
+    for (int i = 0; i < 5; i++) {
+        CHECK_INT(rp_loop_create_task(loop, &task, coros[i], future), ==, 0);
+        rp_task_detach(task);
+    }
+    CHECK_INT(rp_loop_create_task(loop, &task, left_in_op, &pipes[0]), ==, 0);
+    rp_task_detach(task);
+    CHECK_INT(rp_call_later(loop, &timer, RP_MSEC(5), stop, loop), ==, 0);
+    CHECK_INT(rp_run_forever(loop), ==, 0);
+    rp_loop_free(loop);
+    CHECK_INT(report.count, ==, 9);
+    rp_future_set_result(future, NULL); /* nobody is there any more */
+    rp_future_unref(future);
+    close(pipes[0]);
+    close(pipes[1]);
+}
+
+TEST(references_outlive_the_loop)
+{
+    rp_loop *loop = new_loop();
+    rp_task *done, *pending, *created;
+
+    CHECK_INT(rp_loop_create_task(loop, &done, returns_7, NULL), ==, 0);
+    CHECK_INT(rp_run_until_complete(loop, done), ==, 7);
+    CHECK_INT(rp_loop_create_task(loop, &pending, sleeper, NULL), ==, 0);
+    CHECK_INT(rp_loop_create_task(loop, &created, sleeper, NULL), ==, 0);
+    rp_loop_stop(loop);
+    rp_run_forever(loop);
+    rp_loop_free(loop);
+    CHECK_INT(report.count, ==, 2);
+    CHECK_INT(rp_future_result(done), ==, 7);
+    CHECK(!rp_future_done(pending));
+    rp_task_cancel(pending);
+    CHECK_STR(rp_task_get_name(created), rp_task_get_name(created));
+    rp_future_unref(done);
+    rp_future_unref(pending);
+    rp_future_unref(created);
+}
+
+TEST(no_task_on_a_closed_loop)
+{
+    rp_loop *loop = new_loop();
+    rp_task *task;
+
+    CHECK_INT(rp_loop_close(loop), ==, 0);
+    CHECK_INT(rp_loop_create_task(loop, &task, returns_7, NULL), ==, RP_ECLOSED);
+    rp_loop_free(loop);
+}
+
+/* ---- the factory ---- */
+
+static int factory(rp_loop *loop, rp_task **task, rp_coro *coro, const void *arg, size_t copy_size, void *data)
+{
+    int rc = rp_task_new(loop, task, coro, arg, copy_size);
+
+    ++*(int *)data;
+    if (rc == 0)
+        rp_task_set_name(*task, "made");
+    return rc;
+}
+
+static int uses_factory(rp_co *co, void *arg)
+{
+    rp_group group;
+    rp_task *task;
+    int value = 3;
+
+    CHECK_STR(rp_task_get_name(rp_co_task(co)), "made");
+    CHECK_INT(rp_create_task_copy(&task, returns_arg, &value, sizeof value), ==, 0);
+    CHECK_STR(rp_task_get_name(task), "made");
+    CHECK_INT(rp_join(co, task), ==, 3);
+    rp_group_begin(co, &group);
+    CHECK_INT(rp_group_create_task(&group, returns_7, NULL), ==, 0);
+    return rp_group_end(co, &group, 0);
+}
+
+TEST(task_factory)
+{
+    rp_loop *loop = new_loop();
+    rp_task *task;
+    void *data = &task;
+    int made = 0;
+
+    CHECK(rp_get_task_factory(loop, &data) == NULL);
+    CHECK(data == NULL);
+    rp_set_task_factory(loop, factory, &made);
+    CHECK(rp_get_task_factory(loop, &data) == factory);
+    CHECK(data == &made);
+    CHECK_INT(rp_loop_create_task(loop, &task, uses_factory, NULL), ==, 0);
+    CHECK_INT(rp_run_until_complete(loop, task), ==, 0);
+    CHECK_INT(made, ==, 3);
+    rp_future_unref(task);
+    rp_set_task_factory(loop, NULL, NULL);
+    CHECK(rp_get_task_factory(loop, NULL) == NULL);
+    rp_loop_free(loop);
+}
+
+/* ---- memory, many ---- */
+
+TEST(no_memory)
+{
+    rp_loop *loop = new_loop();
+    rp_task *task;
+    int n = 1, rc;
+
+    do {
+        test_fail_allocation((uint64_t)n++);
+        rc = rp_loop_create_task(loop, &task, returns_7, NULL);
+        CHECK(rc == 0 || rc == -ENOMEM);
+    } while (rc < 0);
+    test_fail_allocation(0);
+    CHECK_INT(n, >, 3);
+    CHECK_INT(rp_run_until_complete(loop, task), ==, 7);
+    rp_future_unref(task);
+    rp_loop_free(loop);
+}
+
+static int creates_many(rp_co *co, void *arg)
+{
+    enum { MANY = 3000 };
+    static rp_task *tasks[MANY];
+    static int numbers[MANY];
+
+    rp_set_debug(rp_co_loop(co), false); /* it allocates origins */
+    for (int round = 0; round < 3; round++) {
+        uint64_t before = test_allocations();
+        for (int i = 0; i < MANY; i++) {
+            numbers[i] = i;
+            CHECK_INT(rp_create_task(&tasks[i], i % 2 ? returns_arg : sleeper, &numbers[i]), ==, 0);
+        }
+        for (int i = 0; i < MANY; i++) {
+            if (i % 2 == 0)
+                rp_task_cancel(tasks[i]);
+            CHECK_INT(rp_join(co, tasks[i]), ==, i % 2 ? i : RP_EFUTCANCELED);
+        }
+        CHECK_INT(test_allocations() - before, <=, 50); /* a few slabs, nothing for a task */
+    }
+    return 0;
+}
+
+TEST(many)
+{
+    CHECK_INT(rp_run(creates_many, NULL), ==, 0);
+}
+
+/* ---- debug mode ---- */
+
+TEST(debug_mode_knows_where_a_task_was_created)
+{
+    rp_loop_options options = {.debug = true};
+    rp_loop *loop;
+    rp_task *task;
+
+    CHECK_INT(rp_loop_new(&options, &loop), ==, 0);
+    rp_set_exception_handler(loop, keep_report, NULL);
+    CHECK_INT(rp_loop_create_task(loop, &task, returns_7, NULL), ==, 0);
+    CHECK_INT(rp_run_until_complete(loop, task), ==, 7);
+    rp_future_unref(task);
+    CHECK_INT(rp_loop_create_task(loop, &task, returns_7, NULL), ==, 0);
+    rp_future_unref(task);
+    rp_loop_free(loop);
+    CHECK_INT(report.count, ==, 1);
+}

@@ -1,0 +1,307 @@
+/* test_timeout.c - limits of time: who won, nesting, rescheduling, against other cancellations; rp_wait_for. */
+#include "harness.h"
+#include "ringport.h"
+
+static rp_task *spawn(rp_coro *coro, void *arg)
+{
+    rp_task *task;
+
+    CHECK_INT(rp_create_task(&task, coro, arg), ==, 0);
+    return task;
+}
+
+static void check_untouched(rp_co *co)
+{
+    CHECK_INT(rp_task_cancelling(rp_co_task(co)), ==, 0);
+    CHECK_INT(rp_sleep(co, 0), ==, 0);
+}
+
+static int expires(rp_co *co, void *arg)
+{
+    rp_timeout timeout;
+    int64_t start = rp_monotonic();
+    int rc;
+
+    rp_timeout_begin(co, &timeout, RP_MSEC(20));
+    CHECK(rp_timeout_when(&timeout) >= start + RP_MSEC(20));
+    CHECK(!rp_timeout_expired(&timeout));
+    rc = rp_sleep(co, RP_SEC(100));
+    CHECK_INT(rc, ==, -ECANCELED);
+    CHECK(rp_timeout_expired(&timeout));
+    CHECK_INT(rp_timeout_reschedule(&timeout, RP_NEVER), ==, -EINVAL);
+    CHECK_INT(rp_timeout_end(co, &timeout, rc), ==, -ETIMEDOUT);
+    CHECK(rp_timeout_expired(&timeout));
+    CHECK(rp_monotonic() - start >= RP_MSEC(20));
+    CHECK(rp_monotonic() - start < RP_SEC(50));
+    check_untouched(co);
+    return 0;
+}
+
+TEST(expires)
+{
+    CHECK_INT(rp_run(expires, NULL), ==, 0);
+}
+
+static int in_time(rp_co *co, void *arg)
+{
+    rp_timeout timeout;
+
+    rp_timeout_begin(co, &timeout, RP_SEC(100));
+    CHECK_INT(rp_sleep(co, RP_MSEC(1)), ==, 0);
+    CHECK_INT(rp_timeout_end(co, &timeout, 5), ==, 5);
+    CHECK(!rp_timeout_expired(&timeout));
+    CHECK_INT(rp_timeout_reschedule(&timeout, RP_NEVER), ==, -EINVAL);
+
+    rp_timeout_begin(co, &timeout, RP_NEVER);
+    CHECK_INT(rp_timeout_when(&timeout), ==, RP_NEVER);
+    CHECK_INT(rp_timeout_end(co, &timeout, -EIO), ==, -EIO);
+    check_untouched(co);
+    return 0;
+}
+
+TEST(in_time)
+{
+    CHECK_INT(rp_run(in_time, NULL), ==, 0);
+}
+
+static int past(rp_co *co, void *arg)
+{
+    rp_timeout timeout;
+
+    rp_timeout_begin_at(co, &timeout, 0);
+    CHECK_INT(rp_timeout_end(co, &timeout, rp_sleep(co, RP_SEC(100))), ==, -ETIMEDOUT);
+    rp_timeout_begin(co, &timeout, -5);
+    CHECK_INT(rp_timeout_end(co, &timeout, rp_sleep(co, RP_SEC(100))), ==, -ETIMEDOUT);
+    check_untouched(co);
+    return 0;
+}
+
+TEST(a_moment_that_has_passed)
+{
+    CHECK_INT(rp_run(past, NULL), ==, 0);
+}
+
+static int reschedules(rp_co *co, void *arg)
+{
+    rp_timeout timeout;
+    int64_t start = rp_monotonic();
+
+    rp_timeout_begin(co, &timeout, RP_SEC(100));
+    CHECK_INT(rp_timeout_reschedule(&timeout, start + RP_MSEC(10)), ==, 0);
+    CHECK_INT(rp_timeout_when(&timeout), ==, start + RP_MSEC(10));
+    CHECK_INT(rp_timeout_end(co, &timeout, rp_sleep(co, RP_SEC(100))), ==, -ETIMEDOUT);
+
+    rp_timeout_begin(co, &timeout, RP_MSEC(5));
+    CHECK_INT(rp_timeout_reschedule(&timeout, RP_NEVER), ==, 0);
+    CHECK_INT(rp_timeout_end(co, &timeout, rp_sleep(co, RP_MSEC(20))), ==, 0);
+
+    rp_timeout_begin(co, &timeout, RP_NEVER);
+    CHECK_INT(rp_timeout_reschedule(&timeout, 0), ==, 0);
+    CHECK_INT(rp_timeout_end(co, &timeout, rp_sleep(co, RP_SEC(100))), ==, -ETIMEDOUT);
+    check_untouched(co);
+    return 0;
+}
+
+TEST(reschedule)
+{
+    CHECK_INT(rp_run(reschedules, NULL), ==, 0);
+}
+
+static int nested(rp_co *co, void *arg)
+{
+    rp_timeout outer, inner;
+    int rc;
+
+    rp_timeout_begin(co, &outer, RP_SEC(100));
+    rp_timeout_begin(co, &inner, RP_MSEC(5));
+    rc = rp_timeout_end(co, &inner, rp_sleep(co, RP_SEC(100)));
+    CHECK_INT(rc, ==, -ETIMEDOUT);
+    CHECK_INT(rp_timeout_end(co, &outer, rc), ==, -ETIMEDOUT); /* passed on, not its own */
+    CHECK(!rp_timeout_expired(&outer));
+
+    rp_timeout_begin(co, &outer, RP_MSEC(5));
+    rp_timeout_begin(co, &inner, RP_SEC(100));
+    rc = rp_timeout_end(co, &inner, rp_sleep(co, RP_SEC(100)));
+    CHECK_INT(rc, ==, -ECANCELED);
+    CHECK(!rp_timeout_expired(&inner));
+    CHECK_INT(rp_timeout_end(co, &outer, rc), ==, -ETIMEDOUT);
+
+    /* Both at once: the outer one wins. */
+    rp_timeout_begin_at(co, &outer, rp_monotonic() + RP_MSEC(5));
+    rp_timeout_begin_at(co, &inner, rp_timeout_when(&outer));
+    rc = rp_timeout_end(co, &inner, rp_sleep(co, RP_SEC(100)));
+    CHECK_INT(rc, ==, -ECANCELED);
+    CHECK_INT(rp_timeout_end(co, &outer, rc), ==, -ETIMEDOUT);
+    check_untouched(co);
+    return 0;
+}
+
+TEST(nested)
+{
+    CHECK_INT(rp_run(nested, NULL), ==, 0);
+}
+
+static int expired_but_done(rp_co *co, void *arg)
+{
+    rp_timeout timeout;
+    rp_future *future;
+
+    /* The body's last wait is over when the time is up: its result counts, the cancellation is dropped. */
+    CHECK_INT(rp_future_new(rp_co_loop(co), &future), ==, 0);
+    rp_timeout_begin_at(co, &timeout, 0);
+    rp_future_set_result(future, NULL);
+    CHECK_INT(rp_sleep(co, 0), ==, 0);
+    CHECK_INT(rp_sleep(co, 0), ==, 0); /* the timer comes after the wake of the first turn */
+    CHECK_INT(rp_await(co, future), ==, 0);
+    CHECK(rp_timeout_expired(&timeout));
+    CHECK_INT(rp_timeout_end(co, &timeout, 8), ==, 8);
+    check_untouched(co);
+
+    rp_timeout_begin_at(co, &timeout, 0);
+    CHECK_INT(rp_sleep(co, RP_SEC(100)), ==, -ECANCELED);
+    CHECK_INT(rp_timeout_end(co, &timeout, -EIO), ==, -EIO); /* another error is not hidden */
+    check_untouched(co);
+    rp_future_unref(future);
+    return 0;
+}
+
+TEST(a_result_that_came_in_time)
+{
+    CHECK_INT(rp_run(expired_but_done, NULL), ==, 0);
+}
+
+static int times_out(rp_co *co, void *arg)
+{
+    rp_timeout timeout;
+
+    rp_timeout_begin(co, &timeout, *(int64_t *)arg);
+    return rp_timeout_end(co, &timeout, rp_sleep(co, RP_SEC(100)));
+}
+
+static int both(rp_co *co, void *arg)
+{
+    rp_timeout timeout;
+    int rc;
+
+    rp_timeout_begin_at(co, &timeout, 0);
+    rc = rp_sleep(co, RP_SEC(100));
+    CHECK_INT(rc, ==, -ECANCELED);
+    rp_task_cancel(rp_co_task(co)); /* from outside, after the clock had won */
+    rc = rp_timeout_end(co, &timeout, rc);
+    CHECK_INT(rc, ==, -ECANCELED);
+    CHECK_INT(rp_task_cancelling(rp_co_task(co)), ==, 1);
+    return rc;
+}
+
+static int against_cancel(rp_co *co, void *arg)
+{
+    int64_t limit = RP_SEC(100);
+    rp_task *task = spawn(times_out, &limit);
+
+    RP_TRY(rp_sleep(co, 0));
+    rp_task_cancel(task);
+    CHECK_INT(rp_join(co, task), ==, RP_EFUTCANCELED);
+
+    task = spawn(both, NULL);
+    CHECK_INT(rp_join(co, task), ==, RP_EFUTCANCELED);
+    return 0;
+}
+
+TEST(against_a_cancellation_from_outside)
+{
+    CHECK_INT(rp_run(against_cancel, NULL), ==, 0);
+}
+
+static int in_clean_up(rp_co *co, void *arg)
+{
+    rp_timeout timeout;
+
+    rp_task_cancel(rp_co_task(co));
+    CHECK_INT(rp_sleep(co, 0), ==, -ECANCELED);
+    rp_timeout_begin(co, &timeout, RP_MSEC(2));
+    CHECK_INT(rp_timeout_end(co, &timeout, rp_sleep(co, RP_SEC(100))), ==, -ETIMEDOUT);
+    CHECK_INT(rp_task_cancelling(rp_co_task(co)), ==, 1);
+    CHECK_INT(rp_sleep(co, 0), ==, 0);
+
+    /* One that is pending when the scope begins is the outside's. */
+    rp_task_cancel(rp_co_task(co));
+    rp_timeout_begin_at(co, &timeout, 0);
+    CHECK_INT(rp_timeout_end(co, &timeout, rp_sleep(co, RP_SEC(100))), ==, -ECANCELED);
+    CHECK_INT(rp_sleep(co, 0), ==, 0);
+    return 0;
+}
+
+TEST(in_clean_up)
+{
+    CHECK_INT(rp_run(in_clean_up, NULL), ==, 0);
+}
+
+/* ---- rp_wait_for ---- */
+
+static int sleeps(rp_co *co, void *arg)
+{
+    RP_TRY(rp_sleep(co, *(int64_t *)arg));
+    return 6;
+}
+
+static int stubborn(rp_co *co, void *arg)
+{
+    CHECK_INT(rp_sleep(co, RP_SEC(100)), ==, -ECANCELED);
+    return 7;
+}
+
+static int waits_for(rp_co *co, void *arg)
+{
+    return rp_wait_for(co, arg, RP_SEC(100));
+}
+
+static int wait_for(rp_co *co, void *arg)
+{
+    int64_t shortly = RP_MSEC(2), longer = RP_SEC(100);
+    rp_task *task, *outer;
+
+    task = spawn(sleeps, &shortly);
+    CHECK_INT(rp_wait_for(co, task, RP_SEC(100)), ==, 6);
+    CHECK_INT(rp_wait_for(co, task, 0), ==, 6); /* done */
+    rp_future_unref(task);
+
+    task = spawn(sleeps, &shortly);
+    CHECK_INT(rp_wait_for(co, task, RP_NEVER), ==, 6);
+    rp_future_unref(task);
+
+    task = spawn(sleeps, &longer);
+    CHECK_INT(rp_wait_for(co, task, RP_MSEC(5)), ==, -ETIMEDOUT);
+    CHECK(rp_future_cancelled(task));
+    rp_future_unref(task);
+
+    task = spawn(sleeps, &longer);
+    CHECK_INT(rp_wait_for(co, task, 0), ==, -ETIMEDOUT);
+    CHECK(rp_future_cancelled(task));
+    rp_future_unref(task);
+
+    task = spawn(stubborn, NULL);
+    CHECK_INT(rp_wait_for(co, task, RP_MSEC(5)), ==, 7); /* it would not be cancelled: its value */
+    rp_future_unref(task);
+    check_untouched(co);
+
+    task = spawn(sleeps, &longer);
+    outer = spawn(waits_for, task);
+    RP_TRY(rp_sleep(co, 0));
+    rp_task_cancel(task);
+    CHECK_INT(rp_join(co, outer), ==, RP_EFUTCANCELED);
+    rp_future_unref(task);
+
+    task = spawn(sleeps, &longer);
+    outer = spawn(waits_for, task);
+    RP_TRY(rp_sleep(co, 0));
+    rp_task_cancel(outer);
+    CHECK_INT(rp_join(co, outer), ==, RP_EFUTCANCELED);
+    CHECK(rp_future_cancelled(task));
+    rp_future_unref(task);
+    return 0;
+}
+
+TEST(wait_for)
+{
+    CHECK_INT(rp_run(wait_for, NULL), ==, 0);
+}
