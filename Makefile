@@ -11,7 +11,7 @@ demo: ## asyncio's example in C, then an echo server under load on io_uring and 
 	@scripts/demo $(BUILD)
 
 test: ## build, and run every test on every backend
-	@scripts/install-packages build
+	@scripts/install-packages build test
 	@scripts/configure $(BUILD) -Dbench=true
 	@scripts/test $(BUILD)
 
@@ -36,19 +36,19 @@ help: ## print this
 	@sed -n 's/^\([a-z0-9]*\): ## \(.*\)/make \1|\2/p' Makefile | awk -F'|' '{ printf "%-15s %s\n", $$1, $$2 }'
 
 asan: ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer
-	@scripts/install-packages build
+	@scripts/install-packages build test
 	@scripts/test-variant asan
 
 tsan: ## the tests under ThreadSanitizer
-	@scripts/install-packages build
+	@scripts/install-packages build test
 	@scripts/test-variant tsan
 
 valgrind: ## a part of the tests under Valgrind
-	@scripts/install-packages build valgrind
+	@scripts/install-packages build test valgrind
 	@scripts/test-variant valgrind
 
 aarch64: ## the tests on aarch64 (cross-compiled, under qemu-user, epoll)
-	@scripts/install-packages build cross
+	@scripts/install-packages build test cross
 	@scripts/test-variant aarch64
 
 clean: ## remove all build directories

@@ -1,5 +1,6 @@
 /*
- * echo_load.c - a load for an echo server, on loopback: so many connections, each with one message on its way at a time.
+ * echo_load.c - a load for an echo server, on loopback: so many connections, each with one message on its way at a
+ * time.
  *
  * Every byte that comes back is compared with what was sent: a message is a window into a block of random bytes, and
  * which window follows from the connection and the message's number, so that a byte that is lost, doubled or another's

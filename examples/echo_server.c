@@ -1,4 +1,7 @@
-/* echo_server.c - echo_server [port [host]]: sends back what it gets, until SIGINT or SIGTERM. Port 0: one that is free. */
+/*
+ * echo_server.c - echo_server [port [host]]: sends back what it gets, until SIGINT or SIGTERM. Port 0: one that is
+ * free.
+ */
 #include <ringport.h>
 #include <signal.h>
 #include <stdio.h>

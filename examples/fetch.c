@@ -13,8 +13,8 @@ static int receive(rp_co *co, rp_stream *stream, const job *j)
 {
     char buffer[4096], status[256];
     size_t total = 0;
-    ssize_t n = snprintf(buffer, sizeof buffer, "GET %.3000s HTTP/1.1\r\nHost: %.255s\r\nConnection: close\r\n\r\n",
-                         j->path, j->host);
+    ssize_t n = snprintf(buffer, sizeof buffer,
+                         "GET %.3000s HTTP/1.1\r\nHost: %.255s\r\nConnection: close\r\n\r\n", j->path, j->host);
 
     RP_TRY(rp_stream_write(co, stream, buffer, (size_t)n));
     RP_TRY(rp_stream_read_line(co, stream, status, sizeof status));

@@ -11,8 +11,8 @@ static int respond(rp_co *co, rp_stream *stream, const char *status, const char 
 {
     char response[HEAD_SIZE + 256];
     int n = snprintf(response, sizeof response,
-                     "HTTP/1.1 %s\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\nConnection: %s\r\n\r\n%s", status,
-                     strlen(body), keep ? "keep-alive" : "close", body);
+                     "HTTP/1.1 %s\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\nConnection: %s\r\n\r\n%s",
+                     status, strlen(body), keep ? "keep-alive" : "close", body);
 
     return rp_stream_write(co, stream, response, (size_t)n);
 }
@@ -28,8 +28,8 @@ static int serve_client(rp_co *co, rp_stream *stream, void *arg)
         if (n < 0)
             return n == RP_ELIMIT ? respond(co, stream, "431 Request Header Fields Too Large", "", false) : (int)n;
         head[n] = '\0';
-        if (memchr(head, '\0', (size_t)n) != NULL || sscanf(head, "%15s %8191s %15s", method, path, version) != 3 ||
-            strncmp(version, "HTTP/1.", 7) != 0)
+        if (memchr(head, '\0', (size_t)n) != NULL ||
+            sscanf(head, "%15s %8191s %15s", method, path, version) != 3 || strncmp(version, "HTTP/1.", 7) != 0)
             return respond(co, stream, "400 Bad Request", "bad request\n", false);
         bool get = strcmp(method, "GET") == 0; /* anything else may have a body, which this server does not read */
         keep = get && strcmp(version, "HTTP/1.1") == 0 && strcasestr(head, "\r\nConnection: close") == NULL;

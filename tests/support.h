@@ -9,9 +9,12 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -186,6 +189,30 @@ static inline UNUSED size_t fill(int fd)
         if ((n = write(fd, zeros, size)) > 0)
             total += (size_t)n;
     return total;
+}
+
+/* ---- kernels that lack something ---- */
+
+/*
+ * Lets a system call fail with an error, in this process from now on; with `argument` 0 or more only if that argument has
+ * the value. Where filters are not to be had (qemu) the test is skipped.
+ */
+static inline UNUSED void refuse_call(int number, int argument, unsigned value, int error)
+{
+    size_t offset = argument < 0 ? offsetof(struct seccomp_data, nr)
+                                 : offsetof(struct seccomp_data, args) + 8 * (size_t)argument;
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)number, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (unsigned)offset),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, argument < 0 ? (unsigned)number : value, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)error),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {.len = sizeof filter / sizeof filter[0], .filter = filter};
+
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
+        SKIP("no system call filters: %s", rp_strerror(-errno));
 }
 
 #endif

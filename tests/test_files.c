@@ -1,5 +1,6 @@
 /*
- * test_files.c - read, write, fsync, openat, statx: of files, directories, pipes and devices, the same on every backend.
+ * test_files.c - read, write, fsync, openat, statx: of files, directories, pipes and devices, the same on every
+ * backend.
  */
 #include <limits.h>
 #include <signal.h>
@@ -7,7 +8,6 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 
-#include "base/thread.h"
 #include "proactor/proactor.h"
 #include "support.h"
 

@@ -550,6 +550,43 @@ TEST(many_calls_one_wakeup)
     rp_loop_free(loop);
 }
 
+static void post_to_busy_loop(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 1000; i++)
+        CHECK_INT(rp_call_soon_threadsafe(loop, NULL, note, ""), ==, 0);
+    atomic_store(&posted, 1);
+}
+
+static void spin_until_posted(void *arg)
+{
+    if (atomic_load(&posted))
+        stop(arg);
+    else
+        CHECK_INT(rp_call_soon(loop, NULL, spin_until_posted, arg), ==, 0);
+}
+
+/* A loop that is awake is woken by an atomic flag, not by a system call: also while it looks for completions. */
+TEST(busy_loop_needs_no_wakeup)
+{
+    char byte;
+    int fds[2];
+    rp_op op;
+
+    make_loop();
+    unix_pair(fds);
+    rp_op_recv(&op, fds[0], &byte, 1, 0, NULL, NULL);
+    CHECK_INT(rp_submit(loop, &op), ==, 0);
+    CHECK_INT(rp_call_soon(loop, NULL, spin_until_posted, NULL), ==, 0);
+    CHECK_INT(rp_thread_start(post_to_busy_loop, NULL), ==, 0);
+    CHECK_INT(rp_run_forever(loop), ==, 0);
+    CHECK_INT(stats().wakeups, ==, 0);
+    run_turns(1);
+    usleep(1000);
+    rp_loop_free(loop);
+    close_pair(fds);
+}
+
 enum { THREADS = 8, POSTS = 2000 };
 
 static int last_seen[THREADS], total_seen;

@@ -641,8 +641,8 @@ static void send_descriptor(int fd, int sent)
     } control = {0};
     char byte = 'x';
     struct iovec vector = {.iov_base = &byte, .iov_len = 1};
-    struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1, .msg_control = control.space,
-                             .msg_controllen = sizeof control.space};
+    struct msghdr message = {
+        .msg_iov = &vector, .msg_iovlen = 1, .msg_control = control.space, .msg_controllen = sizeof control.space};
     struct cmsghdr *header = CMSG_FIRSTHDR(&message);
 
     header->cmsg_level = SOL_SOCKET;
@@ -918,7 +918,8 @@ TEST(datagram_with_address)
     int server = socket(AF_INET, SOCK_DGRAM, 0), client = socket(AF_INET, SOCK_DGRAM, 0);
     char in[16];
     struct iovec in_vector = {.iov_base = in, .iov_len = 3}, out_vector = {.iov_base = in, .iov_len = 5};
-    struct msghdr received = {.msg_name = &from, .msg_namelen = sizeof from, .msg_iov = &in_vector, .msg_iovlen = 1};
+    struct msghdr received = {
+        .msg_name = &from, .msg_namelen = sizeof from, .msg_iov = &in_vector, .msg_iovlen = 1};
     struct msghdr sent = {.msg_name = &address, .msg_namelen = length, .msg_iov = &out_vector, .msg_iovlen = 1};
     rp_op op;
 
@@ -951,7 +952,9 @@ TEST(descriptor_in_message)
     unix_pair(fds);
     CHECK_INT(pipe(pipe_fds), ==, 0);
     for (int i = 0; i < 2; i++) { /* waits, then does not have to */
-        struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1, .msg_control = control.space,
+        struct msghdr message = {.msg_iov = &vector,
+                                 .msg_iovlen = 1,
+                                 .msg_control = control.space,
                                  .msg_controllen = sizeof control.space};
 
         rp_op_recvmsg(&op, fds[0], &message, MSG_CMSG_CLOEXEC, NULL, NULL);

@@ -1,16 +1,12 @@
 /*
  * test_uring.c - the traps of io_uring: queues that overflow, threads that change, forks, wake-ups on older kernels.
  */
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 
-#include "base/thread.h"
 #include "proactor/proactor.h"
 #include "support.h"
 
@@ -380,30 +376,27 @@ TEST(killed_server_starts_again)
 
 /* ---- older kernels ---- */
 
-/* Refuses a system call if its argument has this value. */
-static void refuse(int number, int argument, unsigned value, int error)
-{
-    struct sock_filter filter[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)number, 0, 3),
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (unsigned)(offsetof(struct seccomp_data, args) + 8 * (size_t)argument)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)error),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    struct sock_fprog program = {.len = sizeof filter / sizeof filter[0], .filter = filter};
-
-    CHECK_INT(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), ==, 0);
-    CHECK_INT(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), ==, 0);
-}
-
-static void wake_it(void *arg)
+static void *wake_it(void *arg)
 {
     rp_proactor *port = arg;
 
     while (atomic_load(&port->wake_state) != RP_ASLEEP)
         usleep(100);
     rp_proactor_wake(port);
+    return NULL;
+}
+
+/* Sleeps until another thread wakes it. */
+static void sleep_and_be_woken(rp_proactor *port)
+{
+    pthread_t thread;
+    unsigned long long before = atomic_load(&port->wakeups);
+
+    CHECK_INT(pthread_create(&thread, NULL, wake_it, port), ==, 0);
+    while (atomic_load(&port->wakeups) == before)
+        CHECK_INT(collect_once(port, RP_NEVER), ==, 0);
+    CHECK_INT(pthread_join(thread, NULL), ==, 0);
+    CHECK_INT(atomic_load(&port->wakeups), ==, before + 1);
 }
 
 /* Before 6.13 a thread without a ring cannot send it a message: an eventfd does it. */
@@ -413,7 +406,7 @@ TEST(wake_without_messages)
     rp_op ops[100];
 
     rp_proactor_close(probe);
-    refuse(SYS_io_uring_register, 1, 31, EINVAL);
+    refuse_call(SYS_io_uring_register, 1, 31, EINVAL);
     port = open_ring(8, 16);
     for (int round = 0; round < 10; round++) {
         for (int i = 0; i < 100; i++) {
@@ -422,16 +415,12 @@ TEST(wake_without_messages)
         }
         for (int i = 0; i < 100; i++)
             CHECK_INT(finish(port, &ops[i]), ==, 0);
-        CHECK_INT(rp_thread_start(wake_it, port), ==, 0);
-        CHECK_INT(collect_once(port, RP_NEVER), ==, 0);
-        CHECK_INT(atomic_load(&port->wakeups), ==, (unsigned)round + 1);
+        sleep_and_be_woken(port);
         rp_proactor_wake(port);
         CHECK_INT(collect_once(port, RP_NEVER), ==, 0);
     }
     in_thread(do_nop, port);
-    CHECK_INT(rp_thread_start(wake_it, port), ==, 0);
-    while (atomic_load(&port->wakeups) < 11)
-        CHECK_INT(collect_once(port, RP_NEVER), ==, 0);
+    sleep_and_be_woken(port);
     rp_proactor_close(port);
 }
 
@@ -439,11 +428,8 @@ TEST(message_wakes)
 {
     rp_proactor *port = open_ring(0, 0);
 
-    for (unsigned round = 0; round < 20; round++) {
-        CHECK_INT(rp_thread_start(wake_it, port), ==, 0);
-        CHECK_INT(collect_once(port, RP_NEVER), ==, 0);
-        CHECK_INT(atomic_load(&port->wakeups), ==, round + 1);
-    }
+    for (int round = 0; round < 20; round++)
+        sleep_and_be_woken(port);
     rp_proactor_close(port);
 }
 

@@ -39,9 +39,25 @@ typedef int rp_coro(rp_co *co, void *arg);
 RP_API int rp_run(rp_coro *coro, void *arg);
 
 /*
- * Runs a coroutine on a runner's loop (loop.h), as rp_run does; the loop stays open. RP_ECLOSED after rp_runner_close().
+ * Runs a coroutine on a runner's loop (loop.h), as rp_run does; the loop stays open. RP_ECLOSED after
+ * rp_runner_close().
  */
 RP_API int rp_runner_run(rp_runner *runner, rp_coro *coro, void *arg);
+
+/*
+ * Runs a coroutine on `count` loops (1 to RP_WORKERS_MAX) in as many threads, the calling one among them, each as rp_run
+ * does. rp_start_server() in it listens on an address that all of them share, and the kernel spreads the connections;
+ * port 0 is the same one for all. (A Unix socket has one listener: start that in one worker.) A task stays on the
+ * thread that it began on, and nothing of one loop may be used from another. Returns when all workers have ended: 0, or
+ * the first error, which also stops the others: their main tasks are cancelled. SIGINT (if this is the main thread)
+ * does so too: -EINTR. -EINVAL, -ENOMEM, -EAGAIN if a thread cannot be started, RP_ERUNNING inside a loop. asyncio has
+ * nothing like it.
+ */
+#define RP_WORKERS_MAX 1024
+RP_API int rp_run_workers(unsigned count, rp_coro *coro, void *arg);
+
+/* Which worker of rp_run_workers this thread is, from 0; -1: none. Any thread. */
+RP_API int rp_worker_index(void);
 
 /* ---- tasks ---- */
 
@@ -128,8 +144,9 @@ RP_API int rp_task_new(rp_loop *loop, rp_task **task, rp_coro *coro, const void 
 
 /*
  * Suspends until the future or task is done and returns its result (rp_future_result); at once if it is done. If the
- * caller is cancelled meanwhile, so is the future, and -ECANCELED is returned once it has ended by that. RP_EFUTCANCELED
- * if it was cancelled by somebody else. -EDEADLK for the task itself. The reference stays the caller's. Mirrors await.
+ * caller is cancelled meanwhile, so is the future, and -ECANCELED is returned once it has ended by that.
+ * RP_EFUTCANCELED if it was cancelled by somebody else. -EDEADLK for the task itself. The reference stays the caller's.
+ * Mirrors await.
  */
 RP_API int rp_await(rp_co *co, rp_future *future);
 
@@ -246,7 +263,9 @@ RP_API void rp_group_begin(rp_co *co, rp_group *group);
  */
 RP_API int rp_group_create_task(rp_group *group, rp_coro *coro, void *arg);
 
-/* The same, with `size` bytes at `arg` copied onto the task's own stack: no one passes the address of a loop variable. */
+/*
+ * The same, with `size` bytes at `arg` copied onto the task's own stack: no one passes the address of a loop variable.
+ */
 RP_API int rp_group_create_task_copy(rp_group *group, rp_coro *coro, const void *arg, size_t size);
 
 /*
@@ -304,7 +323,9 @@ typedef struct rp_contextvar_token {
 /* The running task's value, or the default one; also in a function that rp_to_thread runs. Any thread. */
 RP_API void *rp_contextvar_get(const rp_contextvar *var);
 
-/* Sets the running task's value, which stays the caller's own. `token` may be NULL. RP_ENOLOOP outside a task, -ENOMEM. */
+/*
+ * Sets the running task's value, which stays the caller's own. `token` may be NULL. RP_ENOLOOP outside a task, -ENOMEM.
+ */
 RP_API int rp_contextvar_set(rp_contextvar *var, void *value, rp_contextvar_token *token);
 
 /* Restores what stood before. */

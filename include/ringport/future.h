@@ -33,8 +33,8 @@ RP_API int rp_future_set_result(rp_future *future, void *value);
 RP_API int rp_future_set_error(rp_future *future, int error);
 
 /*
- * Cancels it: a plain future at once; a task or an executor job is asked to, and may yet end otherwise. Returns false if
- * it was done. Mirrors Future.cancel().
+ * Cancels it: a plain future at once; a task or an executor job is asked to, and may yet end otherwise. Returns false
+ * if it was done. Mirrors Future.cancel().
  */
 RP_API bool rp_future_cancel(rp_future *future);
 

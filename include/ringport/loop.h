@@ -235,8 +235,8 @@ RP_API int rp_set_default_executor(rp_loop *loop, rp_executor *executor);
 
 /*
  * Shuts the default executor down, running the loop until its threads have ended or `timeout` nanoseconds have passed
- * (-ETIMEDOUT: they are left behind). From a task use rp_shutdown_default_executor_wait() in co.h. RP_ERUNNING while the
- * loop runs. Mirrors loop.shutdown_default_executor(timeout).
+ * (-ETIMEDOUT: they are left behind). From a task use rp_shutdown_default_executor_wait() in co.h. RP_ERUNNING while
+ * the loop runs. Mirrors loop.shutdown_default_executor(timeout).
  */
 RP_API int rp_shutdown_default_executor(rp_loop *loop, int64_t timeout);
 
@@ -269,8 +269,8 @@ RP_API void rp_call_exception_handler(rp_loop *loop, const rp_exception_context 
 RP_API void rp_default_exception_handler(rp_loop *loop, const rp_exception_context *context);
 
 /*
- * Debug mode: reports callbacks that run longer than the slow-callback duration (100 ms) with their names and where they
- * were scheduled, refuses calls from foreign threads, reports what was never awaited, read or closed. Mirrors
+ * Debug mode: reports callbacks that run longer than the slow-callback duration (100 ms) with their names and where
+ * they were scheduled, refuses calls from foreign threads, reports what was never awaited, read or closed. Mirrors
  * loop.set_debug(), loop.get_debug(), loop.slow_callback_duration.
  */
 RP_API void rp_set_debug(rp_loop *loop, bool enabled);
@@ -286,8 +286,8 @@ RP_API int rp_set_coroutine_origin_tracking_depth(int depth);
 RP_API int rp_get_coroutine_origin_tracking_depth(void);
 
 /*
- * A hook that rp_shutdown_asyncgens() calls: whoever implements asynchronous generators on this loop ends them in it and
- * returns a future (the caller's reference) that is done when they are, or NULL. Mirrors loop.shutdown_asyncgens().
+ * A hook that rp_shutdown_asyncgens() calls: whoever implements asynchronous generators on this loop ends them in it
+ * and returns a future (the caller's reference) that is done when they are, or NULL. Mirrors loop.shutdown_asyncgens().
  */
 typedef rp_future *rp_asyncgens_hook(rp_loop *loop, void *arg);
 RP_API void rp_set_asyncgens_hook(rp_loop *loop, rp_asyncgens_hook *hook, void *arg);
@@ -349,7 +349,7 @@ RP_API int rp_runner_get_loop(rp_runner *runner, rp_loop **loop);
 
 /*
  * Ends as rp_run does: tasks that are left are cancelled and awaited, generators and the default executor are shut
- * down, the loop is closed. RP_ERUNNING while it runs. Closing twice is let pass. Mirrors Runner.close().
+ * down, the loop is closed. RP_ERUNNING while it runs, or another loop in this thread. Closing twice is let pass. Mirrors Runner.close().
  */
 RP_API int rp_runner_close(rp_runner *runner);
 

@@ -1,8 +1,9 @@
 /*
  * net.h - transports and protocols, servers and connections, by callbacks: the lower half of asyncio's networking.
  *
- * A transport moves bytes, a protocol says what they mean. C programs that use coroutines want stream.h, which stands on
- * this. All functions are for the loop's thread, none suspends. Callbacks run on the loop and may call anything here.
+ * A transport moves bytes, a protocol says what they mean. C programs that use coroutines want stream.h, which stands
+ * on this. All functions are for the loop's thread, none suspends. Callbacks run on the loop and may call anything
+ * here.
  */
 #ifndef RINGPORT_NET_H
 #define RINGPORT_NET_H
@@ -39,7 +40,10 @@ typedef struct rp_protocol {
     void (*buffer_updated)(void *self, size_t length);
 } rp_protocol;
 
-/* Makes the protocol of a new connection: stores it and its state, returns 0; or an error, and the connection is closed. */
+/*
+ * Makes the protocol of a new connection: stores it and its state, returns 0; or an error, and the connection is
+ * closed.
+ */
 typedef int rp_protocol_factory(void *arg, const rp_protocol **protocol, void **self);
 
 /* ---- transports ---- */
@@ -70,8 +74,8 @@ RP_API void rp_transport_resume_reading(rp_transport *transport);
 RP_API bool rp_transport_is_reading(const rp_transport *transport);
 
 /*
- * While reading is paused: takes what has arrived. Bytes, 0 at the end of the stream, -EAGAIN if nothing is there, or the
- * connection's error (connection_lost follows). The protocol is not called.
+ * While reading is paused: takes what has arrived. Bytes, 0 at the end of the stream, -EAGAIN if nothing is there, or
+ * the connection's error (connection_lost follows). The protocol is not called.
  */
 RP_API int64_t rp_transport_try_read(rp_transport *transport, void *buffer, size_t length);
 

@@ -62,8 +62,10 @@ RP_API int rp_start_unix_server(rp_co *co, rp_server **server, rp_client_connect
                                 const char *path, const rp_server_options *options);
 
 /*
- * Serves until the task is cancelled (then the server is closed, its connections are awaited, and -ECANCELED returned)
- * or the server is closed by somebody else (0). Mirrors Server.serve_forever().
+ * Serves until the task is cancelled (then the server is closed and -ECANCELED returned; connections go on until their
+ * tasks end, which rp_run cancels) or the server is closed by somebody else and its last connection has ended (0). asyncio
+ * would wait for the connections in either case, and so for an idle client after Ctrl-C. Mirrors
+ * Server.serve_forever().
  */
 RP_API int rp_server_serve_forever(rp_co *co, rp_server *server);
 
@@ -96,9 +98,9 @@ RP_API ssize_t rp_stream_read_until(rp_co *co, rp_stream *stream, void *buffer, 
                                     size_t separator_length);
 
 /*
- * Reads a line with its '\n' into `line`, ended by '\0' (not counted), and returns its length: the last line of a stream
- * may lack its '\n'; 0 at the end. RP_ELIMIT if it does not fit into `size` - 1 or is longer than the stream's limit:
- * the line is skipped up to and with its '\n', as far as it has arrived. Mirrors readline().
+ * Reads a line with its '\n' into `line`, ended by '\0' (not counted), and returns its length: the last line of a
+ * stream may lack its '\n'; 0 at the end. RP_ELIMIT if it does not fit into `size` - 1 or is longer than the stream's
+ * limit: the line is skipped up to and with its '\n', as far as it has arrived. Mirrors readline().
  */
 RP_API ssize_t rp_stream_read_line(rp_co *co, rp_stream *stream, char *line, size_t size);
 

@@ -6,8 +6,8 @@
  * loop's thread; functions without `co` never suspend and may be called from callbacks, too. From another thread go
  * through rp_call_soon_threadsafe(). Waiting allocates nothing and is first come, first served.
  *
- * A call that has to wait returns -ECANCELED if its task is cancelled before it is woken; it has taken nothing then, and
- * its place goes to the next. If it was woken first, that wins, and the cancellation comes at the next suspension.
+ * A call that has to wait returns -ECANCELED if its task is cancelled before it is woken; it has taken nothing then,
+ * and its place goes to the next. If it was woken first, that wins, and the cancellation comes at the next suspension.
  * A call that need not wait does not suspend, and does not look for a cancellation.
  *
  * The init functions cannot fail unless they say so. The fini functions return -EBUSY, and do nothing, while a task is
@@ -132,7 +132,9 @@ RP_API void rp_semaphore_init(rp_semaphore *semaphore, size_t value);
 RP_API void rp_bounded_semaphore_init(rp_semaphore *semaphore, size_t value);
 RP_API int rp_semaphore_fini(rp_semaphore *semaphore);
 
-/* Suspends until a permit is there and it is this task's turn, and takes it. -ECANCELED. Mirrors Semaphore.acquire(). */
+/*
+ * Suspends until a permit is there and it is this task's turn, and takes it. -ECANCELED. Mirrors Semaphore.acquire().
+ */
 RP_API int rp_semaphore_acquire(rp_co *co, rp_semaphore *semaphore);
 
 /*
@@ -181,8 +183,8 @@ RP_API bool rp_barrier_broken(const rp_barrier *barrier);
 typedef int rp_queue_compare(const void *a, const void *b);
 
 /*
- * Pointers on their way from tasks to tasks. What they point to stays the program's: the queue frees none of it. Mirrors
- * asyncio.Queue, LifoQueue and PriorityQueue.
+ * Pointers on their way from tasks to tasks. What they point to stays the program's: the queue frees none of it.
+ * Mirrors asyncio.Queue, LifoQueue and PriorityQueue.
  */
 typedef struct rp_queue {
     void **items;

@@ -1,9 +1,9 @@
 /*
  * barrier.c - a point that tasks pass together. Mirrors asyncio.Barrier.
  *
- * The list holds the tasks of the round that is filling, and is never full: the one that would fill it wakes the others,
- * each with its own number, and the next round begins. So asyncio's state "draining" is not needed, and a reset or an
- * abort does not reach tasks that have passed already.
+ * The list holds the tasks of the round that is filling, and is never full: the one that would fill it wakes the
+ * others, each with its own number, and the next round begins. So asyncio's state "draining" is not needed, and a reset
+ * or an abort does not reach tasks that have passed already.
  */
 #include <limits.h>
 

@@ -1,11 +1,11 @@
 /*
  * queue.c - pointers on their way from tasks to tasks. Mirrors asyncio.Queue, LifoQueue and PriorityQueue.
  *
- * All three keep their items in one array: a ring from `head` on for the oldest first, which is also a stack if items are
- * taken at its end; a binary heap, with `head` 0, by priority.
+ * All three keep their items in one array: a ring from `head` on for the oldest first, which is also a stack if items
+ * are taken at its end; a binary heap, with `head` 0, by priority.
  *
- * A putter or getter that is woken has been promised nothing: it looks again, and may have to wait again if somebody came
- * first. Each item that comes and each that goes wakes one task, which either takes or finds nothing left to take:
+ * A putter or getter that is woken has been promised nothing: it looks again, and may have to wait again if somebody
+ * came first. Each item that comes and each that goes wakes one task, which either takes or finds nothing left to take:
  * so none sleeps while there is something for it. A full array is never made smaller, so that a woken putter has room.
  */
 #include "base/memory.h"

@@ -1,8 +1,8 @@
 /*
  * semaphore.c - a number of permits. Mirrors asyncio.Semaphore and BoundedSemaphore.
  *
- * A permit goes to a waiter with the wake-up: it is no longer in `value` then. Until the waiter runs, whoever comes waits
- * behind it even if there are more permits, so that nobody is overtaken; who runs passes those on.
+ * A permit goes to a waiter with the wake-up: it is no longer in `value` then. Until the waiter runs, whoever comes
+ * waits behind it even if there are more permits, so that nobody is overtaken; who runs passes those on.
  */
 #include "co/sync.h"
 

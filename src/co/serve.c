@@ -9,6 +9,7 @@
 
 #include "base/memory.h"
 #include "co/stream.h"
+#include "co/workers.h"
 #include "net/server.h"
 
 /* What the connections of a server have in common; the server releases it. */
@@ -93,13 +94,15 @@ int rp_start_server(rp_co *co, rp_server **server, rp_client_connected *handler,
                     int port, const rp_server_options *options)
 {
     rp_loop *loop = rp_co_loop(co);
+    rp_server_options shared = options != NULL ? *options : (rp_server_options){0};
     rp_server_protocol protocol;
     rp_future *request;
     int rc;
 
     RP_TRY(rp_co_check(co));
+    RP_TRY(rp_workers_share_address(&shared, &port));
     RP_TRY(new_service(loop, handler, arg, &protocol));
-    rc = rp_server_request(loop, &protocol, host, port, options, &request);
+    rc = rp_server_request(loop, &protocol, host, port, &shared, &request);
     if (rc < 0) {
         rp_free(protocol.arg);
         return rc;
@@ -143,9 +146,7 @@ int rp_server_serve_forever(rp_co *co, rp_server *server)
 
     if (rc == 0)
         rc = rp_server_wait_closed(co, server);
-    if (rc != -ECANCELED)
-        return rc;
-    rp_server_close(server);
-    rp_server_wait_closed(co, server);
+    if (rc == -ECANCELED)
+        rp_server_close(server);
     return rc;
 }

@@ -1,8 +1,8 @@
 /*
  * sync.c - tasks that wait in a list to be woken one by one.
  *
- * Each step keeps `count` the length of the list, and `woken` the number of tasks between their wake-up and their running,
- * also when the loop is closed: then tasks vanish from the list without having run.
+ * Each step keeps `count` the length of the list, and `woken` the number of tasks between their wake-up and their
+ * running, also when the loop is closed: then tasks vanish from the list without having run.
  */
 #include "co/sync.h"
 

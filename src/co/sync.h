@@ -1,9 +1,9 @@
 /*
  * sync.h - the list of waiting tasks that every synchronisation primitive is made of.
  *
- * A waiting task has its node in the list, on its own stack. It leaves the list when it is woken or cancelled, whichever
- * comes first, and never both. A woken task is counted in `woken` until it runs: so a primitive can hold back those who
- * come in between, and what was given with the wake-up is never lost.
+ * A waiting task has its node in the list, on its own stack. It leaves the list when it is woken or cancelled,
+ * whichever comes first, and never both. A woken task is counted in `woken` until it runs: so a primitive can hold back
+ * those who come in between, and what was given with the wake-up is never lost.
  */
 #ifndef RP_CO_SYNC_H
 #define RP_CO_SYNC_H

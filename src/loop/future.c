@@ -25,7 +25,8 @@ void rp_future_fini(rp_future *future)
 
     if (!future->error_read) {
         future->refs = 1; /* whoever is told may look at it */
-        rp_loop_report(future->loop, "an error was never read", future->result, name, future, NULL, future->origin);
+        rp_loop_report(future->loop, "an error was never read", future->result, name, future, NULL,
+                       future->origin);
         future->refs = 0;
     }
     rp_free(future->origin);
@@ -191,7 +192,8 @@ void rp_done_callback_drop(rp_done_callback *entry)
     rp_future_unref(future);
 }
 
-int rp_future_add_done_callback(rp_future *future, rp_done_callback *entry, rp_future_callback *callback, void *arg)
+int rp_future_add_done_callback(rp_future *future, rp_done_callback *entry, rp_future_callback *callback,
+                                void *arg)
 {
     int rc = rp_loop_check(future->loop);
 

@@ -35,7 +35,9 @@ struct rp_future {
     void *origin;      /* debug mode: where it was created */
 };
 
-/* The callback of a done callback's handle, whose argument is its rp_done_callback; and what is left if it cannot run. */
+/*
+ * The callback of a done callback's handle, whose argument is its rp_done_callback; and what is left if it cannot run.
+ */
 void rp_done_callback_run(void *arg);
 void rp_done_callback_drop(rp_done_callback *entry);
 

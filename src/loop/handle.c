@@ -1,9 +1,9 @@
 /*
  * handle.c - callbacks and timers: scheduling them, running them, taking them back.
  *
- * A handle's state says which list its link is in; only POSTED handles are under the mutex. A handle becomes idle before
- * its callback is called, so that the callback may schedule it again or free it. Where a handle was scheduled is kept in
- * debug mode only, and belongs to the handle until it has run.
+ * A handle's state says which list its link is in; only POSTED handles are under the mutex. A handle becomes idle
+ * before its callback is called, so that the callback may schedule it again or free it. Where a handle was scheduled is
+ * kept in debug mode only, and belongs to the handle until it has run.
  */
 #include "loop/handle.h"
 
@@ -86,10 +86,11 @@ void rp_handle_run(rp_loop *loop, rp_handle *handle)
 /* ---- scheduling ---- */
 
 /*
- * The handle to schedule: the caller's, or if that is NULL one of `size` bytes that the loop frees. *error says why there
- * is none.
+ * The handle to schedule: the caller's, or if that is NULL one of `size` bytes that the loop frees. *error says why
+ * there is none.
  */
-static rp_handle *claim(rp_loop *loop, rp_handle *handle, size_t size, rp_callback *callback, void *arg, int *error)
+static rp_handle *claim(rp_loop *loop, rp_handle *handle, size_t size, rp_callback *callback, void *arg,
+                        int *error)
 {
     uint32_t flags = 0;
 

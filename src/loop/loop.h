@@ -2,8 +2,8 @@
  * loop.h - the inside of rp_loop, for src/loop and the layers above.
  *
  * All of it belongs to the loop's thread, but for what stands under `mutex` and the atomics.
- * `refs` keeps the struct's memory, not the open loop: its owner holds one, and so do futures and executor jobs, so that
- * a reference to a future may outlive its loop.
+ * `refs` keeps the struct's memory, not the open loop: its owner holds one, and so do futures and executor jobs, so
+ * that a reference to a future may outlive its loop.
  */
 #ifndef RP_LOOP_LOOP_H
 #define RP_LOOP_LOOP_H
@@ -34,8 +34,8 @@ enum {
 
 /*
  * Something that the loop closes and frees if it is still there when the loop is closed: embed it, add it to the loop's
- * resources while it is open. `reap` must remove it from the list and free what it stands for; operations in flight have
- * been cancelled and waited for when it is called, and no callback runs any more.
+ * resources while it is open. `reap` must remove it from the list and free what it stands for; operations in flight
+ * have been cancelled and waited for when it is called, and no callback runs any more.
  */
 typedef struct rp_resource rp_resource;
 struct rp_resource {

@@ -7,6 +7,7 @@
  */
 #include "loop/readers.h"
 
+#include <fcntl.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -134,7 +135,7 @@ static int add(rp_loop *loop, rp_fd fd, int direction, rp_callback *callback, vo
 
     if (rc < 0)
         return rc;
-    if (fd < 0)
+    if (fcntl(fd, F_GETFD) < 0)
         return -EBADF;
     if (callback == NULL)
         return -EINVAL;

@@ -16,7 +16,7 @@
 
 struct rp_runner {
     rp_runner_options options;
-    rp_loop *loop; /* NULL until first use */
+    rp_loop *loop;  /* NULL until first use */
     bool installed; /* the loop is this thread's by set_event_loop */
     bool closed;
     rp_task *main_task; /* of the present run */
@@ -75,8 +75,8 @@ static void on_interrupt(void *arg)
 }
 
 /*
- * SIGINT is the runner's only where it would have ended the process; and only the first one: the second does so, even if
- * the loop is stuck.
+ * SIGINT is the runner's only where it would have ended the process; and only the first one: the second does so, even
+ * if the loop is stuck.
  */
 static void catch_interrupts(rp_runner *runner)
 {
@@ -142,7 +142,7 @@ int rp_runner_close(rp_runner *runner)
     rp_loop *loop = runner->loop;
     int64_t timeout = runner->options.executor_timeout;
 
-    if (loop != NULL && rp_loop_is_running(loop))
+    if (loop != NULL && (rp_loop_is_running(loop) || rp_get_running_loop() != NULL))
         return RP_ERUNNING;
     runner->closed = true;
     if (loop == NULL)

@@ -1,6 +1,6 @@
 /*
- * runner.h - the inside of rp_runner: a run whose main task is made by a function, so that the layers above choose what a
- * task is.
+ * runner.h - the inside of rp_runner: a run whose main task is made by a function, so that the layers above choose what
+ * a task is.
  */
 #ifndef RP_LOOP_RUNNER_H
 #define RP_LOOP_RUNNER_H

@@ -1,10 +1,11 @@
 /*
  * signals.c - signals as callbacks on the loop. Mirrors loop.add_signal_handler.
  *
- * The handler proper runs in signal context and writes the signal's number into a pipe, which the loop reads like any
- * other input. `targets` says which loop's pipe that is; it is the only thing that both sides touch. Handlers are added
- * and removed in the main thread alone, and each signal has one owner: the entry of the loop that asked last, which
- * knows the disposition that stood before ringport's.
+ * The handler proper runs in signal context: it notes in `arrived` that the signal has come, and writes into a pipe,
+ * which the loop reads like any other input; a full pipe loses nothing. `targets` says which loop's pipe that is. These
+ * two are the only things that both sides touch. Handlers are added and removed in the main thread alone, and each
+ * signal has one owner: the entry of the loop that asked last, which knows the disposition that stood before
+ * ringport's.
  */
 #include "loop/signals.h"
 
@@ -34,21 +35,30 @@ struct rp_signals {
 
 /* The pipe that a signal goes to, plus 1; 0: none. */
 static atomic_int targets[NSIG];
+static atomic_bool arrived[NSIG];
 static atomic_uint owner_generation; /* of the process that the pipes belong to */
 static entry *owners[NSIG];
+
+static void nudge(int fd)
+{
+    if (write(fd, "", 1) < 0) {
+        /* It is full, so that the loop will look all the same. */
+    }
+}
 
 static void on_signal(int number)
 {
     int saved = errno;
-    unsigned char byte = (unsigned char)number;
     int fd = atomic_load(&targets[number]) - 1;
 
     if (atomic_load(&owner_generation) != rp_fork_generation()) {
         /* A child of fork() must not wake its parent: there the signal does what it does by default. */
         signal(number, SIG_DFL);
         raise(number);
-    } else if (fd >= 0 && write(fd, &byte, 1) < 0) {
-        /* A full pipe holds this signal already, or so many that the loop will look at all. */
+    } else {
+        atomic_store(&arrived[number], true);
+        if (fd >= 0)
+            nudge(fd);
     }
     errno = saved;
 }
@@ -71,20 +81,19 @@ static int watch_pipe(struct rp_signals *signals)
 static void on_readable(rp_op *op)
 {
     struct rp_signals *signals = op->data;
-    unsigned char bytes[64];
-    ssize_t n;
+    char bytes[256];
 
     if (op->result < 0)
         return;
-    while ((n = read(signals->read_fd, bytes, sizeof bytes)) > 0) {
-        for (ssize_t i = 0; i < n; i++) {
-            entry *e = &signals->entries[bytes[i] % NSIG];
+    while (read(signals->read_fd, bytes, sizeof bytes) > 0)
+        ;
+    for (int number = 1; number < NSIG; number++) {
+        entry *e = &signals->entries[number];
 
-            if (owners[bytes[i] % NSIG] != e || rp_handle_scheduled(&e->handle))
-                continue;
-            rp_handle_prepare(&e->handle, signals->loop, run_entry, e);
-            rp_loop_ready(signals->loop, &e->handle);
-        }
+        if (owners[number] != e || !atomic_exchange(&arrived[number], false) || rp_handle_scheduled(&e->handle))
+            continue;
+        rp_handle_prepare(&e->handle, signals->loop, run_entry, e);
+        rp_loop_ready(signals->loop, &e->handle);
     }
     watch_pipe(signals);
 }
@@ -122,14 +131,33 @@ static int open_signals(rp_loop *loop)
     return 0;
 }
 
+/* The disposition that stood before ringport's stands again. */
+static void restore(entry *e, int number)
+{
+    sigaction(number, &e->previous, NULL);
+    atomic_store(&targets[number], 0);
+    atomic_store(&arrived[number], false);
+    owners[number] = NULL;
+}
+
+/* In a child of fork(): the handlers that came along are for the parent's loops. */
+static void forget_parent(void)
+{
+    for (int number = 1; number < NSIG; number++)
+        if (owners[number] != NULL)
+            restore(owners[number], number);
+    atomic_store(&owner_generation, rp_fork_generation());
+}
+
 /* Makes an entry its signal's owner, in place of another loop's if there is one. */
 static int install(entry *e, int number, int flags, int target)
 {
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART | flags};
     struct sigaction previous;
 
+    if (atomic_load(&owner_generation) != rp_fork_generation())
+        forget_parent();
     sigfillset(&action.sa_mask);
-    atomic_store(&owner_generation, rp_fork_generation());
     int old_target = atomic_exchange(&targets[number], target);
     if (sigaction(number, &action, &previous) < 0) {
         atomic_store(&targets[number], old_target);
@@ -140,6 +168,8 @@ static int install(entry *e, int number, int flags, int target)
     if (owners[number] != NULL && owners[number] != e)
         rp_handle_cancel(&owners[number]->handle);
     owners[number] = e;
+    if (atomic_load(&arrived[number])) /* and the other loop has not looked yet */
+        nudge(target - 1);
     return 0;
 }
 
@@ -180,9 +210,7 @@ rp_callback *rp_signals_get(const rp_loop *loop, int number)
 
 static void uninstall(entry *e, int number)
 {
-    sigaction(number, &e->previous, NULL);
-    atomic_store(&targets[number], 0);
-    owners[number] = NULL;
+    restore(e, number);
     rp_handle_cancel(&e->handle);
 }
 

@@ -1,15 +1,15 @@
 /*
  * epoll.c - the proactor on readiness: an operation is tried first, and waits for readiness only if it would block.
  *
- * Each descriptor has a `port` with the operations that wait on it, in order, and is registered once, edge-triggered, for
- * as long as operations wait. An edge makes the waiting operations try again. Since the owner may have closed and
+ * Each descriptor has a `port` with the operations that wait on it, in order, and is registered once, edge-triggered,
+ * for as long as operations wait. An edge makes the waiting operations try again. Since the owner may have closed and
  * reused a number while nothing waited on it, the first to wait asks the kernel anew (EPOLL_CTL_MOD also reports
  * readiness that is there already, so that no edge is lost).
  * File operations, and whatever epoll refuses, block a thread of the backend's own pool instead.
  *
- * What must stay true: an operation in flight waits on a port (RP_OP_QUEUED), or is with the pool (RP_OP_SUBMITTED), or is
- * among the finished. A multishot operation stays on its port; while it has something to deliver its second node is in
- * `signalled`.
+ * What must stay true: an operation in flight waits on a port (RP_OP_QUEUED), or is with the pool (RP_OP_SUBMITTED), or
+ * is among the finished. A multishot operation stays on its port; while it has something to deliver its second node is
+ * in `signalled`.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -43,8 +43,8 @@ typedef struct port {
 typedef struct epoll {
     rp_proactor base;
     int fd;
-    int wake_fd;       /* an eventfd */
-    port **chunks;     /* of PORTS_PER_CHUNK each, made when a descriptor in their range first waits */
+    int wake_fd;   /* an eventfd */
+    port **chunks; /* of PORTS_PER_CHUNK each, made when a descriptor in their range first waits */
     size_t chunk_count;
     size_t waiting;    /* operations that wait on ports */
     rp_node signalled; /* multishot operations with something to deliver, by their second nodes */
@@ -314,7 +314,9 @@ static void epoll_cancel(rp_proactor *proactor, rp_op *op)
 
 /* ---- waiting ---- */
 
-/* An edge: multishot operations are signalled, others try again, in order, until one of their direction must wait on. */
+/*
+ * An edge: multishot operations are signalled, others try again, in order, until one of their direction must wait on.
+ */
 static void dispatch(epoll *e, int fd, uint32_t events)
 {
     port *p = find_port(e, fd);
@@ -418,7 +420,8 @@ static int enter(epoll *e, struct epoll_event *events, int64_t deadline)
     limit = (struct timespec){.tv_sec = left / RP_SEC(1), .tv_nsec = left % RP_SEC(1)};
     int n = epoll_pwait2(e->fd, events, EVENTS, &limit, NULL);
     if (n < 0 && errno == ENOSYS) /* before Linux 5.11: milliseconds, rounded up */
-        n = epoll_wait(e->fd, events, EVENTS, (int)(((left < RP_SEC(86400) ? left : RP_SEC(86400)) + 999999) / 1000000));
+        n = epoll_wait(e->fd, events, EVENTS,
+                       (int)(((left < RP_SEC(86400) ? left : RP_SEC(86400)) + 999999) / 1000000));
     return n;
 }
 
@@ -488,8 +491,10 @@ static void epoll_close(rp_proactor *proactor)
 {
     epoll *e = (epoll *)proactor;
 
-    if (proactor->fork_generation == rp_fork_generation())
-        rp_pool_free(e->pool); /* in a child of fork() its threads do not exist */
+    if (proactor->fork_generation == rp_fork_generation()) {
+        rp_pool_free(e->pool);
+        rp_mutex_fini(&e->mutex);
+    } /* in a child of fork() the pool's threads do not exist, and one may have held the mutex */
     if (e->wake_fd >= 0)
         close(e->wake_fd);
     if (e->fd >= 0)
@@ -497,7 +502,6 @@ static void epoll_close(rp_proactor *proactor)
     for (size_t i = 0; i < e->chunk_count; i++)
         rp_free(e->chunks[i]);
     rp_free(e->chunks);
-    rp_mutex_fini(&e->mutex);
     rp_free(e);
 }
 

@@ -43,7 +43,7 @@ static bool is_refusal(int error)
 
 static int open_best(const rp_proactor_options *options, rp_proactor **proactor)
 {
-    char reason[sizeof (*proactor)->fallback_reason] = "";
+    char reason[sizeof(*proactor)->fallback_reason] = "";
     int rc = -ENOTSUP;
 
     for (int i = 0; i < BACKENDS; i++) {
@@ -167,7 +167,7 @@ int rp_proactor_wait(rp_proactor *proactor, rp_completion *completions, int capa
 
 void rp_proactor_wake(rp_proactor *proactor)
 {
-    if (atomic_exchange(&proactor->wake_state, RP_NOTIFIED) != RP_ASLEEP)
+    if (atomic_exchange(&proactor->wake_state, RP_NOTIFIED) != RP_ASLEEP || is_forked(proactor))
         return;
     atomic_fetch_add_explicit(&proactor->wakeups, 1, memory_order_relaxed);
     proactor->backend->kick(proactor);
@@ -177,6 +177,8 @@ int64_t rp_proactor_fall_asleep(rp_proactor *proactor, int64_t deadline)
 {
     int awake = RP_AWAKE;
 
+    if (deadline == 0) /* no sleep that a wake would have to end */
+        return 0;
     if (atomic_compare_exchange_strong(&proactor->wake_state, &awake, RP_ASLEEP))
         return deadline;
     return 0;

@@ -88,8 +88,8 @@ int64_t rp_proactor_fall_asleep(rp_proactor *proactor, int64_t deadline);
 void rp_proactor_awake(rp_proactor *proactor);
 
 /*
- * A receive stream where it is made of readiness: its start, the readiness that is to be asked for, what an edge does to
- * the ready flags, and rp_op_receive(): recv() without blocking, keeping the flags.
+ * A receive stream where it is made of readiness: its start, the readiness that is to be asked for, what an edge does
+ * to the ready flags, and rp_op_receive(): recv() without blocking, keeping the flags.
  */
 #define RP_RECEIVE_EVENTS (RP_POLL_IN | RP_POLL_PRI | RP_POLL_RDHUP)
 void rp_receive_begin(rp_op *op);

@@ -5,9 +5,9 @@
  * turn submits, waits and collects. It is made disabled, and enabled by the thread that first waits on it: until then,
  * and whenever the submission queue is full, operations wait in `backlog`.
  *
- * What must stay true: an operation in flight is in `backlog` or `parked` (RP_OP_QUEUED), or has exactly one entry with its address in the
- * kernel (RP_OP_SUBMITTED), or is among the finished. An operation that the kernel answers with "would block" waits for
- * readiness with a poll entry in place of its own, and is then issued again (phase POLLING).
+ * What must stay true: an operation in flight is in `backlog` or `parked` (RP_OP_QUEUED), or has exactly one entry with
+ * its address in the kernel (RP_OP_SUBMITTED), or is among the finished. An operation that the kernel answers with
+ * "would block" waits for readiness with a poll entry in place of its own, and is then issued again (phase POLLING).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -61,8 +61,8 @@ typedef struct uring {
 /* ---- the ring ---- */
 
 /*
- * Makes a pipe whose writing end nobody has but the ring: when the other end, *end_fd, hangs up, the kernel has let go of
- * the ring and of all operations that were in it.
+ * Makes a pipe whose writing end nobody has but the ring: when the other end, *end_fd, hangs up, the kernel has let go
+ * of the ring and of all operations that were in it.
  */
 static int watch_end(struct io_uring *ring, int *end_fd)
 {
@@ -82,7 +82,7 @@ static int ring_open(const uring *u, struct io_uring *ring, int *end_fd)
 {
     struct io_uring_params params = {
         .flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG |
-                 IORING_SETUP_R_DISABLED | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP,
+                 IORING_SETUP_R_DISABLED | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP,
         .cq_entries = u->completions,
     };
     int rc = io_uring_queue_init_params(u->submissions, ring, &params);
@@ -110,8 +110,8 @@ static void ring_close(uring *u, bool busy)
 }
 
 /*
- * Sends the ring a completion with TAG_WAKE, from any thread. -EINVAL where the kernel is older than 6.13; -EBADFD while
- * the ring is disabled.
+ * Sends the ring a completion with TAG_WAKE, from any thread. -EINVAL where the kernel is older than 6.13; -EBADFD
+ * while the ring is disabled.
  */
 static int send_message(const uring *u)
 {
@@ -199,7 +199,7 @@ static size_t count_submitted(const uring *u)
 static int ring_own(uring *u)
 {
     struct io_uring fresh;
-    int fresh_end_fd;
+    int fresh_end_fd = -1;
     rp_node later;
 
     if (u->enabled && u->thread == rp_thread_id())
@@ -418,7 +418,7 @@ static int collect(uring *u, rp_op *op, int result, bool more, rp_completion *co
         }
         if (result >= 0)
             result = -ECANCELED;
-    } else if (result == -EINTR || (result == -EAGAIN && !wants_would_block(op))) {
+    } else if ((result == -EINTR && op->kind != RP_OP_CLOSE) || (result == -EAGAIN && !wants_would_block(op))) {
         if (may_issue_again(op)) {
             op->phase |= result == -EAGAIN ? PHASE_POLLING : 0;
             issue(u, op);

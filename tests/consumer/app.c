@@ -1,4 +1,6 @@
-/* app.c - a program outside of the tree: all it knows of ringport is what pkg-config says. See tests/check_install.py. */
+/*
+ * app.c - a program outside of the tree: all it knows of ringport is what pkg-config says. See tests/check_install.py.
+ */
 #include <ringport.h>
 #include <stdio.h>
 

@@ -1,0 +1,281 @@
+/*
+ * workers.c - the worker group: a coroutine on several loops in as many threads.
+ *
+ * Each worker has a runner, and so a loop, an executor and an end of its own; nothing is shared between them but the
+ * group, under its mutex. The kernel spreads connections over the workers' listening sockets (SO_REUSEPORT), and a task
+ * stays where it began. The first worker that fails stops the others: their main tasks are cancelled, by a
+ * handle posted to their loops, while `loop` says that there is one.
+ *
+ * A server on port 0 must get the same port in every worker: the nth such server of each worker gets the group's nth
+ * port, which a bound socket that never listens keeps free from the first one's start until the group ends.
+ */
+#include "co/workers.h"
+
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+#include "base/thread.h"
+#include "ringport/co.h"
+
+enum { PORTS_MAX = 64 };
+
+typedef struct group group;
+
+typedef struct worker {
+    group *group;
+    unsigned index;
+    unsigned ports; /* servers on port 0 that it has started */
+    rp_loop *loop;  /* under the mutex; NULL: nothing can be posted */
+    rp_task *main;  /* on the worker's thread; NULL before it is made and after it has ended */
+    rp_handle stop;
+} worker;
+
+struct group {
+    rp_mutex mutex;
+    rp_cond ended;
+    rp_coro *coro;
+    void *arg;
+    unsigned running; /* threads, the caller's not counted */
+    bool stopping;
+    int error; /* the first */
+    struct {
+        int fd;
+        int port;
+    } ports[PORTS_MAX];
+    unsigned port_count;
+    unsigned count;
+    worker workers[];
+};
+
+static _Thread_local worker *this_worker;
+
+int rp_worker_index(void)
+{
+    return this_worker != NULL ? (int)this_worker->index : -1;
+}
+
+/* ---- stopping ---- */
+
+static void cancel_main(void *arg)
+{
+    worker *w = arg;
+
+    if (w->main != NULL)
+        rp_task_cancel(w->main);
+}
+
+/* Any worker's thread: the first error ends the group. */
+static void stop_group(group *g, int error)
+{
+    rp_mutex_lock(&g->mutex);
+    if (!g->stopping) {
+        g->stopping = true;
+        g->error = error;
+        for (unsigned i = 0; i < g->count; i++)
+            if (g->workers[i].loop != NULL)
+                rp_call_soon_threadsafe(g->workers[i].loop, &g->workers[i].stop, cancel_main, &g->workers[i]);
+    }
+    rp_mutex_unlock(&g->mutex);
+}
+
+/* ---- a worker's life ---- */
+
+static int run_coro(rp_co *co, void *arg)
+{
+    worker *w = arg;
+
+    w->main = rp_co_task(co);
+    int rc = w->group->coro(co, w->group->arg);
+    w->main = NULL;
+    return rc;
+}
+
+/* Lets others stop the worker from now on. -ECANCELED if they have done so already. */
+static int announce(worker *w, rp_loop *loop)
+{
+    rp_mutex_lock(&w->group->mutex);
+    int rc = w->group->stopping ? -ECANCELED : 0;
+    w->loop = rc == 0 ? loop : NULL;
+    rp_mutex_unlock(&w->group->mutex);
+    return rc;
+}
+
+/* After this, `stop` is idle and stays so. */
+static void withdraw(worker *w)
+{
+    rp_mutex_lock(&w->group->mutex);
+    w->loop = NULL;
+    rp_mutex_unlock(&w->group->mutex);
+    rp_handle_cancel(&w->stop);
+}
+
+static void run_worker(worker *w)
+{
+    rp_runner *runner;
+    rp_loop *loop;
+    int rc = rp_runner_new(NULL, &runner);
+
+    this_worker = w;
+    if (rc == 0)
+        rc = rp_runner_get_loop(runner, &loop);
+    if (rc == 0)
+        rc = announce(w, loop);
+    if (rc == 0) {
+        rc = rp_runner_run(runner, run_coro, w);
+        withdraw(w);
+    }
+    if (rc < 0)
+        stop_group(w->group, rc);
+    rp_runner_free(runner);
+    this_worker = NULL;
+}
+
+static void run_thread(void *arg)
+{
+    worker *w = arg;
+    group *g = w->group;
+
+    run_worker(w);
+    rp_mutex_lock(&g->mutex);
+    if (--g->running == 0)
+        rp_cond_broadcast(&g->ended);
+    rp_mutex_unlock(&g->mutex);
+}
+
+static void start_threads(group *g)
+{
+    for (unsigned i = 1; i < g->count; i++) {
+        rp_mutex_lock(&g->mutex);
+        g->running++;
+        rp_mutex_unlock(&g->mutex);
+        int rc = rp_thread_start(run_thread, &g->workers[i]);
+        if (rc == 0)
+            continue;
+        rp_mutex_lock(&g->mutex);
+        g->running--;
+        rp_mutex_unlock(&g->mutex);
+        stop_group(g, rc);
+        return;
+    }
+}
+
+/* ---- the group ---- */
+
+static int make_group(unsigned count, rp_coro *coro, void *arg, group **out)
+{
+    group *g = rp_calloc(sizeof *g + count * sizeof g->workers[0]);
+
+    if (g == NULL)
+        return -ENOMEM;
+    int rc = rp_mutex_init(&g->mutex);
+    if (rc < 0)
+        goto no_mutex;
+    rc = rp_cond_init(&g->ended);
+    if (rc < 0)
+        goto no_cond;
+    g->coro = coro;
+    g->arg = arg;
+    g->count = count;
+    for (unsigned i = 0; i < count; i++)
+        g->workers[i] = (worker){.group = g, .index = i};
+    *out = g;
+    return 0;
+
+no_cond:
+    rp_mutex_fini(&g->mutex);
+no_mutex:
+    rp_free(g);
+    return rc;
+}
+
+static void free_group(group *g)
+{
+    for (unsigned i = 0; i < g->port_count; i++)
+        close(g->ports[i].fd);
+    rp_cond_fini(&g->ended);
+    rp_mutex_fini(&g->mutex);
+    rp_free(g);
+}
+
+int rp_run_workers(unsigned count, rp_coro *coro, void *arg)
+{
+    group *g;
+
+    if (count == 0 || count > RP_WORKERS_MAX || coro == NULL)
+        return -EINVAL;
+    if (rp_get_running_loop() != NULL || this_worker != NULL)
+        return RP_ERUNNING;
+    int rc = make_group(count, coro, arg, &g);
+    if (rc < 0)
+        return rc;
+    start_threads(g);
+    run_worker(&g->workers[0]);
+    rp_mutex_lock(&g->mutex);
+    while (g->running > 0)
+        rp_cond_wait(&g->ended, &g->mutex, RP_NEVER);
+    rp_mutex_unlock(&g->mutex);
+    rc = g->error;
+    free_group(g);
+    return rc;
+}
+
+/* ---- shared addresses ---- */
+
+/* Binds a socket to a port that is free on all addresses, which all may share who ask for it (SO_REUSEPORT). */
+static int reserve_port(int *fd, int *port)
+{
+    struct sockaddr_in6 any6 = {.sin6_family = AF_INET6};
+    struct sockaddr_in any4 = {.sin_family = AF_INET};
+    struct sockaddr *address = (struct sockaddr *)&any6;
+    socklen_t length = sizeof any6;
+    int on = 1, off = 0;
+
+    *fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (*fd < 0) { /* a system without IPv6 */
+        address = (struct sockaddr *)&any4;
+        length = sizeof any4;
+        *fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    } else {
+        setsockopt(*fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+    }
+    if (*fd < 0)
+        return -errno;
+    if (setsockopt(*fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) < 0 || bind(*fd, address, length) < 0 ||
+        getsockname(*fd, address, &length) < 0) {
+        int rc = -errno;
+
+        close(*fd);
+        return rc;
+    }
+    *port = ntohs(address == (struct sockaddr *)&any6 ? any6.sin6_port : any4.sin_port);
+    return 0;
+}
+
+int rp_workers_share_address(rp_server_options *options, int *port)
+{
+    worker *w = this_worker;
+    int rc = 0;
+
+    if (w == NULL)
+        return 0;
+    options->reuse_port = true;
+    if (*port != 0)
+        return 0;
+    group *g = w->group;
+    rp_mutex_lock(&g->mutex);
+    unsigned n = w->ports;
+    if (n == PORTS_MAX)
+        rc = -ENOBUFS;
+    else if (n == g->port_count)
+        rc = reserve_port(&g->ports[n].fd, &g->ports[n].port);
+    if (rc == 0) {
+        g->port_count = n == g->port_count ? n + 1 : g->port_count;
+        *port = g->ports[n].port;
+        w->ports++;
+    }
+    rp_mutex_unlock(&g->mutex);
+    return rc;
+}

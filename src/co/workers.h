@@ -1,0 +1,15 @@
+/*
+ * workers.h - what the servers of a worker group share: see workers.c.
+ */
+#ifndef RP_CO_WORKERS_H
+#define RP_CO_WORKERS_H
+
+#include "ringport/stream.h"
+
+/*
+ * In a worker: makes the address of a server that it starts one that all workers can listen on. *port becomes the
+ * group's if it was 0. Elsewhere: does nothing. 0 or an error.
+ */
+int rp_workers_share_address(rp_server_options *options, int *port);
+
+#endif

@@ -1,0 +1,245 @@
+/*
+ * test_workers.c - the worker group: connections spread over threads, verified bytes, clean ends.
+ */
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+
+#include "wire.h"
+
+enum { WORKERS_MAX = 4, CONNECTIONS = 200, MESSAGE = 3000 };
+
+/* What the workers of one test share. */
+typedef struct site {
+    unsigned workers;
+    atomic_int port;
+    atomic_uint listening;
+    atomic_uint served[WORKERS_MAX];
+    atomic_bool stop;
+    atomic_uint handlers; /* that are inside */
+    pthread_t clients;
+    bool one_by_one;
+} site;
+
+static int echo(rp_co *co, rp_stream *stream, void *arg)
+{
+    site *s = arg;
+    pthread_t thread = pthread_self();
+    int worker = rp_worker_index();
+    char bytes[1000];
+    ssize_t n = 0;
+
+    atomic_fetch_add(&s->handlers, 1);
+    atomic_fetch_add(&s->served[worker], 1);
+    while ((n = rp_stream_read(co, stream, bytes, sizeof bytes)) > 0) {
+        CHECK(pthread_equal(thread, pthread_self()));
+        CHECK_INT(rp_worker_index(), ==, worker);
+        n = rp_stream_write(co, stream, bytes, (size_t)n);
+        if (n < 0)
+            break;
+    }
+    atomic_fetch_sub(&s->handlers, 1);
+    return (int)n;
+}
+
+/* A worker: serves until the site is to stop; the first one then ends the group. */
+static int serve(rp_co *co, void *arg)
+{
+    site *s = arg;
+    rp_server *server;
+
+    RP_TRY(rp_start_server(co, &server, echo, s, "127.0.0.1", 0, NULL));
+    int expected = 0;
+    if (!atomic_compare_exchange_strong(&s->port, &expected, rp_server_port(server)))
+        CHECK_INT(rp_server_port(server), ==, expected);
+    atomic_fetch_add(&s->listening, 1);
+    while (!atomic_load(&s->stop) || rp_worker_index() != 0)
+        RP_TRY(rp_sleep(co, RP_MSEC(2)));
+    return -EOWNERDEAD;
+}
+
+static void exchange(int fd, uint64_t seed)
+{
+    char sent[MESSAGE], got[MESSAGE];
+    size_t done = 0;
+
+    wire_fill(sent, sizeof sent, seed);
+    CHECK_INT(send(fd, sent, sizeof sent, MSG_NOSIGNAL), ==, sizeof sent);
+    while (done < sizeof got) {
+        ssize_t n = recv(fd, got + done, sizeof got - done, 0);
+
+        CHECK_INT(n, >, 0);
+        done += (size_t)n;
+    }
+    CHECK(memcmp(sent, got, sizeof got) == 0);
+}
+
+static void *clients(void *arg)
+{
+    site *s = arg;
+    int fds[CONNECTIONS];
+
+    while (atomic_load(&s->listening) < s->workers)
+        usleep(1000);
+    for (unsigned i = 0; i < CONNECTIONS; i++) {
+        fds[i] = wire_connect(atomic_load(&s->port));
+        if (s->one_by_one) {
+            exchange(fds[i], i);
+            close(fds[i]);
+        }
+    }
+    for (unsigned i = 0; i < CONNECTIONS && !s->one_by_one; i++)
+        exchange(fds[i], i);
+    for (unsigned i = 0; i < CONNECTIONS && !s->one_by_one; i++)
+        close(fds[i]);
+    atomic_store(&s->stop, true);
+    return NULL;
+}
+
+static void serve_with(unsigned workers, bool one_by_one)
+{
+    site s = {.workers = workers, .one_by_one = one_by_one};
+    unsigned total = 0;
+
+    CHECK_INT(pthread_create(&s.clients, NULL, clients, &s), ==, 0);
+    CHECK_INT(rp_run_workers(workers, serve, &s), ==, -EOWNERDEAD);
+    pthread_join(s.clients, NULL);
+    for (unsigned i = 0; i < workers; i++) {
+        total += atomic_load(&s.served[i]);
+        if (workers == 4)
+            CHECK_INT(atomic_load(&s.served[i]), >=, 20);
+    }
+    CHECK_INT(total, ==, CONNECTIONS);
+    CHECK_INT(rp_worker_index(), ==, -1);
+}
+
+TEST(one_worker_serves_all)
+{
+    serve_with(1, false);
+}
+
+TEST(two_workers_share_the_address)
+{
+    serve_with(2, false);
+}
+
+TEST(four_workers_share_the_load)
+{
+    serve_with(4, false);
+}
+
+TEST(clients_that_come_one_by_one_are_spread_too)
+{
+    serve_with(4, true);
+}
+
+/* ---- ends ---- */
+
+static void *flood(void *arg)
+{
+    site *s = arg;
+    char bytes[MESSAGE];
+    int fds[20];
+
+    while (atomic_load(&s->listening) < s->workers)
+        usleep(1000);
+    for (int i = 0; i < 20; i++)
+        fds[i] = wire_connect(atomic_load(&s->port));
+    while (atomic_load(&s->handlers) < 20)
+        usleep(1000);
+    atomic_store(&s->stop, true);
+    /* Until the servers' ends hang up, by a reset or in order. */
+    memset(bytes, 'x', sizeof bytes);
+    for (int i = 0; i < 20; i++) {
+        while (send(fds[i], bytes, sizeof bytes, MSG_NOSIGNAL) > 0)
+            if (recv(fds[i], bytes, sizeof bytes, MSG_DONTWAIT) == 0)
+                break;
+        close(fds[i]);
+    }
+    return NULL;
+}
+
+TEST(a_stop_under_load_ends_every_handler)
+{
+    site s = {.workers = 4};
+
+    CHECK_INT(pthread_create(&s.clients, NULL, flood, &s), ==, 0);
+    CHECK_INT(rp_run_workers(4, serve, &s), ==, -EOWNERDEAD);
+    CHECK_INT(atomic_load(&s.handlers), ==, 0);
+    pthread_join(s.clients, NULL);
+}
+
+static int blocking(void *arg)
+{
+    usleep(20000);
+    atomic_fetch_add((atomic_uint *)arg, 1);
+    return 0;
+}
+
+/* The last one fails at once; the others are in the executor by then, or asleep, and clean up by suspending. */
+static int fail_or_sleep(rp_co *co, void *arg)
+{
+    rp_future *job;
+
+    if (rp_worker_index() == 3)
+        return -EXDEV;
+    CHECK_INT(rp_run_in_executor(rp_co_loop(co), NULL, blocking, arg, &job), ==, 0);
+    rp_future_unref(job);
+    int rc = rp_sleep(co, RP_SEC(1000));
+    CHECK_INT(rc, ==, -ECANCELED);
+    CHECK_INT(rp_sleep(co, RP_MSEC(1)), ==, 0);
+    return rc;
+}
+
+TEST(an_error_of_one_stops_the_others)
+{
+    atomic_uint jobs = 0;
+
+    CHECK_INT(rp_run_workers(4, fail_or_sleep, &jobs), ==, -EXDEV);
+    CHECK_INT(atomic_load(&jobs), <=, 3);
+}
+
+static int count_up(rp_co *co, void *arg)
+{
+    RP_TRY(rp_sleep(co, RP_MSEC(1)));
+    CHECK_INT(rp_run_workers(1, count_up, arg), ==, RP_ERUNNING);
+    atomic_fetch_add((atomic_uint *)arg, 1);
+    return 0;
+}
+
+TEST(workers_may_just_return)
+{
+    atomic_uint count = 0;
+
+    CHECK_INT(rp_run_workers(3, count_up, &count), ==, 0);
+    CHECK_INT(count, ==, 3);
+}
+
+TEST(bad_arguments)
+{
+    CHECK_INT(rp_run_workers(0, count_up, NULL), ==, -EINVAL);
+    CHECK_INT(rp_run_workers(RP_WORKERS_MAX + 1, count_up, NULL), ==, -EINVAL);
+    CHECK_INT(rp_run_workers(1, NULL, NULL), ==, -EINVAL);
+}
+
+/* The first worker is the one that catches it: it must be there. */
+static int interrupt_once(rp_co *co, void *arg)
+{
+    atomic_bool *first_runs = arg;
+
+    if (rp_worker_index() == 0)
+        atomic_store(first_runs, true);
+    while (!atomic_load(first_runs))
+        RP_TRY(rp_sleep(co, RP_MSEC(1)));
+    if (rp_worker_index() == 1)
+        kill(getpid(), SIGINT);
+    return rp_sleep(co, RP_SEC(1000));
+}
+
+TEST(an_interrupt_stops_all)
+{
+    atomic_bool first_runs = false;
+
+    CHECK_INT(rp_run_workers(3, interrupt_once, &first_runs), ==, -EINTR);
+}
