@@ -49,13 +49,16 @@ static int serve(rp_co *co, void *arg)
     RP_TRY(rp_start_server(co, &server, proxy, &t, "127.0.0.1", atoi(argv[1]), NULL));
     printf("serving on 127.0.0.1:%d, for %s:%d\n", rp_server_port(server), t.host, t.port);
     fflush(stdout);
-    return rp_server_serve_forever(co, server);
+    int rc = rp_server_serve_forever(co, server);
+    rp_server_free(server);
+    return rc;
 }
 
 int main(int argc, char **argv)
 {
-    if (argc == 4)
-        return rp_run(serve, argv) != -EINTR;
-    fprintf(stderr, "usage: tcp_proxy port target-host target-port\n");
-    return 2;
+    int rc = argc == 4 ? rp_run(serve, argv) : -EINVAL;
+
+    if (rc != -EINTR)
+        fprintf(stderr, "tcp_proxy: %s\n", rp_strerror(rc));
+    return rc != -EINTR;
 }

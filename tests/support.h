@@ -194,7 +194,8 @@ static inline UNUSED size_t fill(int fd)
 /* ---- kernels that lack something ---- */
 
 /*
- * Lets a system call fail with an error, in this process from now on; with `argument` 0 or more only if that argument has
+ * Lets a system call fail with an error, in this process from now on; with `argument` 0 or more only if that argument
+ * has
  * the value. Where filters are not to be had (qemu) the test is skipped.
  */
 static inline UNUSED void refuse_call(int number, int argument, unsigned value, int error)

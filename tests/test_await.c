@@ -269,12 +269,22 @@ static int chain(rp_co *co, void *arg)
     return rp_join(co, task);
 }
 
+/* Lets the others run as far as they get. */
+static void let_run(rp_co *co)
+{
+    for (int i = 0; i < 5; i++)
+        CHECK_INT(rp_sleep(co, 0), ==, 0);
+}
+
 static int cancel_chain(rp_co *co, void *arg)
 {
-    int depth = 50;
+    int depth = *(int *)arg;
+    size_t length = (size_t)depth + 2;
     rp_task *task = spawn(chain, &depth);
 
-    RP_TRY(rp_sleep(co, RP_MSEC(5)));
+    while (rp_all_tasks(rp_co_loop(co), NULL, 0) < length)
+        RP_TRY(rp_sleep(co, 0));
+    let_run(co);
     rp_task_cancel(task);
     CHECK_INT(rp_join(co, task), ==, RP_EFUTCANCELED);
     CHECK_INT(rp_all_tasks(rp_co_loop(co), NULL, 0), ==, 1);
@@ -283,7 +293,51 @@ static int cancel_chain(rp_co *co, void *arg)
 
 TEST(a_cancellation_goes_down_the_chain)
 {
-    CHECK_INT(rp_run(cancel_chain, NULL), ==, 0);
+    CHECK_INT(rp_run(cancel_chain, &(int){50}), ==, 0);
+}
+
+/* Longer than the stack of who cancels is deep. */
+TEST(a_cancellation_goes_down_a_long_chain)
+{
+    CHECK_INT(rp_run(cancel_chain, &(int){4000}), ==, 0);
+}
+
+static rp_task *ring[3];
+
+static int await_next(rp_co *co, void *arg)
+{
+    int place = (int)((rp_task **)arg - ring);
+
+    return rp_await(co, ring[(place + 1) % 3]);
+}
+
+static int cancel_ring(rp_co *co, void *arg)
+{
+    for (int i = 0; i < 3; i++)
+        ring[i] = spawn(await_next, &ring[i]);
+    let_run(co);
+    CHECK(rp_task_cancel(ring[0]));
+    CHECK(rp_task_cancel(ring[1]));
+    let_run(co);
+    for (int i = 0; i < 3; i++)
+        CHECK(!rp_future_done(ring[i]));
+    rp_loop_stop(rp_co_loop(co));
+    return rp_sleep(co, RP_SEC(100));
+}
+
+/* Nothing can end tasks that await each other, but asking them to does no harm. */
+TEST(a_ring_of_tasks_can_be_cancelled_in_vain)
+{
+    rp_task *task;
+    rp_loop *loop;
+
+    CHECK_INT(rp_loop_new(NULL, &loop), ==, 0);
+    CHECK_INT(rp_loop_create_task(loop, &task, cancel_ring, NULL), ==, 0);
+    CHECK_INT(rp_run_until_complete(loop, task), ==, RP_ESTOPPED);
+    rp_task_detach(task);
+    for (int i = 0; i < 3; i++)
+        rp_task_detach(ring[i]);
+    rp_loop_free(loop);
 }
 
 /* ---- shield ---- */

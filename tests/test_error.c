@@ -25,6 +25,23 @@ TEST(own_errors_have_names_and_texts)
     RP_OWN_ERRORS(CHECK_ERROR)
 }
 
+static int64_t bytes;
+
+static int try_bytes(void)
+{
+    RP_TRY(bytes);
+    return 1;
+}
+
+/* A count of bytes that is no int must not be taken for an error. */
+TEST(try_tells_large_results_from_errors)
+{
+    bytes = INT64_C(3) << 30;
+    CHECK_INT(try_bytes(), ==, 1);
+    bytes = -EPIPE;
+    CHECK_INT(try_bytes(), ==, -EPIPE);
+}
+
 TEST(zero_is_success)
 {
     CHECK_STR(rp_strerror(0), "success");

@@ -14,7 +14,8 @@ static rp_mutex mutex = RP_MUTEX_INIT;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static bool gate_open;
 static int running, most_running, finished;
-static uint64_t threads_seen[64];
+enum { MAX_THREADS = 64 };
+static uint64_t threads_seen[MAX_THREADS];
 static int thread_count;
 
 static void make_loop(void)
@@ -35,7 +36,7 @@ static int wait_at_gate(void *arg)
     int i = 0;
     while (i < thread_count && threads_seen[i] != me)
         i++;
-    if (i == thread_count)
+    if (i == thread_count && i < MAX_THREADS)
         threads_seen[thread_count++] = me;
     if (++running > most_running)
         most_running = running;

@@ -90,7 +90,8 @@ TEST(vectors)
     CHECK_INT(perform(port, &op), ==, 5);
     rp_op_readv(&op, fd, in, 0, 0, NULL, NULL);
     CHECK_INT(perform(port, &op), ==, 0);
-    rp_op_writev(&op, fd, out, IOV_MAX + 1, 0, NULL, NULL);
+    static struct iovec many[IOV_MAX + 1];
+    rp_op_writev(&op, fd, many, IOV_MAX + 1, 0, NULL, NULL);
     CHECK_INT(perform(port, &op), ==, -EINVAL);
     close(fd);
     rp_proactor_close(port);
@@ -213,7 +214,7 @@ TEST(open_and_status)
     rp_op_openat(&op, 999, "new", O_RDONLY, 0, NULL, NULL);
     CHECK_INT(perform(port, &op), ==, -EBADF);
 
-    char bytes[4];
+    char bytes[4] = "";
     CHECK_INT(read_at(port, dir, bytes, 4, 0), ==, -EISDIR);
     CHECK_INT(read_at(port, dir, bytes, 4, -1), ==, -EISDIR);
     CHECK_INT(write_at(port, dir, bytes, 4, 0), ==, -EBADF); /* it is open for reading */
@@ -228,7 +229,7 @@ TEST(wrong_mode)
 {
     rp_proactor *port = open_port();
     int fds[2], reading = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-    char bytes[4];
+    char bytes[4] = "";
 
     CHECK_INT(pipe2(fds, O_CLOEXEC), ==, 0);
     CHECK_INT(read_at(port, fds[1], bytes, 4, -1), ==, -EBADF);

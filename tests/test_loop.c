@@ -635,8 +635,9 @@ TEST(threads_post)
 static void post_until_closed(void *arg)
 {
     (void)arg;
-    while (rp_call_soon_threadsafe(loop, NULL, note, "") == 0)
-        ;
+    for (int i = 0; rp_call_soon_threadsafe(loop, NULL, note, "") == 0; i++)
+        if (i % 100 == 0)
+            usleep(50);
     atomic_fetch_add(&posted, 1);
 }
 

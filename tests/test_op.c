@@ -601,7 +601,10 @@ TEST(stream_reset)
     rp_proactor_close(port);
 }
 
-/* Urgent data splits what is read: the read before it is short, and yet there is more. */
+/*
+ * Urgent data splits what is read: the read before it is short, and yet there is more. epoll tells of it at once, io_uring
+ * when something more arrives.
+ */
 TEST(stream_with_urgent_data)
 {
     rp_proactor *port = open_port();
@@ -621,12 +624,15 @@ TEST(stream_with_urgent_data)
         if (late == 1)
             submit(port, &op);
         usleep(1000);
-        for (total = 0; total < 10;) {
+        total = (size_t)take_from_stream(port, &op, bytes, sizeof bytes);
+        CHECK_INT(total, ==, 5);
+        if (strcmp(rp_proactor_name(port), "io_uring") == 0)
+            CHECK_INT(send(fds[1], "k", 1, 0), ==, 1);
+        while (total < 10) {
             int64_t n = take_from_stream(port, &op, bytes, sizeof bytes);
             CHECK_INT(n, >, 0);
             total += (size_t)n;
         }
-        CHECK_INT(total, ==, 10);
         CHECK_INT(end_stream(port, &op), ==, -ECANCELED);
         close_pair(fds);
     }
@@ -916,7 +922,7 @@ TEST(datagram_with_address)
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}, from, own;
     socklen_t length = sizeof address;
     int server = socket(AF_INET, SOCK_DGRAM, 0), client = socket(AF_INET, SOCK_DGRAM, 0);
-    char in[16];
+    char in[16] = "";
     struct iovec in_vector = {.iov_base = in, .iov_len = 3}, out_vector = {.iov_base = in, .iov_len = 5};
     struct msghdr received = {
         .msg_name = &from, .msg_namelen = sizeof from, .msg_iov = &in_vector, .msg_iovlen = 1};

@@ -119,6 +119,29 @@ TEST(on_another_thread)
 
 /* ---- what leaps over the guard, or has none ---- */
 
+static int fills_a_large_buffer(rp_co *co, void *arg)
+{
+    char buffer[RP_STACK_SIZE];
+
+    memset(buffer, 1, sizeof buffer);
+    RP_TRY(rp_sleep(co, 0));
+    return buffer[sizeof buffer / 2];
+}
+
+static void leap_from_the_lowest(void)
+{
+    rp_run(fills_a_large_buffer, NULL);
+}
+
+/* Below the first stack of a slab is no other: the fault comes beyond the guard. */
+TEST(a_leap_into_nothing_names_its_task)
+{
+    int status = run_child(leap_from_the_lowest);
+
+    CHECK(WIFSIGNALED(status));
+    check_output("ringport: stack overflow in task 'Task-1'\n");
+}
+
 static int leaps(rp_co *co, void *arg)
 {
     volatile char big[RP_STACK_SIZE + 16 * 1024];

@@ -145,8 +145,8 @@ static int own_set(rp_event_loop_policy *policy, rp_loop *loop)
     return 0;
 }
 
-static rp_event_loop_policy own = {.new_event_loop = own_new, .get_event_loop = own_get, .set_event_loop = own_set,
-                                   .data = &made};
+static rp_event_loop_policy own = {
+    .new_event_loop = own_new, .get_event_loop = own_get, .set_event_loop = own_set, .data = &made};
 
 TEST(own_policy)
 {

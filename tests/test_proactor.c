@@ -138,7 +138,7 @@ TEST(bad_descriptors)
 {
     static const int fds[] = {-1, 987, 1999999999};
     rp_proactor *port = open_port();
-    char bytes[4];
+    char bytes[4] = "";
     struct iovec vector = {.iov_base = bytes, .iov_len = sizeof bytes};
     struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1};
     struct sockaddr_in address = {.sin_family = AF_INET};
@@ -446,7 +446,7 @@ TEST(wake_from_thread)
         CHECK_INT(collect_once(port, RP_NEVER), ==, 0);
         CHECK_INT(pthread_join(thread, NULL), ==, 0);
         CHECK_INT(atomic_load(&port->wakeups), ==, (uint64_t)i + 1); /* all but the first found it awake */
-        CHECK_INT(collect_once(port, 0), ==, 0); /* the others have ended this wait */
+        CHECK_INT(collect_once(port, 0), ==, 0);                     /* the others have ended this wait */
     }
     rp_proactor_close(port);
 }

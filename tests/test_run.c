@@ -171,3 +171,77 @@ TEST(every_allocation_may_fail)
     CHECK_INT(rc, ==, 5);
     CHECK_INT(n, >, 5);
 }
+
+/* ---- what comes up during the end ---- */
+
+static int for_ever(rp_co *co, void *arg)
+{
+    int *ended = arg;
+    int rc = rp_sleep(co, RP_SEC(100000));
+
+    ++*ended;
+    return rc;
+}
+
+static int cleans_up_with_tasks(rp_co *co, void *arg)
+{
+    rp_task *task;
+    int rc = rp_sleep(co, RP_SEC(100000));
+
+    CHECK_INT(rp_create_task(&task, for_ever, arg), ==, 0);
+    rp_task_detach(task);
+    CHECK_INT(rp_sleep(co, RP_MSEC(2)), ==, 0);
+    return rc;
+}
+
+static int leave_it(rp_co *co, void *arg)
+{
+    rp_task *task;
+
+    RP_TRY(rp_create_task(&task, cleans_up_with_tasks, arg));
+    rp_task_detach(task);
+    return rp_sleep(co, 0);
+}
+
+TEST(tasks_that_are_made_during_the_end_are_cancelled_too)
+{
+    int ended = 0;
+
+    CHECK_INT(rp_run(leave_it, &ended), ==, 0);
+    CHECK_INT(ended, ==, 1);
+}
+
+static int answer(rp_co *co, rp_stream *stream, void *arg)
+{
+    (void)arg;
+    return rp_stream_write(co, stream, "x", 1);
+}
+
+/* Its clean-up takes a while in which somebody would connect. */
+static int connects_in_the_end(rp_co *co, void *arg)
+{
+    rp_stream *stream;
+    int rc = rp_sleep(co, RP_SEC(100000));
+
+    CHECK_INT(rp_open_connection(co, &stream, "127.0.0.1", *(int *)arg, NULL), ==, -ECONNREFUSED);
+    return rc;
+}
+
+static int leave_a_server(rp_co *co, void *arg)
+{
+    rp_server *server;
+    rp_task *task;
+
+    RP_TRY(rp_start_server(co, &server, answer, NULL, "127.0.0.1", 0, NULL));
+    *(int *)arg = rp_server_port(server);
+    RP_TRY(rp_create_task(&task, connects_in_the_end, arg));
+    rp_task_detach(task);
+    return rp_sleep(co, RP_MSEC(1));
+}
+
+TEST(servers_stop_listening_when_the_end_begins)
+{
+    int port;
+
+    CHECK_INT(rp_run(leave_a_server, &port), ==, 0);
+}

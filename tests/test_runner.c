@@ -47,7 +47,8 @@ static bool cancel_task(rp_future *future)
 
     if (task->cancels-- > 0 || rp_handle_scheduled(&task->handle))
         return true;
-    CHECK_INT(rp_call_soon(future->loop, &task->handle, end_cancelled, task), ==, 0); /* its clean-up takes a turn */
+    CHECK_INT(rp_call_soon(future->loop, &task->handle, end_cancelled, task), ==,
+              0); /* its clean-up takes a turn */
     return true;
 }
 
@@ -75,10 +76,10 @@ static fake_task *make_task(rp_loop *loop)
 /* ---- main tasks ---- */
 
 typedef struct plan {
-    int result;             /* that it ends with at once; or it waits */
+    int result; /* that it ends with at once; or it waits */
     bool waits;
-    int left_behind;        /* tasks it leaves */
-    int cancels;            /* that it shrugs off */
+    int left_behind; /* tasks it leaves */
+    int cancels;     /* that it shrugs off */
     int cancelled_result;
     rp_callback *at_start;
 } plan;

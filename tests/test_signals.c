@@ -117,7 +117,7 @@ TEST(main_thread_only)
 
 TEST(many_signals)
 {
-    int counts[4] = {0}, numbers[] = {SIGUSR1, SIGUSR2, SIGTERM, SIGRTMAX};
+    int counts[4] = {0}, numbers[] = {SIGUSR1, SIGUSR2, SIGTERM, SIGRTMIN};
 
     make_loop();
     for (int i = 0; i < 4; i++)

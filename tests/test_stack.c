@@ -124,9 +124,10 @@ TEST(a_guard_kills)
     rp_stack *stack = rp_stack_get(pool), *next = rp_stack_get(pool);
 
     CHECK(stack->guarded && next->guarded);
-    CHECK(rp_stack_in_guard(next, next->low - 1));
-    CHECK(!rp_stack_in_guard(next, next->low));
-    CHECK(!rp_stack_in_guard(next, next->low - sysconf(_SC_PAGESIZE) - 1));
+    CHECK(rp_stack_overflown(next, next->low - 1));
+    CHECK(rp_stack_overflown(next, next->low - sysconf(_SC_PAGESIZE) - 1));
+    CHECK(!rp_stack_overflown(next, next->low));
+    CHECK(!rp_stack_overflown(next, NULL));
     CHECK(dies(stack->low - 1));
     CHECK(dies(next->low - 1));
     CHECK(dies(next->low - 4096));
@@ -144,7 +145,7 @@ TEST(a_canary_where_there_is_no_guard)
     rp_stack_pool_unguard(pool);
     stack = rp_stack_get(pool);
     CHECK(!stack->guarded);
-    CHECK(!rp_stack_in_guard(stack, stack->low - 1));
+    CHECK(!rp_stack_overflown(stack, stack->low - 1));
     CHECK(rp_stack_intact(stack));
     stack->low[3] ^= 1;
     CHECK(!rp_stack_intact(stack));

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 
 #include "wire.h"
 
@@ -529,21 +530,30 @@ static uint64_t swallow(rp_co *co, int fd, uint64_t total)
     return got;
 }
 
+static int drain_in_task(rp_co *co, void *arg)
+{
+    return rp_stream_drain(co, arg);
+}
+
+/* Several may write and wait at the same time: each write goes out whole, in order. */
 static int back_pressure(rp_co *co, void *arg)
 {
     int there;
     rp_stream *stream = open_stream(co, &there);
-    writer w = {.stream = stream, .length = 20000000};
-    rp_task *task;
+    writer first = {.stream = stream, .length = 20000000};
+    writer second = {.stream = stream, .length = 100000, .at = 20000000};
+    rp_task *tasks[3];
 
     (void)arg;
-    CHECK_INT(rp_create_task(&task, write_in_task, &w), ==, 0);
+    CHECK_INT(rp_create_task(&tasks[0], write_in_task, &first), ==, 0);
+    CHECK_INT(rp_create_task(&tasks[1], write_in_task, &second), ==, 0);
+    CHECK_INT(rp_create_task(&tasks[2], drain_in_task, stream), ==, 0);
     CHECK_INT(rp_sleep(co, RP_MSEC(20)), ==, 0);
-    CHECK(!rp_future_done(task));
-    CHECK_INT(rp_stream_write(co, stream, "x", 1), ==, -EBUSY);
-    CHECK_INT(rp_stream_drain(co, stream), ==, -EBUSY);
-    CHECK_INT(swallow(co, there, w.length), ==, w.length);
-    CHECK_INT(rp_join(co, task), ==, 0);
+    for (int i = 0; i < 3; i++)
+        CHECK(!rp_future_done(tasks[i]));
+    CHECK_INT(swallow(co, there, first.length + second.length), ==, first.length + second.length);
+    for (int i = 0; i < 3; i++)
+        CHECK_INT(rp_join(co, tasks[i]), ==, 0);
     CHECK_INT(rp_stream_drain(co, stream), ==, 0);
     close(there);
     rp_stream_free(stream);
@@ -933,4 +943,51 @@ static int without_allocations(rp_co *co, void *arg)
 TEST(reading_and_writing_allocate_nothing)
 {
     run(without_allocations);
+}
+
+/* ---- fork ---- */
+
+static void use_in_child(rp_co *co, rp_stream *stream)
+{
+    rp_transport *transport = rp_stream_transport(stream);
+    char text[16];
+
+    CHECK_INT(rp_stream_write(co, stream, "child", 5), ==, RP_EFORK);
+    CHECK_INT(rp_stream_read(co, stream, text, sizeof text), ==, RP_EFORK);
+    CHECK_INT(rp_stream_write_eof(stream), ==, RP_EFORK);
+    CHECK_INT(rp_transport_write(transport, "child", 5), ==, RP_EFORK);
+    CHECK_INT(rp_transport_try_read(transport, text, sizeof text), ==, RP_EFORK);
+    rp_stream_abort(stream);
+}
+
+static int forking(rp_co *co, void *arg)
+{
+    int there, status;
+    rp_stream *stream = open_stream(co, &there);
+    char text[64];
+
+    (void)arg;
+    say(there, "for the parent");
+    CHECK_INT(rp_sleep(co, RP_MSEC(5)), ==, 0);
+    pid_t child = fork();
+    if (child == 0) {
+        use_in_child(co, stream);
+        _exit(0);
+    }
+    CHECK_INT(waitpid(child, &status, 0), ==, child);
+    CHECK_INT(status, ==, 0);
+    CHECK_INT(rp_stream_read(co, stream, text, sizeof text), ==, 14);
+    CHECK_INT(rp_stream_write(co, stream, "parent", 6), ==, 0);
+    rp_stream_close(stream);
+    CHECK_INT(rp_stream_wait_closed(co, stream), ==, 0);
+    rp_stream_free(stream);
+    CHECK_INT(recv(there, text, sizeof text, 0), ==, 6);
+    CHECK_INT(recv(there, text, sizeof text, 0), ==, 0);
+    close(there);
+    return 0;
+}
+
+TEST(a_child_of_fork_leaves_the_parents_connection_alone)
+{
+    run(forking);
 }

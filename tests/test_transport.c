@@ -514,6 +514,7 @@ TEST(writev_keeps_the_order_of_many_parts)
     for (int i = 0; i < 3000; i++)
         vector[i] = (struct iovec){bytes[i], sizeof bytes[i]};
     CHECK_INT(rp_transport_writev(r.transport, vector, 0), ==, 0);
+    CHECK_INT(rp_transport_writev(r.transport, vector, -1), ==, -EINVAL);
     CHECK_INT(rp_transport_writev(r.transport, vector, 3000), ==, 0);
     vector[0].iov_len = SIZE_MAX - 5;
     CHECK_INT(rp_transport_writev(r.transport, vector, 2), ==, -EINVAL);

@@ -335,6 +335,7 @@ TEST(killed_server_starts_again)
     struct sockaddr_in address;
     int spare = listen_tcp(&address), status;
 
+    rp_proactor_close(open_ring(0, 0)); /* or the test is skipped */
     close(spare);
     for (int round = 0; round < 5; round++) {
         int ready[2];

@@ -5,11 +5,13 @@
  * the running task's own: hand it down the calls, never to another task, thread or callback. Other tasks and callbacks
  * run while a function suspends, and at no other time.
  *
+ * A task's stack is 64 KiB and does not grow: large buffers belong on the heap. Running over its end ends the process,
+ * with the task's name.
+ *
  * Cancellation is an error return: the suspending call in which the task waits, or else the next one, returns
  * -ECANCELED, once for each rp_task_cancel() (those that come before one is delivered are delivered as one). Clean up
- * and return it; clean-up may suspend. A call that was cancelled
- * has let go of its buffers when it returns; one whose operation finished first returns that result, and the
- * cancellation comes at the next suspension.
+ * and return it; clean-up may suspend. A call that was cancelled has let go of its buffers when it returns; one whose
+ * operation finished first returns that result, and the cancellation comes at the next suspension.
  */
 #ifndef RINGPORT_CO_H
 #define RINGPORT_CO_H

@@ -48,9 +48,9 @@ enum { RP_OWN_ERRORS(RP_DEFINE_ERROR_) RP_OWN_ERRORS_END_ = 0 };
 /* Returns from the calling function with the expression's value if that is negative, and goes on otherwise. */
 #define RP_TRY(expression)                                                                                        \
     do {                                                                                                          \
-        int rp_try_ = (int)(expression);                                                                          \
+        long long rp_try_ = (expression); /* bytes may be more than an int holds */                               \
         if (rp_try_ < 0)                                                                                          \
-            return rp_try_;                                                                                       \
+            return (int)rp_try_;                                                                                  \
     } while (0)
 
 /*

@@ -49,7 +49,9 @@ RP_API int rp_loop_new(const rp_loop_options *options, rp_loop **loop);
 /*
  * Closes the loop: what is ready or scheduled is dropped, transports and servers still open are closed and their
  * memory is given back, operations in flight are cancelled and waited for, the default executor is shut down without
- * waiting. Closing twice is let pass. RP_ERUNNING while it runs, and nothing is done. Mirrors loop.close().
+ * waiting. No callback runs from then on: not those of handles, nor of operations, nor connection_lost; run the loop
+ * until they have if they own something. Closing twice is let pass. RP_ERUNNING while it runs, and nothing is done.
+ * Mirrors loop.close().
  */
 RP_API int rp_loop_close(rp_loop *loop);
 
@@ -137,8 +139,9 @@ typedef struct rp_timer {
 RP_API int rp_call_soon(rp_loop *loop, rp_handle *handle, rp_callback *callback, void *arg);
 
 /*
- * The same from any thread; wakes the loop if it sleeps. The handle must live until it has run. RP_ECLOSED if the loop
- * is closed. Mirrors loop.call_soon_threadsafe().
+ * The same from any thread; wakes the loop if it sleeps. The handle must live until it has run, and may not be
+ * posted again before: calls do not merge into one as those of libuv's uv_async_send() do. (With a NULL handle each of
+ * them runs.) RP_ECLOSED if the loop is closed. Mirrors loop.call_soon_threadsafe().
  */
 RP_API int rp_call_soon_threadsafe(rp_loop *loop, rp_handle *handle, rp_callback *callback, void *arg);
 
@@ -198,7 +201,10 @@ RP_API int rp_remove_writer(rp_loop *loop, rp_fd fd);
  */
 RP_API int rp_add_signal_handler(rp_loop *loop, int signal, rp_callback *callback, void *arg);
 
-/* Restores what stood before. Returns 1, 0 if there was none, or an error. Mirrors loop.remove_signal_handler(). */
+/*
+ * Restores what stood before any loop asked for the signal. Returns 1, 0 if there was none, or an error. Mirrors
+ * loop.remove_signal_handler().
+ */
 RP_API int rp_remove_signal_handler(rp_loop *loop, int signal);
 
 /* ---- executors: blocking work on threads ---- */
@@ -353,7 +359,7 @@ RP_API int rp_runner_get_loop(rp_runner *runner, rp_loop **loop);
  */
 RP_API int rp_runner_close(rp_runner *runner);
 
-/* Closes it if need be, and frees it. NULL is let pass. */
+/* Closes it if need be, and frees it; while it runs, nothing is done. NULL is let pass. */
 RP_API void rp_runner_free(rp_runner *runner);
 
 #ifdef __cplusplus

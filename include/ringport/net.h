@@ -25,7 +25,8 @@ typedef struct rp_server rp_server;
 /*
  * What a protocol does at each event; `self` is what its factory gave. Any may be NULL. The order is: connection_made
  * once; data_received (or get_buffer and buffer_updated) any number of times; eof_received at most once;
- * connection_lost once, after which the transport is gone. pause_writing and resume_writing alternate.
+ * connection_lost once, after which the transport is gone (if the loop is closed under it, it is gone without that).
+ * pause_writing and resume_writing alternate.
  */
 typedef struct rp_protocol {
     void (*connection_made)(void *self, rp_transport *transport);
@@ -107,7 +108,8 @@ RP_API const rp_protocol *rp_transport_get_protocol(const rp_transport *transpor
 
 /*
  * Makes a transport of a connected stream socket, which it owns from then on (on failure it stays the caller's), and
- * calls connection_made before it returns. -ENOMEM, RP_ECLOSED, -ENOTSOCK.
+ * calls connection_made before it returns. TCP_NODELAY is set. -ENOMEM, RP_ECLOSED, -EBADF, -ENOTSOCK, -EINVAL for a
+ * socket of another type.
  */
 RP_API int rp_connect_accepted_socket(rp_loop *loop, rp_fd fd, const rp_protocol *protocol, void *self,
                                       rp_transport **transport);
@@ -167,8 +169,8 @@ RP_API int rp_create_server(rp_loop *loop, rp_protocol_factory *factory, void *a
                             const rp_server_options *options, rp_future **future);
 
 /*
- * The same on a Unix socket; a stale socket file is removed first, and the path when the server closes. Done when it
- * returns. Mirrors loop.create_unix_server().
+ * The same on a Unix socket. A socket file that is at the path is removed first, even another server's; and so is this
+ * one's when the server closes. Done when it returns. Mirrors loop.create_unix_server().
  */
 RP_API int rp_create_unix_server(rp_loop *loop, rp_protocol_factory *factory, void *arg, const char *path,
                                  size_t length, const rp_server_options *options, rp_server **server);

@@ -66,7 +66,10 @@ enum {
     RP_POLL_RDHUP = 0x2000,
 };
 
-/* For the flags of rp_op_send: complete only when all is sent, or an error stands in the way. */
+/*
+ * For the flags of rp_op_send (of at most 2 GiB less a page, which is what one call of the kernel takes): complete only
+ * when all is sent, or an error stands in the way.
+ */
 #define RP_SEND_ALL 0x40000000
 
 /* Runs at each completion, with the result in `op`. It may submit the operation again, or free what it is in. */

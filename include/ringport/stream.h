@@ -1,8 +1,8 @@
 /*
  * stream.h - connections for coroutines: asyncio's StreamReader and StreamWriter in one.
  *
- * A stream is used by tasks of its loop: one may read while another writes; a second concurrent reader (or waiter for
- * the drain) gets -EBUSY. Data is read straight into the caller's buffer where it can be. While nobody reads,
+ * A stream is used by tasks of its loop: one may read while others write (each write goes out whole, in order); a second
+ * concurrent reader gets -EBUSY. Data is read straight into the caller's buffer where it can be. While nobody reads,
  * nothing is taken from the kernel, so that the peer is held back.
  *
  * Errors of all calls that read or write: -ECANCELED (the task was cancelled, no byte is lost), -ECONNRESET, -EPIPE (it

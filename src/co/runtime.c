@@ -48,6 +48,7 @@ int rp_runtime_get(rp_loop *loop, rp_runtime **result)
         }
         runtime->loop = loop;
         rp_list_init(&runtime->abandoned);
+        rp_list_init(&runtime->asked);
         runtime->tasks.reap = reap_tasks;
         runtime->self.reap = reap_self;
         rp_list_push(&loop->resources, &runtime->tasks.link);

@@ -13,6 +13,7 @@ typedef struct rp_runtime {
     rp_resource tasks; /* abandons tasks that never ended */
     rp_node abandoned; /* those, from then on */
     rp_resource self;  /* gives up all of this */
+    rp_node asked;     /* tasks that are being cancelled */
     rp_stack_pool *stacks;
     rp_task_factory *factory; /* NULL: rp_task_new */
     void *factory_data;

@@ -257,11 +257,12 @@ void rp_stack_pool_close(rp_stack_pool *pool)
         pool_free(pool);
 }
 
-bool rp_stack_in_guard(const rp_stack *stack, const void *address)
+bool rp_stack_overflown(const rp_stack *stack, const void *address)
 {
-    const char *at = address;
+    uintptr_t low = (uintptr_t)stack->low, at = (uintptr_t)address;
+    const rp_stack_pool *pool = stack->slab->pool;
 
-    return stack->guarded && at < stack->low && at >= stack->low - stack->slab->pool->page;
+    return stack->guarded && at < low && low - at <= pool->page + pool->size;
 }
 
 bool rp_stack_intact(const rp_stack *stack)

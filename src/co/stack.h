@@ -43,8 +43,11 @@ rp_stack *rp_stack_get(rp_stack_pool *pool);
 
 void rp_stack_put(rp_stack *stack);
 
-/* Whether an address lies in the guard below a stack. Async-signal-safe. */
-bool rp_stack_in_guard(const rp_stack *stack, const void *address);
+/*
+ * Whether a fault at an address is that of a frame that went over the low end: in the guard, or up to a stack's size
+ * beyond it, for a large frame may leap over that. Async-signal-safe.
+ */
+bool rp_stack_overflown(const rp_stack *stack, const void *address);
 
 /* Whether the canary of a stack without a guard is what it was. */
 bool rp_stack_intact(const rp_stack *stack);

@@ -1,8 +1,8 @@
 /*
  * stream.c - streams: their life, their protocol, writing and ending. Reading is in stream_read.c.
  *
- * A call that waits puts its coroutine into a slot of the stream (reader, writer) or into `closers`; the protocol's
- * callbacks empty the slot and wake it, and so does a cancellation. A slot is empty whenever its coroutine is awake.
+ * A call that waits puts its coroutine into the stream's slot (reader) or one of its lists (writers, closers); the
+ * protocol's callbacks take it out and wake it, and so does a cancellation. Whoever is awake is in none of them.
  */
 #include "co/stream.h"
 
@@ -44,6 +44,7 @@ rp_stream *rp_stream_new(rp_loop *loop)
         return NULL;
     stream->loop = loop;
     stream->limit = DEFAULT_LIMIT;
+    rp_list_init(&stream->writers);
     rp_list_init(&stream->closers);
     stream->resource.reap = reap;
     rp_list_push(&loop->resources, &stream->resource.link);
@@ -87,17 +88,36 @@ void rp_stream_wake(rp_co **slot)
         rp_co_wake(co);
 }
 
-typedef struct closer {
+/* One of several that wait for the same. */
+typedef struct waiter {
     rp_node link;
     rp_co *co;
-} closer;
+} waiter;
 
-static void wake_closers(rp_stream *stream)
+static void wake_all(rp_node *waiters)
 {
     rp_node *node;
 
-    while ((node = rp_list_pop(&stream->closers)) != NULL)
-        rp_co_wake(rp_container_of(node, closer, link)->co);
+    while ((node = rp_list_pop(waiters)) != NULL)
+        rp_co_wake(rp_container_of(node, waiter, link)->co);
+}
+
+static void interrupt_waiter(rp_co *co, void *arg)
+{
+    waiter *entry = arg;
+
+    rp_list_remove(&entry->link);
+    rp_co_wake(co);
+}
+
+/* Suspends until wake_all(): 0, or -ECANCELED. There must be no cancellation pending. */
+static int wait_in(rp_co *co, rp_node *waiters)
+{
+    static const rp_waiting waiting = {interrupt_waiter, NULL};
+    waiter entry = {.co = co};
+
+    rp_list_push(waiters, &entry.link);
+    return rp_co_suspend(co, &waiting, &entry) ? rp_co_cancelled(co) : 0;
 }
 
 /* ---- the protocol ---- */
@@ -152,7 +172,7 @@ static void resume_writing(void *self)
     rp_stream *stream = self;
 
     stream->paused = false;
-    rp_stream_wake(&stream->writer);
+    wake_all(&stream->writers);
 }
 
 static void connection_lost(void *self, int error)
@@ -163,8 +183,8 @@ static void connection_lost(void *self, int error)
     stream->lost = true;
     stream->error = error;
     rp_stream_wake(&stream->reader);
-    rp_stream_wake(&stream->writer);
-    wake_closers(stream);
+    wake_all(&stream->writers);
+    wake_all(&stream->closers);
     free_if_done(stream);
 }
 
@@ -180,25 +200,15 @@ const rp_protocol rp_stream_protocol = {
 
 /* ---- writing ---- */
 
-static void interrupt_writer(rp_co *co, void *arg)
-{
-    rp_stream *stream = arg;
-
-    (void)co;
-    rp_stream_wake(&stream->writer);
-}
-
 static int drain(rp_co *co, rp_stream *stream)
 {
-    static const rp_waiting waiting = {interrupt_writer, NULL};
-
     if (stream->lost)
         return rp_stream_error(stream);
     if (!stream->paused)
         return rp_stream_take_turn(co, stream);
     RP_TRY(rp_co_check(co));
-    RP_TRY(rp_stream_wait(co, &stream->writer, &waiting, stream));
-    return stream->paused ? rp_stream_error(stream) : 0;
+    RP_TRY(wait_in(co, &stream->writers));
+    return stream->lost ? rp_stream_error(stream) : 0;
 }
 
 static int write_and_drain(rp_co *co, rp_stream *stream, const struct iovec *vector, int count)
@@ -215,12 +225,8 @@ int rp_stream_writev(rp_co *co, rp_stream *stream, const struct iovec *vector, i
 {
     int rc;
 
-    if (stream->writing)
-        return -EBUSY;
     rp_stream_enter(stream);
-    stream->writing = true;
     rc = write_and_drain(co, stream, vector, count);
-    stream->writing = false;
     rp_stream_leave(stream);
     return rc;
 }
@@ -236,12 +242,8 @@ int rp_stream_drain(rp_co *co, rp_stream *stream)
 {
     int rc;
 
-    if (stream->writing)
-        return -EBUSY;
     rp_stream_enter(stream);
-    stream->writing = true;
     rc = drain(co, stream);
-    stream->writing = false;
     rp_stream_leave(stream);
     return rc;
 }
@@ -271,26 +273,17 @@ void rp_stream_abort(rp_stream *stream)
     rp_stream_wake(&stream->reader);
 }
 
-static void interrupt_closer(rp_co *co, void *arg)
-{
-    closer *entry = arg;
-
-    rp_list_remove(&entry->link);
-    rp_co_wake(co);
-}
-
 int rp_stream_wait_closed(rp_co *co, rp_stream *stream)
 {
-    static const rp_waiting waiting = {interrupt_closer, NULL};
-    closer entry = {.co = co};
     int rc;
 
     if (stream->lost)
         return stream->error;
     RP_TRY(rp_co_check(co));
     rp_stream_enter(stream);
-    rp_list_push(&stream->closers, &entry.link);
-    rc = rp_co_suspend(co, &waiting, &entry) ? rp_co_cancelled(co) : stream->error;
+    rc = wait_in(co, &stream->closers);
+    if (rc == 0)
+        rc = stream->error;
     rp_stream_leave(stream);
     return rc;
 }

@@ -24,13 +24,12 @@ struct rp_stream {
     bool eof;     /* the end of the stream was seen */
     bool paused;  /* writing is, by the transport */
     bool reading; /* a reading call is inside */
-    bool writing;
 
     rp_co *reader; /* waits for bytes */
     char *into;    /* the reader's buffer */
     size_t room;
     size_t received; /* what it got */
-    rp_co *writer;   /* waits for resume_writing */
+    rp_node writers; /* wait for resume_writing */
     rp_node closers; /* wait for the connection's end */
 
     rp_bytes ahead; /* received, and not yet read */

@@ -69,7 +69,7 @@ static bool find_overflown(const void *address, char *name, size_t size)
 {
     const rp_co *co = rp_co_running;
 
-    if (!co || !rp_stack_in_guard(co->stack, address))
+    if (!co || !rp_stack_overflown(co->stack, address))
         return false;
     if (co->name[0] != '\0') {
         memcpy(name, co->name, size < sizeof co->name ? size : sizeof co->name);
@@ -177,16 +177,43 @@ static bool will_be_resumed(const rp_co *co)
     return (co->wake.handle.state & RP_HANDLE_STATES) == RP_HANDLE_READY;
 }
 
-static bool cancel_task(rp_future *future)
+static bool can_be_interrupted(const rp_co *co)
 {
-    rp_co *co = rp_co_of(future);
+    return co->waiting && co->waiting->interrupt && !will_be_resumed(co);
+}
 
-    co->cancelling++;
-    co->must_cancel = true;
-    if (co->waiting && co->waiting->interrupt && !will_be_resumed(co)) {
+/*
+ * What a task waits for is often a task, which is asked in its turn. Not by recursion: a chain of tasks can be
+ * longer than a stack is deep, and a ring of tasks that await each other has no end.
+ */
+static void ask(rp_co *first, rp_node *asked)
+{
+    rp_list_push(asked, &first->asked_link);
+    for (rp_node *node = asked->next; node != asked; node = node->next) {
+        rp_co *co = rp_container_of(node, rp_co, asked_link);
+
+        if (!can_be_interrupted(co))
+            continue;
         co->interrupted = true;
         co->waiting->interrupt(co, co->waiting_arg);
     }
+    while (rp_list_pop(asked))
+        ;
+}
+
+static bool cancel_task(rp_future *future)
+{
+    rp_co *co = rp_co_of(future);
+    rp_runtime *runtime = future->loop->co;
+
+    co->cancelling++;
+    co->must_cancel = true;
+    if (!can_be_interrupted(co) || rp_node_linked(&co->asked_link))
+        return true;
+    if (rp_list_empty(&runtime->asked))
+        ask(co, &runtime->asked);
+    else
+        rp_list_push(&runtime->asked, &co->asked_link);
     return true;
 }
 

@@ -67,6 +67,7 @@ struct rp_co {
     rp_bindings *bindings; /* the task locals, or NULL */
     rp_group *group;       /* that holds it, or NULL; the group then has a reference */
     rp_node group_link;
+    rp_node asked_link; /* among the tasks that a cancellation has come to, while it goes on */
     int cancelling;
     uint64_t number; /* N of "Task-N" */
     char name[32];   /* "" until it is set or asked for */

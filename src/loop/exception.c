@@ -63,6 +63,10 @@ void rp_loop_report(rp_loop *loop, const char *message, int error, const char *n
 
 void rp_set_debug(rp_loop *loop, bool enabled)
 {
+    const char *reason = loop->closed ? NULL : rp_proactor_fallback_reason(loop->proactor);
+
+    if (enabled && !loop->debug && reason != NULL)
+        fprintf(stderr, "ringport: the loop runs on %s; %s\n", rp_loop_backend_name(loop), reason);
     loop->debug = enabled;
 }
 

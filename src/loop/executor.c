@@ -254,14 +254,23 @@ int rp_loop_drain_executor(rp_loop *loop, rp_future **future)
     return rc;
 }
 
-static void stop_loop(void *arg)
+typedef struct limit {
+    rp_loop *loop;
+    bool passed;
+} limit;
+
+static void on_limit(void *arg)
 {
-    rp_loop_stop(arg);
+    limit *l = arg;
+
+    l->passed = true;
+    rp_loop_stop(l->loop);
 }
 
 int rp_shutdown_default_executor(rp_loop *loop, int64_t timeout)
 {
     rp_timer timer = {0};
+    limit l = {.loop = loop};
     rp_future *drained;
 
     if (rp_loop_is_running(loop))
@@ -269,9 +278,12 @@ int rp_shutdown_default_executor(rp_loop *loop, int64_t timeout)
     int rc = rp_loop_drain_executor(loop, &drained);
     if (rc < 0 || drained == NULL)
         return rc;
-    rc = rp_call_later(loop, &timer, timeout, stop_loop, loop);
-    if (rc == 0)
-        rc = rp_run_until_complete(loop, drained);
+    rc = rp_call_later(loop, &timer, timeout, on_limit, &l);
+    if (rc == 0) {
+        do
+            rc = rp_run_until_complete(loop, drained);
+        while (rc == RP_ESTOPPED && !l.passed); /* somebody else has stopped the loop */
+    }
     rp_timer_cancel(&timer);
     rp_future_unref(drained);
     return rc == RP_ESTOPPED ? -ETIMEDOUT : rc;

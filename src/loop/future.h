@@ -27,7 +27,8 @@ struct rp_future {
     rp_loop *loop; /* holds a reference */
     uint32_t refs;
     uint8_t state;
-    bool error_read; /* somebody has seen its error, or there is none */
+    bool error_read;       /* somebody has seen its error, or there is none */
+    bool cancelled_at_end; /* a task: by the runner's close */
     int result;
     void *value;
     rp_node callbacks; /* rp_done_callback, by their handles' links */

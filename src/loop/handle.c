@@ -2,8 +2,9 @@
  * handle.c - callbacks and timers: scheduling them, running them, taking them back.
  *
  * A handle's state says which list its link is in; only POSTED handles are under the mutex. A handle becomes idle
- * before its callback is called, so that the callback may schedule it again or free it. Where a handle was scheduled is
- * kept in debug mode only, and belongs to the handle until it has run.
+ * before its callback is called, so that the callback may schedule it again or free it; one that another thread has
+ * posted does so under the mutex, so that a thread which is told -EBUSY knows that the callback will see what it has
+ * written before. Where a handle was scheduled is kept in debug mode only, and belongs to the handle until it has run.
  */
 #include "loop/handle.h"
 
@@ -27,10 +28,17 @@ static void set_place(rp_handle *handle, uint32_t state)
 /* Makes a handle idle, and frees what the loop has of it. */
 static void release(rp_handle *handle)
 {
+    rp_mutex *mutex = handle->state & RP_HANDLE_FOREIGN ? &handle->loop->mutex : NULL;
+    bool allocated = (handle->state & RP_HANDLE_ALLOCATED) != 0;
+
     rp_free(handle->origin);
     handle->origin = NULL;
-    set_place(handle, RP_HANDLE_IDLE);
-    if (handle->state & RP_HANDLE_ALLOCATED)
+    if (mutex != NULL)
+        rp_mutex_lock(mutex);
+    handle->state = RP_HANDLE_IDLE;
+    if (mutex != NULL)
+        rp_mutex_unlock(mutex);
+    if (allocated)
         rp_free(handle);
 }
 
@@ -144,8 +152,10 @@ int rp_call_soon_threadsafe(rp_loop *loop, rp_handle *handle, rp_callback *callb
         rc = RP_ECLOSED;
     else
         handle = claim(loop, handle, sizeof *handle, callback, arg, &rc);
-    if (rc == 0)
+    if (rc == 0) {
+        handle->state |= RP_HANDLE_FOREIGN;
         rp_loop_post(loop, handle);
+    }
     rp_mutex_unlock(&loop->mutex);
     return rc;
 }

@@ -7,7 +7,6 @@
  */
 #include "loop/loop.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -69,10 +68,7 @@ int rp_loop_new(const rp_loop_options *options, rp_loop **out)
     rp_timers_init(&loop->timers, loop->now);
     loop->fork_generation = rp_fork_generation();
     loop->slow_callback_duration = RP_MSEC(100);
-    loop->debug = options->debug || debug_by_environment();
-    if (loop->debug && rp_proactor_fallback_reason(loop->proactor) != NULL)
-        fprintf(stderr, "ringport: the loop runs on %s; %s\n", rp_loop_backend_name(loop),
-                rp_proactor_fallback_reason(loop->proactor));
+    rp_set_debug(loop, options->debug || debug_by_environment());
     *out = loop;
     return 0;
 

@@ -30,17 +30,20 @@ enum {
     RP_HANDLE_WAITING = 4, /* in a future's list of callbacks */
     RP_HANDLE_STATES = 7,
     RP_HANDLE_ALLOCATED = 8, /* a flag: the loop allocated it, and frees it when it has run */
+    RP_HANDLE_FOREIGN = 16, /* a flag: another thread posted it and may look at it: it gets idle under the mutex */
 };
 
 /*
  * Something that the loop closes and frees if it is still there when the loop is closed: embed it, add it to the loop's
  * resources while it is open. `reap` must remove it from the list and free what it stands for; operations in flight
- * have been cancelled and waited for when it is called, and no callback runs any more.
+ * have been cancelled and waited for when it is called, and no callback runs any more. `quiesce` (may be NULL) is called
+ * when a runner begins to end: nothing new is to be taken in.
  */
 typedef struct rp_resource rp_resource;
 struct rp_resource {
     rp_node link;
     void (*reap)(rp_resource *resource);
+    void (*quiesce)(rp_resource *resource);
 };
 
 struct rp_loop {

@@ -112,18 +112,43 @@ int rp_runner_run_main(rp_runner *runner, rp_runner_start *start, void *arg)
 
 /* ---- the end ---- */
 
-static void cancel_all_tasks(rp_loop *loop)
+/* Nothing new comes in any more: servers stop listening. */
+static void quiesce(rp_loop *loop)
+{
+    rp_node *next;
+
+    for (rp_node *node = loop->resources.next; node != &loop->resources; node = next) {
+        rp_resource *resource = rp_container_of(node, rp_resource, link);
+
+        next = node->next;
+        if (resource->quiesce != NULL)
+            resource->quiesce(resource);
+    }
+}
+
+/* Cancels each task that has not been, by this: what others create while they clean up, in its turn. */
+static void cancel_new_tasks(rp_loop *loop)
 {
     rp_node *next;
 
     for (rp_node *node = loop->tasks.next; node != &loop->tasks; node = next) {
+        rp_future *task = rp_container_of(node, rp_future, task_link);
+
         next = node->next;
-        rp_future_cancel(rp_container_of(node, rp_future, task_link));
+        if (task->cancelled_at_end)
+            continue;
+        task->cancelled_at_end = true;
+        rp_future_cancel(task);
     }
+}
+
+static void cancel_all_tasks(rp_loop *loop)
+{
     while (!rp_list_empty(&loop->tasks)) {
         rp_future *task = rp_container_of(loop->tasks.next, rp_future, task_link);
         int rc;
 
+        cancel_new_tasks(loop);
         rp_future_ref(task);
         do
             rc = rp_run_until_complete(loop, task);
@@ -147,6 +172,7 @@ int rp_runner_close(rp_runner *runner)
     runner->closed = true;
     if (loop == NULL)
         return 0;
+    quiesce(loop);
     cancel_all_tasks(loop);
     rp_shutdown_asyncgens(loop);
     if (rp_shutdown_default_executor(loop, timeout != 0 ? timeout : DEFAULT_EXECUTOR_TIMEOUT) == -ETIMEDOUT)
@@ -163,8 +189,8 @@ void rp_runner_free(rp_runner *runner)
 {
     if (runner == NULL)
         return;
-    rp_runner_close(runner);
-    rp_free(runner);
+    if (rp_runner_close(runner) == 0)
+        rp_free(runner);
 }
 
 /* ---- asynchronous generators ---- */

@@ -30,6 +30,7 @@ struct rp_signals {
     int read_fd;
     int write_fd;
     rp_op op; /* a poll of read_fd */
+    rp_timer retry;
     entry entries[NSIG];
 };
 
@@ -71,6 +72,7 @@ static void run_entry(void *arg)
 }
 
 static void on_readable(rp_op *op);
+static void watch_later(struct rp_signals *signals, int error);
 
 static int watch_pipe(struct rp_signals *signals)
 {
@@ -78,13 +80,33 @@ static int watch_pipe(struct rp_signals *signals)
     return rp_proactor_submit(signals->loop->proactor, &signals->op);
 }
 
+static void watch_again(void *arg)
+{
+    struct rp_signals *signals = arg;
+    int rc = watch_pipe(signals);
+
+    if (rc < 0)
+        watch_later(signals, rc);
+}
+
+/* No memory, perhaps. Signals that come meanwhile wait in the pipe. */
+static void watch_later(struct rp_signals *signals, int error)
+{
+    rp_loop_report(signals->loop, "signals cannot be received; trying again in a second", error, NULL, NULL, NULL,
+                   NULL);
+    rp_call_later(signals->loop, &signals->retry, RP_SEC(1), watch_again, signals);
+}
+
 static void on_readable(rp_op *op)
 {
     struct rp_signals *signals = op->data;
     char bytes[256];
 
-    if (op->result < 0)
+    if (op->result < 0) {
+        if (op->result != -ECANCELED)
+            watch_later(signals, (int)op->result);
         return;
+    }
     while (read(signals->read_fd, bytes, sizeof bytes) > 0)
         ;
     for (int number = 1; number < NSIG; number++) {
@@ -95,7 +117,7 @@ static void on_readable(rp_op *op)
         rp_handle_prepare(&e->handle, signals->loop, run_entry, e);
         rp_loop_ready(signals->loop, &e->handle);
     }
-    watch_pipe(signals);
+    watch_again(signals);
 }
 
 static void free_signals(struct rp_signals *signals)

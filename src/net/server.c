@@ -95,6 +95,11 @@ void rp_server_free(rp_server *server)
         rp_server_close(server);
 }
 
+static void quiesce(rp_resource *resource)
+{
+    rp_server_close(rp_container_of(resource, rp_server, resource));
+}
+
 /* The loop is closed. Transports are reaped by themselves, and waiters stay pending for whoever holds them. */
 static void reap(rp_resource *resource)
 {
@@ -154,7 +159,6 @@ static bool is_transient(int error)
     case -EHOSTDOWN:
     case -EHOSTUNREACH:
     case -ENETUNREACH:
-    case -EPERM:
     case -ECANCELED:
         return true;
     default:
@@ -240,6 +244,7 @@ rp_server *rp_server_new(rp_loop *loop, const rp_server_protocol *protocol, size
     rp_list_init(&server->connections);
     rp_list_init(&server->waiters);
     server->resource.reap = reap;
+    server->resource.quiesce = quiesce;
     rp_list_push(&loop->resources, &server->resource.link);
     return server;
 }

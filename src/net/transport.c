@@ -120,7 +120,8 @@ void rp_transport_abort(rp_transport *transport)
 {
     struct linger reset = {.l_onoff = 1, .l_linger = 0};
 
-    setsockopt(transport->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    if (rp_loop_check(transport->loop) == 0)
+        setsockopt(transport->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
     rp_transport_lose(transport, 0);
 }
 
@@ -225,6 +226,7 @@ int64_t rp_transport_try_read(rp_transport *transport, void *buffer, size_t leng
 {
     int64_t received;
 
+    RP_TRY(rp_loop_check(transport->loop)); /* a child of fork() would take the parent's bytes */
     if (transport->closing)
         return transport->error ? transport->error : -EPIPE;
     if (transport->eof_received)

@@ -160,11 +160,14 @@ int rp_transport_writev(rp_transport *transport, const struct iovec *vector, int
     size_t length = 0;
     int64_t sent = 0;
 
+    if (count < 0)
+        return -EINVAL;
     for (int i = 0; i < count; i++) {
         if (vector[i].iov_len > SSIZE_MAX - length)
             return -EINVAL;
         length += vector[i].iov_len;
     }
+    RP_TRY(rp_loop_check(transport->loop)); /* a child of fork() shares the parent's socket */
     if (transport->closing || transport->eof_wanted)
         return -EPIPE;
     if (length == 0)
@@ -192,6 +195,7 @@ int rp_transport_write(rp_transport *transport, const void *data, size_t length)
 
 int rp_transport_write_eof(rp_transport *transport)
 {
+    RP_TRY(rp_loop_check(transport->loop));
     if (transport->closing || transport->eof_wanted)
         return 0;
     transport->eof_wanted = true;

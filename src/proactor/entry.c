@@ -44,7 +44,8 @@ static void prepare_network(struct io_uring_sqe *sqe, const rp_op *op)
         io_uring_prep_recv(sqe, op->fd, op->u.buffer.base, length, op->u.buffer.flags);
         break;
     case RP_OP_RECV_STREAM:
-        io_uring_prep_poll_multishot(sqe, op->fd, RP_RECEIVE_EVENTS);
+        /* Not PRI: the wake-up of a TCP socket always claims it, and each read would be followed by one in vain. */
+        io_uring_prep_poll_multishot(sqe, op->fd, RP_RECEIVE_EVENTS & ~RP_POLL_PRI);
         break;
     case RP_OP_SEND:
         io_uring_prep_send(sqe, op->fd, op->u.buffer.base, length, send_flags(op->u.buffer.flags));

@@ -43,8 +43,9 @@ typedef struct port {
 typedef struct epoll {
     rp_proactor base;
     int fd;
-    int wake_fd;   /* an eventfd */
-    port **chunks; /* of PORTS_PER_CHUNK each, made when a descriptor in their range first waits */
+    int wake_fd;       /* an eventfd */
+    bool milliseconds; /* there is no epoll_pwait2(): a kernel before 5.11 */
+    port **chunks;     /* of PORTS_PER_CHUNK each, made when a descriptor in their range first waits */
     size_t chunk_count;
     size_t waiting;    /* operations that wait on ports */
     rp_node signalled; /* multishot operations with something to deliver, by their second nodes */
@@ -418,8 +419,10 @@ static int enter(epoll *e, struct epoll_event *events, int64_t deadline)
         return epoll_wait(e->fd, events, EVENTS, -1);
     int64_t left = rp_time_left(deadline);
     limit = (struct timespec){.tv_sec = left / RP_SEC(1), .tv_nsec = left % RP_SEC(1)};
-    int n = epoll_pwait2(e->fd, events, EVENTS, &limit, NULL);
-    if (n < 0 && errno == ENOSYS) /* before Linux 5.11: milliseconds, rounded up */
+    int n = e->milliseconds ? -1 : epoll_pwait2(e->fd, events, EVENTS, &limit, NULL);
+    if (n < 0 && !e->milliseconds)
+        e->milliseconds = errno == ENOSYS || errno == EPERM; /* an old kernel, or a filter that does not know it */
+    if (e->milliseconds)                                     /* rounded up */
         n = epoll_wait(e->fd, events, EVENTS,
                        (int)(((left < RP_SEC(86400) ? left : RP_SEC(86400)) + 999999) / 1000000));
     return n;

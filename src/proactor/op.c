@@ -200,6 +200,8 @@ int64_t rp_receive_when_ready(rp_op *op, void *buffer, size_t length)
 {
     ssize_t n;
 
+    if (!(op->ready & RP_READY_INPUT))
+        return -EAGAIN;
     do
         n = recv(op->fd, buffer, length, MSG_DONTWAIT);
     while (n < 0 && errno == EINTR);

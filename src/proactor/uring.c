@@ -530,8 +530,12 @@ static void uring_kick(rp_proactor *proactor)
     uint64_t one = 1;
     int saved = errno;
 
+    int rc;
+
     if (u->wake_fd < 0)
-        send_message(u);
+        do
+            rc = send_message(u);
+        while (rc == -EINTR || rc == -EAGAIN || rc == -ENOMEM); /* a wake-up must not get lost */
     else
         while (write(u->wake_fd, &one, sizeof one) < 0 && errno == EINTR)
             ;
