@@ -195,8 +195,7 @@ static inline UNUSED size_t fill(int fd)
 
 /*
  * Lets a system call fail with an error, in this process from now on; with `argument` 0 or more only if that argument
- * has
- * the value. Where filters are not to be had (qemu) the test is skipped.
+ * has the value. Where filters are not to be had (qemu) the test is skipped.
  */
 static inline UNUSED void refuse_call(int number, int argument, unsigned value, int error)
 {

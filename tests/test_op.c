@@ -602,8 +602,8 @@ TEST(stream_reset)
 }
 
 /*
- * Urgent data splits what is read: the read before it is short, and yet there is more. epoll tells of it at once, io_uring
- * when something more arrives.
+ * Urgent data splits what is read: the read before it is short, and yet there is more. epoll tells of it at once,
+ * io_uring when something more arrives.
  */
 TEST(stream_with_urgent_data)
 {

@@ -1,6 +1,6 @@
 /*
- * test_runner.c - the runner: its steps, several runs on one loop, what is left is cancelled, interrupts. The main tasks
- * here are futures derived by hand: coroutines have tests of their own.
+ * test_runner.c - the runner: its steps, several runs on one loop, what is left is cancelled, interrupts. The main
+ * tasks here are futures derived by hand: coroutines have tests of their own.
  */
 #include <signal.h>
 

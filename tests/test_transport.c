@@ -410,17 +410,20 @@ static void flow(size_t high, size_t low)
     uint64_t written = 0;
 
     CHECK_INT(rp_transport_set_write_buffer_limits(r.transport, high, low), ==, 0);
-    while (r.pauses == 0) {
-        write_bytes(r.transport, 10000, written);
-        written += 10000;
-    }
-    CHECK_INT(rp_transport_get_write_buffer_size(r.transport), >, high);
-    wire_run(loop, RP_MSEC(10));
-    CHECK_INT(r.resumes, ==, 0);
+    /* The kernel may yet find room for more: until it is really full. */
+    do {
+        while (r.pauses == r.resumes) {
+            write_bytes(r.transport, 10000, written);
+            written += 10000;
+        }
+        CHECK_INT(rp_transport_get_write_buffer_size(r.transport), >, high);
+        wire_run(loop, RP_MSEC(10));
+    } while (r.pauses == r.resumes);
+    int resumes = r.resumes;
     rp_transport_close(r.transport);
     CHECK_INT(drain(loop, there, &error), ==, written);
     RUN_UNTIL(loop, r.lost);
-    CHECK_INT(r.resumes, ==, 1);
+    CHECK_INT(r.resumes, ==, resumes + 1);
     close(there);
     rp_loop_free(loop);
 }

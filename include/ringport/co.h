@@ -47,13 +47,13 @@ RP_API int rp_run(rp_coro *coro, void *arg);
 RP_API int rp_runner_run(rp_runner *runner, rp_coro *coro, void *arg);
 
 /*
- * Runs a coroutine on `count` loops (1 to RP_WORKERS_MAX) in as many threads, the calling one among them, each as rp_run
- * does. rp_start_server() in it listens on an address that all of them share, and the kernel spreads the connections;
- * port 0 is the same one for all. (A Unix socket has one listener: start that in one worker.) A task stays on the
- * thread that it began on, and nothing of one loop may be used from another. Returns when all workers have ended: 0, or
- * the first error, which also stops the others: their main tasks are cancelled. SIGINT (if this is the main thread)
- * does so too: -EINTR. -EINVAL, -ENOMEM, -EAGAIN if a thread cannot be started, RP_ERUNNING inside a loop. asyncio has
- * nothing like it.
+ * Runs a coroutine on `count` loops (1 to RP_WORKERS_MAX) in as many threads, the calling one among them, each as
+ * rp_run does. rp_start_server() in it listens on an address that all of them share, and the kernel spreads the
+ * connections; port 0 is the same one for all. (A Unix socket has one listener: start that in one worker.) A task
+ * stays on the thread that it began on, and nothing of one loop may be used from another. Returns when all workers
+ * have ended: 0, or the first error, which also stops the others: their main tasks are cancelled. SIGINT (if this is
+ * the main thread) does so too: -EINTR. -EINVAL, -ENOMEM, -EAGAIN if a thread cannot be started, RP_ERUNNING inside a
+ * loop. asyncio has nothing like it.
  */
 #define RP_WORKERS_MAX 1024
 RP_API int rp_run_workers(unsigned count, rp_coro *coro, void *arg);

@@ -1,9 +1,9 @@
 /*
  * stream.h - connections for coroutines: asyncio's StreamReader and StreamWriter in one.
  *
- * A stream is used by tasks of its loop: one may read while others write (each write goes out whole, in order); a second
- * concurrent reader gets -EBUSY. Data is read straight into the caller's buffer where it can be. While nobody reads,
- * nothing is taken from the kernel, so that the peer is held back.
+ * A stream is used by tasks of its loop: one may read while others write (each write goes out whole, in order); a
+ * second concurrent reader gets -EBUSY. Data is read straight into the caller's buffer where it can be. While nobody
+ * reads, nothing is taken from the kernel, so that the peer is held back.
  *
  * Errors of all calls that read or write: -ECANCELED (the task was cancelled, no byte is lost), -ECONNRESET, -EPIPE (it
  * was closed, or lost), -ENOMEM.
@@ -63,8 +63,8 @@ RP_API int rp_start_unix_server(rp_co *co, rp_server **server, rp_client_connect
 
 /*
  * Serves until the task is cancelled (then the server is closed and -ECANCELED returned; connections go on until their
- * tasks end, which rp_run cancels) or the server is closed by somebody else and its last connection has ended (0). asyncio
- * would wait for the connections in either case, and so for an idle client after Ctrl-C. Mirrors
+ * tasks end, which rp_run cancels) or the server is closed by somebody else and its last connection has ended (0).
+ * asyncio would wait for the connections in either case, and so for an idle client after Ctrl-C. Mirrors
  * Server.serve_forever().
  */
 RP_API int rp_server_serve_forever(rp_co *co, rp_server *server);
