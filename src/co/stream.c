@@ -6,10 +6,8 @@
  */
 #include "co/stream.h"
 
-#include <sys/socket.h>
-#include <sys/uio.h>
-
 #include "base/memory.h"
+#include "base/socket.h"
 
 enum {
     DEFAULT_LIMIT = 64 * 1024,
@@ -314,7 +312,7 @@ bool rp_stream_is_closing(const rp_stream *stream)
 int rp_stream_peername(const rp_stream *stream, char *text, size_t size)
 {
     struct sockaddr_storage address;
-    socklen_t length = sizeof address;
+    uint32_t length = sizeof address;
 
     if (!stream->transport)
         return -ENOTCONN;
@@ -325,7 +323,7 @@ int rp_stream_peername(const rp_stream *stream, char *text, size_t size)
 int rp_stream_sockname(const rp_stream *stream, char *text, size_t size)
 {
     struct sockaddr_storage address;
-    socklen_t length = sizeof address;
+    uint32_t length = sizeof address;
 
     if (!stream->transport)
         return -ENOTCONN;

@@ -143,9 +143,10 @@ static int install(entry *e, int number, int flags, int target)
     return 0;
 }
 
-int rp_signals_add(rp_loop *loop, int number, int flags, rp_callback *callback, void *arg)
+int rp_signals_add(rp_loop *loop, int number, bool once, rp_callback *callback, void *arg)
 {
     int rc = rp_loop_check(loop);
+    int flags = once ? (int)SA_RESETHAND : 0;
 
     if (rc < 0)
         return rc;
@@ -168,7 +169,14 @@ int rp_signals_add(rp_loop *loop, int number, int flags, rp_callback *callback, 
 
 int rp_add_signal_handler(rp_loop *loop, int number, rp_callback *callback, void *arg)
 {
-    return rp_signals_add(loop, number, 0, callback, arg);
+    return rp_signals_add(loop, number, false, callback, arg);
+}
+
+bool rp_signals_is_default(int number)
+{
+    struct sigaction action;
+
+    return sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_DFL;
 }
 
 rp_callback *rp_signals_get(const rp_loop *loop, int number)
