@@ -4,7 +4,7 @@ BUILD ?= build
 PREFIX ?= /usr/local
 
 .DEFAULT_GOAL := help
-.PHONY: demo test check bench format install help asan tsan valgrind aarch64 clean
+.PHONY: demo test check bench format install help asan tsan valgrind aarch64 test-windows demo-windows clean
 
 demo: ## asyncio's example in C, then an echo server under load on io_uring and on epoll
 	@scripts/install-packages build
@@ -33,7 +33,7 @@ install: ## install the library, the headers and ringport.pc (PREFIX=/usr/local,
 	@meson install -C build-release
 
 help: ## print this
-	@sed -n 's/^\([a-z0-9]*\): ## \(.*\)/make \1|\2/p' Makefile | awk -F'|' '{ printf "%-15s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z0-9-]*\): ## \(.*\)/make \1|\2/p' Makefile | awk -F'|' '{ printf "%-15s %s\n", $$1, $$2 }'
 
 asan: ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	@scripts/install-packages build test
@@ -50,6 +50,14 @@ valgrind: ## a part of the tests under Valgrind
 aarch64: ## the tests on aarch64 (cross-compiled, under qemu-user, epoll)
 	@scripts/install-packages build test cross
 	@scripts/test-variant aarch64
+
+test-windows: ## the tests on Windows (cross-compiled by mingw, under Wine, on an I/O completion port)
+	@scripts/install-packages build windows
+	@scripts/test-variant windows
+
+demo-windows: ## asyncio's example, then the echo server under load, as .exe under Wine
+	@scripts/install-packages build windows
+	@scripts/demo-windows
 
 clean: ## remove all build directories
 	rm -rf build build-*/

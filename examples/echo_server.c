@@ -6,7 +6,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 
 typedef struct options {
     const char *host;
@@ -34,14 +33,9 @@ static int serve(rp_co *co, void *arg)
 {
     const options *o = arg;
     rp_server *server;
-    char name[128] = "?";
-    struct sockaddr_storage address;
-    uint32_t length = sizeof address;
 
     RP_TRY(rp_start_server(co, &server, echo, NULL, o->host, o->port, NULL));
-    rp_server_sockname(server, 0, (struct sockaddr *)&address, &length);
-    rp_sockaddr_format((struct sockaddr *)&address, length, name, sizeof name);
-    printf("serving on %s (%s)\n", name, rp_loop_backend_name(rp_co_loop(co)));
+    printf("serving on %s:%d (%s)\n", o->host, rp_server_port(server), rp_loop_backend_name(rp_co_loop(co)));
     fflush(stdout);
     rp_add_signal_handler(rp_co_loop(co), SIGTERM, stop, server);
     int rc = rp_server_serve_forever(co, server);

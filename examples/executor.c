@@ -1,7 +1,6 @@
 /* executor.c - blocking work on threads, while a task on the loop goes on ticking. */
 #include <ringport.h>
 #include <stdio.h>
-#include <time.h>
 
 enum { JOBS = 4 };
 
@@ -14,9 +13,9 @@ typedef struct sum {
 static int add_up(void *arg)
 {
     sum *s = arg;
-    struct timespec nap = {.tv_nsec = 50 * 1000 * 1000};
 
-    nanosleep(&nap, NULL);
+    for (int64_t end = rp_monotonic() + RP_MSEC(50); rp_monotonic() < end;)
+        ; /* it thinks */
     for (unsigned i = s->from; i < s->to; i++)
         s->result += i;
     return 0;

@@ -1,9 +1,9 @@
 /* http_server.c - http_server [port]: HTTP/1.1 with keep-alive; answers every GET with its path, until SIGINT. */
-#define _GNU_SOURCE /* strcasestr */
 #include <ringport.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum { HEAD_SIZE = 8192 };
 
@@ -15,6 +15,14 @@ static int respond(rp_co *co, rp_stream *stream, const char *status, const char 
                      status, strlen(body), keep ? "keep-alive" : "close", body);
 
     return rp_stream_write(co, stream, response, (size_t)n);
+}
+
+static bool wants_close(const char *head)
+{
+    while ((head = strstr(head, "\r\n")) != NULL)
+        if (strncasecmp(head += 2, "Connection: close", 17) == 0)
+            return true;
+    return false;
 }
 
 static int serve_client(rp_co *co, rp_stream *stream, void *arg)
@@ -32,7 +40,7 @@ static int serve_client(rp_co *co, rp_stream *stream, void *arg)
             sscanf(head, "%15s %8191s %15s", method, path, version) != 3 || strncmp(version, "HTTP/1.", 7) != 0)
             return respond(co, stream, "400 Bad Request", "bad request\n", false);
         bool get = strcmp(method, "GET") == 0; /* anything else may have a body, which this server does not read */
-        keep = get && strcmp(version, "HTTP/1.1") == 0 && strcasestr(head, "\r\nConnection: close") == NULL;
+        keep = get && strcmp(version, "HTTP/1.1") == 0 && !wants_close(head);
         RP_TRY(respond(co, stream, get ? "200 OK" : "405 Method Not Allowed", get ? path : "", keep));
     }
     return 0;

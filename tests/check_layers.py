@@ -14,6 +14,7 @@ RANK = {"base": 0, "proactor": 1, "loop": 2, "net": 3, "co": 4, "python": 4}
 PUBLIC = {
     "base.h": "base",
     "error.h": "base",
+    "posix.h": "base",
     "op.h": "proactor",
     "proactor.h": "proactor",
     "loop.h": "loop",

@@ -1,24 +1,16 @@
 /*
- * harness.c - runs each test in a forked child, and judges it by what the child wrote and how it ended.
+ * harness.c - runs each test in a process of its own, and judges it by what that wrote and how it ended.
  *
- * The child's verdict lies in a page that both share; its first writer wins, and without one only the end of the
- * process speaks: a signal, an exit, or the deadline. The child leads a process group, which is killed before the
- * child is reaped, so that nothing of a test outlives it and the group's number cannot have been reused.
+ * The verdict lies in memory that both share; its first writer wins, and without one only the end of the process
+ * speaks: a signal or exception, an exit, or the deadline. process.h says what a process is.
  */
 #include "harness.h"
 
-#include <fcntl.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #ifdef RP_HAVE_VALGRIND
@@ -26,12 +18,12 @@
 #endif
 
 #include "leaks.h"
+#include "process.h"
 #include "ringport/proactor.h"
 
 enum {
     DEFAULT_TIMEOUT = 20,
     SLOWNESS = 6,
-    MAX_JOBS = 64,
     EXIT_SKIPPED = 77, /* what Meson and Automake take for "skipped" */
 };
 
@@ -40,12 +32,15 @@ typedef enum { RUNNING, PASSED, SKIPPED, FAILED } outcome;
 typedef struct test_verdict {
     atomic_int outcome;
     char text[1024];
-    _Atomic(const char *) file; /* the check that was reached last */
+    atomic_intptr_t file; /* the check that was reached last: its file's name, as the distance from `anchor` */
     atomic_int line;
 } test_verdict;
 
 static test_case *own_tests, **own_tests_end = &own_tests;
-static test_verdict *current; /* in a child: its verdict */
+static test_verdict *current; /* in a test's process: its verdict */
+
+/* The program may be loaded elsewhere in another process: what is in it is named by its distance from here. */
+static const char anchor[1];
 
 /* ---- where are we ---- */
 
@@ -70,23 +65,9 @@ static bool under_valgrind(void)
 #endif
 }
 
-/* qemu-user shows the emulated program as /proc/self/exe, but not under the longer name of the same link. */
-static bool under_qemu(void)
-{
-    char link[64], target[256];
-    ssize_t length;
-
-    snprintf(link, sizeof link, "/proc/self/task/%d/exe", (int)gettid());
-    length = readlink(link, target, sizeof target - 1);
-    if (length < 0)
-        return false;
-    target[length] = '\0';
-    return strstr(target, "qemu-") != NULL;
-}
-
 bool test_slow(void)
 {
-    return under_sanitizer() || under_valgrind() || under_qemu();
+    return under_sanitizer() || under_valgrind() || process_emulated();
 }
 
 const char *test_backend(void)
@@ -125,7 +106,7 @@ static const char *short_path(const char *file)
 
 void test_at(const char *file, int line)
 {
-    atomic_store_explicit(&current->file, file, memory_order_relaxed);
+    atomic_store_explicit(&current->file, (intptr_t)file - (intptr_t)anchor, memory_order_relaxed);
     atomic_store_explicit(&current->line, line, memory_order_relaxed);
 }
 
@@ -188,7 +169,7 @@ void test_skip(const char *format, ...)
     _exit(0);
 }
 
-/* ---- the child ---- */
+/* ---- in the test's process ---- */
 
 /* Ends the test as failed by what it left behind, if it did. */
 static void check_leaks(void)
@@ -215,26 +196,9 @@ static void skip_if_backend_is_missing(void)
     rp_proactor_close(proactor);
 }
 
-static void set_up_child(int output, const sigset_t *mask)
-{
-    int nothing = open("/dev/null", O_RDONLY);
-
-    setpgid(0, 0);
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
-    signal(SIGPIPE, SIG_DFL);
-    sigprocmask(SIG_SETMASK, mask, NULL);
-    dup2(nothing, STDIN_FILENO);
-    dup2(output, STDOUT_FILENO);
-    dup2(output, STDERR_FILENO);
-    close(nothing);
-    setvbuf(stdout, NULL, _IONBF, 0);
-}
-
-_Noreturn static void run_child(const test_case *test, test_verdict *verdict, int output, const sigset_t *mask)
+_Noreturn void test_run_case(test_case *test, void *verdict)
 {
     current = verdict;
-    set_up_child(output, mask);
     skip_if_backend_is_missing();
     leaks_begin();
     test->function();
@@ -247,8 +211,7 @@ _Noreturn static void run_child(const test_case *test, test_verdict *verdict, in
 
 typedef struct test_job {
     test_case *test; /* NULL: the job is free */
-    pid_t pid;
-    int output; /* what the test printed, a file in memory */
+    test_process process;
     int64_t started;
     int64_t deadline;
     bool timed_out;
@@ -261,9 +224,8 @@ typedef struct test_run {
     bool verbose;
     int width; /* how many jobs at a time */
     int active;
-    test_job jobs[MAX_JOBS];
+    test_job jobs[TEST_MAX_PROCESSES];
     int passed, failed, skipped;
-    sigset_t signals, old_mask;
 } test_run;
 
 static bool selected(const test_case *test, char **names)
@@ -293,28 +255,13 @@ static int64_t timeout_of(const test_case *test)
     return RP_SEC(test_slow() ? seconds * SLOWNESS : seconds);
 }
 
-static void die(const char *what)
-{
-    perror(what);
-    exit(1);
-}
-
 static void start(test_run *run, test_job *job)
 {
     test_case *test = run->next;
 
     run->next = next_selected(test->next, run->names);
     memset(job->verdict, 0, sizeof *job->verdict);
-    job->output = memfd_create("output", MFD_CLOEXEC);
-    if (job->output < 0)
-        die("memfd_create");
-    fflush(NULL);
-    job->pid = fork();
-    if (job->pid < 0)
-        die("fork");
-    if (job->pid == 0)
-        run_child(test, job->verdict, job->output, &run->old_mask);
-    setpgid(job->pid, job->pid);
+    process_start(&job->process, test, job->verdict);
     job->test = test;
     job->started = rp_monotonic();
     job->deadline = job->started + timeout_of(test);
@@ -325,32 +272,32 @@ static void start(test_run *run, test_job *job)
 /* Where the test was when it ended without a word. */
 static const char *place(const test_verdict *verdict, char *text, size_t size)
 {
-    const char *file = atomic_load(&verdict->file);
+    const char *file = (const char *)((intptr_t)anchor + atomic_load(&verdict->file));
 
-    if (!file)
+    if (file == anchor)
         snprintf(text, size, "before its first check");
     else
         snprintf(text, size, "after %s:%d", short_path(file), atomic_load(&verdict->line));
     return text;
 }
 
-/* Turns a child's end into the final outcome, with its text in the verdict. */
-static outcome judge(test_job *job, int status)
+/* Turns a process's end into the final outcome, with its text in the verdict. */
+static outcome judge(test_job *job, test_end end)
 {
     test_verdict *verdict = job->verdict;
     outcome result = (outcome)atomic_load(&verdict->outcome);
     char where[256];
 
     place(verdict, where, sizeof where);
-    if (result == FAILED || (result == SKIPPED && status == 0))
+    if (result == FAILED || (result == SKIPPED && !end.name && end.status == 0))
         return result;
     if (job->timed_out)
         snprintf(verdict->text, sizeof verdict->text, "no end within %d s, %s",
                  (int)((job->deadline - job->started) / RP_SEC(1)), where);
-    else if (WIFSIGNALED(status))
-        snprintf(verdict->text, sizeof verdict->text, "killed by SIG%s %s", sigabbrev_np(WTERMSIG(status)), where);
-    else if (WEXITSTATUS(status) != 0)
-        snprintf(verdict->text, sizeof verdict->text, "exit status %d %s", WEXITSTATUS(status),
+    else if (end.name)
+        snprintf(verdict->text, sizeof verdict->text, "killed by %s %s", end.name, where);
+    else if (end.status != 0)
+        snprintf(verdict->text, sizeof verdict->text, "exit status %d %s", end.status,
                  result == PASSED ? "at the process's end" : where);
     else if (result == RUNNING)
         snprintf(verdict->text, sizeof verdict->text, "the test called exit() %s", where);
@@ -359,32 +306,10 @@ static outcome judge(test_job *job, int status)
     return FAILED;
 }
 
-/* Prints what a test printed, each line marked as such. */
-static void print_output(int output)
-{
-    FILE *file;
-    bool line_start = true;
-    int c;
-
-    lseek(output, 0, SEEK_SET);
-    file = fdopen(output, "r");
-    if (!file)
-        return;
-    while ((c = getc(file)) != EOF) {
-        if (line_start)
-            fputs("    | ", stdout);
-        putchar(c);
-        line_start = c == '\n';
-    }
-    if (!line_start)
-        putchar('\n');
-    fclose(file);
-}
-
-static void finish(test_run *run, test_job *job, int status)
+static void finish(test_run *run, test_job *job, test_end end)
 {
     int milliseconds = (int)((rp_monotonic() - job->started) / RP_MSEC(1));
-    outcome result = judge(job, status);
+    outcome result = judge(job, end);
 
     if (result == PASSED)
         printf("ok %s (%d ms)\n", job->test->name, milliseconds);
@@ -393,72 +318,54 @@ static void finish(test_run *run, test_job *job, int status)
     run->passed += result == PASSED;
     run->failed += result == FAILED;
     run->skipped += result == SKIPPED;
-    if (result == FAILED || run->verbose)
-        print_output(job->output);
-    else
-        close(job->output);
+    process_output(&job->process, result == FAILED || run->verbose);
     fflush(stdout);
     job->test = NULL;
     run->active--;
 }
 
-/* Reaps a child if it has ended, or kills it if its time is up. */
+/* Takes the verdict if the process has ended, or kills it if its time is up. */
 static void look_after(test_run *run, test_job *job)
 {
-    siginfo_t ended = {0};
-    int status;
+    test_end end;
 
-    if (!job->test)
-        return;
-    waitid(P_PID, (id_t)job->pid, &ended, WEXITED | WNOHANG | WNOWAIT);
-    if (ended.si_pid == job->pid) {
-        kill(-job->pid, SIGKILL);
-        waitpid(job->pid, &status, 0);
-        finish(run, job, status);
+    if (process_ended(&job->process, &end)) {
+        finish(run, job, end);
     } else if (!job->timed_out && rp_monotonic() >= job->deadline) {
         job->timed_out = true;
-        kill(-job->pid, SIGKILL);
+        process_kill(&job->process);
     }
 }
 
-/* Sleeps until a child has ended or the first deadline has come. An interrupted run takes its children along. */
-static void wait_for_child(test_run *run)
+/* Sleeps until a process has ended or the first deadline has come. */
+static void wait_for_end(test_run *run)
 {
-    int64_t deadline = RP_NEVER, left;
-    int signal_number;
+    const test_process *processes[TEST_MAX_PROCESSES];
+    int64_t deadline = rp_monotonic() + RP_SEC(1);
+    int count = 0;
 
-    for (int i = 0; i < run->width; i++)
-        if (run->jobs[i].test && !run->jobs[i].timed_out && run->jobs[i].deadline < deadline)
-            deadline = run->jobs[i].deadline;
-    left = deadline == RP_NEVER ? RP_SEC(1) : deadline - rp_monotonic();
-    if (left < 0)
-        left = 0;
-    signal_number = sigtimedwait(&run->signals, NULL, &(struct timespec){left / RP_SEC(1), left % RP_SEC(1)});
-    if (signal_number <= 0 || signal_number == SIGCHLD)
-        return;
-    for (int i = 0; i < run->width; i++)
-        if (run->jobs[i].test)
-            kill(-run->jobs[i].pid, SIGKILL);
-    exit(128 + signal_number);
+    for (int i = 0; i < run->width; i++) {
+        test_job *job = &run->jobs[i];
+        if (!job->test)
+            continue;
+        processes[count++] = &job->process;
+        if (!job->timed_out && job->deadline < deadline)
+            deadline = job->deadline;
+    }
+    process_wait(processes, count, deadline);
 }
 
 static void run_tests(test_run *run)
 {
-    sigemptyset(&run->signals);
-    sigaddset(&run->signals, SIGCHLD);
-    sigaddset(&run->signals, SIGINT);
-    sigaddset(&run->signals, SIGTERM);
-    sigaddset(&run->signals, SIGHUP);
-    sigprocmask(SIG_BLOCK, &run->signals, &run->old_mask);
     while (run->next || run->active > 0) {
         for (int i = 0; i < run->width && run->next; i++)
             if (!run->jobs[i].test)
                 start(run, &run->jobs[i]);
-        wait_for_child(run);
+        wait_for_end(run);
         for (int i = 0; i < run->width; i++)
-            look_after(run, &run->jobs[i]);
+            if (run->jobs[i].test)
+                look_after(run, &run->jobs[i]);
     }
-    sigprocmask(SIG_SETMASK, &run->old_mask, NULL);
 }
 
 static int usage(const char *program)
@@ -482,7 +389,7 @@ int test_main(test_case *tests, int argc, char **argv)
         else if (option == 'v')
             run.verbose = true;
         else if (option == 'j' && atoi(optarg) > 0)
-            run.width = atoi(optarg) < MAX_JOBS ? atoi(optarg) : MAX_JOBS;
+            run.width = atoi(optarg) < TEST_MAX_PROCESSES ? atoi(optarg) : TEST_MAX_PROCESSES;
         else
             return usage(argv[0]);
     run.names = argv + optind;
@@ -496,19 +403,16 @@ int test_main(test_case *tests, int argc, char **argv)
             puts(run.next->name);
         return 0;
     }
-    verdicts = mmap(NULL, (size_t)run.width * sizeof *verdicts, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-                    -1, 0);
-    if (verdicts == MAP_FAILED)
-        die("mmap");
+    verdicts = process_share((size_t)run.width * sizeof *verdicts);
     for (int i = 0; i < run.width; i++)
         run.jobs[i].verdict = &verdicts[i];
     run_tests(&run);
-    munmap(verdicts, (size_t)run.width * sizeof *verdicts);
     printf("# %d passed, %d failed, %d skipped\n", run.passed, run.failed, run.skipped);
     return run.failed ? 1 : run.passed ? 0 : EXIT_SKIPPED;
 }
 
 int main(int argc, char **argv)
 {
+    process_main(argc, argv);
     return test_main(own_tests, argc, argv);
 }

@@ -42,6 +42,17 @@ typedef struct test_case {
     }                                                                                                             \
     static void test_##name(void)
 
+/*
+ * A test that this platform cannot run, with the reason. What tests need of POSIX stands within #ifndef _WIN32, and in
+ * the other branch their names in such lines: they are reported as skipped.
+ */
+#define TEST_ABSENT(name, why)                                                                                    \
+    TEST(name)                                                                                                    \
+    {                                                                                                             \
+        SKIP("%s", why);                                                                                          \
+    }                                                                                                             \
+    static void test_##name(void)
+
 #define CHECK(condition)                                                                                          \
     do {                                                                                                          \
         test_at(__FILE__, __LINE__);                                                                              \
@@ -86,6 +97,23 @@ bool test_allocation_failed(void);
 /* Blocks that are allocated now, and how many ever were. */
 uint64_t test_live_allocations(void);
 uint64_t test_allocations(void);
+
+/* ---- processes ---- */
+
+/* How a process ended. */
+typedef struct test_end {
+    int status;       /* what it handed to exit() */
+    const char *name; /* the signal or exception that killed it; NULL: none, it exited */
+} test_end;
+
+/* Runs a function in a process of its own, which exits with 0 after it, and takes what that prints. */
+test_end test_in_child(void (*function)(void), char *output, size_t size);
+
+/* Starts a process that exits with a status, or with -1 only when it is killed: its number. */
+int64_t test_start_child(int status);
+
+/* Kills such a process, and reaps it where that is to be done. */
+void test_end_child(int64_t pid);
 
 /* ---- behind the macros ---- */
 

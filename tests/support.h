@@ -5,19 +5,11 @@
 #define RP_TESTS_SUPPORT_H
 
 #include "harness.h"
+#include "platform.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "ringport/proactor.h"
 
@@ -177,6 +169,13 @@ static inline UNUSED void close_with_reset(int fd)
     close(fd);
 }
 
+/* The pairs of Windows are TCP connections: what one end holds moves on to the other for a while. */
+#ifdef _WIN32
+enum { FILL_ROUNDS = 4, FILL_PAUSE = 100000 }; /* microseconds */
+#else
+enum { FILL_ROUNDS = 1, FILL_PAUSE = 0 };
+#endif
+
 /* Fills a socket or pipe (non-blocking) until it takes no more: how many bytes that were. */
 static inline UNUSED size_t fill(int fd)
 {
@@ -185,34 +184,15 @@ static inline UNUSED size_t fill(int fd)
     ssize_t n;
 
     set_nonblocking(fd);
-    for (size_t size = sizeof zeros; size > 0; size = n < 0 ? size / 2 : size)
-        if ((n = write(fd, zeros, size)) > 0)
-            total += (size_t)n;
+    for (int dry = 0; dry < FILL_ROUNDS; dry++) {
+        for (size_t size = sizeof zeros; size > 0; size = n < 0 ? size / 2 : size)
+            if ((n = write(fd, zeros, size)) > 0) {
+                total += (size_t)n;
+                dry = 0;
+            }
+        usleep(FILL_PAUSE);
+    }
     return total;
-}
-
-/* ---- kernels that lack something ---- */
-
-/*
- * Lets a system call fail with an error, in this process from now on; with `argument` 0 or more only if that argument
- * has the value. Where filters are not to be had (qemu) the test is skipped.
- */
-static inline UNUSED void refuse_call(int number, int argument, unsigned value, int error)
-{
-    size_t offset = argument < 0 ? offsetof(struct seccomp_data, nr)
-                                 : offsetof(struct seccomp_data, args) + 8 * (size_t)argument;
-    struct sock_filter filter[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)number, 0, 3),
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (unsigned)offset),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, argument < 0 ? (unsigned)number : value, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)error),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    struct sock_fprog program = {.len = sizeof filter / sizeof filter[0], .filter = filter};
-
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
-        SKIP("no system call filters: %s", rp_strerror(-errno));
 }
 
 #endif

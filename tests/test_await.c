@@ -1,8 +1,8 @@
 /* test_await.c - waiting for futures, time and operations, and being cancelled in each of these waits. */
 #include <string.h>
-#include <unistd.h>
 
 #include "harness.h"
+#include "platform.h"
 #include "ringport.h"
 
 /* ---- helpers ---- */

@@ -1,16 +1,19 @@
 /*
  * test_connect.c - connecting: names, addresses in turn, local addresses, Unix sockets, failure and cancellation.
  */
-#include <dlfcn.h>
-#include <netdb.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
-#include <sys/un.h>
 
 #include "wire.h"
 
 typedef int resolver(const char *host, const char *service, const struct addrinfo *hints,
                      struct addrinfo **result);
+
+#ifdef _WIN32
+/* Functions of other libraries are called through such pointers there. */
+static resolver own_getaddrinfo;
+resolver *__imp_getaddrinfo = own_getaddrinfo;
+#define getaddrinfo own_getaddrinfo
+#endif
 
 /*
  * The C library's, which this one takes the place of; but the names "last-answers" and "last-fails" have three
@@ -19,7 +22,7 @@ typedef int resolver(const char *host, const char *service, const struct addrinf
 int getaddrinfo(const char *host, const char *service, const struct addrinfo *hints, struct addrinfo **result)
 {
     static const char *const order[2][3] = {{"::1", "::1", "127.0.0.1"}, {"127.0.0.2", "::1", "::1"}};
-    resolver *real = (resolver *)dlsym(RTLD_NEXT, "getaddrinfo");
+    resolver *real = (resolver *)test_next_function("getaddrinfo");
     bool fails = host && strcmp(host, "last-fails") == 0;
 
     if (!host || (!fails && strcmp(host, "last-answers") != 0) || hints->ai_flags & AI_NUMERICHOST)
@@ -210,13 +213,14 @@ static int unix_listener(const char *path, size_t length)
 
 TEST(unix_sockets_by_path_and_by_abstract_name)
 {
+    test_need_unix_sockets();
     rp_loop *loop = wire_loop();
     client c = {0}, d = {0};
     char path[64], name[64];
     int listener, length;
     rp_future *future;
 
-    snprintf(path, sizeof path, "/tmp/ringport-connect-%d", (int)getpid());
+    snprintf(path, sizeof path, TEST_TMP "/ringport-connect-%d", (int)getpid());
     listener = unix_listener(path, strlen(path));
     CHECK_INT(rp_create_unix_connection(loop, factory, &c, path, 0, &future), ==, 0);
     CHECK_INT(rp_run_until_complete(loop, future), ==, 0);

@@ -12,7 +12,7 @@ TEST(errno_values_have_names_and_texts)
     CHECK_STR(rp_errname(-ECONNRESET), "ECONNRESET");
     CHECK_STR(rp_strerror(-ECONNRESET), "connection reset by peer");
     CHECK_STR(rp_errname(-ECANCELED), "ECANCELED");
-    CHECK_STR(rp_errname(-EWOULDBLOCK), "EAGAIN");
+    CHECK_STR(rp_errname(-EAGAIN), "EAGAIN");
     CHECK_STR(rp_errname(-ENOTSUP), "ENOTSUP");
 }
 

@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 
 #include "ringport/loop.h"
+#include "seccomp.h"
 #include "support.h"
 
 /* As a container's profile does. */

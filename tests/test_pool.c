@@ -2,10 +2,9 @@
  * test_pool.c - the thread pool: order, number of threads, cancellation, stopping, and what fails.
  */
 #include "harness.h"
+#include "platform.h"
 
 #include <stdatomic.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "base/list.h"
 #include "base/pool.h"
@@ -247,6 +246,7 @@ TEST(thread_that_cannot_be_started)
     CHECK_INT(done, ==, 2);
 }
 
+#ifndef _WIN32
 TEST(pool_in_a_forked_child)
 {
     pid_t pid;
@@ -265,6 +265,9 @@ TEST(pool_in_a_forked_child)
     open_gate();
     tear_down();
 }
+#else
+TEST_ABSENT(pool_in_a_forked_child, "Windows has no fork()");
+#endif
 
 /* ---- many submitters at once, with cancellations ---- */
 

@@ -4,8 +4,6 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <sys/eventfd.h>
-#include <sys/time.h>
 
 #include "proactor/proactor.h"
 #include "support.h"
@@ -85,7 +83,7 @@ TEST(no_starvation)
     rp_proactor *port = open_port();
     rp_completion completions[4];
     rp_op busy[8], waiting;
-    char path[] = "/tmp/ringport-test-XXXXXX", bytes[8][4], byte;
+    char path[] = TEST_TMP "/ringport-test-XXXXXX", bytes[8][4], byte;
     int file = mkstemp(path), fds[2];
     bool seen = false;
 
@@ -201,7 +199,7 @@ typedef struct waiting {
     struct msghdr message;
     struct sockaddr_in crowded;
     rp_op *connect;
-    pid_t pid;
+    int64_t pid;
 } waiting;
 
 static rp_op *add(waiting *w)
@@ -257,10 +255,7 @@ static void prepare_waiting(waiting *w)
     *w = (waiting){.vector = {.iov_base = w->bytes, .iov_len = sizeof w->bytes}};
     w->message = (struct msghdr){.msg_iov = &w->vector, .msg_iovlen = 1};
     make_crowd(w);
-    w->pid = fork();
-    if (w->pid == 0)
-        for (;;)
-            pause();
+    w->pid = test_start_child(-1);
     rp_op_accept(add(w), keep(w, listen_tcp(&address)), NULL, NULL, NULL, NULL);
     rp_op_accept_multi(add(w), keep(w, listen_tcp(&address)), NULL, NULL);
     w->connect = add(w);
@@ -287,8 +282,7 @@ static void end_waiting(waiting *w)
 {
     for (int i = 0; i < w->fd_count; i++)
         close(w->fds[i]);
-    kill(w->pid, SIGKILL);
-    CHECK_INT(waitpid(w->pid, NULL, 0), ==, w->pid);
+    test_end_child(w->pid);
 }
 
 static void submit_all(rp_proactor *port, waiting *w)
@@ -312,7 +306,7 @@ static void cancel_all(rp_proactor *port, waiting *w, int turns, int times)
     prepare_connect(w); /* the others and their descriptors serve again */
 }
 
-TEST(cancel_at_once)
+TEST_TIMEOUT(cancel_at_once, 60)
 {
     rp_proactor *port = open_port();
     waiting w;
@@ -451,6 +445,7 @@ TEST(wake_from_thread)
     rp_proactor_close(port);
 }
 
+#ifndef _WIN32
 static rp_proactor *signalled_port;
 
 static void wake_in_handler(int number)
@@ -493,10 +488,14 @@ TEST(signal_ends_wait)
     CHECK_INT(collect_once(port, RP_NEVER), ==, 0);
     rp_proactor_close(port);
 }
+#else
+TEST_ABSENT(wake_from_signal_handler, "no signal interrupts a thread on Windows");
+TEST_ABSENT(signal_ends_wait, "no signal interrupts a thread on Windows");
+#endif
 
 /* ---- closing ---- */
 
-TEST(close_with_all_in_flight)
+TEST_TIMEOUT(close_with_all_in_flight, 60)
 {
     for (int turns = 0; turns < 3; turns++) {
         rp_proactor *port = open_port();
@@ -529,7 +528,7 @@ TEST(close_drops_descriptors)
     rp_op_accept(&accept_once, listeners[1], NULL, NULL, NULL, NULL);
     submit(port, &accept_once);
     clients[39] = connect_tcp(&address);
-    rp_op_openat(&openat, AT_FDCWD, "/dev/null", O_RDONLY, 0, NULL, NULL);
+    rp_op_openat(&openat, AT_FDCWD, TEST_NULL, O_RDONLY, 0, NULL, NULL);
     submit(port, &openat);
     rp_completion some[2];
     int n = rp_proactor_wait(port, some, 2, RP_NEVER); /* the rest stays where it is */
@@ -544,6 +543,7 @@ TEST(close_drops_descriptors)
 
 /* ---- fork ---- */
 
+#ifndef _WIN32
 TEST(fork_refused)
 {
     rp_proactor *port = open_port();
@@ -577,6 +577,9 @@ TEST(fork_refused)
     rp_proactor_close(port);
     close_pair(fds);
 }
+#else
+TEST_ABSENT(fork_refused, "Windows has no fork()");
+#endif
 
 /* ---- memory ---- */
 

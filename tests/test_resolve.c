@@ -1,7 +1,6 @@
 /*
  * test_resolve.c - looking names up.
  */
-#include <netdb.h>
 
 #include "wire.h"
 
@@ -88,11 +87,12 @@ TEST(errors_are_those_of_the_resolver)
     rp_loop *loop = wire_loop();
     struct addrinfo hints = {.ai_family = 77};
     struct addrinfo numeric = {.ai_flags = AI_NUMERICHOST};
-    struct addrinfo flags = {.ai_flags = 1 << 30};
 
     CHECK_INT(error_of(loop, "127.0.0.1", "1", &hints), ==, RP_EAI_FAMILY);
     CHECK_INT(error_of(loop, "localhost", "1", &numeric), ==, RP_EAI_NONAME);
-    CHECK_INT(error_of(loop, "localhost", "1", &flags), ==, RP_EAI_BADFLAGS);
+#ifndef _WIN32 /* which does not look at flags that it does not know */
+    CHECK_INT(error_of(loop, "localhost", "1", &(struct addrinfo){.ai_flags = 1 << 30}), ==, RP_EAI_BADFLAGS);
+#endif
     CHECK_INT(error_of(loop, "127.0.0.1", "no-such-service", NULL), ==, RP_EAI_SERVICE);
     CHECK_INT(error_of(loop, NULL, NULL, NULL), ==, RP_EAI_NONAME);
     CHECK_INT(rp_shutdown_default_executor(loop, RP_SEC(10)), ==, 0);

@@ -1,11 +1,8 @@
 /*
  * test_stream.c - streams: each reading call, writing under back-pressure, cancellation without loss, every end.
  */
-#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/uio.h>
-#include <sys/wait.h>
 
 #include "wire.h"
 
@@ -121,9 +118,15 @@ static int ticker(rp_co *co, void *arg)
     }
 }
 
+#ifdef _WIN32
+enum { GREEDY_BYTES = 10000, GREEDY_ECHOES = 100 }; /* Wine is slow */
+#else
+enum { GREEDY_BYTES = 100000, GREEDY_ECHOES = 1000 };
+#endif
+
 static int greedy(rp_co *co, void *arg)
 {
-    static char bytes[100000];
+    static char bytes[GREEDY_BYTES];
     int there;
     rp_stream *stream = open_stream(co, &there);
     rp_task *task;
@@ -136,13 +139,13 @@ static int greedy(rp_co *co, void *arg)
     ticks = 0;
     for (size_t i = 0; i < sizeof bytes; i++)
         CHECK_INT(rp_stream_read(co, stream, &byte, 1), ==, 1);
-    CHECK_INT(ticks, >, 1000);
+    CHECK_INT(ticks, >, GREEDY_BYTES / 100);
     ticks = 0;
-    for (int i = 0; i < 1000; i++) {
+    for (int i = 0; i < GREEDY_ECHOES; i++) {
         CHECK_INT(rp_stream_write(co, stream, "x", 1), ==, 0);
         CHECK_INT(recv(there, &byte, 1, 0), ==, 1);
     }
-    CHECK_INT(ticks, >, 10);
+    CHECK_INT(ticks, >, GREEDY_ECHOES / 100);
     rp_task_cancel(task);
     CHECK_INT(rp_join(co, task), ==, RP_EFUTCANCELED);
     close(there);
@@ -799,7 +802,8 @@ static int open_descriptors(void)
 
 TEST(a_loop_that_is_closed_frees_streams_whatever_is_waited_for)
 {
-    for (int what = 0; what < 4; what++) {
+    for (int round = 0; round < 5; round++) {
+        int what = round % 4;
         rp_loop *loop;
         rp_task *task;
 
@@ -819,7 +823,8 @@ TEST(a_loop_that_is_closed_frees_streams_whatever_is_waited_for)
                 left--;
         }
         after_fds = open_descriptors();
-        CHECK_INT(after_fds, ==, before_fds);
+        if (round > 0) /* at its first use Windows opens things of its own, which it keeps */
+            CHECK_INT(after_fds, ==, before_fds);
     }
 }
 
@@ -848,7 +853,8 @@ static int connecting(rp_co *co, void *arg)
     close(listener);
     CHECK_INT(rp_open_connection(co, &stream, "127.0.0.1", port, NULL), ==, -ECONNREFUSED);
     CHECK_INT(rp_open_connection(co, &stream, "127.0.0.1", 65536, NULL), ==, -EINVAL);
-    CHECK_INT(rp_open_unix_connection(co, &stream, "/nowhere/at/all"), ==, -ENOENT);
+    rc = rp_open_unix_connection(co, &stream, "/nowhere/at/all");
+    CHECK(rc == -ENOENT || rc == -EAFNOSUPPORT);
     CHECK_INT(rp_open_unix_connection(co, &stream, ""), ==, -EINVAL);
 
     listener = wire_listen(&port);
@@ -947,6 +953,7 @@ TEST(reading_and_writing_allocate_nothing)
 
 /* ---- fork ---- */
 
+#ifndef _WIN32
 static void use_in_child(rp_co *co, rp_stream *stream)
 {
     rp_transport *transport = rp_stream_transport(stream);
@@ -991,3 +998,4 @@ TEST(a_child_of_fork_leaves_the_parents_connection_alone)
 {
     run(forking);
 }
+#endif

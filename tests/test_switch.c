@@ -41,7 +41,7 @@ static void flow_run(flow *f)
 static void flow_init(flow *f, void (*entry)(void *))
 {
     memset(f, 0, sizeof *f);
-    f->low = aligned_alloc(16, SIZE);
+    f->low = malloc(SIZE);
     CHECK(f->low != NULL);
     rp_stack_announce(&f->marks, f->low, f->low + SIZE);
     rp_fiber_init(&f->self, &f->marks, f->low, f->low + SIZE);

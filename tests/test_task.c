@@ -1,9 +1,9 @@
 /* test_task.c - tasks: creation, order, names, states, cancellation, the end, what is left at the loop's close. */
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "harness.h"
+#include "platform.h"
 #include "ringport.h"
 
 /* ---- reports ---- */

@@ -2,11 +2,10 @@
  * test_thread.c - conditions and their deadlines, threads and their ids, fork detection.
  */
 #include "harness.h"
+#include "platform.h"
 
 #include <signal.h>
 #include <stdatomic.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "base/thread.h"
 
@@ -15,7 +14,6 @@ static rp_cond cond;
 static int stage;
 static uint64_t other_id;
 static bool other_is_main;
-static sigset_t other_mask;
 
 static void set_up(void)
 {
@@ -65,28 +63,46 @@ static void note_identity(void *arg)
     CHECK(arg == &stage);
     other_id = rp_thread_id();
     other_is_main = rp_thread_is_main();
-    pthread_sigmask(SIG_SETMASK, NULL, &other_mask);
     reach(1);
 }
 
-TEST(threads_have_ids_and_no_signals)
+TEST(threads_have_ids)
 {
-    sigset_t before, after;
-
     set_up();
-    pthread_sigmask(SIG_SETMASK, NULL, &before);
     CHECK_INT(rp_thread_start(note_identity, &stage), ==, 0);
-    pthread_sigmask(SIG_SETMASK, NULL, &after);
     await_stage(1);
     CHECK(rp_thread_id() != 0);
     CHECK(other_id != 0);
     CHECK(other_id != rp_thread_id());
     CHECK(rp_thread_is_main());
     CHECK(!other_is_main);
+}
+
+#ifndef _WIN32
+static sigset_t other_mask;
+
+static void note_signals(void *arg)
+{
+    pthread_sigmask(SIG_SETMASK, NULL, &other_mask);
+    reach(1);
+}
+
+TEST(threads_take_no_signals)
+{
+    sigset_t before, after;
+
+    set_up();
+    pthread_sigmask(SIG_SETMASK, NULL, &before);
+    CHECK_INT(rp_thread_start(note_signals, NULL), ==, 0);
+    pthread_sigmask(SIG_SETMASK, NULL, &after);
+    await_stage(1);
     CHECK_INT(sigismember(&before, SIGTERM), ==, sigismember(&after, SIGTERM));
     CHECK(sigismember(&other_mask, SIGTERM));
     CHECK(sigismember(&other_mask, SIGINT));
 }
+#else
+TEST_ABSENT(threads_take_no_signals, "no signal interrupts a thread on Windows");
+#endif
 
 TEST(thread_without_memory)
 {
@@ -94,6 +110,7 @@ TEST(thread_without_memory)
     CHECK_INT(rp_thread_start(note_identity, NULL), ==, -ENOMEM);
 }
 
+#ifndef _WIN32
 static int exit_status(pid_t pid)
 {
     int status;
@@ -144,6 +161,10 @@ TEST(forking_thread_is_the_childs_main_thread)
     CHECK_INT(rp_thread_start(fork_off_main_thread, NULL), ==, 0);
     await_stage(1);
 }
+#else
+TEST_ABSENT(forks_are_counted, "Windows has no fork()");
+TEST_ABSENT(forking_thread_is_the_childs_main_thread, "Windows has no fork()");
+#endif
 
 TEST(cpus_are_counted)
 {

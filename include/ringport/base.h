@@ -15,17 +15,19 @@
 #define RP_VERSION_MINOR 1
 #define RP_VERSION_PATCH 0
 
-/* Marks what the shared library exports. */
+/* Marks what the shared library exports: on Windows while it is built, with RP_SHARED. */
 #if defined(_WIN32) && defined(RP_SHARED)
 #define RP_API __declspec(dllexport)
-#elif defined(__GNUC__)
+#elif defined(__GNUC__) && !defined(_WIN32)
 #define RP_API __attribute__((visibility("default")))
 #else
 #define RP_API
 #endif
 
 /* Has the compiler check the arguments against the format, as it does those of printf(). */
-#if defined(__GNUC__)
+#if defined(__MINGW32__) && defined(__USE_MINGW_ANSI_STDIO)
+#define RP_PRINTF(text, first) __attribute__((__format__(__gnu_printf__, text, first)))
+#elif defined(__GNUC__)
 #define RP_PRINTF(text, first) __attribute__((__format__(__printf__, text, first)))
 #else
 #define RP_PRINTF(text, first)

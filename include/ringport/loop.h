@@ -196,8 +196,9 @@ RP_API int rp_remove_writer(rp_loop *loop, rp_fd fd);
 
 /*
  * Calls callback(arg) on the loop, not in signal context, after each arrival (or run of arrivals) of the signal.
- * Main thread only: RP_ETHREAD elsewhere. -EINVAL for SIGKILL, SIGSTOP and what is no signal. A second call replaces
- * the callback; signals go to the loop that asked last. Mirrors loop.add_signal_handler().
+ * Main thread only: RP_ETHREAD elsewhere. -EINVAL for SIGKILL, SIGSTOP and what is no signal; Windows has SIGINT
+ * (Ctrl-C), SIGBREAK, and SIGTERM for the console's end. A second call replaces the callback; signals go to the loop
+ * that asked last. Mirrors loop.add_signal_handler().
  */
 RP_API int rp_add_signal_handler(rp_loop *loop, int signal, rp_callback *callback, void *arg);
 

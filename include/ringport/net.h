@@ -16,8 +16,6 @@ extern "C" {
 #endif
 
 struct addrinfo;
-struct sockaddr;
-struct iovec;
 
 /* Listening sockets and the connections that came in by them. Mirrors asyncio.Server. */
 typedef struct rp_server rp_server;
@@ -154,8 +152,8 @@ typedef struct rp_server_options {
     int family;            /* AF_UNSPEC: any */
     int flags;             /* AI_* for the resolver; 0: AI_PASSIVE */
     int backlog;           /* 0: 100, as asyncio has it */
-    bool reuse_port;       /* SO_REUSEPORT */
-    bool no_reuse_address; /* SO_REUSEADDR is on unless this is set */
+    bool reuse_port;       /* SO_REUSEPORT; Windows has none: -ENOTSUP */
+    bool no_reuse_address; /* SO_REUSEADDR (Windows: SO_EXCLUSIVEADDRUSE) is on unless this is set */
     bool nagle;            /* leave Nagle's algorithm on; TCP_NODELAY is the default */
     bool delay_start;      /* do not start serving yet: asyncio's start_serving=False */
 } rp_server_options;

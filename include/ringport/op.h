@@ -12,6 +12,7 @@
 #define RINGPORT_OP_H
 
 #include "base.h"
+#include "posix.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -72,6 +73,13 @@ enum {
  */
 #define RP_SEND_ALL 0x40000000
 
+/* How many pointers a backend's part of an operation takes: on Windows there is an OVERLAPPED in it. */
+#ifdef _WIN32
+#define RP_OP_SCRATCH 12
+#else
+#define RP_OP_SCRATCH 4
+#endif
+
 /* Runs at each completion, with the result in `op`. It may submit the operation again, or free what it is in. */
 typedef void rp_op_callback(rp_op *op);
 
@@ -129,10 +137,10 @@ struct rp_op {
             int64_t pid;
         } child;
     } u;
-    void *owner;      /* the proactor it was submitted to */
-    rp_node link;     /* among the operations in flight */
-    rp_node queue;    /* in one of the backend's lists */
-    void *scratch[4]; /* the backend's */
+    void *owner;                  /* the proactor it was submitted to */
+    rp_node link;                 /* among the operations in flight */
+    rp_node queue;                /* in one of the backend's lists */
+    void *scratch[RP_OP_SCRATCH]; /* the backend's */
 };
 
 /*
@@ -196,7 +204,10 @@ RP_API void rp_op_close(rp_op *op, rp_fd fd, rp_op_callback *callback, void *dat
 /* Waits until one of the RP_POLL_* events holds (now, perhaps). Any descriptor, a regular file too (always ready). */
 RP_API void rp_op_poll(rp_op *op, rp_fd fd, uint32_t events, rp_op_callback *callback, void *data);
 
-/* The same, at once if one holds and then each time something changes, until cancelled. */
+/*
+ * The same, at once if one holds and then each time something changes, until cancelled. On Windows, which tells no
+ * changes, once a turn as long as it holds; and both for sockets and regular files only.
+ */
 RP_API void rp_op_poll_multi(rp_op *op, rp_fd fd, uint32_t events, rp_op_callback *callback, void *data);
 
 /* pread(), pwrite(), preadv(), pwritev() of any descriptor; offset -1: at the file's own position. */
@@ -220,7 +231,11 @@ RP_API void rp_op_openat(rp_op *op, rp_fd directory, const char *path, int flags
 RP_API void rp_op_statx(rp_op *op, rp_fd directory, const char *path, int flags, uint32_t mask,
                         struct statx *result, rp_op_callback *callback, void *data);
 
-/* Waits for a child process and reaps it: the result is its wait status (WIFEXITED and so on). */
+/*
+ * Waits for a child process and reaps it: the result is its wait status (WIFEXITED and so on). On Windows it is the
+ * exit code, of 32 bits, shifted by 8: `status >> 8`; nothing is reaped, and the owner keeps the process open until
+ * then.
+ */
 RP_API void rp_op_wait_child(rp_op *op, int64_t pid, rp_op_callback *callback, void *data);
 
 #ifdef __cplusplus

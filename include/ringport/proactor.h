@@ -22,6 +22,7 @@ typedef struct rp_proactor rp_proactor;
 typedef struct rp_proactor_options {
     unsigned submission_entries; /* io_uring: the submission queue's size; 0: 4096 */
     unsigned completion_entries; /* io_uring: the completion queue's size; 0: 16384 */
+    unsigned concurrency;        /* iocp: how many threads the port lets run at a time; 0: 0xffffffff, no limit */
 } rp_proactor_options;
 
 /* A completion: what rp_proactor_wait() hands out. */

@@ -1,14 +1,9 @@
 /*
  * origin.c - backtraces as lists of return addresses; they get their names only when a report is written.
- *
- * Names come from the dynamic symbol tables, which hold no static functions: the object and the offset in it are
- * printed as well, for addr2line.
  */
 #include "base/origin.h"
 
-#include <dlfcn.h>
 #include <errno.h>
-#include <execinfo.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -16,7 +11,7 @@
 
 enum {
     MAX_DEPTH = 64,
-    INNER_FRAMES = 3, /* what may come before the caller: this file's own, and a sanitizer's backtrace() */
+    INNER_FRAMES = 4, /* what may come before the caller: those of base, and a sanitizer's backtrace() */
 };
 
 static atomic_int origin_depth = 10;
@@ -42,7 +37,7 @@ __attribute__((noinline)) rp_origin *rp_origin_capture(void)
 
     if (depth == 0)
         return NULL;
-    count = backtrace(addresses, depth + INNER_FRAMES);
+    count = rp_origin_backtrace(addresses, depth + INNER_FRAMES);
     while (first < count && addresses[first] != caller)
         first++;
     if (first == count)
@@ -54,30 +49,4 @@ __attribute__((noinline)) rp_origin *rp_origin_capture(void)
     origin->depth = count;
     memcpy(origin->addresses, addresses + first, (size_t)count * sizeof addresses[0]);
     return origin;
-}
-
-void rp_origin_print(FILE *file, void *const *addresses, int depth)
-{
-    for (int i = 0; i < depth; i++) {
-        /* A return address follows the call and may lie in the next function already. */
-        char *call = (char *)addresses[i] - 1;
-        char text[128];
-        Dl_info info;
-
-        fprintf(file, "    %s", rp_origin_symbol(call, text, sizeof text));
-        if (dladdr(call, &info) && info.dli_fname)
-            fprintf(file, " (%s+0x%zx)", info.dli_fname, (size_t)(call - (char *)info.dli_fbase));
-        fputc('\n', file);
-    }
-}
-
-const char *rp_origin_symbol(void *address, char *text, size_t size)
-{
-    Dl_info info;
-
-    if (dladdr(address, &info) && info.dli_sname)
-        snprintf(text, size, "%s", info.dli_sname);
-    else
-        snprintf(text, size, "%p", address);
-    return text;
 }

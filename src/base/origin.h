@@ -20,6 +20,9 @@ int rp_origin_set_depth(int depth); /* returns the old one, -EINVAL if out of ra
 /* The caller's backtrace, without this function; NULL at depth 0 or if there is no memory. Free with rp_free(). */
 rp_origin *rp_origin_capture(void);
 
+/* The return addresses above the caller, innermost first, some frames of the library's own before them: how many. */
+int rp_origin_backtrace(void **addresses, int count);
+
 /* Writes addresses with their symbols, a line each, indented. */
 void rp_origin_print(FILE *file, void *const *addresses, int depth);
 

@@ -4,14 +4,26 @@
 #ifndef RP_BASE_THREAD_H
 #define RP_BASE_THREAD_H
 
-#include <pthread.h>
-
 #include "ringport/base.h"
 
+#ifdef _WIN32
+/* An SRWLOCK and a CONDITION_VARIABLE: each is one pointer, NULL to begin with. */
+typedef struct rp_mutex {
+    void *native;
+} rp_mutex;
+typedef struct rp_cond {
+    void *native;
+} rp_cond;
+#define RP_MUTEX_INIT                                                                                             \
+    {                                                                                                             \
+        NULL                                                                                                      \
+    }
+#else
+#include <pthread.h>
 typedef pthread_mutex_t rp_mutex;
 typedef pthread_cond_t rp_cond;
-
 #define RP_MUTEX_INIT PTHREAD_MUTEX_INITIALIZER
+#endif
 
 int rp_mutex_init(rp_mutex *mutex);
 void rp_mutex_fini(rp_mutex *mutex);
@@ -38,7 +50,7 @@ unsigned rp_cpu_count(void);
 
 /*
  * How many forks lie between the process that first asked and this one: a thing that stored the number when it was
- * made, and finds another now, belongs to a parent process. Costs one load.
+ * made, and finds another now, belongs to a parent process. Costs one load. Windows knows no fork: always 0.
  */
 unsigned rp_fork_generation(void);
 

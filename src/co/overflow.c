@@ -11,7 +11,6 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -40,17 +39,9 @@ _Thread_local uint64_t rp_overflow_thread;
 
 void rp_overflow_message(const char *name)
 {
-    static const char start[] = "ringport: stack overflow in task '", end[] = "'\n";
-    char text[128];
-    size_t length = strlen(name), room = sizeof text - sizeof start - sizeof end;
-    ssize_t written;
+    char text[RP_OVERFLOW_TEXT];
+    ssize_t written = write(STDERR_FILENO, text, rp_overflow_text(text, name));
 
-    if (length > room)
-        length = room;
-    memcpy(text, start, sizeof start - 1);
-    memcpy(text + sizeof start - 1, name, length);
-    memcpy(text + sizeof start - 1 + length, end, sizeof end - 1);
-    written = write(STDERR_FILENO, text, sizeof start - 1 + length + sizeof end - 1);
     (void)written;
 }
 

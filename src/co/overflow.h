@@ -4,11 +4,15 @@
 #ifndef RP_CO_OVERFLOW_H
 #define RP_CO_OVERFLOW_H
 
+#include <string.h>
+
 #include "ringport/base.h"
 
+enum { RP_OVERFLOW_TEXT = 128 };
+
 /*
- * Whose stack an address in a guard belongs to: writes that task's name into `name` and returns true if it is the one
- * that runs in this thread. Async-signal-safe. It is how this file knows of tasks.
+ * Whose stack an address in a guard belongs to (on Windows, its lowest address): writes that task's name into `name`
+ * and returns true if it is the one that runs in this thread. Async-signal-safe. It is how this file knows of tasks.
  */
 typedef bool rp_overflow_query(const void *address, char *name, size_t size);
 
@@ -26,5 +30,19 @@ void rp_overflow_release(void);
 
 /* Writes the message about a task. Async-signal-safe. */
 void rp_overflow_message(const char *name);
+
+/* Composes it; returns its length. */
+static inline size_t rp_overflow_text(char text[RP_OVERFLOW_TEXT], const char *name)
+{
+    static const char start[] = "ringport: stack overflow in task '", end[] = "'\n";
+    size_t length = strlen(name), room = RP_OVERFLOW_TEXT - sizeof start - sizeof end;
+
+    if (length > room)
+        length = room;
+    memcpy(text, start, sizeof start - 1);
+    memcpy(text + sizeof start - 1, name, length);
+    memcpy(text + sizeof start - 1 + length, end, sizeof end - 1);
+    return sizeof start - 1 + length + sizeof end - 1;
+}
 
 #endif

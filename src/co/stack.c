@@ -5,38 +5,22 @@
  * from then on is in use or in the list of free ones, last in, first out: the warmest memory is used first. Memory is
  * given back by unmapping a whole slab, when it is free and enough other stacks are; never stack by stack.
  *
+ * What the platform has to do with it stands in slab.h.
+ *
  * The tops are coloured: at the same offset of their pages they would all share a few sets of the cache.
  */
 #include "co/stack.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <stdatomic.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "base/memory.h"
-
-#ifndef MADV_GUARD_INSTALL
-#define MADV_GUARD_INSTALL 102
-#endif
-#ifndef MADV_POPULATE_READ
-#define MADV_POPULATE_READ 22
-#endif
-
-#define CANARY UINT64_C(0x9e3779b97f4a7c15)
+#include "co/slab.h"
 
 enum {
     COLOURS = 16,
-    COLOUR_STEP = 128,           /* two cache lines */
-    PROTECTED_GUARDS_MAX = 30000 /* each costs two of the process's 65,530 mappings, and the program wants some */
+    COLOUR_STEP = 128 /* two cache lines */
 };
-
-typedef enum guard_kind {
-    GUARD_MADVISE,  /* Linux 6.13: costs no mapping */
-    GUARD_MPROTECT, /* splits the mapping */
-    GUARD_CANARY,   /* none: a word that must not change */
-} guard_kind;
 
 typedef struct rp_slab {
     rp_node link; /* in one of the pool's two lists */
@@ -44,7 +28,7 @@ typedef struct rp_slab {
     char *base;
     unsigned carved; /* stacks that exist, from the first on */
     unsigned used;
-    unsigned protected; /* guards made by mprotect */
+    unsigned mappings; /* that their guards cost */
     rp_stack *stacks[RP_STACKS_PER_SLAB];
 } rp_slab;
 
@@ -58,13 +42,9 @@ struct rp_stack_pool {
     size_t idle; /* in `free` */
     size_t page;
     size_t size; /* of a stack with its guard */
-    guard_kind kind;
-    bool guards_work; /* madvise's: they were tried */
+    rp_guarding guarding;
     bool closed;
 };
-
-/* mprotect guards of all pools. */
-static atomic_uint protected_guards;
 
 int rp_stack_pool_new(rp_stack_pool **result)
 {
@@ -75,9 +55,8 @@ int rp_stack_pool_new(rp_stack_pool **result)
     rp_list_init(&pool->slabs);
     rp_list_init(&pool->empty);
     rp_list_init(&pool->free);
-    pool->page = (size_t)sysconf(_SC_PAGESIZE);
+    pool->page = rp_slab_page();
     pool->size = RP_STACK_SIZE > 4 * pool->page ? (size_t)RP_STACK_SIZE : 4 * pool->page;
-    pool->kind = GUARD_MADVISE;
     *result = pool;
     return 0;
 }
@@ -94,14 +73,11 @@ static rp_slab *slab_map(rp_stack_pool *pool)
 
     if (!slab)
         return NULL;
-    base = mmap(NULL, slab_size(pool), PROT_READ | PROT_WRITE,
-                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
-    if (base == MAP_FAILED) {
+    base = rp_slab_map(slab_size(pool));
+    if (!base) {
         rp_free(slab);
         return NULL;
     }
-    /* A huge page would make all stacks of a slab resident with the first touch. Not every kernel has them. */
-    (void)madvise(base, slab_size(pool), MADV_NOHUGEPAGE);
     rp_sanitize_slab(base, slab_size(pool), true);
     slab->pool = pool;
     slab->base = base;
@@ -120,70 +96,35 @@ static void slab_unmap(rp_slab *slab)
         rp_stack_retire(&slab->stacks[i]->marks);
     }
     pool->idle -= slab->carved;
-    atomic_fetch_sub(&protected_guards, slab->protected);
     if (pool->newest == slab)
         pool->newest = NULL;
     rp_list_remove(&slab->link);
     pool->slab_count--;
     rp_sanitize_slab(slab->base, slab_size(pool), false);
-    munmap(slab->base, slab_size(pool));
+    rp_slab_unmap(slab->base, slab_size(pool), slab->mappings);
     rp_free(slab);
 }
 
-/*
- * Emulators and sandboxes may accept any advice and do nothing, so that the first guard is put to the test: it cannot
- * be populated, plain memory can.
- */
-static bool guard_by_madvise(rp_stack_pool *pool, char *base)
-{
-    if (madvise(base, pool->page, MADV_GUARD_INSTALL) < 0)
-        return false;
-    if (!pool->guards_work)
-        pool->guards_work = madvise(base, pool->page, MADV_POPULATE_READ) < 0;
-    return pool->guards_work;
-}
-
-static bool guard_by_mprotect(char *base, size_t page)
-{
-    if (atomic_fetch_add(&protected_guards, 1) < PROTECTED_GUARDS_MAX && mprotect(base, page, PROT_NONE) == 0)
-        return true;
-    atomic_fetch_sub(&protected_guards, 1);
-    return false;
-}
-
-/* Guards a stack as well as can be had now; each kind that fails is not tried again by this pool. */
-static bool guard(rp_slab *slab, char *base)
-{
-    rp_stack_pool *pool = slab->pool;
-
-    if (pool->kind == GUARD_MADVISE) {
-        if (guard_by_madvise(pool, base))
-            return true;
-        pool->kind = GUARD_MPROTECT;
-    }
-    if (pool->kind == GUARD_MPROTECT) {
-        if (guard_by_mprotect(base, pool->page)) {
-            slab->protected ++;
-            return true;
-        }
-        pool->kind = GUARD_CANARY;
-    }
-    *(uint64_t *)(void *)(base + pool->page) = CANARY;
-    return false;
-}
-
+/* NULL if there is no memory. */
 static rp_stack *carve(rp_slab *slab)
 {
     rp_stack_pool *pool = slab->pool;
-    unsigned index = slab->carved++;
+    unsigned index = slab->carved;
     char *base = slab->base + index * pool->size;
     char *high = base + pool->size - index % COLOURS * COLOUR_STEP;
     rp_stack *stack = (rp_stack *)(void *)(high - (sizeof *stack + 63) / 64 * 64);
+    char *limit;
+    int guard = rp_slab_carve(&pool->guarding, base, pool->size, &limit);
 
-    *stack = (rp_stack){.slab = slab, .low = base + pool->page};
-    stack->guarded = guard(slab, base);
+    if (guard < 0)
+        return NULL;
+    *stack =
+        (rp_stack){.slab = slab, .low = base + pool->page, .limit = limit, .guarded = guard != RP_GUARD_CANARY};
+    if (guard == RP_GUARD_MAPPING)
+        slab->mappings++;
     rp_stack_announce(&stack->marks, stack->low, (char *)stack);
     slab->stacks[index] = stack;
+    slab->carved++;
     return stack;
 }
 
@@ -205,6 +146,8 @@ rp_stack *rp_stack_get(rp_stack_pool *pool)
             pool->newest = slab;
         }
         stack = carve(pool->newest);
+        if (!stack)
+            return NULL;
     }
     if (stack->slab->used++ == 0) {
         rp_list_remove(&stack->slab->link);
@@ -267,7 +210,7 @@ bool rp_stack_overflown(const rp_stack *stack, const void *address)
 
 bool rp_stack_intact(const rp_stack *stack)
 {
-    return *(const uint64_t *)(const void *)stack->low == CANARY;
+    return *(const uint64_t *)(const void *)stack->low == RP_CANARY;
 }
 
 size_t rp_stack_pool_slabs(const rp_stack_pool *pool)
@@ -277,5 +220,5 @@ size_t rp_stack_pool_slabs(const rp_stack_pool *pool)
 
 void rp_stack_pool_unguard(rp_stack_pool *pool)
 {
-    pool->kind = GUARD_CANARY;
+    pool->guarding.kind = RP_GUARD_CANARY;
 }

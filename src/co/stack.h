@@ -15,6 +15,8 @@ enum {
     RP_STACK_SIZE =
 #ifdef RP_SANITIZED
         256 * 1024,
+#elif defined(_WIN32)
+        128 * 1024, /* much of what Linux does in its kernel Windows does on the caller's stack */
 #else
         64 * 1024,
 #endif
@@ -28,6 +30,8 @@ typedef struct rp_stack {
     rp_node link; /* in the pool's list of free stacks */
     struct rp_slab *slab;
     char *low; /* the lowest byte to be used; the guard page ends here */
+    char *
+        limit; /* down to here it can be written to by anyone; from there to `low` on Windows only by who runs on it */
     bool guarded;
     rp_stack_marks marks;
 } rp_stack;
@@ -42,6 +46,33 @@ void rp_stack_pool_close(rp_stack_pool *pool);
 rp_stack *rp_stack_get(rp_stack_pool *pool);
 
 void rp_stack_put(rp_stack *stack);
+
+/*
+ * What Windows wants besides: that a stack be made writable down to `low` before another than who runs on it writes
+ * there (-ENOMEM); that a prepared flow (see switch.h) know the bounds of the stack it will run on; and that the
+ * stack remember, from its last flow's stack pointer, how far it has grown.
+ */
+#ifdef _WIN32
+int rp_stack_reach(rp_stack *stack, const char *low);
+void rp_stack_lend(rp_stack *stack, void *sp);
+void rp_stack_return(rp_stack *stack, const void *sp);
+#else
+static inline int rp_stack_reach(rp_stack *stack, const char *low)
+{
+    (void)stack, (void)low;
+    return 0;
+}
+
+static inline void rp_stack_lend(rp_stack *stack, void *sp)
+{
+    (void)stack, (void)sp;
+}
+
+static inline void rp_stack_return(rp_stack *stack, const void *sp)
+{
+    (void)stack, (void)sp;
+}
+#endif
 
 /*
  * Whether a fault at an address is that of a frame that went over the low end: in the guard, or up to a stack's size

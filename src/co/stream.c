@@ -6,10 +6,8 @@
  */
 #include "co/stream.h"
 
-#include <sys/socket.h>
-#include <sys/uio.h>
-
 #include "base/memory.h"
+#include "base/socket.h"
 
 enum {
     DEFAULT_LIMIT = 64 * 1024,
@@ -307,7 +305,7 @@ bool rp_stream_is_closing(const rp_stream *stream)
 int rp_stream_peername(const rp_stream *stream, char *text, size_t size)
 {
     struct sockaddr_storage address;
-    socklen_t length = sizeof address;
+    uint32_t length = sizeof address;
 
     if (!stream->transport)
         return -ENOTCONN;
@@ -318,7 +316,7 @@ int rp_stream_peername(const rp_stream *stream, char *text, size_t size)
 int rp_stream_sockname(const rp_stream *stream, char *text, size_t size)
 {
     struct sockaddr_storage address;
-    socklen_t length = sizeof address;
+    uint32_t length = sizeof address;
 
     if (!stream->transport)
         return -ENOTCONN;

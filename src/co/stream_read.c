@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/search.h"
 #include "co/stream.h"
 
 enum {
@@ -240,7 +241,7 @@ static ssize_t find(rp_co *co, rp_stream *stream, size_t size, const void *separ
         ssize_t n;
 
         if (buffered(stream) - from >= separator_length)
-            found = memmem(first(stream) + from, buffered(stream) - from, separator, separator_length);
+            found = rp_search(first(stream) + from, buffered(stream) - from, separator, separator_length);
         if (found) {
             from = (size_t)(found - first(stream));
             if (from > stream->limit || from + separator_length > size)

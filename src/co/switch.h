@@ -3,7 +3,7 @@
  * on the stack.
  *
  * Saved are the registers that the platform's calling convention lets a function rely on, and the floating-point
- * control words. Signal masks and errno are the thread's, and are left alone. One .S file for each architecture.
+ * control words. Signal masks and errno are the thread's, and are left alone. One .S file for each convention.
  */
 #ifndef RP_CO_SWITCH_H
 #define RP_CO_SWITCH_H
@@ -16,5 +16,18 @@ void rp_switch(void **from, void *to);
  * is returned calls entry(arg), with the floating-point control words of now. entry must never return.
  */
 void *rp_switch_prepare(void *top, void (*entry)(void *arg), void *arg);
+
+#ifdef _WIN32
+/*
+ * What Windows knows of the stack that a thread runs on, kept with each flow that is suspended at this many bytes above
+ * its stack pointer. rp_switch_prepare() says that all from address 0 up to `top` is the stack.
+ */
+enum { RP_SWITCH_BOUNDS = 168 };
+typedef struct rp_switch_bounds {
+    void *limit;    /* the lowest byte that can be used before the stack grows: its guard page ends here */
+    void *base;     /* above the highest byte */
+    void *reserved; /* the lowest byte that it can ever grow to */
+} rp_switch_bounds;
+#endif
 
 #endif

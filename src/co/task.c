@@ -20,6 +20,7 @@
 
 enum {
     FRAME_ALIGNMENT = 16,
+    FIRST_FRAME = 512,            /* room for what rp_switch_prepare() lays out */
     COPY_MAX = RP_STACK_SIZE / 4, /* of an argument that is copied onto the stack */
 };
 
@@ -222,6 +223,7 @@ static void dispose(rp_future *future)
     rp_co *co = rp_co_of(future);
 
     rp_future_fini(future);
+    rp_stack_return(co->stack, co->sp);
     rp_stack_put(co->stack);
 }
 
@@ -239,12 +241,17 @@ rp_co *rp_co_of(const rp_future *future)
 
 /* ---- making one ---- */
 
-/* The control block below the stack's record, below that the copied argument, below that the first frame. */
+/*
+ * The control block below the stack's record, below that the copied argument, below that the first frame. NULL: no
+ * memory.
+ */
 static rp_co *place(rp_stack *stack, const void **arg, size_t copy_size)
 {
     char *at = (char *)stack - (sizeof(rp_co) + 63) / 64 * 64;
     rp_co *co = (rp_co *)(void *)at;
 
+    if (rp_stack_reach(stack, at - copy_size - FIRST_FRAME) < 0)
+        return NULL;
     *co = (rp_co){.stack = stack, .low = stack->low, .guarded = stack->guarded};
     if (copy_size > 0) {
         at -= (copy_size + FRAME_ALIGNMENT - 1) / FRAME_ALIGNMENT * FRAME_ALIGNMENT;
@@ -252,6 +259,7 @@ static rp_co *place(rp_stack *stack, const void **arg, size_t copy_size)
         *arg = at;
     }
     co->sp = rp_switch_prepare(at, run_coroutine, co);
+    rp_stack_lend(stack, co->sp);
     return co;
 }
 
@@ -271,6 +279,10 @@ int rp_task_new(rp_loop *loop, rp_task **task, rp_coro *coro, const void *arg, s
     if (!stack)
         return -ENOMEM;
     co = place(stack, &arg, copy_size);
+    if (!co) {
+        rp_stack_put(stack);
+        return -ENOMEM;
+    }
     co->coro = coro;
     co->arg = (void *)(uintptr_t)arg;
     co->number = atomic_fetch_add_explicit(&task_numbers, 1, memory_order_relaxed) + 1;

@@ -11,12 +11,8 @@
  */
 #include "co/workers.h"
 
-#include <netinet/in.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include "base/memory.h"
+#include "base/socket.h"
 #include "base/thread.h"
 #include "ringport/co.h"
 
@@ -42,7 +38,7 @@ struct group {
     bool stopping;
     int error; /* the first */
     struct {
-        int fd;
+        rp_fd fd;
         int port;
     } ports[PORTS_MAX];
     unsigned port_count;
@@ -194,7 +190,7 @@ no_mutex:
 static void free_group(group *g)
 {
     for (unsigned i = 0; i < g->port_count; i++)
-        close(g->ports[i].fd);
+        rp_socket_close(g->ports[i].fd);
     rp_cond_fini(&g->ended);
     rp_mutex_fini(&g->mutex);
     rp_free(g);
@@ -225,29 +221,28 @@ int rp_run_workers(unsigned count, rp_coro *coro, void *arg)
 /* ---- shared addresses ---- */
 
 /* Binds a socket to a port that is free on all addresses, which all may share who ask for it (SO_REUSEPORT). */
-static int reserve_port(int *fd, int *port)
+static int reserve_port(rp_fd *fd, int *port)
 {
     struct sockaddr_in6 any6 = {.sin6_family = AF_INET6};
     struct sockaddr_in any4 = {.sin_family = AF_INET};
     struct sockaddr *address = (struct sockaddr *)&any6;
     socklen_t length = sizeof any6;
-    int on = 1, off = 0;
+    int rc = rp_socket_open(AF_INET6, SOCK_STREAM, 0, fd);
 
-    *fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (*fd < 0) { /* a system without IPv6 */
+    if (rc == 0) {
+        rp_socket_set(*fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
+    } else { /* a system without IPv6 */
         address = (struct sockaddr *)&any4;
         length = sizeof any4;
-        *fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    } else {
-        setsockopt(*fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+        rc = rp_socket_open(AF_INET, SOCK_STREAM, 0, fd);
     }
-    if (*fd < 0)
-        return -errno;
-    if (setsockopt(*fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) < 0 || bind(*fd, address, length) < 0 ||
-        getsockname(*fd, address, &length) < 0) {
-        int rc = -errno;
-
-        close(*fd);
+    if (rc < 0)
+        return rc;
+    rc = rp_socket_reuse_port(*fd);
+    if (rc == 0 && (bind(*fd, address, length) != 0 || getsockname(*fd, address, &length) != 0))
+        rc = rp_socket_error();
+    if (rc < 0) {
+        rp_socket_close(*fd);
         return rc;
     }
     *port = ntohs(address == (struct sockaddr *)&any6 ? any6.sin6_port : any4.sin_port);

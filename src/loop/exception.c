@@ -6,6 +6,11 @@
 #include "base/origin.h"
 #include "loop/loop.h"
 
+#ifdef _WIN32
+#define flockfile _lock_file
+#define funlockfile _unlock_file
+#endif
+
 void rp_set_exception_handler(rp_loop *loop, rp_exception_handler *handler, void *arg)
 {
     loop->exception_handler = handler;

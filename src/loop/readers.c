@@ -4,15 +4,15 @@
  * Each descriptor and direction has a watch: a single-shot poll, whose completion makes the watch's handle ready; when
  * the callback has run, the poll is issued again. A watch that is removed while the kernel has its poll waits for the
  * completion among the dying.
+ *
+ * Watches are found by a hash of their descriptor: on Windows these are sparse numbers.
  */
 #include "loop/readers.h"
 
-#include <fcntl.h>
-#include <string.h>
-
 #include "base/memory.h"
+#include "base/socket.h"
 
-enum { READ, WRITE, DIRECTIONS };
+enum { READ, WRITE };
 
 typedef struct watch {
     rp_op op;
@@ -23,24 +23,59 @@ typedef struct watch {
     rp_fd fd;
     int direction;
     bool removed;
-    bool polling; /* the op is in flight */
-    rp_node link; /* among the dying */
+    bool polling;       /* the op is in flight */
+    struct watch *next; /* in its bucket */
+    rp_node link;       /* among the dying */
 } watch;
 
 struct rp_readers {
-    watch *(*table)[DIRECTIONS]; /* by descriptor */
-    size_t size;
+    watch **buckets;
+    size_t size; /* how many: a power of two, or 0 */
+    size_t count;
     rp_node dying;
 };
 
-static watch **find(struct rp_readers *readers, rp_fd fd, int direction)
+/* Socket handles of Windows are multiples of four. */
+static size_t bucket_of(rp_fd fd, size_t size)
 {
-    if (readers == NULL || fd < 0 || (size_t)fd >= readers->size)
-        return NULL;
-    return &readers->table[fd][direction];
+    return ((size_t)fd ^ (size_t)fd >> 2) & (size - 1);
 }
 
-/* The watch's place in the table, which is made or grown for it; NULL: no memory. */
+/* The place of a watch, which points to it, or to NULL if there is none; NULL: there is no place for any. */
+static watch **find(struct rp_readers *readers, rp_fd fd, int direction)
+{
+    if (readers == NULL || readers->size == 0)
+        return NULL;
+    watch **place = &readers->buckets[bucket_of(fd, readers->size)];
+    while (*place != NULL && ((*place)->fd != fd || (*place)->direction != direction))
+        place = &(*place)->next;
+    return place;
+}
+
+/* Doubles the buckets and deals the watches out anew. */
+static int grow(struct rp_readers *readers)
+{
+    size_t size = readers->size > 0 ? 2 * readers->size : 16;
+    watch **buckets = rp_calloc(size * sizeof *buckets);
+
+    if (buckets == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < readers->size; i++) {
+        for (watch *w = readers->buckets[i], *next; w != NULL; w = next) {
+            watch **bucket = &buckets[bucket_of(w->fd, size)];
+
+            next = w->next;
+            w->next = *bucket;
+            *bucket = w;
+        }
+    }
+    rp_free(readers->buckets);
+    readers->buckets = buckets;
+    readers->size = size;
+    return 0;
+}
+
+/* The watch's place, for which room is made; NULL: no memory. */
 static watch **make_place(rp_loop *loop, rp_fd fd, int direction)
 {
     struct rp_readers *readers = loop->readers;
@@ -52,23 +87,16 @@ static watch **make_place(rp_loop *loop, rp_fd fd, int direction)
         rp_list_init(&readers->dying);
         loop->readers = readers;
     }
-    if ((size_t)fd >= readers->size) {
-        size_t size = (size_t)fd + (size_t)fd / 2 + 8;
-        void *table = rp_realloc(readers->table, size * sizeof *readers->table);
-
-        if (table == NULL)
-            return NULL;
-        readers->table = table;
-        memset(readers->table + readers->size, 0, (size - readers->size) * sizeof *readers->table);
-        readers->size = size;
-    }
+    if (readers->count == readers->size && grow(readers) < 0)
+        return NULL;
     return find(readers, fd, direction);
 }
 
-/* Takes a watch out of the table; frees it now, or when its poll has come back. */
+/* Takes a watch out of its place; frees it now, or when its poll has come back. */
 static void discard(watch *w)
 {
-    *find(w->loop->readers, w->fd, w->direction) = NULL;
+    *find(w->loop->readers, w->fd, w->direction) = w->next;
+    w->loop->readers->count--;
     w->removed = true;
     rp_handle_cancel(&w->handle);
     if (!w->polling) {
@@ -135,7 +163,7 @@ static int add(rp_loop *loop, rp_fd fd, int direction, rp_callback *callback, vo
 
     if (rc < 0)
         return rc;
-    if (fcntl(fd, F_GETFD) < 0)
+    if (rp_socket_type(fd) == -EBADF)
         return -EBADF;
     if (callback == NULL)
         return -EINVAL;
@@ -157,6 +185,7 @@ static int add(rp_loop *loop, rp_fd fd, int direction, rp_callback *callback, vo
         return rc;
     }
     *place = w;
+    loop->readers->count++;
     return 0;
 }
 
@@ -198,9 +227,8 @@ void rp_readers_stop(rp_loop *loop)
     struct rp_readers *readers = loop->readers;
 
     for (size_t i = 0; readers != NULL && i < readers->size; i++)
-        for (int direction = 0; direction < DIRECTIONS; direction++)
-            if (readers->table[i][direction] != NULL)
-                rp_handle_cancel(&readers->table[i][direction]->handle);
+        for (watch *w = readers->buckets[i]; w != NULL; w = w->next)
+            rp_handle_cancel(&w->handle);
 }
 
 void rp_readers_close(rp_loop *loop)
@@ -209,12 +237,15 @@ void rp_readers_close(rp_loop *loop)
 
     if (readers == NULL)
         return;
-    for (size_t i = 0; i < readers->size; i++)
-        for (int direction = 0; direction < DIRECTIONS; direction++)
-            rp_free(readers->table[i][direction]);
+    for (size_t i = 0; i < readers->size; i++) {
+        for (watch *w = readers->buckets[i], *next; w != NULL; w = next) {
+            next = w->next;
+            rp_free(w);
+        }
+    }
     while (!rp_list_empty(&readers->dying))
         rp_free(rp_container_of(rp_list_pop(&readers->dying), watch, link));
-    rp_free(readers->table);
+    rp_free(readers->buckets);
     rp_free(readers);
     loop->readers = NULL;
 }

@@ -80,10 +80,8 @@ static void on_interrupt(void *arg)
  */
 static void catch_interrupts(rp_runner *runner)
 {
-    struct sigaction action;
-
-    if (rp_thread_is_main() && sigaction(SIGINT, NULL, &action) == 0 && action.sa_handler == SIG_DFL)
-        rp_signals_add(runner->loop, SIGINT, (int)SA_RESETHAND, on_interrupt, runner);
+    if (rp_thread_is_main() && rp_signals_is_default(SIGINT))
+        rp_signals_add(runner->loop, SIGINT, true, on_interrupt, runner);
 }
 
 int rp_runner_run_main(rp_runner *runner, rp_runner_start *start, void *arg)

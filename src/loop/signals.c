@@ -17,6 +17,21 @@
 
 #include "base/memory.h"
 
+/*
+ * ThreadSanitizer puts handlers off until the program calls something that it knows. A wait on the ring that the kernel
+ * restarts by itself is nothing of the kind, and would last for ever.
+ */
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define RESTART 0
+#endif
+#elif defined(__SANITIZE_THREAD__)
+#define RESTART 0
+#endif
+#ifndef RESTART
+#define RESTART SA_RESTART
+#endif
+
 typedef struct entry {
     rp_handle handle;
     rp_callback *callback;
@@ -174,7 +189,7 @@ static void forget_parent(void)
 /* Makes an entry its signal's owner, in place of another loop's if there is one. */
 static int install(entry *e, int number, int flags, int target)
 {
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART | flags};
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = RESTART | flags};
     struct sigaction previous;
 
     if (atomic_load(&owner_generation) != rp_fork_generation())
@@ -195,9 +210,10 @@ static int install(entry *e, int number, int flags, int target)
     return 0;
 }
 
-int rp_signals_add(rp_loop *loop, int number, int flags, rp_callback *callback, void *arg)
+int rp_signals_add(rp_loop *loop, int number, bool once, rp_callback *callback, void *arg)
 {
     int rc = rp_loop_check(loop);
+    int flags = once ? (int)SA_RESETHAND : 0;
 
     if (rc < 0)
         return rc;
@@ -220,7 +236,14 @@ int rp_signals_add(rp_loop *loop, int number, int flags, rp_callback *callback, 
 
 int rp_add_signal_handler(rp_loop *loop, int number, rp_callback *callback, void *arg)
 {
-    return rp_signals_add(loop, number, 0, callback, arg);
+    return rp_signals_add(loop, number, false, callback, arg);
+}
+
+bool rp_signals_is_default(int number)
+{
+    struct sigaction action;
+
+    return sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_DFL;
 }
 
 rp_callback *rp_signals_get(const rp_loop *loop, int number)

@@ -7,10 +7,13 @@
 #include "loop/loop.h"
 
 /*
- * rp_add_signal_handler with SA_* flags. With SA_RESETHAND only the first arrival is caught; what comes after it does
- * what the signal does by default, even if the loop is stuck.
+ * rp_add_signal_handler. With `once` only the first arrival is caught; what comes after it does what the signal does by
+ * default, even if the loop is stuck.
  */
-int rp_signals_add(rp_loop *loop, int number, int flags, rp_callback *callback, void *arg);
+int rp_signals_add(rp_loop *loop, int number, bool once, rp_callback *callback, void *arg);
+
+/* Whether nobody has set a handler for the signal, so that it would end the process. */
+bool rp_signals_is_default(int number);
 
 /* The callback that is set for a signal on this loop; NULL if there is none. */
 rp_callback *rp_signals_get(const rp_loop *loop, int number);

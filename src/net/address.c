@@ -1,11 +1,11 @@
 /*
  * address.c - socket addresses as text, and the other way for Unix sockets.
  */
-#include <netdb.h>
+#include "net/address.h"
+
 #include <stdio.h>
 #include <string.h>
 
-#include "net/address.h"
 #include "ringport/net.h"
 
 int rp_unix_address(struct sockaddr_un *address, const char *path, size_t length)
@@ -48,13 +48,14 @@ int rp_sockaddr_format(const struct sockaddr *address, uint32_t address_length, 
     if (size == 0)
         return -ENOSPC;
     text[0] = '\0';
-    if (address_length < sizeof(sa_family_t))
+    if (address_length < sizeof address->sa_family)
         return address_length ? -EINVAL : 0;
     if (address->sa_family == AF_UNIX)
         return format_unix((const struct sockaddr_un *)address, address_length, text, size);
     if (address->sa_family != AF_INET && address->sa_family != AF_INET6)
         return -EAFNOSUPPORT;
-    if (getnameinfo(address, address_length, host, sizeof host, port, sizeof port,
+    RP_TRY(rp_socket_start());
+    if (getnameinfo(address, (socklen_t)address_length, host, sizeof host, port, sizeof port,
                     NI_NUMERICHOST | NI_NUMERICSERV))
         return -EINVAL;
     length = snprintf(text, size, address->sa_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);

@@ -4,9 +4,7 @@
 #ifndef RP_NET_ADDRESS_H
 #define RP_NET_ADDRESS_H
 
-#include <stdint.h>
-#include <sys/socket.h>
-#include <sys/un.h>
+#include "base/socket.h"
 
 /*
  * Fills in a Unix address and returns its length: `length` bytes of path, or up to its '\0' if that is 0. A path that

@@ -5,11 +5,7 @@
  * end moves the attempt on; the attempt holds a reference to itself until it has finished. Cancelling cancels that
  * thing, and the attempt ends when it has.
  */
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include "base/memory.h"
 #include "loop/future.h"
@@ -89,8 +85,7 @@ static void reap(rp_resource *resource)
 {
     attempt *self = rp_container_of(resource, attempt, resource);
 
-    if (self->fd >= 0)
-        close(self->fd);
+    rp_socket_close(self->fd);
     self->connecting = false;
     release(self);
 }
@@ -102,18 +97,18 @@ static void connected(attempt *self)
     rp_transport *transport = rp_transport_new(self->future.loop, self->fd);
     const rp_protocol *protocol = NULL;
     void *state = NULL;
-    int on = 1, rc = transport ? self->factory(self->arg, &protocol, &state) : -ENOMEM;
+    int rc = transport ? self->factory(self->arg, &protocol, &state) : -ENOMEM;
 
     if (rc < 0) {
         if (transport)
             rp_transport_discard(transport);
-        close(self->fd);
+        rp_socket_close(self->fd);
         self->fd = -1;
         finish(self, rc, NULL);
         return;
     }
     if (!self->nagle)
-        setsockopt(self->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        rp_socket_set(self->fd, IPPROTO_TCP, TCP_NODELAY, 1);
     self->fd = -1;
     rp_transport_start(transport, protocol, state);
     finish(self, 0, transport);
@@ -128,9 +123,9 @@ static int bind_locally(attempt *self, int family)
     for (; local; local = local->ai_next) {
         if (local->ai_family != family)
             continue;
-        if (bind(self->fd, local->ai_addr, local->ai_addrlen) == 0)
+        if (bind(self->fd, local->ai_addr, (socklen_t)local->ai_addrlen) == 0)
             return 0;
-        rc = -errno;
+        rc = rp_socket_error();
     }
     return rc;
 }
@@ -139,20 +134,19 @@ static void on_connected(rp_op *op);
 
 static int start_connecting(attempt *self, const struct addrinfo *address)
 {
-    int rc;
+    int rc = rp_socket_open(address->ai_family, address->ai_socktype, address->ai_protocol, &self->fd);
 
-    self->fd =
-        socket(address->ai_family, address->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, address->ai_protocol);
-    if (self->fd < 0)
-        return -errno;
+    if (rc < 0)
+        return rc;
     rc = bind_locally(self, address->ai_family);
     if (rc == 0) {
-        rp_op_connect(&self->connect, self->fd, address->ai_addr, address->ai_addrlen, on_connected, self);
+        rp_op_connect(&self->connect, self->fd, address->ai_addr, (uint32_t)address->ai_addrlen, on_connected,
+                      self);
         rc = rp_submit(self->future.loop, &self->connect);
     }
     self->connecting = rc == 0;
     if (rc < 0) {
-        close(self->fd);
+        rp_socket_close(self->fd);
         self->fd = -1;
     }
     return rc;
@@ -177,7 +171,7 @@ static void on_connected(rp_op *op)
         connected(self);
         return;
     }
-    close(self->fd);
+    rp_socket_close(self->fd);
     self->fd = -1;
     self->error = (int)op->result;
     self->address = self->address->ai_next;

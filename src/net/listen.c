@@ -6,13 +6,8 @@
  */
 #include "net/listen.h"
 
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/memory.h"
 
@@ -21,9 +16,9 @@ enum { PORT_TRIES = 16 }; /* how many free ports are tried until one is free for
 int rp_socket_port(rp_fd fd)
 {
     struct sockaddr_storage address = {0};
-    socklen_t length = sizeof address;
+    uint32_t length = sizeof address;
 
-    if (getsockname(fd, (struct sockaddr *)&address, &length) < 0)
+    if (rp_socket_name(fd, (struct sockaddr *)&address, &length) < 0)
         return 0;
     if (address.ss_family == AF_INET)
         return ntohs(((struct sockaddr_in *)&address)->sin_port);
@@ -36,41 +31,37 @@ int rp_socket_port(rp_fd fd)
 
 static int set_options(rp_fd fd, int family, const rp_server_options *options)
 {
-    int on = 1;
-
-    if (!options->no_reuse_address && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0)
-        return -errno;
-    if (options->reuse_port && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) < 0)
-        return -errno;
+    if (!options->no_reuse_address)
+        RP_TRY(rp_socket_reuse_address(fd));
+    if (options->reuse_port)
+        RP_TRY(rp_socket_reuse_port(fd));
     /* Else [::]:port would take the port of 0.0.0.0 too. */
-    if (family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) < 0)
-        return -errno;
-    /* Accepted sockets inherit it. */
-    if (!options->nagle && setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0)
-        return -errno;
+    if (family == AF_INET6)
+        RP_TRY(rp_socket_set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1));
+    /* Accepted sockets inherit it, where they do so at all. */
+    if (!options->nagle)
+        RP_TRY(rp_socket_set(fd, IPPROTO_TCP, TCP_NODELAY, 1));
     return 0;
 }
 
-/* The bound socket, or an error. `port` replaces the address's own unless it is 0. */
-static int bind_socket(const struct addrinfo *info, int port, const rp_server_options *options)
+/* Makes a bound socket. `port` replaces the address's own unless it is 0. */
+static int bind_socket(const struct addrinfo *info, int port, const rp_server_options *options, rp_fd *fd)
 {
     struct sockaddr_storage address;
-    rp_fd fd = socket(info->ai_family, info->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, info->ai_protocol);
-    int rc;
+    int rc = rp_socket_open(info->ai_family, info->ai_socktype, info->ai_protocol, fd);
 
-    if (fd < 0)
-        return -errno;
+    if (rc < 0)
+        return rc;
     memcpy(&address, info->ai_addr, info->ai_addrlen);
     if (port && info->ai_family == AF_INET)
         ((struct sockaddr_in *)&address)->sin_port = htons((uint16_t)port);
     if (port && info->ai_family == AF_INET6)
         ((struct sockaddr_in6 *)&address)->sin6_port = htons((uint16_t)port);
-    rc = set_options(fd, info->ai_family, options);
-    if (rc == 0 && bind(fd, (struct sockaddr *)&address, info->ai_addrlen) < 0)
-        rc = -errno;
-    if (rc == 0)
-        return fd;
-    close(fd);
+    rc = set_options(*fd, info->ai_family, options);
+    if (rc == 0 && bind(*fd, (struct sockaddr *)&address, (socklen_t)info->ai_addrlen) < 0)
+        rc = rp_socket_error();
+    if (rc < 0)
+        rp_socket_close(*fd);
     return rc;
 }
 
@@ -90,28 +81,30 @@ static bool seen_before(const struct addrinfo *list, const struct addrinfo *info
 static int bind_all(rp_server *server, const struct addrinfo *list, bool choose_port,
                     const rp_server_options *options)
 {
-    int port = 0, rc = -EADDRNOTAVAIL;
+    int port = 0, passed_over = -EADDRNOTAVAIL;
 
     for (const struct addrinfo *info = list; info; info = info->ai_next) {
-        int fd = seen_before(list, info) ? -EADDRNOTAVAIL : bind_socket(info, port, options);
+        rp_fd fd;
+        int rc = seen_before(list, info) ? -EADDRNOTAVAIL : bind_socket(info, port, options, &fd);
 
-        if (fd >= 0) {
+        if (rc == 0) {
             rp_server_add_listener(server, fd);
             if (choose_port && port == 0)
                 port = rp_socket_port(fd);
-        } else if (fd == -EAFNOSUPPORT || fd == -EADDRNOTAVAIL || fd == -EPROTONOSUPPORT) {
-            rc = fd;
+        } else if (rc == -EAFNOSUPPORT || rc == -EADDRNOTAVAIL || rc == -EPROTONOSUPPORT) {
+            passed_over = rc;
         } else {
-            return fd;
+            return rc;
         }
     }
-    return server->listener_count > 0 ? 0 : rc;
+    return server->listener_count > 0 ? 0 : passed_over;
 }
 
 static int start(rp_server *server, const rp_server_options *options)
 {
     if (options->backlog > 0)
         server->backlog = options->backlog;
+    server->nagle = options->nagle;
     return options->delay_start ? 0 : rp_server_start_serving(server);
 }
 
@@ -140,7 +133,7 @@ static int make_server(rp_loop *loop, const rp_server_protocol *protocol, const 
         if (rc == 0)
             return 0;
         undo(*server);
-        if (rc != -EADDRINUSE || !choose_port)
+        if (!choose_port || (rc != -EADDRINUSE && rc != -EACCES)) /* Windows says the latter of reserved ports */
             break;
     }
     return rc;
@@ -259,36 +252,19 @@ int rp_create_server(rp_loop *loop, rp_protocol_factory *factory, void *arg, con
 
 /* ---- Unix sockets ---- */
 
-/* A socket file is left behind by a server that was killed; anything else at the path is none of our business. */
-static int remove_stale_socket(const char *path)
-{
-    struct stat status;
-
-    if (lstat(path, &status) < 0)
-        return errno == ENOENT ? 0 : -errno;
-    if (!S_ISSOCK(status.st_mode))
-        return 0;
-    return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
-}
-
 static int bind_unix(rp_server *server, const struct sockaddr_un *address, int length)
 {
-    rp_fd fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     bool is_file = address->sun_path[0] != '\0';
-    struct stat status;
+    rp_fd fd;
 
-    if (fd < 0)
-        return -errno;
+    RP_TRY(rp_socket_open(AF_UNIX, SOCK_STREAM, 0, &fd));
     rp_server_add_listener(server, fd);
     if (is_file)
-        RP_TRY(remove_stale_socket(address->sun_path));
+        RP_TRY(rp_socket_file_remove_stale(address->sun_path));
     if (bind(fd, (const struct sockaddr *)address, (socklen_t)length) < 0)
-        return -errno;
-    if (is_file && lstat(address->sun_path, &status) == 0) {
+        return rp_socket_error();
+    if (is_file && rp_socket_file_identify(address->sun_path, &server->socket_file) == 0)
         server->unix_address = *address;
-        server->device = status.st_dev;
-        server->inode = status.st_ino;
-    }
     return 0;
 }
 
@@ -296,19 +272,20 @@ int rp_unix_server_new(rp_loop *loop, const rp_server_protocol *protocol, const 
                        const rp_server_options *options, rp_server **server)
 {
     struct sockaddr_un address;
-    rp_server_options plain = {0};
+    rp_server_options used = options ? *options : (rp_server_options){0};
     rp_server *made;
     int rc, address_length = rp_unix_address(&address, path, length);
 
     if (address_length < 0)
         return address_length;
     RP_TRY(rp_loop_check(loop));
+    used.nagle = true; /* there is nothing of the kind to turn off */
     made = rp_server_new(loop, protocol, 1);
     if (!made)
         return -ENOMEM;
     rc = bind_unix(made, &address, address_length);
     if (rc == 0)
-        rc = start(made, options ? options : &plain);
+        rc = start(made, &used);
     if (rc < 0)
         undo(made);
     else

@@ -4,11 +4,10 @@
 #ifndef RP_NET_LISTEN_H
 #define RP_NET_LISTEN_H
 
-#include <sys/types.h>
-
 #include "loop/future.h"
 #include "net/address.h"
 #include "net/server.h"
+#include "net/socket_file.h"
 
 typedef struct rp_listener {
     rp_server *server;
@@ -22,6 +21,7 @@ struct rp_server {
     rp_loop *loop;
     rp_server_protocol protocol;
     int backlog;
+    bool nagle;
     bool owned; /* rp_server_free() was not called yet */
     bool serving;
     bool closed;
@@ -29,9 +29,8 @@ struct rp_server {
     size_t connection_count;
     rp_node waiters; /* for its end */
     rp_resource resource;
-    struct sockaddr_un unix_address; /* of a socket file, if `inode` is not 0 */
-    dev_t device;
-    ino_t inode;
+    struct sockaddr_un unix_address; /* of `socket_file`, if there is one */
+    rp_socket_file socket_file;
     size_t open_listeners;
     size_t listener_count;
     rp_listener listeners[];

@@ -5,12 +5,13 @@
  * That is why what the thread works on, the question, is a block of its own with two owners, the lookup and the job:
  * whoever lets go last frees it, on either thread.
  */
-#include <netdb.h>
 #include <stdatomic.h>
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/socket.h"
 #include "loop/future.h"
+#include "net/eai.h"
 #include "net/resolve.h"
 
 typedef struct question {
@@ -31,38 +32,6 @@ typedef struct lookup {
     rp_done_callback answered;
     rp_resource resource;
 } lookup;
-
-static int error_of_eai(int code)
-{
-    switch (code) {
-    case 0:
-        return 0;
-    case EAI_SYSTEM:
-        return errno ? -errno : RP_EAI_FAIL;
-    case EAI_MEMORY:
-        return -ENOMEM;
-    case EAI_ADDRFAMILY:
-        return RP_EAI_ADDRFAMILY;
-    case EAI_AGAIN:
-        return RP_EAI_AGAIN;
-    case EAI_BADFLAGS:
-        return RP_EAI_BADFLAGS;
-    case EAI_FAMILY:
-        return RP_EAI_FAMILY;
-    case EAI_NODATA:
-        return RP_EAI_NODATA;
-    case EAI_NONAME:
-        return RP_EAI_NONAME;
-    case EAI_OVERFLOW:
-        return RP_EAI_OVERFLOW;
-    case EAI_SERVICE:
-        return RP_EAI_SERVICE;
-    case EAI_SOCKTYPE:
-        return RP_EAI_SOCKTYPE;
-    default:
-        return RP_EAI_FAIL;
-    }
-}
 
 /* ---- the question ---- */
 
@@ -98,7 +67,7 @@ static int ask(void *arg)
     question *q = arg;
 
     errno = 0;
-    q->error = error_of_eai(getaddrinfo(q->host, q->service, &q->hints, &q->answer));
+    q->error = rp_error_of_eai(getaddrinfo(q->host, q->service, &q->hints, &q->answer));
     drop_question(q);
     return 0;
 }
@@ -201,6 +170,7 @@ int rp_loop_getaddrinfo(rp_loop *loop, const char *host, const char *service, co
     int rc = 0;
 
     RP_TRY(rp_loop_check(loop));
+    RP_TRY(rp_socket_start());
     if (hints) {
         plain.ai_flags = hints->ai_flags;
         plain.ai_family = hints->ai_family;

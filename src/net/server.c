@@ -5,10 +5,6 @@
  * it, and it is closed, and its listeners are, and its last connection has ended: whatever takes one of these away
  * calls settle(). Making one is the business of listen.c.
  */
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include "base/memory.h"
 #include "net/listen.h"
 #include "net/transport.h"
@@ -48,21 +44,16 @@ static void settle(rp_server *server)
 
 static void close_listener(rp_listener *listener)
 {
-    close(listener->fd);
+    rp_socket_close(listener->fd);
     listener->fd = -1;
     listener->server->open_listeners--;
 }
 
-/* The path goes with the server, unless somebody has put another socket there meanwhile, or this is a forked child. */
+/* The path goes with the server, unless this is a forked child. */
 static void unlink_path(const rp_server *server)
 {
-    const char *path = server->unix_address.sun_path;
-    struct stat now;
-
-    if (!server->inode || server->loop->fork_generation != rp_fork_generation())
-        return;
-    if (lstat(path, &now) == 0 && now.st_dev == server->device && now.st_ino == server->inode)
-        unlink(path);
+    if (server->loop->fork_generation == rp_fork_generation())
+        rp_socket_file_remove(server->unix_address.sun_path, &server->socket_file);
 }
 
 void rp_server_close(rp_server *server)
@@ -109,8 +100,7 @@ static void reap(rp_resource *resource)
     if (!server->closed)
         unlink_path(server);
     for (size_t i = 0; i < server->listener_count; i++)
-        if (server->listeners[i].fd >= 0)
-            close(server->listeners[i].fd);
+        rp_socket_close(server->listeners[i].fd);
     while ((node = rp_list_pop(&server->waiters)) != NULL)
         rp_future_unref(&rp_container_of(node, waiter, link)->future);
     free_server(server);
@@ -137,9 +127,11 @@ static void serve(rp_server *server, rp_fd fd)
                        NULL, NULL);
         if (transport)
             rp_transport_discard(transport);
-        close(fd);
+        rp_socket_close(fd);
         return;
     }
+    if (!RP_SOCKET_INHERITS && !server->nagle)
+        rp_socket_set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     transport->server = server;
     rp_list_push(&server->connections, &transport->server_link);
     server->connection_count++;
@@ -151,12 +143,16 @@ static bool is_transient(int error)
 {
     switch (error) {
     case -ECONNABORTED:
+    case -ECONNRESET: /* Windows, or Wine, when the peer was gone before */
+    case -ENOTCONN:
     case -EINTR:
     case -EAGAIN:
     case -EPROTO:
     case -ENETDOWN:
     case -ENOPROTOOPT:
+#ifdef EHOSTDOWN /* on Windows EHOSTUNREACH says it */
     case -EHOSTDOWN:
+#endif
     case -EHOSTUNREACH:
     case -ENETUNREACH:
     case -ECANCELED:
@@ -222,7 +218,7 @@ int rp_server_start_serving(rp_server *server)
         return 0;
     for (size_t i = 0; i < server->listener_count; i++)
         if (listen(server->listeners[i].fd, server->backlog) < 0)
-            return -errno;
+            return rp_socket_error();
     server->serving = true;
     for (size_t i = 0; i < server->listener_count; i++)
         accept_on(&server->listeners[i]);
@@ -299,7 +295,7 @@ rp_fd rp_server_fd(const rp_server *server, size_t index)
 
 int rp_server_sockname(const rp_server *server, size_t index, struct sockaddr *address, uint32_t *length)
 {
-    return getsockname(rp_server_fd(server, index), address, length) < 0 ? -errno : 0;
+    return rp_socket_name(rp_server_fd(server, index), address, length);
 }
 
 int rp_server_port(const rp_server *server)

@@ -5,14 +5,9 @@
  * transport takes it, straight into the protocol's buffer or else into the loop's. Pausing only sets a flag: what has
  * arrived stays in the kernel, and the peer is held back.
  */
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include "base/memory.h"
 #include "base/origin.h"
+#include "base/socket.h"
 #include "net/server.h"
 #include "net/transport.h"
 
@@ -34,7 +29,7 @@ static void end(void *arg)
     rp_list_remove(&transport->resource.link);
     if (rp_handle_scheduled(&transport->pull))
         rp_handle_cancel(&transport->pull);
-    close(transport->fd);
+    rp_socket_close(transport->fd);
     transport->fd = -1;
     if (transport->protocol->connection_lost)
         transport->protocol->connection_lost(transport->self, transport->error);
@@ -51,7 +46,7 @@ static void reap(rp_resource *resource)
     rp_list_remove(&resource->link);
     if (transport->loop->debug && !transport->closing)
         rp_loop_report(transport->loop, "transport never closed", 0, NULL, NULL, transport, transport->origin);
-    close(transport->fd);
+    rp_socket_close(transport->fd);
     free_transport(transport);
 }
 
@@ -87,7 +82,9 @@ static bool is_everyday(int error)
     case -ECONNREFUSED:
     case -ETIMEDOUT:
     case -EHOSTUNREACH:
+#ifdef EHOSTDOWN /* on Windows EHOSTUNREACH says it */
     case -EHOSTDOWN:
+#endif
     case -ENETUNREACH:
     case -ENETDOWN:
     case -ENETRESET:
@@ -121,7 +118,7 @@ void rp_transport_abort(rp_transport *transport)
     struct linger reset = {.l_onoff = 1, .l_linger = 0};
 
     if (rp_loop_check(transport->loop) == 0)
-        setsockopt(transport->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+        setsockopt(transport->fd, SOL_SOCKET, SO_LINGER, (const void *)&reset, sizeof reset);
     rp_transport_lose(transport, 0);
 }
 
@@ -297,19 +294,17 @@ void rp_transport_start(rp_transport *transport, const rp_protocol *protocol, vo
 int rp_connect_accepted_socket(rp_loop *loop, rp_fd fd, const rp_protocol *protocol, void *self,
                                rp_transport **transport)
 {
-    int on = 1, type = 0, flags = fcntl(fd, F_GETFL);
-    socklen_t length = sizeof type;
+    int type = rp_socket_type(fd);
 
     RP_TRY(rp_loop_check(loop));
-    if (flags < 0 || getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) < 0)
-        return -errno;
+    RP_TRY(type);
     if (type != SOCK_STREAM)
         return -EINVAL;
     *transport = rp_transport_new(loop, fd);
     if (!*transport)
         return -ENOMEM;
-    fcntl(fd, F_SETFL, flags | O_NONBLOCK);
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* a Unix socket refuses, and needs none */
+    rp_socket_set_nonblocking(fd);
+    rp_socket_set(fd, IPPROTO_TCP, TCP_NODELAY, 1); /* a Unix socket refuses, and needs none */
     rp_transport_start(*transport, protocol, self);
     return 0;
 }
@@ -328,22 +323,22 @@ rp_loop *rp_transport_get_loop(const rp_transport *transport)
 
 int rp_transport_peername(const rp_transport *transport, struct sockaddr *address, uint32_t *length)
 {
-    return getpeername(transport->fd, address, length) < 0 ? -errno : 0;
+    return rp_socket_peer(transport->fd, address, length);
 }
 
 int rp_transport_sockname(const rp_transport *transport, struct sockaddr *address, uint32_t *length)
 {
-    return getsockname(transport->fd, address, length) < 0 ? -errno : 0;
+    return rp_socket_name(transport->fd, address, length);
 }
 
 int rp_transport_setsockopt(rp_transport *transport, int level, int option, const void *value, uint32_t length)
 {
-    return setsockopt(transport->fd, level, option, value, length) < 0 ? -errno : 0;
+    return setsockopt(transport->fd, level, option, value, (socklen_t)length) < 0 ? rp_socket_error() : 0;
 }
 
 int rp_transport_getsockopt(const rp_transport *transport, int level, int option, void *value, uint32_t *length)
 {
-    return getsockopt(transport->fd, level, option, value, length) < 0 ? -errno : 0;
+    return getsockopt(transport->fd, level, option, value, (socklen_t *)length) < 0 ? rp_socket_error() : 0;
 }
 
 void rp_transport_set_protocol(rp_transport *transport, const rp_protocol *protocol, void *self)

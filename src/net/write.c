@@ -5,9 +5,8 @@
  * operation at a time carries its front away. The protocol is paused while more is buffered than it should be.
  */
 #include <limits.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
 
+#include "base/socket.h"
 #include "net/transport.h"
 
 enum {
@@ -68,7 +67,7 @@ size_t rp_transport_get_write_buffer_size(const rp_transport *transport)
 static int send_eof(rp_transport *transport)
 {
     transport->eof_sent = true;
-    return shutdown(transport->fd, SHUT_WR) < 0 ? -errno : 0;
+    return rp_socket_shutdown_write(transport->fd);
 }
 
 static void on_sent(rp_op *op);
@@ -117,16 +116,9 @@ static void on_sent(rp_op *op)
 
 static int64_t send_now(rp_transport *transport, const struct iovec *vector, int count)
 {
-    struct msghdr message = {.msg_iov = (struct iovec *)vector, .msg_iovlen = count < IOV_MAX ? count : IOV_MAX};
-    ssize_t sent;
-
-    do {
-        if (count == 1)
-            sent = send(transport->fd, vector->iov_base, vector->iov_len, MSG_DONTWAIT | MSG_NOSIGNAL);
-        else
-            sent = sendmsg(transport->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
-    } while (sent < 0 && errno == EINTR);
-    return sent < 0 ? -errno : sent;
+    if (count == 1)
+        return rp_socket_send(transport->fd, vector->iov_base, vector->iov_len);
+    return rp_socket_sendv(transport->fd, vector, count);
 }
 
 /* Copies what comes after the first `skip` bytes. If some of a write was sent and the rest finds no memory, the stream

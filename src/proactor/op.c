@@ -2,7 +2,6 @@
  * op.c - the initialisers of operations: each fills in the kind and its arguments, and leaves the op idle.
  */
 #include <errno.h>
-#include <sys/socket.h>
 
 #include "proactor/proactor.h"
 
@@ -178,41 +177,4 @@ int64_t rp_op_receive(rp_op *op, void *buffer, size_t length)
 bool rp_op_receivable(const rp_op *op)
 {
     return (op->ready & RP_READY_INPUT) != 0;
-}
-
-void rp_receive_begin(rp_op *op)
-{
-    int domain;
-    socklen_t length = sizeof domain;
-
-    if (getsockopt(op->fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) == 0 && domain == AF_UNIX)
-        op->ready = RP_READY_PIECES;
-}
-
-void rp_receive_signal(rp_op *op, uint32_t events)
-{
-    op->ready |= RP_READY_INPUT;
-    if (events & (RP_POLL_RDHUP | RP_POLL_HUP | RP_POLL_ERR | RP_POLL_PRI))
-        op->ready |= RP_READY_UNSURE;
-}
-
-int64_t rp_receive_when_ready(rp_op *op, void *buffer, size_t length)
-{
-    ssize_t n;
-
-    if (!(op->ready & RP_READY_INPUT))
-        return -EAGAIN;
-    do
-        n = recv(op->fd, buffer, length, MSG_DONTWAIT);
-    while (n < 0 && errno == EINTR);
-    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
-        op->ready &= RP_READY_PIECES;
-        return -EAGAIN;
-    }
-    if (n < 0)
-        return -errno;
-    /* A short read has emptied the socket, most often: what comes later is announced anew. */
-    if (n > 0 && (size_t)n < length && !(op->ready & (RP_READY_UNSURE | RP_READY_PIECES)))
-        op->ready = 0;
-    return n;
 }

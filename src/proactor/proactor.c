@@ -11,16 +11,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "base/socket.h"
 #include "base/thread.h"
 
 /* In order of preference. */
 static const rp_backend *const backends[] = {
+#ifdef _WIN32
+    &rp_iocp_backend,
+#else
 #ifdef RP_HAVE_IO_URING
     &rp_uring_backend,
 #endif
     &rp_epoll_backend,
+#endif
 };
 
 enum { BACKENDS = sizeof backends / sizeof backends[0] };
@@ -30,7 +34,7 @@ static int open_named(const char *name, const rp_proactor_options *options, rp_p
     for (int i = 0; i < BACKENDS; i++)
         if (strcmp(backends[i]->name, name) == 0)
             return backends[i]->open(options, proactor);
-    if (strcmp(name, "io_uring") == 0 || strcmp(name, "iocp") == 0)
+    if (strcmp(name, "io_uring") == 0 || strcmp(name, "epoll") == 0 || strcmp(name, "iocp") == 0)
         return -ENOTSUP;
     return -EINVAL;
 }
@@ -89,8 +93,12 @@ void rp_completion_drop(const rp_completion *completion)
 {
     rp_op_kind kind = (rp_op_kind)completion->op->kind;
 
-    if ((kind == RP_OP_ACCEPT || kind == RP_OP_ACCEPT_MULTI || kind == RP_OP_OPENAT) && completion->result >= 0)
-        close((int)completion->result);
+    if (completion->result < 0)
+        return;
+    if (kind == RP_OP_ACCEPT || kind == RP_OP_ACCEPT_MULTI)
+        rp_socket_close((rp_fd)completion->result);
+    else if (kind == RP_OP_OPENAT)
+        rp_file_close((rp_fd)completion->result);
 }
 
 static void cancel_all(rp_proactor *proactor)

@@ -55,6 +55,7 @@ enum { RP_AWAKE, RP_ASLEEP, RP_NOTIFIED };
 
 extern const rp_backend rp_uring_backend;
 extern const rp_backend rp_epoll_backend;
+extern const rp_backend rp_iocp_backend;
 
 /* rp_op.ready, of a receive stream */
 enum {

@@ -1,0 +1,88 @@
+/*
+ * posix.h - structs and constants of POSIX and Linux that operations are made of. Windows lacks them, and gets them
+ * here with the same names, so that one source compiles everywhere.
+ */
+#ifndef RINGPORT_POSIX_H
+#define RINGPORT_POSIX_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct sockaddr;
+
+#ifndef _WIN32
+
+struct iovec;
+struct msghdr;
+struct statx;
+
+#else
+
+/* A piece of memory, of readv and its kin. */
+struct iovec {
+    void *iov_base;
+    size_t iov_len;
+};
+
+/* A datagram, with its address. There are no control messages on Windows: msg_control is not looked at. */
+struct msghdr {
+    void *msg_name;
+    uint32_t msg_namelen;
+    struct iovec *msg_iov;
+    size_t msg_iovlen;
+    void *msg_control;
+    size_t msg_controllen;
+    int msg_flags;
+};
+
+/* A point in time of struct statx, in seconds since 1970. */
+struct statx_timestamp {
+    int64_t tv_sec;
+    uint32_t tv_nsec;
+};
+
+/* What Windows knows of a file; stx_mask says which fields hold. */
+struct statx {
+    uint32_t stx_mask;
+    uint32_t stx_blksize;
+    uint32_t stx_nlink;
+    uint16_t stx_mode;
+    uint64_t stx_ino;
+    uint64_t stx_size;
+    uint64_t stx_blocks;
+    struct statx_timestamp stx_atime;
+    struct statx_timestamp stx_btime;
+    struct statx_timestamp stx_ctime;
+    struct statx_timestamp stx_mtime;
+};
+
+/* For the mask of statx: which fields are wanted, or hold. */
+#define STATX_TYPE 0x001U
+#define STATX_MODE 0x002U
+#define STATX_NLINK 0x004U
+#define STATX_ATIME 0x020U
+#define STATX_MTIME 0x040U
+#define STATX_CTIME 0x080U
+#define STATX_INO 0x100U
+#define STATX_SIZE 0x200U
+#define STATX_BLOCKS 0x400U
+#define STATX_BASIC_STATS 0x7ffU
+#define STATX_BTIME 0x800U
+
+/* For the directory of openat and statx: the process's own. */
+#define AT_FDCWD (-100)
+#define AT_SYMLINK_NOFOLLOW 0x100
+#define AT_EMPTY_PATH 0x1000
+
+/* For the flags of recv and send: fail with -EAGAIN in place of waiting; raise no signal (nothing does on Windows). */
+#define MSG_DONTWAIT 0x40
+#define MSG_NOSIGNAL 0x4000
+
+/* How to shut a connection down. */
+#define SHUT_RD 0x00
+#define SHUT_WR 0x01
+#define SHUT_RDWR 0x02
+
+#endif
+
+#endif

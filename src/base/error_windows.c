@@ -1,0 +1,43 @@
+/*
+ * error_windows.c - the numbers of Windows, looked up in the one table of errors.
+ */
+#define WIN32_NO_STATUS /* ntstatus.h has them all, windows.h some */
+#include <winsock2.h>
+#undef WIN32_NO_STATUS
+#include <ntstatus.h>
+
+#include "base/error_windows.h"
+
+#include <errno.h>
+#include <stddef.h>
+
+enum { NAMES = 12 }; /* that Windows has for one error, at most */
+
+typedef struct windows_entry {
+    int number;
+    unsigned long windows[NAMES]; /* 0 after the last */
+} windows_entry;
+
+#define ROW(name, text, ...) {-(name), {__VA_ARGS__}},
+
+static const windows_entry errors[] = {
+#include "base/errors.inc"
+};
+
+int rp_error_from_windows(unsigned long error)
+{
+    if (error == 0)
+        return 0;
+    for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++)
+        for (int j = 0; j < NAMES && errors[i].windows[j] != 0; j++)
+            if (errors[i].windows[j] == error)
+                return errors[i].number;
+    return -EIO;
+}
+
+int rp_error_last(void)
+{
+    int error = rp_error_from_windows(GetLastError());
+
+    return error != 0 ? error : -EIO;
+}

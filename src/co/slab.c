@@ -1,0 +1,80 @@
+/*
+ * slab.c - the memory of stacks on Linux: mapped at once, and touched as it is used.
+ */
+#include "co/slab.h"
+
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#endif
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#endif
+
+/* An mprotect guard costs two of the process's 65,530 mappings, and the program wants some. */
+enum { PROTECTED_GUARDS_MAX = 30000 };
+
+/* mprotect guards of all pools. */
+static atomic_uint protected_guards;
+
+size_t rp_slab_page(void)
+{
+    return (size_t)sysconf(_SC_PAGESIZE);
+}
+
+void *rp_slab_map(size_t size)
+{
+    void *base =
+        mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+
+    if (base == MAP_FAILED)
+        return NULL;
+    /* A huge page would make all stacks of a slab resident with the first touch. Not every kernel has them. */
+    (void)madvise(base, size, MADV_NOHUGEPAGE);
+    return base;
+}
+
+void rp_slab_unmap(void *base, size_t size, unsigned mappings)
+{
+    munmap(base, size);
+    atomic_fetch_sub(&protected_guards, mappings);
+}
+
+/*
+ * Linux 6.13: costs no mapping. Emulators and sandboxes may accept any advice and do nothing, so that the first guard
+ * is put to the test: it cannot be populated, plain memory can.
+ */
+static bool guard_by_madvise(rp_guarding *guarding, char *base, size_t page)
+{
+    if (madvise(base, page, MADV_GUARD_INSTALL) < 0)
+        return false;
+    if (!guarding->tried)
+        guarding->tried = madvise(base, page, MADV_POPULATE_READ) < 0;
+    return guarding->tried;
+}
+
+/* Splits the mapping. */
+static bool guard_by_mprotect(char *base, size_t page)
+{
+    if (atomic_fetch_add(&protected_guards, 1) < PROTECTED_GUARDS_MAX && mprotect(base, page, PROT_NONE) == 0)
+        return true;
+    atomic_fetch_sub(&protected_guards, 1);
+    return false;
+}
+
+int rp_slab_carve(rp_guarding *guarding, char *base, size_t size, char **limit)
+{
+    size_t page = rp_slab_page();
+
+    *limit = base + page;
+    if (guarding->kind == RP_GUARD_PAGE && !guard_by_madvise(guarding, base, page))
+        guarding->kind = RP_GUARD_MAPPING;
+    if (guarding->kind == RP_GUARD_MAPPING && !guard_by_mprotect(base, page))
+        guarding->kind = RP_GUARD_CANARY;
+    if (guarding->kind == RP_GUARD_CANARY)
+        *(uint64_t *)(void *)(base + page) = RP_CANARY;
+    return guarding->kind;
+}

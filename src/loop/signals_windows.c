@@ -1,0 +1,202 @@
+/*
+ * signals_windows.c - signals as callbacks on the loop: see signals.c.
+ *
+ * Windows has two things that are like signals: console events, which come in a thread of their own (Ctrl-C is SIGINT,
+ * Ctrl-Break is SIGBREAK), and raise() of the C library, which is how SIGTERM comes. Both end in deliver(), which
+ * posts the entry to its loop. The mutex is over `owners` and the entries' `pending` and `fired`, since a thread of the
+ * console's may look at them at any time; it is not held while the console's functions are called, which hold a lock of
+ * theirs while they call on_console(). The rest belongs to the main thread, as it does elsewhere.
+ */
+#include "loop/signals.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <windows.h>
+
+#include "base/memory.h"
+
+typedef void signal_handler(int number);
+
+typedef struct entry {
+    rp_loop *loop;
+    rp_callback *callback;
+    void *arg;
+    signal_handler *previous; /* the C library's */
+    bool once;
+    bool fired;
+    bool pending; /* posted, and not run yet */
+} entry;
+
+struct rp_signals {
+    entry entries[NSIG];
+};
+
+static rp_mutex mutex = RP_MUTEX_INIT;
+static entry *owners[NSIG];
+static unsigned owned; /* how many of these there are: the console's handler is installed while there are any */
+
+static bool is_known(int number)
+{
+    return number == SIGINT || number == SIGTERM || number == SIGBREAK;
+}
+
+static void run_entry(void *arg)
+{
+    entry *e = arg;
+    bool pending;
+
+    rp_mutex_lock(&mutex);
+    pending = e->pending;
+    e->pending = false;
+    rp_mutex_unlock(&mutex);
+    if (pending)
+        e->callback(e->arg);
+}
+
+/* Posts a signal to its owner's loop. Any thread. False if it is nobody's, and shall do what it does by default. */
+static bool deliver(int number)
+{
+    bool owned_here;
+
+    rp_mutex_lock(&mutex);
+    entry *e = owners[number];
+    owned_here = e != NULL && !(e->once && e->fired);
+    if (owned_here) {
+        e->fired = true;
+        if (!e->pending)
+            e->pending = rp_call_soon_threadsafe(e->loop, NULL, run_entry, e) == 0;
+    }
+    rp_mutex_unlock(&mutex);
+    return owned_here;
+}
+
+static BOOL WINAPI on_console(DWORD event)
+{
+    switch (event) {
+    case CTRL_C_EVENT:
+        return deliver(SIGINT);
+    case CTRL_BREAK_EVENT:
+        return deliver(SIGBREAK);
+    default:
+        return FALSE;
+    }
+}
+
+/* The C library has set the signal's default action by now. */
+static void on_signal(int number)
+{
+    if (deliver(number))
+        signal(number, on_signal);
+    else
+        raise(number);
+}
+
+static int install(entry *e, int number)
+{
+    signal_handler *previous;
+
+    if (owned == 0 && !SetConsoleCtrlHandler(on_console, TRUE))
+        return -ENOMEM;
+    previous = signal(number, on_signal);
+    rp_mutex_lock(&mutex);
+    entry *owner = owners[number];
+    if (owner != NULL)
+        owner->pending = false;
+    else
+        owned++;
+    e->previous = owner != NULL ? owner->previous : previous;
+    owners[number] = e;
+    rp_mutex_unlock(&mutex);
+    return 0;
+}
+
+static void uninstall(entry *e, int number)
+{
+    rp_mutex_lock(&mutex);
+    owners[number] = NULL;
+    owned--;
+    e->pending = false;
+    rp_mutex_unlock(&mutex);
+    signal(number, e->previous);
+    if (owned == 0)
+        SetConsoleCtrlHandler(on_console, FALSE);
+}
+
+int rp_signals_add(rp_loop *loop, int number, bool once, rp_callback *callback, void *arg)
+{
+    int rc = rp_loop_check(loop);
+
+    if (rc < 0)
+        return rc;
+    if (!rp_thread_is_main())
+        return RP_ETHREAD;
+    if (!is_known(number) || callback == NULL)
+        return -EINVAL;
+    if (loop->signals == NULL)
+        loop->signals = rp_calloc(sizeof *loop->signals);
+    if (loop->signals == NULL)
+        return -ENOMEM;
+    entry *e = &loop->signals->entries[number];
+    rp_mutex_lock(&mutex);
+    e->loop = loop;
+    e->callback = callback;
+    e->arg = arg;
+    e->once = once;
+    e->fired = false;
+    rp_mutex_unlock(&mutex);
+    return owners[number] == e ? 0 : install(e, number);
+}
+
+int rp_add_signal_handler(rp_loop *loop, int number, rp_callback *callback, void *arg)
+{
+    return rp_signals_add(loop, number, false, callback, arg);
+}
+
+/* There is no asking without setting: SIG_GET is not known everywhere, to Wine not. */
+bool rp_signals_is_default(int number)
+{
+    signal_handler *present;
+
+    if (!is_known(number))
+        return false;
+    present = signal(number, SIG_DFL);
+    if (present != SIG_DFL)
+        signal(number, present);
+    return present == SIG_DFL;
+}
+
+rp_callback *rp_signals_get(const rp_loop *loop, int number)
+{
+    if (loop->signals == NULL || owners[number] != &loop->signals->entries[number])
+        return NULL;
+    return loop->signals->entries[number].callback;
+}
+
+int rp_remove_signal_handler(rp_loop *loop, int number)
+{
+    int rc = rp_loop_check(loop);
+
+    if (rc < 0)
+        return rc;
+    if (!rp_thread_is_main())
+        return RP_ETHREAD;
+    if (number <= 0 || number >= NSIG)
+        return -EINVAL;
+    if (rp_signals_get(loop, number) == NULL)
+        return 0;
+    uninstall(&loop->signals->entries[number], number);
+    return 1;
+}
+
+void rp_signals_close(rp_loop *loop)
+{
+    for (int number = 1; number < NSIG; number++)
+        if (rp_signals_get(loop, number) != NULL)
+            uninstall(&loop->signals->entries[number], number);
+}
+
+void rp_signals_free(rp_loop *loop)
+{
+    rp_free(loop->signals);
+    loop->signals = NULL;
+}

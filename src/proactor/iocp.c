@@ -1,0 +1,386 @@
+/*
+ * iocp.c - the proactor on Windows' I/O completion port: an operation is an overlapped one, its OVERLAPPED is in
+ * the op.
+ *
+ * What must stay true: an operation in flight has exactly one packet in the port or on its way there
+ * (RP_OP_SUBMITTED), or waits for its owner's next move (RP_OP_QUEUED: a receive stream that has something to
+ * take), or is among the finished. Whatever completes at once has its packet in the port all the same.
+ *
+ * The five sets of asyncio's IocpProactor, and where they are here:
+ * - results, completions taken out of the port and not delivered: there are none. No more packets are taken than
+ *   the caller has room for; what comes out of the port otherwise is in rp_proactor.finished;
+ * - cache, operations in flight by their OVERLAPPED's address: iocp_op_of(), and rp_proactor.operations keeps
+ *   them;
+ * - registered, handles that are associated with the port: iocp.registered. The owner may close a handle and get
+ *   its number again for another one, so that the kernel is asked each time; the set tells its answer "this one is
+ *   associated" from "this one is another port's";
+ * - unregistered, operations whose late completion is to be swallowed: rp_proactor_close() cancels whatever is in
+ *   flight, and drops what comes until nothing is: no OVERLAPPED outlives its port;
+ * - stopped_serving, listeners that were closed while an accept was pending: the accept ends by itself
+ *   (iocp_error()), and what it had accepted is delivered first (iocp_socket.c).
+ */
+#include "proactor/iocp.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error_windows.h"
+#include "base/memory.h"
+
+enum {
+    BATCH = 128, /* packets taken from the port at a time */
+    ALL_THREADS = 0xffffffff,
+    RETRY_MSEC = 10, /* how often a stubborn operation is cancelled */
+    WORD_BITS = 64,  /* of the registered set */
+};
+
+/* The completion keys of packets. */
+enum { KEY_WAKE, KEY_OP };
+
+static int64_t start_nop(iocp *i, rp_op *op)
+{
+    return 0;
+}
+
+static const iocp_method nop = {.start = start_nop};
+
+static const iocp_method *const methods[RP_OP_KINDS_] = {
+    [RP_OP_NOP] = &nop,
+    [RP_OP_ACCEPT] = &iocp_accept,
+    [RP_OP_ACCEPT_MULTI] = &iocp_accept,
+    [RP_OP_CONNECT] = &iocp_connect,
+    [RP_OP_RECV] = &iocp_recv,
+    [RP_OP_RECV_STREAM] = &iocp_recv_stream,
+    [RP_OP_SEND] = &iocp_send,
+    [RP_OP_SENDMSG] = &iocp_send,
+    [RP_OP_RECVMSG] = &iocp_recv,
+    [RP_OP_SHUTDOWN] = &iocp_shutdown,
+    [RP_OP_CLOSE] = &iocp_close,
+    [RP_OP_POLL] = &iocp_poll_once,
+    [RP_OP_POLL_MULTI] = &iocp_poll_multi,
+    [RP_OP_READ] = &iocp_read,
+    [RP_OP_WRITE] = &iocp_write,
+    [RP_OP_READV] = &iocp_read,
+    [RP_OP_WRITEV] = &iocp_write,
+    [RP_OP_FSYNC] = &iocp_fsync,
+    [RP_OP_OPENAT] = &iocp_openat,
+    [RP_OP_STATX] = &iocp_statx,
+    [RP_OP_WAIT_CHILD] = &iocp_wait_child,
+};
+
+/* ---- handles ---- */
+
+static bool is_handle(rp_fd fd)
+{
+    DWORD flags;
+
+    return fd > 0 && GetHandleInformation((HANDLE)fd, &flags);
+}
+
+int iocp_socket_error(rp_fd fd)
+{
+    int rc = rp_socket_error();
+
+    return rc == -ENOTSOCK && !is_handle(fd) ? -EBADF : rc;
+}
+
+int iocp_socket_type(rp_fd fd)
+{
+    int type, length = sizeof type;
+
+    if (fd <= 0)
+        return -EBADF;
+    if (getsockopt((SOCKET)fd, SOL_SOCKET, SO_TYPE, (char *)&type, &length) != 0)
+        return iocp_socket_error(fd);
+    return type;
+}
+
+/* Makes room for the handle's bit. */
+static int registered_reserve(iocp *i, size_t index)
+{
+    size_t words = index / WORD_BITS + 1;
+
+    if (words <= i->registered_words)
+        return 0;
+    words += words / 2;
+    uint64_t *registered = rp_realloc(i->registered, words * sizeof *registered);
+    if (registered == NULL)
+        return -ENOMEM;
+    memset(registered + i->registered_words, 0, (words - i->registered_words) * sizeof *registered);
+    i->registered = registered;
+    i->registered_words = words;
+    return 0;
+}
+
+int iocp_associate(iocp *i, rp_fd fd)
+{
+    size_t index = (size_t)fd / 4; /* handles are multiples of 4 */
+    uint64_t bit = UINT64_C(1) << (index % WORD_BITS);
+
+    if (fd <= 0 || (index / WORD_BITS >= i->registered_words && !is_handle(fd)))
+        return -EBADF; /* no memory for numbers out of the blue */
+    int rc = registered_reserve(i, index);
+    if (rc < 0)
+        return rc;
+    if (CreateIoCompletionPort((HANDLE)fd, i->port, KEY_OP, 0) != NULL) {
+        i->registered[index / WORD_BITS] |= bit;
+        return 0;
+    }
+    if (GetLastError() != ERROR_INVALID_PARAMETER)
+        return rp_error_last();
+    return i->registered[index / WORD_BITS] & bit ? 0 : -EBUSY;
+}
+
+void iocp_forget(iocp *i, rp_fd fd)
+{
+    size_t index = (size_t)fd / 4;
+
+    if (fd > 0 && index / WORD_BITS < i->registered_words)
+        i->registered[index / WORD_BITS] &= ~(UINT64_C(1) << (index % WORD_BITS));
+}
+
+int iocp_error(const rp_op *op, NTSTATUS status)
+{
+    if (status == IOCP_STATUS_CANCELLED || status == IOCP_STATUS_HANDLES_CLOSED)
+        return op->phase & IOCP_CANCELLED ? -ECANCELED : -EBADF;
+    return rp_error_from_windows((unsigned long)status);
+}
+
+/* ---- submitting and cancelling ---- */
+
+void iocp_post(HANDLE port, rp_op *op, NTSTATUS status)
+{
+    OVERLAPPED *overlapped = &iocp_extra_of(op)->overlapped;
+
+    overlapped->Internal = (ULONG_PTR)(LONG_PTR)status;
+    while (!PostQueuedCompletionStatus(port, 0, KEY_OP, overlapped))
+        Sleep(1); /* no memory in the kernel just now; nobody else would tell of the operation's end */
+}
+
+static void iocp_submit(rp_proactor *proactor, rp_op *op)
+{
+    iocp *i = (iocp *)proactor;
+
+    memset(op->scratch, 0, sizeof op->scratch);
+    op->state = RP_OP_SUBMITTED;
+    int64_t result = methods[op->kind]->start(i, op);
+    if (result != IOCP_PENDING)
+        rp_op_finish(proactor, op, result);
+}
+
+/* Ends a blocking call of the pool's; if the thread has not got there yet, this is tried again. */
+static void cancel_pooled(iocp *i, rp_op *op)
+{
+    iocp_extra *extra = iocp_extra_of(op);
+
+    if (rp_pool_cancel(i->pool, &extra->u.pool.work)) {
+        rp_op_finish(&i->base, op, -ECANCELED);
+        return;
+    }
+    if (op->kind == RP_OP_OPENAT || op->kind == RP_OP_STATX || op->kind == RP_OP_FSYNC)
+        return; /* it ends by itself */
+    if (!CancelIoEx((HANDLE)op->fd, &extra->overlapped))
+        rp_list_push(&i->stubborn, &op->queue);
+}
+
+static void iocp_cancel(rp_proactor *proactor, rp_op *op)
+{
+    iocp *i = (iocp *)proactor;
+
+    if (op->state == RP_OP_QUEUED) {
+        rp_op_finish(proactor, op, -ECANCELED);
+        return;
+    }
+    if (op->phase & IOCP_CANCELLED)
+        return;
+    op->phase |= IOCP_CANCELLED;
+    if (op->phase & IOCP_POOLED)
+        cancel_pooled(i, op);
+    else if (op->phase & IOCP_POLLING)
+        iocp_poll_cancel(i, op);
+    else if (methods[op->kind]->cancel != NULL)
+        methods[op->kind]->cancel(i, op);
+    else
+        CancelIoEx((HANDLE)op->fd,
+                   &iocp_extra_of(op)->overlapped); /* finds nothing if its packet is in the port */
+}
+
+static void cancel_stubborn(iocp *i)
+{
+    rp_node *next;
+
+    for (rp_node *node = i->stubborn.next; node != &i->stubborn; node = next) {
+        rp_op *op = rp_container_of(node, rp_op, queue);
+
+        next = node->next;
+        if (CancelIoEx((HANDLE)op->fd, &iocp_extra_of(op)->overlapped))
+            rp_list_remove(node);
+    }
+}
+
+/* ---- waiting ---- */
+
+/* A packet of an operation. Returns how many completions it makes: 0 or 1. */
+static int collect(iocp *i, rp_op *op, size_t bytes, rp_completion *completion)
+{
+    const iocp_method *method = methods[op->kind];
+    NTSTATUS status = (NTSTATUS)iocp_extra_of(op)->overlapped.Internal;
+
+    if (rp_node_linked(&op->queue)) /* among the stubborn */
+        rp_list_remove(&op->queue);
+    int64_t result = method->collect(i, op, status, bytes);
+    if (result == IOCP_PENDING)
+        return 0;
+    if (result < 0 || method->resume == NULL || op->kind == RP_OP_ACCEPT) {
+        rp_op_complete(&i->base, op, completion, result, 0);
+        return 1;
+    }
+    rp_op_complete(&i->base, op, completion, result, RP_OP_MORE);
+    if (op->phase & IOCP_CANCELLED)
+        rp_op_finish(&i->base, op, -ECANCELED);
+    else
+        method->resume(i, op);
+    return 1;
+}
+
+/* The time to wait in milliseconds, rounded up: it must not end before the deadline. */
+static DWORD milliseconds_until(const iocp *i, int64_t deadline)
+{
+    int64_t left = deadline == RP_NEVER ? RP_NEVER : rp_time_left(deadline);
+    int64_t msec = left / 1000000 + (left % 1000000 != 0);
+
+    if (!rp_list_empty(&i->stubborn) && msec > RETRY_MSEC)
+        return RETRY_MSEC;
+    if (left == RP_NEVER)
+        return INFINITE;
+    return msec < INT_MAX ? (DWORD)msec : INT_MAX;
+}
+
+/* Takes packets out of the port, at most `room`: how many, or an error. The count is left at 1 by a time-out. */
+static int take_packets(iocp *i, OVERLAPPED_ENTRY *entries, int room, int64_t deadline)
+{
+    ULONG count;
+
+    for (;;) {
+        i->base.kernel_entries++;
+        if (GetQueuedCompletionStatusEx(i->port, entries, (ULONG)room, &count, milliseconds_until(i, deadline),
+                                        FALSE))
+            return (int)count;
+        if (GetLastError() != WAIT_TIMEOUT)
+            return rp_error_last();
+        cancel_stubborn(i);
+        if (deadline != RP_NEVER && rp_time_left(deadline) == 0)
+            return 0;
+    }
+}
+
+static int enter(iocp *i, rp_completion *completions, int capacity, int64_t deadline)
+{
+    OVERLAPPED_ENTRY entries[BATCH];
+    int count = take_packets(i, entries, capacity < BATCH ? capacity : BATCH, deadline);
+    int n = 0;
+
+    rp_proactor_awake(&i->base);
+    for (int k = 0; k < count; k++)
+        if (entries[k].lpCompletionKey == KEY_OP)
+            n += collect(i, iocp_op_of(entries[k].lpOverlapped), entries[k].dwNumberOfBytesTransferred,
+                         &completions[n]);
+    return count < 0 ? count : n;
+}
+
+static int iocp_wait(rp_proactor *proactor, rp_completion *completions, int capacity, int64_t deadline)
+{
+    iocp *i = (iocp *)proactor;
+
+    if (!rp_list_empty(&proactor->finished))
+        deadline = 0;
+    if (deadline == 0 && proactor->in_flight == 0) { /* nothing can come from the port but a wake-up */
+        rp_proactor_awake(proactor);
+        return 0;
+    }
+    deadline = rp_proactor_fall_asleep(proactor, deadline);
+    /* Neither the port's completions nor the finished ones can keep the others from being delivered. */
+    int room = rp_list_empty(&proactor->finished) ? capacity : (capacity + 1) / 2;
+    int n = enter(i, completions, room, deadline);
+    int rc = n < 0 ? n : 0;
+    if (n < 0)
+        n = 0;
+    n += rp_proactor_take_finished(proactor, completions + n, capacity - n);
+    return n == 0 ? rc : n;
+}
+
+static void iocp_kick(rp_proactor *proactor)
+{
+    PostQueuedCompletionStatus(((iocp *)proactor)->port, 0, KEY_WAKE, NULL);
+}
+
+/* ---- opening and closing ---- */
+
+static int load_function(SOCKET socket, GUID id, void *function, DWORD size)
+{
+    DWORD length;
+
+    return WSAIoctl(socket, SIO_GET_EXTENSION_FUNCTION_POINTER, &id, sizeof id, function, size, &length, NULL,
+                    NULL) != 0
+               ? rp_socket_error()
+               : 0;
+}
+
+static int load_functions(iocp *i)
+{
+    rp_fd fd;
+    int rc = rp_socket_open(AF_INET, SOCK_STREAM, IPPROTO_TCP, &fd);
+
+    if (rc < 0)
+        return rc;
+    rc = load_function((SOCKET)fd, (GUID)WSAID_ACCEPTEX, &i->accept, sizeof i->accept);
+    if (rc == 0)
+        rc = load_function((SOCKET)fd, (GUID)WSAID_CONNECTEX, &i->connect, sizeof i->connect);
+    rp_socket_close(fd);
+    return rc;
+}
+
+static void iocp_close_(rp_proactor *proactor)
+{
+    iocp *i = (iocp *)proactor;
+
+    rp_pool_free(i->pool);
+    if (i->afd != NULL)
+        CloseHandle(i->afd);
+    if (i->port != NULL)
+        CloseHandle(i->port);
+    rp_free(i->registered);
+    rp_free(i);
+}
+
+static int iocp_open(const rp_proactor_options *options, rp_proactor **proactor)
+{
+    iocp *i = rp_calloc(sizeof *i);
+
+    if (i == NULL)
+        return -ENOMEM;
+    rp_proactor_init(&i->base, &rp_iocp_backend);
+    rp_list_init(&i->stubborn);
+    i->port = CreateIoCompletionPort(INVALID_HANDLE_VALUE, NULL, 0,
+                                     options->concurrency != 0 ? options->concurrency : ALL_THREADS);
+    int rc = i->port == NULL ? rp_error_last() : load_functions(i);
+    if (rc < 0) {
+        iocp_close_(&i->base);
+        return rc;
+    }
+    *proactor = &i->base;
+    return 0;
+}
+
+const rp_backend rp_iocp_backend = {
+    .name = "iocp",
+    .open = iocp_open,
+    .close = iocp_close_,
+    .submit = iocp_submit,
+    .cancel = iocp_cancel,
+    .wait = iocp_wait,
+    .kick = iocp_kick,
+    .receive = iocp_receive,
+};

@@ -1,0 +1,459 @@
+/*
+ * iocp_socket.c - what is done with sockets through the completion port.
+ *
+ * What comes in is received by overlapped operations straight into the owner's buffer, and their cancellation
+ * loses nothing. What goes out is different: Windows does not tell how much of a cancelled overlapped send is
+ * under way, and the owner must know. So sends never wait in the kernel: they send what there is room for, and
+ * poll for more.
+ *
+ * A receive stream is a receive of no bytes: it ends when there is something, and takes none of it. It is armed
+ * again when the owner has found, by a short read, that nothing more is there; since it tells what is there
+ * already, too, no edge can be lost.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+#include "proactor/iocp.h"
+
+enum {
+    GATHERED = 256,                                                      /* buffers in one call */
+    OWN_FLAGS = RP_SEND_ALL | MSG_WAITALL | MSG_DONTWAIT | MSG_NOSIGNAL, /* those that Winsock is not told */
+};
+
+/* How a call has ended that begins an overlapped operation: what is done at once has its packet all the same. */
+static int64_t begun(rp_fd fd, bool success)
+{
+    int error = success ? 0 : WSAGetLastError();
+
+    if (error == 0 || error == WSA_IO_PENDING || error == WSAEMSGSIZE)
+        return IOCP_PENDING;
+    return iocp_socket_error(fd);
+}
+
+/* ---- accept ---- */
+
+enum { ADDRESS_ROOM = sizeof(struct sockaddr_storage) + 16 };
+
+static int ask_listener(rp_op *op)
+{
+    iocp_extra *extra = iocp_extra_of(op);
+    WSAPROTOCOL_INFOW info;
+    int length = sizeof info, listens, listens_length = sizeof listens;
+
+    if (getsockopt((SOCKET)op->fd, SOL_SOCKET, SO_PROTOCOL_INFOW, (char *)&info, &length) != 0)
+        return iocp_socket_error(op->fd);
+    if (info.iSocketType != SOCK_STREAM)
+        return -ENOTSUP;
+    if (getsockopt((SOCKET)op->fd, SOL_SOCKET, SO_ACCEPTCONN, (char *)&listens, &listens_length) == 0 && !listens)
+        return -EINVAL;
+    extra->u.accept.family = info.iAddressFamily;
+    extra->u.accept.protocol = info.iProtocol;
+    return 0;
+}
+
+/* Whether the peer has not waited to be accepted: the next one, please. */
+static bool peer_has_left(int64_t error)
+{
+    return error == -ECONNRESET || error == -ECONNABORTED || error == -ENOTCONN;
+}
+
+static int64_t accept_start(iocp *i, rp_op *op)
+{
+    iocp_extra *extra = iocp_extra_of(op);
+    int64_t rc = extra->u.accept.family == 0 ? ask_listener(op) : 0;
+    DWORD length;
+
+    if (rc == 0)
+        rc = iocp_associate(i, op->fd);
+    if (rc < 0)
+        return rc;
+    do {
+        rc =
+            rp_socket_open(extra->u.accept.family, SOCK_STREAM, extra->u.accept.protocol, &extra->u.accept.socket);
+        if (rc < 0)
+            return rc;
+        memset(&extra->overlapped, 0, sizeof extra->overlapped);
+        rc = begun(op->fd, i->accept((SOCKET)op->fd, (SOCKET)extra->u.accept.socket, i->accept_sink, 0,
+                                     ADDRESS_ROOM, ADDRESS_ROOM, &length, &extra->overlapped));
+        if (rc < 0 && rc != IOCP_PENDING)
+            rp_socket_close(extra->u.accept.socket);
+    } while (peer_has_left(rc));
+    return rc;
+}
+
+static void store_peer(const rp_op *op, rp_fd fd)
+{
+    struct sockaddr_storage peer;
+    int length = sizeof peer;
+
+    if (getpeername((SOCKET)fd, (struct sockaddr *)&peer, &length) != 0)
+        length = 0;
+    memcpy(op->u.accept.address, &peer,
+           (unsigned)length < *op->u.accept.length ? (unsigned)length : *op->u.accept.length);
+    *op->u.accept.length = (uint32_t)length;
+}
+
+static int64_t accept_collect(iocp *i, rp_op *op, NTSTATUS status, size_t bytes)
+{
+    rp_fd fd = iocp_extra_of(op)->u.accept.socket;
+    SOCKET listener = (SOCKET)op->fd;
+    int rc = iocp_error(op, status);
+
+    if (rc < 0) {
+        rp_socket_close(fd);
+        return peer_has_left(rc) && !(op->phase & IOCP_CANCELLED) ? accept_start(i, op) : rc;
+    }
+    /* This fails if the listener has been closed meanwhile (asyncio's stopped_serving): the connection stands. */
+    setsockopt((SOCKET)fd, SOL_SOCKET, SO_UPDATE_ACCEPT_CONTEXT, (char *)&listener, sizeof listener);
+    if (op->kind == RP_OP_ACCEPT && op->u.accept.address != NULL)
+        store_peer(op, fd);
+    return fd;
+}
+
+static void accept_resume(iocp *i, rp_op *op)
+{
+    int64_t rc = accept_start(i, op);
+
+    if (rc != IOCP_PENDING)
+        rp_op_finish(&i->base, op, rc);
+}
+
+const iocp_method iocp_accept = {.start = accept_start, .collect = accept_collect, .resume = accept_resume};
+
+/* ---- connect ---- */
+
+/* ConnectEx() wants a socket that has an address: any, if the owner has chosen none. */
+static int bind_to_any(rp_fd fd, int family)
+{
+    struct sockaddr_storage address = {.ss_family = (short)family};
+    int length = sizeof address;
+
+    if (getsockname((SOCKET)fd, (struct sockaddr *)&address, &length) == 0 || WSAGetLastError() != WSAEINVAL)
+        return 0;
+    address = (struct sockaddr_storage){.ss_family = (short)family};
+    length = family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+    return bind((SOCKET)fd, (struct sockaddr *)&address, length) != 0 ? iocp_socket_error(fd) : 0;
+}
+
+/* What ConnectEx() does not serve: datagrams, which are connected at once, and Unix sockets. */
+static int64_t connect_plainly(iocp *i, rp_op *op)
+{
+    int rc = rp_socket_set_nonblocking(op->fd);
+
+    if (rc < 0)
+        return rc;
+    if (connect((SOCKET)op->fd, op->u.connect.address, (int)op->u.connect.length) == 0)
+        return 0;
+    if (WSAGetLastError() != WSAEWOULDBLOCK)
+        return iocp_socket_error(op->fd);
+    return iocp_poll_start(i, op, &iocp_extra_of(op)->u.transfer.poll, RP_POLL_OUT);
+}
+
+static int64_t connect_start(iocp *i, rp_op *op)
+{
+    int family = op->u.connect.address->sa_family;
+    WSAPROTOCOL_INFOW info;
+    int length = sizeof info;
+
+    if (getsockopt((SOCKET)op->fd, SOL_SOCKET, SO_PROTOCOL_INFOW, (char *)&info, &length) != 0)
+        return iocp_socket_error(op->fd);
+    if (info.iAddressFamily != family)
+        return -EAFNOSUPPORT;
+    if (info.iSocketType != SOCK_STREAM || family == AF_UNIX)
+        return connect_plainly(i, op);
+    int rc = bind_to_any(op->fd, family);
+    if (rc == 0)
+        rc = iocp_associate(i, op->fd);
+    if (rc < 0)
+        return rc;
+    return begun(op->fd, i->connect((SOCKET)op->fd, op->u.connect.address, (int)op->u.connect.length, NULL, 0,
+                                    NULL, &iocp_extra_of(op)->overlapped));
+}
+
+static int64_t connect_collect(iocp *i, rp_op *op, NTSTATUS status, size_t bytes)
+{
+    int error, length = sizeof error;
+
+    if (op->phase & IOCP_POLLING) {
+        int64_t events = iocp_poll_result(op, &iocp_extra_of(op)->u.transfer.poll, status);
+        if (events < 0)
+            return events;
+        if (getsockopt((SOCKET)op->fd, SOL_SOCKET, SO_ERROR, (char *)&error, &length) != 0)
+            return iocp_socket_error(op->fd);
+        WSASetLastError(error);
+        return error != 0 ? rp_socket_error() : 0;
+    }
+    int rc = iocp_error(op, status);
+    if (rc == 0)
+        setsockopt((SOCKET)op->fd, SOL_SOCKET, SO_UPDATE_CONNECT_CONTEXT, NULL, 0);
+    return rc;
+}
+
+const iocp_method iocp_connect = {.start = connect_start, .collect = connect_collect};
+
+/* ---- buffers ---- */
+
+int iocp_gather(const rp_op *op, size_t done, WSABUF *out, int room)
+{
+    struct iovec single;
+    const struct iovec *vector = &single;
+    size_t count = 1, total = 0;
+    int n = 0;
+
+    if (op->kind == RP_OP_SENDMSG || op->kind == RP_OP_RECVMSG) {
+        vector = op->u.message.header->msg_iov;
+        count = op->u.message.header->msg_iovlen;
+    } else if (op->kind == RP_OP_READV || op->kind == RP_OP_WRITEV) {
+        vector = op->u.io.vector;
+        count = (size_t)op->u.io.count;
+    } else {
+        single = (struct iovec){.iov_base = op->u.buffer.base, .iov_len = op->u.buffer.length};
+    }
+    for (size_t k = 0; k < count && n < room && total < INT_MAX; k++) {
+        size_t skipped = vector[k].iov_len < done ? vector[k].iov_len : done;
+        size_t length = vector[k].iov_len - skipped;
+
+        done -= skipped;
+        if (length > INT_MAX - total)
+            length = INT_MAX - total;
+        if (length > 0)
+            out[n++] = (WSABUF){.len = (ULONG)length, .buf = (char *)vector[k].iov_base + skipped};
+        total += length;
+    }
+    return n;
+}
+
+static bool is_message(const rp_op *op)
+{
+    return op->kind == RP_OP_SENDMSG || op->kind == RP_OP_RECVMSG;
+}
+
+static int flags_of(const rp_op *op)
+{
+    if (is_message(op))
+        return op->u.message.flags;
+    return op->kind == RP_OP_RECV || op->kind == RP_OP_SEND ? op->u.buffer.flags : 0;
+}
+
+/* ---- receiving ---- */
+
+static int64_t recv_issue(rp_op *op)
+{
+    iocp_extra *extra = iocp_extra_of(op);
+    WSABUF buffers[GATHERED] = {{0}};
+    int count = iocp_gather(op, extra->u.transfer.done, buffers, GATHERED);
+    struct msghdr *header = is_message(op) ? op->u.message.header : NULL;
+    int rc;
+
+    memset(&extra->overlapped, 0, sizeof extra->overlapped);
+    extra->u.transfer.flags = (DWORD)(flags_of(op) & ~OWN_FLAGS);
+    if (count == 0)
+        count = 1; /* of no length: a datagram is taken all the same */
+    if (header != NULL && header->msg_name != NULL)
+        rc = WSARecvFrom((SOCKET)op->fd, buffers, (DWORD)count, NULL, &extra->u.transfer.flags, header->msg_name,
+                         (int *)&header->msg_namelen, &extra->overlapped, NULL);
+    else
+        rc = WSARecv((SOCKET)op->fd, buffers, (DWORD)count, NULL, &extra->u.transfer.flags, &extra->overlapped,
+                     NULL);
+    return begun(op->fd, rc == 0);
+}
+
+static int64_t recv_start(iocp *i, rp_op *op)
+{
+    WSABUF first;
+    int rc = iocp_associate(i, op->fd), type;
+
+    if (rc < 0)
+        return rc == -EBUSY && (type = iocp_socket_type(op->fd)) < 0 ? type : rc;
+    if (is_message(op) && op->u.message.header->msg_iovlen > GATHERED)
+        return -EMSGSIZE;
+    if (iocp_gather(op, 0, &first, 1) == 0 && iocp_socket_type(op->fd) == SOCK_STREAM)
+        return 0; /* else it would wait for something to come, and take none of it */
+    int64_t result = recv_issue(op);
+    if (result == IOCP_PENDING && flags_of(op) & MSG_DONTWAIT) {
+        op->phase |= IOCP_CANCELLED;
+        CancelIoEx((HANDLE)op->fd, &iocp_extra_of(op)->overlapped);
+    }
+    return result;
+}
+
+static int64_t recv_collect(iocp *i, rp_op *op, NTSTATUS status, size_t bytes)
+{
+    size_t *done = &iocp_extra_of(op)->u.transfer.done;
+    int rc = status == IOCP_STATUS_OVERFLOW ? 0 : iocp_error(op, status);
+    WSABUF rest;
+
+    if (rc == -ECANCELED && flags_of(op) & MSG_DONTWAIT)
+        rc = -EAGAIN;
+    if (rc < 0)
+        return *done > 0 ? (int64_t)*done : rc;
+    if (is_message(op)) {
+        op->u.message.header->msg_flags = status == IOCP_STATUS_OVERFLOW ? MSG_TRUNC : 0;
+        op->u.message.header->msg_controllen = 0;
+    }
+    *done += bytes;
+    if (!(flags_of(op) & MSG_WAITALL) || op->phase & IOCP_CANCELLED || bytes == 0 ||
+        iocp_gather(op, *done, &rest, 1) == 0)
+        return (int64_t)*done;
+    int64_t result = recv_issue(op);
+    return result == IOCP_PENDING ? result : (int64_t)*done;
+}
+
+const iocp_method iocp_recv = {.start = recv_start, .collect = recv_collect};
+
+/* ---- receive streams ---- */
+
+static int64_t stream_arm(rp_op *op)
+{
+    iocp_extra *extra = iocp_extra_of(op);
+    WSABUF nothing = {0};
+    DWORD flags = 0;
+
+    memset(&extra->overlapped, 0, sizeof extra->overlapped);
+    op->state = RP_OP_SUBMITTED;
+    return begun(op->fd, WSARecv((SOCKET)op->fd, &nothing, 1, NULL, &flags, &extra->overlapped, NULL) == 0);
+}
+
+static int64_t stream_start(iocp *i, rp_op *op)
+{
+    int64_t rc = iocp_socket_type(op->fd);
+
+    if (rc >= 0)
+        rc = rp_socket_set_nonblocking(op->fd);
+    if (rc == 0)
+        rc = iocp_associate(i, op->fd);
+    if (rc < 0)
+        return rc;
+    rc = stream_arm(op);
+    if (rc != IOCP_PENDING) { /* the connection has an error: to be found by the one who reads */
+        iocp_extra_of(op)->u.stream.error = (int)rc;
+        iocp_post(i->port, op, 0);
+    }
+    return IOCP_PENDING;
+}
+
+static int64_t stream_collect(iocp *i, rp_op *op, NTSTATUS status, size_t bytes)
+{
+    int rc = iocp_error(op, status);
+
+    if (op->phase & IOCP_CANCELLED)
+        return -ECANCELED; /* whatever has come is still in the socket */
+    if (rc == -EBADF)
+        return rc;
+    if (rc < 0)
+        iocp_extra_of(op)->u.stream.error = rc;
+    op->ready = RP_READY_INPUT;
+    return RP_POLL_IN;
+}
+
+static void stream_resume(iocp *i, rp_op *op)
+{
+    op->state = RP_OP_QUEUED;
+}
+
+const iocp_method iocp_recv_stream = {.start = stream_start, .collect = stream_collect, .resume = stream_resume};
+
+int64_t iocp_receive(rp_op *op, void *buffer, size_t length)
+{
+    int *error = &iocp_extra_of(op)->u.stream.error;
+    int64_t n = rp_socket_recv(op->fd, buffer, length);
+
+    if (n <= 0 && *error != 0)
+        return *error;
+    if (n != -EAGAIN && (n <= 0 || (size_t)n == length))
+        return n;
+    op->ready = 0;
+    if (op->state != RP_OP_QUEUED)
+        return n;
+    int64_t rc = stream_arm(op);
+    if (rc != IOCP_PENDING) {
+        op->state = RP_OP_QUEUED;
+        op->ready = RP_READY_INPUT;
+        *error = (int)rc;
+        if (n < 0)
+            return rc;
+    }
+    return n;
+}
+
+/* ---- sending ---- */
+
+/* One call that does not wait: bytes, -EAGAIN or an error. */
+static int64_t send_now(rp_op *op)
+{
+    WSABUF buffers[GATHERED] = {{0}};
+    int count = iocp_gather(op, iocp_extra_of(op)->u.transfer.done, buffers, GATHERED);
+    const struct msghdr *header = is_message(op) ? op->u.message.header : NULL;
+    DWORD flags = (DWORD)(flags_of(op) & ~OWN_FLAGS), sent;
+    int rc;
+
+    if (count == 0)
+        count = 1;
+    if (header != NULL && header->msg_name != NULL)
+        rc = WSASendTo((SOCKET)op->fd, buffers, (DWORD)count, &sent, flags, header->msg_name,
+                       (int)header->msg_namelen, NULL, NULL);
+    else
+        rc = WSASend((SOCKET)op->fd, buffers, (DWORD)count, &sent, flags, NULL, NULL);
+    return rc != 0 ? iocp_socket_error(op->fd) : (int64_t)sent;
+}
+
+static int64_t send_on(iocp *i, rp_op *op)
+{
+    size_t *done = &iocp_extra_of(op)->u.transfer.done;
+    bool whole = flags_of(op) & (RP_SEND_ALL | MSG_WAITALL);
+    WSABUF rest;
+
+    for (;;) {
+        int64_t n = send_now(op);
+
+        if (n == -EAGAIN && !(flags_of(op) & MSG_DONTWAIT))
+            n = iocp_poll_start(i, op, &iocp_extra_of(op)->u.transfer.poll, RP_POLL_OUT);
+        if (n == IOCP_PENDING)
+            return n;
+        if (n < 0)
+            return *done > 0 ? (int64_t)*done : n;
+        *done += (size_t)n;
+        if (!whole || iocp_gather(op, *done, &rest, 1) == 0)
+            return (int64_t)*done;
+    }
+}
+
+static int64_t send_start(iocp *i, rp_op *op)
+{
+    int rc = iocp_socket_type(op->fd);
+
+    if (rc >= 0)
+        rc = rp_socket_set_nonblocking(op->fd);
+    if (rc < 0)
+        return rc;
+    if (is_message(op) && op->u.message.header->msg_iovlen > GATHERED)
+        return -EMSGSIZE;
+    return send_on(i, op);
+}
+
+static int64_t send_collect(iocp *i, rp_op *op, NTSTATUS status, size_t bytes)
+{
+    iocp_extra *extra = iocp_extra_of(op);
+    int64_t events = iocp_poll_result(op, &extra->u.transfer.poll, status);
+
+    if (events < 0 || op->phase & IOCP_CANCELLED)
+        return extra->u.transfer.done > 0 ? (int64_t)extra->u.transfer.done : events < 0 ? events : -ECANCELED;
+    op->phase &= (uint8_t)~IOCP_POLLING;
+    return send_on(i, op);
+}
+
+const iocp_method iocp_send = {.start = send_start, .collect = send_collect};
+
+/* ---- shutdown ---- */
+
+static int64_t shutdown_start(iocp *i, rp_op *op)
+{
+    int rc = iocp_socket_type(op->fd);
+
+    if (rc < 0)
+        return rc;
+    return shutdown((SOCKET)op->fd, op->u.shutdown.how) != 0 ? iocp_socket_error(op->fd) : 0;
+}
+
+const iocp_method iocp_shutdown = {.start = shutdown_start};
