@@ -5,6 +5,7 @@
  * nothing is allocated, and the coroutine goes on in the turn in which its wait ends.
  */
 #include "co/task.h"
+#include "proactor/proactor.h"
 
 /* ---- futures ---- */
 
@@ -154,7 +155,7 @@ int64_t rp_op_await(rp_co *co, rp_op *op)
     static const rp_waiting waiting = {interrupt_op, NULL};
     bool cancelled;
 
-    if (op->kind == RP_OP_ACCEPT_MULTI || op->kind == RP_OP_RECV_STREAM || op->kind == RP_OP_POLL_MULTI)
+    if (rp_op_is_multishot(op))
         return -EINVAL;
     RP_TRY(rp_co_check(co));
     op->callback = wake_by_op;

@@ -65,6 +65,12 @@ enum {
     RP_READY_PIECES = 1 << 2, /* a Unix socket: descriptors that came along split it; for good */
 };
 
+/* Whether it completes many times. */
+static inline bool rp_op_is_multishot(const rp_op *op)
+{
+    return op->kind == RP_OP_ACCEPT_MULTI || op->kind == RP_OP_RECV_STREAM || op->kind == RP_OP_POLL_MULTI;
+}
+
 /* ---- for the backends ---- */
 
 void rp_proactor_init(rp_proactor *proactor, const rp_backend *backend);

@@ -6,11 +6,6 @@
 
 #include "proactor/proactor.h"
 
-static inline bool rp_op_is_multishot(const rp_op *op)
-{
-    return op->kind == RP_OP_ACCEPT_MULTI || op->kind == RP_OP_RECV_STREAM || op->kind == RP_OP_POLL_MULTI;
-}
-
 /* The readiness that an operation waits for: poll(2)'s events, which are epoll's too. */
 uint32_t rp_ready_direction(const rp_op *op);
 
