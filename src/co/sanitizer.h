@@ -31,6 +31,7 @@
 #endif
 #ifdef RP_TSAN
 #include <sanitizer/tsan_interface.h>
+#include <signal.h>
 #endif
 #ifdef RP_HAVE_VALGRIND
 #include <valgrind/valgrind.h>
@@ -147,7 +148,13 @@ RP_FIBER_INLINE void rp_fiber_leave(rp_fiber *from, rp_fiber *to, bool last)
     __sanitizer_start_switch_fiber(last ? NULL : &from->fake_stack, to->low, to->size);
 #endif
 #ifdef RP_TSAN
+    /* It puts a signal off until the next library call of the same fiber: none may be left behind, where it is lost. */
+    sigset_t all, before;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &before);
     __tsan_switch_to_fiber(to->tsan, 0);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
 #endif
 }
 
