@@ -11,8 +11,9 @@
  * that is asked for, a hub accepts for all (net/hub.c), and gives each to the worker that has the fewest.
  *
  * A server on port 0 must get the same port in every worker: the nth such server of each worker gets the group's nth
- * port. Where the kernel spreads, a bound socket that never listens keeps that free from the first one's start until the
- * group ends. A hub has one count for itself, and remembers the port; it is free while no worker listens there.
+ * port. Where the kernel spreads, a bound socket that never listens keeps that free from the first one's start until
+ * the group ends. A hub has a count of its own, and remembers the port; while no worker listens there, others may take
+ * it.
  */
 #include "co/workers.h"
 

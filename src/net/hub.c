@@ -3,10 +3,10 @@
  * server that has the fewest.
  *
  * It is for systems on which the kernel does not spread connections over sockets that listen at the same address, and
- * for who wants them spread evenly. The thread runs an ordinary loop, and for each address an ordinary server on it, the
- * front, whose accepted sockets it does not keep: a socket is known to no loop, and to no completion port, until the
- * server that will serve it takes it. No worker's end is special: a front lasts as long as any server has a listener
- * there.
+ * for who wants them spread evenly. The thread runs an ordinary loop, and for each address an ordinary server on it,
+ * the front, whose accepted sockets it does not keep: a socket is known to no loop, and to no completion port, until
+ * the server that will serve it takes it. No worker's end is special: a front lasts as long as any server has a
+ * listener there.
  *
  * What must stay true: fronts, and which listeners have a seat at them, are touched on the hub's thread alone. Servers
  * ask it to (ask()) and wait for the answer, which it can always give, since it runs nobody else's code. Only a
@@ -342,9 +342,12 @@ static int leave(call *c)
 void rp_hub_leave(rp_server *server)
 {
     call c = {.function = leave, .server = server};
+    int rc = ask(server->intake.hub, &c);
     arrival *a;
 
-    if (ask(server->intake.hub, &c) < 0) /* the hub has failed, or is a parent process's */
+    if (rc == RP_EFORK) /* nobody knows in which state the parent's thread was when it left this copy behind */
+        return;
+    if (rc < 0) /* the hub has failed */
         while ((a = take(server)) != NULL)
             drop(a);
     rp_handle_cancel(&server->intake.wake);

@@ -46,7 +46,7 @@ void rp_hub_unlock_ports(rp_hub *hub);
 
 /* ---- for a server of the hub's, on its loop's thread; each waits for the hub's thread, which is never long ---- */
 
-/* Adds a listener that shares the address with all others there. A socket is bound if this is the first. 0 or an error. */
+/* Adds a listener that shares the address with all others there; the first one's is bound. 0 or an error. */
 int rp_hub_join(rp_server *server, const struct addrinfo *info, int port, const rp_server_options *options);
 
 /* From now on it is handed connections. 0 or an error. */

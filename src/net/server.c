@@ -1,10 +1,10 @@
 /*
  * server.c - a server: listening sockets, and the connections that were accepted on them.
  *
- * Each listener has one multishot accept in flight while the server serves; or else a hub accepts for it, and only what
- * becomes of the sockets is done here. A server exists until its owner has freed it, and it is closed, and its listeners
- * are, and its last connection has ended: whatever takes one of these away calls settle(). Making one is the business
- * of listen.c.
+ * Each listener has one multishot accept in flight while the server serves; or else a hub accepts for it, and only
+ * what becomes of the sockets is done here. A server exists until its owner has freed it, and it is closed, and its
+ * listeners are, and its last connection has ended: whatever takes one of these away calls settle(). Making one is the
+ * business of listen.c.
  */
 #include "base/memory.h"
 #include "net/listen.h"
