@@ -39,7 +39,7 @@ static double cpu_seconds(const struct rusage *usage)
            (double)(usage->ru_utime.tv_usec + usage->ru_stime.tv_usec) / 1e6;
 }
 
-static void fail(const char *what)
+_Noreturn static void fail(const char *what)
 {
     perror(what);
     exit(1);
