@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 
 #include "loop/loop.h"
 #include "support.h"
@@ -312,6 +313,39 @@ TEST(child_ends)
 #else
 TEST_ABSENT(forked_child, "Windows has no fork()");
 TEST_ABSENT(child_ends, "Windows has no signal that tells of a child's end");
+#endif
+
+#ifdef _WIN32
+static void receive_ctrl_c(void)
+{
+    SetConsoleCtrlHandler(NULL, FALSE); /* or a parent may have had it ignored */
+    make_loop();
+    CHECK_INT(rp_add_signal_handler(loop, SIGINT, stop_loop, &first_count), ==, 0);
+    for (int i = 1; i <= 3; i++) {
+        CHECK(GenerateConsoleCtrlEvent(CTRL_C_EVENT, 0));
+        CHECK_INT(rp_run_forever(loop), ==, 0);
+        CHECK_INT(first_count, ==, i);
+    }
+    rp_loop_free(loop);
+    puts("received");
+}
+
+static void receive_ctrl_c_in_own_console(void)
+{
+    FreeConsole();
+    CHECK(AllocConsole());
+    receive_ctrl_c();
+}
+
+/* The events of a console go to all that share it: the process gets one of its own. */
+TEST(ctrl_c)
+{
+    char output[64];
+    test_end end = test_in_child(receive_ctrl_c_in_own_console, output, sizeof output);
+
+    CHECK(end.name == NULL && end.status == 0);
+    CHECK_STR(output, "received\n");
+}
 #endif
 
 TEST(pending_when_closed)
