@@ -321,8 +321,8 @@ void test_end_child(int64_t pid)
 /* ---- what is open ---- */
 
 /*
- * Each number is asked for. That is dear under Wine, so that it ends where many in a row are free: low numbers are given
- * out first. (There is a way to ask for all at once; it makes Wine's server crash while another process ends.)
+ * Each number is asked for. That is dear under Wine, so that it ends where many in a row are free: low numbers are
+ * given out first. (There is a way to ask for all at once; it makes Wine's server crash while another process ends.)
  */
 enum { MAX_HANDLES = 8192, MANY_FREE = 512 };
 
