@@ -1,0 +1,40 @@
+/*
+ * scenarios.h - what the fault sweeps run: small programs that fall back on nothing, and tell each error they get.
+ *
+ * A sweep lets the first, the second, ... fault of a kind strike a scenario, until one run passes untouched. Whatever
+ * strikes, the scenario must end, by the fault's own error if by any, leave nothing, and be able to close its loop.
+ */
+#ifndef RP_TESTS_SCENARIOS_H
+#define RP_TESTS_SCENARIOS_H
+
+#include "harness.h"
+
+/* All of them: SCENARIOS(EACH) expands to EACH(name) for each. */
+#define SCENARIOS(each)                                                                                           \
+    each(loop_opened_and_closed) each(hundred_messages_echoed) each(server_from_start_to_stop)                    \
+        each(group_with_a_failing_child) each(timeout_that_expires) each(executor_job) each(signal_handler)       \
+            each(run_whole)
+
+/* Runs it: 0, or the error that it ended by. */
+typedef int scenario(void);
+
+#define SCENARIO_DECLARE(name) scenario scenario_##name;
+SCENARIOS(SCENARIO_DECLARE)
+#undef SCENARIO_DECLARE
+
+/* A kind of fault, for sweep(). */
+typedef struct fault {
+    const char *name;
+    int error;                /* that some caller, or the exception handler, is told of */
+    bool harmless;            /* nobody need be told: the scenario must not fail by it */
+    void (*arm)(uint64_t nth); /* lets the nth from now on strike */
+    bool (*disarm)(void);      /* whether it did */
+} fault;
+
+/*
+ * Lets a fault strike a scenario in every place: RP_TEST_NTH=n in the environment only in the nth. What is slow here
+ * (see test_slow) is swept with strides after the first places.
+ */
+void sweep(scenario *run, const fault *kind);
+
+#endif
