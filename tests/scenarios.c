@@ -85,6 +85,12 @@ void sweep(scenario *run, const fault *kind)
         strike(run, kind, nth, &struck);
 }
 
+/* What is tried again in a second is tried again at once. */
+WRAP(int, rp_call_later, rp_loop *loop, rp_timer *timer, int64_t delay, rp_callback *callback, void *arg)
+{
+    return __real_rp_call_later(loop, timer, delay == RP_SEC(1) ? 0 : delay, callback, arg);
+}
+
 /* ---- running a coroutine on a loop of its own ---- */
 
 static int run_on_loop(rp_coro *coro)

@@ -22,6 +22,12 @@ typedef int scenario(void);
 SCENARIOS(SCENARIO_DECLARE)
 #undef SCENARIO_DECLARE
 
+/* Declares a wrapper beside the function that it stands for: the linker leads the library's calls to it. */
+#define WRAP(type, name, ...)                                                                                     \
+    type __real_##name(__VA_ARGS__);                                                                              \
+    type __wrap_##name(__VA_ARGS__);                                                                              \
+    type __wrap_##name(__VA_ARGS__)
+
 /* A kind of fault, for sweep(). */
 typedef struct fault {
     const char *name;
