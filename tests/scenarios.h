@@ -28,13 +28,17 @@ SCENARIOS(SCENARIO_DECLARE)
     type __wrap_##name(__VA_ARGS__);                                                                              \
     type __wrap_##name(__VA_ARGS__)
 
+/* How a fault has struck, if not by a negative error that somebody is to be told of. */
+enum {
+    HARMLESS = 0, /* the program does not fail by it */
+    UNTOUCHED = 1,
+};
+
 /* A kind of fault, for sweep(). */
 typedef struct fault {
     const char *name;
-    int error;                /* that some caller, or the exception handler, is told of */
-    bool harmless;            /* nobody need be told: the scenario must not fail by it */
     void (*arm)(uint64_t nth); /* lets the nth from now on strike */
-    bool (*disarm)(void);      /* whether it did */
+    int (*disarm)(void);       /* how it has struck */
 } fault;
 
 /*

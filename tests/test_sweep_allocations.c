@@ -3,16 +3,15 @@
  */
 #include "scenarios.h"
 
-static bool disarm(void)
+static int disarm(void)
 {
     bool struck = test_allocation_failed();
 
     test_fail_allocation(0);
-    return struck;
+    return struck ? -ENOMEM : UNTOUCHED;
 }
 
-static const fault no_memory = {
-    .name = "allocation", .error = -ENOMEM, .arm = test_fail_allocation, .disarm = disarm};
+static const fault no_memory = {"allocation", test_fail_allocation, disarm};
 
 #define SWEEP(name)                                                                                               \
     TEST_TIMEOUT(name, 60)                                                                                        \

@@ -241,19 +241,23 @@ static void arm(int wanted, uint64_t nth)
     atomic_store(&error, wanted);
 }
 
-static bool disarm(void)
+static int disarm(int told)
 {
     atomic_store(&error, 0);
-    return atomic_load(&left) == 0;
+    return atomic_load(&left) == 0 ? -told : UNTOUCHED;
 }
 
 /* A kind of fault; what is told of it, 0: it is harmless. */
-#define FAULT(name, answer)                                                                                       \
+#define FAULT(name, told)                                                                                         \
     static void arm_##name(uint64_t nth)                                                                          \
     {                                                                                                             \
         arm(name, nth);                                                                                           \
     }                                                                                                             \
-    static const fault fault_##name = {#name, -(answer), (answer) == 0, arm_##name, disarm};
+    static int disarm_##name(void)                                                                                \
+    {                                                                                                             \
+        return disarm(told);                                                                                      \
+    }                                                                                                             \
+    static const fault fault_##name = {#name, arm_##name, disarm_##name};
 
 FAULT(EINTR, 0)
 FAULT(EAGAIN, 0)
