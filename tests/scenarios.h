@@ -8,6 +8,7 @@
 #define RP_TESTS_SCENARIOS_H
 
 #include "harness.h"
+#include "wrap.h"
 
 /* All of them: SCENARIOS(EACH) expands to EACH(name) for each. */
 #define SCENARIOS(each)                                                                                           \
@@ -21,12 +22,6 @@ typedef int scenario(void);
 #define SCENARIO_DECLARE(name) scenario scenario_##name;
 SCENARIOS(SCENARIO_DECLARE)
 #undef SCENARIO_DECLARE
-
-/* Declares a wrapper beside the function that it stands for: the linker leads the library's calls to it. */
-#define WRAP(type, name, ...)                                                                                     \
-    type __real_##name(__VA_ARGS__);                                                                              \
-    type __wrap_##name(__VA_ARGS__);                                                                              \
-    type __wrap_##name(__VA_ARGS__)
 
 /* How a fault has struck, if not by a negative error that somebody is to be told of. */
 enum {

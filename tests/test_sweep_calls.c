@@ -33,8 +33,8 @@ enum {
 
 /* ---- when it strikes ---- */
 
-static atomic_int error; /* that strikes; 0: none */
-static atomic_ullong left; /* until it does */
+static atomic_int error;     /* that strikes; 0: none */
+static atomic_ullong left;   /* until it does */
 static atomic_int edge = -1; /* a socket that epoll is to report as ready, after it has blocked by us */
 
 /* Whether this call, which can fail by the errors in the list (ended by 0), is the one to fail. */
@@ -168,7 +168,8 @@ WRAP(void *, mmap64, void *address, size_t size, int protection, int flags, int 
     return MAP_FAILED;
 }
 
-WRAP(int, pthread_create, pthread_t *thread, const pthread_attr_t *attributes, void *(*function)(void *), void *arg)
+WRAP(int, pthread_create, pthread_t *thread, const pthread_attr_t *attributes, void *(*function)(void *),
+     void *arg)
 {
     return STRIKES(NO_THREAD) ? EAGAIN : __real_pthread_create(thread, attributes, function, arg);
 }
@@ -203,12 +204,11 @@ WRAP(int, io_uring_submit_and_get_events, struct io_uring *ring)
     return STRIKES(EINTR, EAGAIN) ? -atomic_load(&error) : __real_io_uring_submit_and_get_events(ring);
 }
 
-WRAP(int, io_uring_submit_and_wait_timeout, struct io_uring *ring, struct io_uring_cqe **completion, unsigned count,
-     struct __kernel_timespec *limit, sigset_t *mask)
+WRAP(int, io_uring_submit_and_wait_timeout, struct io_uring *ring, struct io_uring_cqe **completion,
+     unsigned count, struct __kernel_timespec *limit, sigset_t *mask)
 {
-    return STRIKES(EINTR, EAGAIN)
-               ? -atomic_load(&error)
-               : __real_io_uring_submit_and_wait_timeout(ring, completion, count, limit, mask);
+    return STRIKES(EINTR, EAGAIN) ? -atomic_load(&error)
+                                  : __real_io_uring_submit_and_wait_timeout(ring, completion, count, limit, mask);
 }
 
 long __real_syscall(long number, ...);

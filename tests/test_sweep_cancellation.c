@@ -7,15 +7,15 @@
  * read, and no connection that was accepted, may be missing then. The linker leads rp_co_suspend() to a wrapper that
  * counts the victim's suspensions.
  */
-#include "scenarios.h"
-
 #include <stdio.h>
 #include <string.h>
 
 #include "co/task.h"
+#include "harness.h"
 #include "leaks.h"
 #include "ringport.h"
 #include "wire.h"
+#include "wrap.h"
 
 enum {
     LINES = 12,
@@ -29,20 +29,20 @@ typedef struct trial {
     uint64_t suspensions;
     rp_task *victim;
     rp_handle cancel;
-    uint64_t to_pass;     /* turns until that */
-    int cancelled;        /* cancellations that found the victim alive */
-    bool seen;            /* the victim has got -ECANCELED */
-    rp_server *server;    /* that sends lines to who connects */
-    rp_stream *stream;    /* a connection to it */
-    rp_stream *greeting;  /* one that the victim makes */
-    int lines;            /* read so far */
-    int listener;         /* of the guests */
+    uint64_t to_pass;    /* turns until that */
+    int cancelled;       /* cancellations that found the victim alive */
+    bool seen;           /* the victim has got -ECANCELED */
+    rp_server *server;   /* that sends lines to who connects */
+    rp_stream *stream;   /* a connection to it */
+    rp_stream *greeting; /* one that the victim makes */
+    int lines;           /* read so far */
+    int listener;        /* of the guests */
     int guests[GUESTS];
     int accepted;
-    int children;         /* of the group, alive */
-    bool job_runs;        /* the executor's */
+    int children;  /* of the group, alive */
+    bool job_runs; /* the executor's */
     bool shielded_ended;
-    uint64_t ticks;       /* of a task that has nothing to do with it */
+    uint64_t ticks; /* of a task that has nothing to do with it */
 } trial;
 
 static trial t;
