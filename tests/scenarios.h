@@ -37,8 +37,8 @@ typedef struct fault {
 } fault;
 
 /*
- * Lets a fault strike a scenario in every place: RP_TEST_NTH=n in the environment only in the nth. What is slow here
- * (see test_slow) is swept with strides after the first places.
+ * Lets a fault strike a scenario in every place, or with RP_TEST_NTH=n in the environment only in the nth. Where code
+ * runs slowly, only every so many are swept after the first places.
  */
 void sweep(scenario *run, const fault *kind);
 

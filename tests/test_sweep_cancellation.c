@@ -273,6 +273,8 @@ static int tick(rp_co *co, void *arg)
 /* What the victim has left is all there, and nothing besides. */
 static void take_the_rest(rp_co *co)
 {
+    rp_timeout timeout;
+    rp_op one_more;
     char byte;
 
     t.victim = NULL;
@@ -280,7 +282,9 @@ static void take_the_rest(rp_co *co)
     CHECK_INT(read_lines(co, LINES), ==, 0);
     CHECK_INT(rp_stream_read(co, t.stream, &byte, 1), ==, 0);
     CHECK_INT(accept_guests(co, GUESTS), ==, 0);
-    CHECK_INT(poll(&(struct pollfd){.fd = t.listener, .events = POLLIN}, 1, 0), ==, 0);
+    rp_timeout_begin(co, &timeout, RP_USEC(100));
+    rp_op_accept(&one_more, t.listener, NULL, NULL, NULL, NULL);
+    CHECK_INT(rp_timeout_end(co, &timeout, (int)rp_op_await(co, &one_more)), ==, -ETIMEDOUT);
 }
 
 static int judge(rp_co *co, int rc)
