@@ -249,17 +249,26 @@ static int client(rp_co *co, void *arg)
     return converse(co, *(int *)arg, 3);
 }
 
+typedef struct lingering {
+    int port;
+    bool served; /* and so a fault of its connection's beginning has been told */
+} lingering;
+
 /* Stays connected until the server ends it. */
 static int lingering_client(rp_co *co, void *arg)
 {
+    lingering *self = arg;
     rp_stream *stream;
     char byte;
-    ssize_t n;
+    int rc;
 
-    RP_TRY(note(rp_open_connection(co, &stream, "127.0.0.1", *(int *)arg, NULL)));
-    n = rp_stream_read(co, stream, &byte, 1);
+    RP_TRY(note(rp_open_connection(co, &stream, "127.0.0.1", self->port, NULL)));
+    rc = exchange(co, stream, 0);
+    self->served = rc == 0;
+    if (rc == 0)
+        rc = note((int)rp_stream_read(co, stream, &byte, 1));
     rp_stream_free(stream);
-    return note((int)n);
+    return rc;
 }
 
 static int clients_come_and_go(rp_co *co, rp_server *server)
@@ -277,13 +286,13 @@ static int clients_come_and_go(rp_co *co, rp_server *server)
 /* Ends the server under a client, after the others have gone. */
 static int stop_under_client(rp_co *co, rp_server *server)
 {
-    int port = rp_server_port(server);
+    lingering last = {.port = rp_server_port(server)};
     rp_task *task;
 
     while (rp_server_connections(server) > 0)
         RP_TRY(note(rp_sleep(co, RP_MSEC(1))));
-    RP_TRY(note(rp_create_task(&task, lingering_client, &port)));
-    while (rp_server_connections(server) == 0 && !rp_future_done(task))
+    RP_TRY(note(rp_create_task(&task, lingering_client, &last)));
+    while (!last.served && !rp_future_done(task))
         if (note(rp_sleep(co, RP_MSEC(1))) < 0)
             break;
     rp_server_close(server);
