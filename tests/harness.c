@@ -199,6 +199,7 @@ static void skip_if_backend_is_missing(void)
 _Noreturn void test_run_case(test_case *test, void *verdict)
 {
     current = verdict;
+    process_hide();
     skip_if_backend_is_missing();
     leaks_begin();
     test->function();

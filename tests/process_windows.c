@@ -340,6 +340,10 @@ static bool is_open(int index)
     return GetHandleInformation((HANDLE)(intptr_t)(index * 4), &flags);
 }
 
+void process_hide(void)
+{
+}
+
 void process_note_open(void)
 {
     warm_up();
