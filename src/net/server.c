@@ -52,7 +52,7 @@ static void close_listener(rp_listener *listener)
 /* The path goes with the server, unless this is a forked child. */
 static void unlink_path(const rp_server *server)
 {
-    if (server->loop->fork_generation == rp_fork_generation())
+    if (!rp_loop_is_forked(server->loop))
         rp_socket_file_remove(server->unix_address.sun_path, &server->socket_file);
 }
 
