@@ -140,7 +140,7 @@ static void finish(rp_co *co)
 void rp_co_resume(rp_co *co)
 {
     rp_runtime *runtime = co->future.loop->co;
-    rp_co *outer = rp_co_running; /* a child of fork() may run a loop of its own where a task of its parent's has forked */
+    rp_co *outer = rp_co_running; /* the parent's, where a child of fork() runs a loop of its own inside a task */
 
     assert((!outer || rp_loop_is_forked(outer->future.loop)) && !co->ended);
     if (runtime->overflow_claim != rp_overflow_thread || rp_overflow_thread == 0) {
