@@ -241,6 +241,8 @@ TEST(a_child_can_run_a_loop_wherever_the_other_threads_were)
 {
     pthread_t threads[THREADS];
 
+    if (blind)
+        SKIP("ThreadSanitizer does not support running on in such a child");
     for (int i = 0; i < THREADS; i++)
         CHECK_INT(pthread_create(&threads[i], NULL, run_loops, NULL), ==, 0);
     for (int i = 0; i < (test_slow() ? 30 : 300); i++) {

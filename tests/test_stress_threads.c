@@ -1,6 +1,6 @@
 /*
- * test_stress_threads.c - many threads at once: they post to a loop, complete its futures and run its jobs; and loops of
- * their own come and go. What they share without atomics is what the loop promises to order: ThreadSanitizer sees to it.
+ * test_stress_threads.c - many threads at once: they post to a loop, complete its futures and run its jobs; and loops
+ * of their own come and go. What they share without atomics the loop promises to order: ThreadSanitizer sees to it.
  */
 #include <pthread.h>
 #include <stdatomic.h>

@@ -1,8 +1,8 @@
 /*
  * test_wall_connections.c - ten thousand connections at once, each of them served.
  *
- * The clients are a process of their own, which has descriptors of its own. The two tell one another how far they are by
- * the connections themselves: a client that was answered knows that it has a handler.
+ * The clients are a process of their own, which has descriptors of its own. A client that was answered knows that it
+ * has a handler: when all have been, there are as many connections as clients.
  */
 #include <stdio.h>
 

@@ -61,8 +61,8 @@ typedef struct uring {
 /* ---- the ring ---- */
 
 /*
- * A ring may come to lie where one of another thread's was. The kernel orders the end of the one before the beginning of
- * the other, but liburing's system calls hide that from ThreadSanitizer: this count shows it.
+ * A ring may come to lie where one of another thread's was. The kernel orders the end of the one before the beginning
+ * of the other, but liburing's system calls hide that from ThreadSanitizer: this count shows it.
  */
 static atomic_uint rings_closed;
 
