@@ -4,7 +4,7 @@ BUILD ?= build
 PREFIX ?= /usr/local
 
 .DEFAULT_GOAL := help
-.PHONY: demo test check bench format install help asan tsan valgrind aarch64 test-windows demo-windows clean
+.PHONY: demo test soak coverage check bench format install help asan tsan valgrind aarch64 test-windows demo-windows clean
 
 demo: ## asyncio's example in C, then an echo server under load on io_uring and on epoll
 	@scripts/install-packages build
@@ -14,6 +14,14 @@ test: ## build, and run every test on every backend
 	@scripts/install-packages build test
 	@scripts/configure $(BUILD) -Dbench=true
 	@scripts/test $(BUILD)
+
+soak: ## a thousand connections that live and end in every way, for half an hour on each backend at once
+	@scripts/install-packages build
+	@scripts/soak
+
+coverage: ## which lines of src/ the tests run, and why the others are not
+	@scripts/install-packages build test
+	@scripts/test-variant coverage
 
 check: ## format, warnings of gcc and clang, clang-tidy, layers, headers, documentation
 	@scripts/install-packages build check

@@ -655,6 +655,24 @@ TEST(a_reset_during_a_background_send_is_connection_lost)
     rp_loop_free(loop);
 }
 
+/* The send may hear of it first, and the reader then sees what looks like an end. */
+TEST(a_reset_during_a_background_send_is_no_end_of_the_stream)
+{
+    for (int i = 0; i < 20; i++) {
+        rp_loop *loop = wire_loop();
+        record r = {.keep_open = true};
+        int there = start(loop, &plain, &r);
+
+        write_bytes(r.transport, 8000000, 0);
+        wire_run(loop, RP_MSEC(2));
+        reset(there);
+        RUN_UNTIL(loop, r.lost);
+        CHECK(test_under_wine() || r.eofs == 0);
+        CHECK(r.error == -ECONNRESET || r.error == -EPIPE);
+        rp_loop_free(loop);
+    }
+}
+
 TEST(writing_to_a_lost_peer_fails_and_is_connection_lost)
 {
     rp_loop *loop = wire_loop();

@@ -1,0 +1,30 @@
+/*
+ * coverage.c - for `make coverage`: what a process has run counts also if it ends by _exit(), abort() or a fault.
+ *
+ * gcov writes its counts at exit(). The linker leads these calls here first; signal() is among them because resetting a
+ * signal is the last that the library does before it lets a fault end the process.
+ */
+#include <signal.h>
+
+#include "wrap.h"
+
+void __gcov_dump(void);
+
+WRAP(void, _exit, int status)
+{
+    __gcov_dump();
+    __real__exit(status);
+}
+
+WRAP(void, abort, void)
+{
+    __gcov_dump();
+    __real_abort();
+}
+
+WRAP(__sighandler_t, signal, int number, __sighandler_t handler)
+{
+    if (handler == SIG_DFL)
+        __gcov_dump();
+    return __real_signal(number, handler);
+}
