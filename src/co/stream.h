@@ -1,8 +1,8 @@
 /*
  * stream.h - the inside of rp_stream, for the files of src/co that streams are made of.
  *
- * A stream is a protocol whose transport is paused but while a reader waits; then what arrives goes straight into the
- * reader's buffer. What a call read too much of waits in `ahead`. The memory goes when the stream was freed by its
+ * A stream is a protocol whose transport is paused but while a reader waits. The reader is woken when there is something
+ * to take, and takes it itself, into its own buffer. What a call read too much of waits in `ahead`. The memory goes when the stream was freed by its
  * owner, its connection is gone and no call is inside; or else with the loop.
  */
 #ifndef RP_CO_STREAM_H
@@ -25,10 +25,7 @@ struct rp_stream {
     bool paused;  /* writing is, by the transport */
     bool reading; /* a reading call is inside */
 
-    rp_co *reader; /* waits for bytes */
-    char *into;    /* the reader's buffer */
-    size_t room;
-    size_t received; /* what it got */
+    rp_co *reader;   /* waits for bytes */
     rp_node writers; /* wait for resume_writing */
     rp_node closers; /* wait for the connection's end */
 
