@@ -196,6 +196,18 @@ static void skip_if_backend_is_missing(void)
     rp_proactor_close(proactor);
 }
 
+void *test_own_verdict(void)
+{
+    return current;
+}
+
+_Noreturn void test_run_call(void (*function)(void), void *verdict)
+{
+    current = verdict;
+    function();
+    exit(0);
+}
+
 _Noreturn void test_run_case(test_case *test, void *verdict)
 {
     current = verdict;

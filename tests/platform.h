@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "harness.h"
+
 #ifdef _WIN32
 #include "platform_windows.h"
 #else
@@ -31,10 +33,20 @@
 #define TEST_TMP "/tmp"
 #define TEST_NULL "/dev/null"
 #define TEST_EXE "/proc/self/exe"
+#define TEST_PLAIN_BACKEND "epoll" /* that is always there, to be asked for by its name */
 #endif
+
+/* Whether Wine stands in for Windows, for the little that it does otherwise. */
+bool test_under_wine(void);
 
 /* Skips the test where there are no Unix sockets. */
 void test_need_unix_sockets(void);
+
+/* What a signal does now. In the main thread. */
+void (*test_disposition(int number))(int);
+
+/* Whether a process has ended as SIGINT ends one by default. */
+bool test_killed_by_interrupt(test_end end);
 
 /* A function of the system's libraries, though the program may have its own of that name. */
 void *test_next_function(const char *name);

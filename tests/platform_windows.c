@@ -377,6 +377,26 @@ int test_rand_r(unsigned *seed)
     return (int)(*seed >> 1);
 }
 
+/* It can only be asked for by setting another. */
+void (*test_disposition(int number))(int)
+{
+    void (*present)(int) = signal(number, SIG_DFL);
+
+    signal(number, present);
+    return present;
+}
+
+/* The C library's way. */
+bool test_killed_by_interrupt(test_end end)
+{
+    return end.name == NULL && end.status == 3;
+}
+
+bool test_under_wine(void)
+{
+    return GetProcAddress(GetModuleHandleA("ntdll.dll"), "wine_get_version") != NULL;
+}
+
 void test_need_unix_sockets(void)
 {
     int fd = test_socket(AF_UNIX, SOCK_STREAM, 0);

@@ -16,6 +16,7 @@
 #define TEST_TMP "."
 #define TEST_NULL "NUL"
 #define TEST_EXE test_program()
+#define TEST_PLAIN_BACKEND "iocp"
 
 #define IOV_MAX 1024
 

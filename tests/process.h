@@ -47,6 +47,10 @@ bool process_emulated(void);
 /* harness.c's: runs one test. */
 _Noreturn void test_run_case(test_case *test, void *verdict);
 
+/* harness.c's: runs a part of a test in a process of its own. A check that fails there fails the test. */
+_Noreturn void test_run_call(void (*function)(void), void *verdict);
+void *test_own_verdict(void);
+
 /* Notes what is open now, and later describes what has been opened since and is still open. */
 void process_note_open(void);
 bool process_left_open(char *text, size_t size);

@@ -254,6 +254,24 @@ void test_end_child(int64_t pid)
 
 /* ---- of platform.h ---- */
 
+void (*test_disposition(int number))(int)
+{
+    struct sigaction action;
+
+    CHECK_INT(sigaction(number, NULL, &action), ==, 0);
+    return action.sa_handler;
+}
+
+bool test_killed_by_interrupt(test_end end)
+{
+    return end.name != NULL && strcmp(end.name, "SIGINT") == 0;
+}
+
+bool test_under_wine(void)
+{
+    return false;
+}
+
 void test_need_unix_sockets(void)
 {
 }

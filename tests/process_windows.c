@@ -89,12 +89,18 @@ static PROCESS_INFORMATION start_program(const char *arguments, HANDLE job, HAND
     return started;
 }
 
+/* Tells a child what of this program it is to run, and where the verdict is. */
+static void name_in_child(char *arguments, size_t size, const char *what, const void *place, const void *verdict)
+{
+    snprintf(arguments, size, "%s %lld %lld %lld", what, (long long)((const char *)place - anchor),
+             (long long)(intptr_t)shared_handle, (long long)((const char *)verdict - shared));
+}
+
 void process_start(test_process *process, test_case *test, void *verdict)
 {
     char arguments[128];
 
-    snprintf(arguments, sizeof arguments, "--case %lld %lld %lld", (long long)((char *)test - anchor),
-             (long long)(intptr_t)shared_handle, (long long)((char *)verdict - shared));
+    name_in_child(arguments, sizeof arguments, "--case", test, verdict);
     process->output = (intptr_t)output_file();
     process->group = (intptr_t)new_job();
     process->id = (intptr_t)start_program(arguments, (HANDLE)process->group, (HANDLE)process->output).hProcess;
@@ -130,9 +136,18 @@ static void warm_up(void)
     closesocket(s);
 }
 
+/* The handle stays open: what this process starts may inherit it in its turn. */
+static void map_shared(HANDLE handle)
+{
+    shared_handle = handle;
+    shared = MapViewOfFile(handle, FILE_MAP_ALL_ACCESS, 0, 0, 0);
+    if (!shared)
+        die("MapViewOfFile");
+}
+
 void process_main(int argc, char **argv)
 {
-    void (*function)(void);
+    void *place;
 
     SetErrorMode(SEM_FAILCRITICALERRORS | SEM_NOGPFAULTERRORBOX);
     if (argc < 3 || strncmp(argv[1], "--", 2) != 0)
@@ -140,23 +155,19 @@ void process_main(int argc, char **argv)
     signal(SIGABRT, end_by_abort);
     SetUnhandledExceptionFilter(end_by_exception);
     setvbuf(stdout, NULL, _IONBF, 0);
-    if (strcmp(argv[1], "--case") == 0 && argc == 5) {
-        shared = MapViewOfFile((HANDLE)(intptr_t)atoll(argv[3]), FILE_MAP_ALL_ACCESS, 0, 0, 0);
-        if (!shared)
-            die("MapViewOfFile");
-        CloseHandle((HANDLE)(intptr_t)atoll(argv[3]));
-        test_run_case((test_case *)(anchor + atoll(argv[2])), shared + atoll(argv[4]));
-    }
-    if (strcmp(argv[1], "--call") == 0) {
-        function = (void (*)(void))(anchor + atoll(argv[2]));
-        function();
-        exit(0);
-    }
     if (strcmp(argv[1], "--exit") == 0) {
         if (atoi(argv[2]) < 0)
             Sleep(INFINITE);
         exit(atoi(argv[2]));
     }
+    if (argc != 5)
+        return;
+    place = (char *)anchor + atoll(argv[2]);
+    map_shared((HANDLE)(intptr_t)atoll(argv[3]));
+    if (strcmp(argv[1], "--case") == 0)
+        test_run_case((test_case *)place, shared + atoll(argv[4]));
+    if (strcmp(argv[1], "--call") == 0)
+        test_run_call((void (*)(void))place, shared + atoll(argv[4]));
 }
 
 /* ---- ending ---- */
@@ -260,11 +271,11 @@ bool process_emulated(void)
 test_end test_in_child(void (*function)(void), char *output, size_t size)
 {
     HANDLE file = output_file(), job = new_job(), process;
-    char arguments[64];
+    char arguments[128];
     size_t length = 0, n, kept = 0;
     test_end end;
 
-    snprintf(arguments, sizeof arguments, "--call %lld", (long long)((char *)function - anchor));
+    name_in_child(arguments, sizeof arguments, "--call", (const void *)(uintptr_t)function, test_own_verdict());
     process = start_program(arguments, job, file).hProcess;
     WaitForSingleObject(process, INFINITE);
     end = end_of(process);
@@ -309,7 +320,11 @@ void test_end_child(int64_t pid)
 
 /* ---- what is open ---- */
 
-enum { MAX_HANDLES = 8192 };
+/*
+ * Each number is asked for. That is dear under Wine, so that it ends where many in a row are free: low numbers are
+ * given out first. (There is a way to ask for all at once; it makes Wine's server crash while another process ends.)
+ */
+enum { MAX_HANDLES = 8192, MANY_FREE = 512 };
 
 static bool open_before[MAX_HANDLES];
 
@@ -343,8 +358,9 @@ static bool is_open(int index)
 void process_note_open(void)
 {
     warm_up();
-    for (int i = 1; i < MAX_HANDLES; i++)
-        open_before[i] = is_open(i);
+    for (int i = 1, last = 0; i < MAX_HANDLES && i - last < MANY_FREE; i++)
+        if ((open_before[i] = is_open(i)))
+            last = i;
 }
 
 bool process_left_open(char *text, size_t size)
@@ -352,12 +368,17 @@ bool process_left_open(char *text, size_t size)
     char name[64], first_name[64] = "";
     int first = 0, count = 0;
 
-    for (int i = MAX_HANDLES - 1; i > 0; i--)
-        if (!open_before[i] && is_open(i) && counts((HANDLE)(intptr_t)(i * 4), name, sizeof name)) {
+    for (int i = 1, last = 0; i < MAX_HANDLES && i - last < MANY_FREE; i++) {
+        if (open_before[i])
+            last = i;
+        if (open_before[i] || !is_open(i))
+            continue;
+        last = i;
+        if (counts((HANDLE)(intptr_t)(i * 4), name, sizeof name) && count++ == 0) {
             first = i * 4;
-            count++;
             memcpy(first_name, name, sizeof name);
         }
+    }
     if (count > 0)
         snprintf(text, size, "descriptors leaked: %d, the first is %d (%s)", count, first, first_name);
     return count > 0;

@@ -2,6 +2,7 @@
  * test_exception.c - the exception handler, debug mode's reports, and what is written where no handler is set.
  */
 #include <stdio.h>
+#include <string.h>
 
 #include "loop/loop.h"
 #include "ringport/future.h"
@@ -35,27 +36,6 @@ static void report(rp_loop *owner, const rp_exception_context *context, void *ar
     CHECK_INT(context->origin_depth > 0, ==, context->origin != NULL);
 }
 
-/* What the function writes to stderr. */
-static const char *written_by(void (*function)(void))
-{
-    static char text[8192];
-    int fds[2], saved = dup(STDERR_FILENO);
-    ssize_t n, total = 0;
-
-    CHECK_INT(pipe(fds), ==, 0);
-    CHECK_INT(dup2(fds[1], STDERR_FILENO), ==, STDERR_FILENO);
-    close(fds[1]);
-    function();
-    fflush(stderr);
-    dup2(saved, STDERR_FILENO);
-    close(saved);
-    while ((n = read(fds[0], text + total, sizeof text - 1 - (size_t)total)) > 0)
-        total += n;
-    text[total] = '\0';
-    close(fds[0]);
-    return text;
-}
-
 TEST(handler_set_and_asked_for)
 {
     rp_exception_context context = {.message = "something is wrong", .error = -EIO, .name = "this"};
@@ -82,22 +62,25 @@ static void call_default(void)
     rp_exception_context context = {.message = "something is wrong", .error = -EIO, .name = "this"};
     rp_exception_context bare = {.message = "that is all"};
 
+    make_loop();
     rp_call_exception_handler(loop, &context);
     context.origin = origin;
     context.origin_depth = 1;
     rp_default_exception_handler(loop, &context);
     rp_default_exception_handler(loop, &bare);
+    rp_loop_free(loop);
 }
 
 TEST(default_handler)
 {
-    make_loop();
-    const char *text = written_by(call_default);
+    static char text[8192]; /* what another process writes to stderr */
+    test_end end = test_in_child(call_default, text, sizeof text);
+
+    CHECK(end.name == NULL && end.status == 0);
     CHECK(strstr(text, "something is wrong: this: ") != NULL);
     CHECK(strstr(text, "EIO") != NULL);
     CHECK(strstr(text, "created at") != NULL);
     CHECK(strstr(text, "that is all\n") != NULL);
-    rp_loop_free(loop);
 }
 
 /* ---- debug mode ---- */

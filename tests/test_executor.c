@@ -10,7 +10,7 @@
 #include "support.h"
 
 static rp_loop *loop;
-static rp_mutex mutex = RP_MUTEX_INIT;
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static bool gate_open;
 static int running, most_running, finished;
@@ -31,7 +31,7 @@ static int answer(void *arg)
 /* Notes its thread, and waits at the gate. */
 static int wait_at_gate(void *arg)
 {
-    rp_mutex_lock(&mutex);
+    pthread_mutex_lock(&mutex);
     uint64_t me = rp_thread_id();
     int i = 0;
     while (i < thread_count && threads_seen[i] != me)
@@ -46,24 +46,24 @@ static int wait_at_gate(void *arg)
     running--;
     finished++;
     pthread_cond_broadcast(&changed);
-    rp_mutex_unlock(&mutex);
+    pthread_mutex_unlock(&mutex);
     return (int)(intptr_t)arg;
 }
 
 static void open_gate(void)
 {
-    rp_mutex_lock(&mutex);
+    pthread_mutex_lock(&mutex);
     gate_open = true;
     pthread_cond_broadcast(&changed);
-    rp_mutex_unlock(&mutex);
+    pthread_mutex_unlock(&mutex);
 }
 
 static void await_count(const int *value, int least)
 {
-    rp_mutex_lock(&mutex);
+    pthread_mutex_lock(&mutex);
     while (*value < least)
         pthread_cond_wait(&changed, &mutex);
-    rp_mutex_unlock(&mutex);
+    pthread_mutex_unlock(&mutex);
 }
 
 static rp_future *start(rp_executor *executor, rp_blocking *function, int arg)
@@ -148,9 +148,9 @@ TEST(thread_limit)
 static int thread_index(void *arg)
 {
     (void)arg;
-    rp_mutex_lock(&mutex);
+    pthread_mutex_lock(&mutex);
     gate_open = true;
-    rp_mutex_unlock(&mutex);
+    pthread_mutex_unlock(&mutex);
     return wait_at_gate(arg);
 }
 

@@ -198,6 +198,7 @@ static int run_harness(char **arguments)
     }
     setenv("HARNESS_ARGUMENTS", lines, 1);
     end = test_in_child(harness_of_subjects, output, sizeof output);
+    fputs(output, stdout); /* shown if a check of it fails */
     CHECK(!end.name);
     return end.status;
 }

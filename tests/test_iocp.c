@@ -43,16 +43,54 @@ static void try_recv(rp_proactor *port, int fd, int peer)
 
 TEST(named)
 {
-    rp_proactor_options options = {.concurrency = 1};
     rp_proactor *port;
-    rp_op op;
 
-    CHECK_INT(rp_proactor_open("iocp", &options, &port), ==, 0);
+    CHECK_INT(rp_proactor_open("iocp", NULL, &port), ==, 0);
     CHECK_STR(rp_proactor_name(port), "iocp");
-    rp_op_nop(&op, NULL, NULL);
-    CHECK_INT(perform(port, &op), ==, 0);
     rp_proactor_close(port);
     CHECK_INT(rp_proactor_open("epoll", NULL, &port), ==, -ENOTSUP);
+}
+
+/* ---- concurrency: there is no asking a port for it, so that it is looked at on its way to the system ---- */
+
+typedef WINAPI HANDLE create_port(HANDLE file, HANDLE port, ULONG_PTR key, DWORD threads);
+
+static DWORD threads_asked_for;
+
+static WINAPI HANDLE note_threads(HANDLE file, HANDLE port, ULONG_PTR key, DWORD threads)
+{
+    create_port *real =
+        (create_port *)(void *)GetProcAddress(GetModuleHandleA("kernel32"), "CreateIoCompletionPort");
+
+    if (file == INVALID_HANDLE_VALUE)
+        threads_asked_for = threads;
+    return real(file, port, key, threads);
+}
+
+create_port *__imp_CreateIoCompletionPort = note_threads; /* the pointer that it is called through */
+
+TEST(concurrency)
+{
+    const unsigned wanted[] = {0, 1, 3};
+
+    for (int i = 0; i < 3; i++) {
+        rp_proactor_options options = {.concurrency = wanted[i]};
+        rp_loop_options loop_options = {.proactor_options = options};
+        DWORD threads = wanted[i] != 0 ? wanted[i] : 0xffffffff;
+        rp_proactor *port;
+        rp_loop *owner;
+        rp_op op;
+
+        CHECK_INT(rp_proactor_open("iocp", &options, &port), ==, 0);
+        CHECK_INT(threads_asked_for, ==, threads);
+        rp_op_nop(&op, NULL, NULL);
+        CHECK_INT(perform(port, &op), ==, 0);
+        rp_proactor_close(port);
+        threads_asked_for = 77;
+        CHECK_INT(rp_loop_new(&loop_options, &owner), ==, 0);
+        CHECK_INT(threads_asked_for, ==, threads);
+        rp_loop_free(owner);
+    }
 }
 
 /* The port's waits have a grain of a millisecond, and are not to end before the deadline. */

@@ -887,21 +887,31 @@ TEST_ABSENT(fork_refused, "Windows has no fork()");
 
 /* ---- memory ---- */
 
+/* What a backend finds missing when it watches is told later. */
+static void note_error(rp_loop *owner, const rp_exception_context *context, void *arg)
+{
+    (void)owner;
+    *(int *)arg = context->error;
+}
+
 TEST(allocations_fail)
 {
     bool failed = true;
+    int fds[2];
 
+    unix_pair(fds);
     for (uint64_t nth = 1; failed; nth++) {
         test_fail_allocation(nth);
         int rc = rp_loop_new(NULL, &loop);
         if (rc == 0) {
+            rp_set_exception_handler(loop, note_error, &rc);
             rc = rp_call_soon(loop, NULL, note, "");
             if (rc == 0)
                 rc = rp_call_later(loop, NULL, 0, note, "");
             if (rc == 0)
                 rc = rp_call_soon_threadsafe(loop, NULL, note, "");
             if (rc == 0)
-                rc = rp_add_reader(loop, 0, note, "");
+                rc = rp_add_reader(loop, fds[0], note, "");
             if (rc == 0)
                 run_turns(1);
             rp_loop_free(loop);
@@ -910,4 +920,5 @@ TEST(allocations_fail)
         CHECK_INT(rc, ==, failed ? -ENOMEM : 0);
         test_fail_allocation(0);
     }
+    close_pair(fds);
 }

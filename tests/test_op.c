@@ -1102,10 +1102,12 @@ TEST(poll_once)
     rp_proactor_close(port);
 }
 
+/* The end is told behind data that nobody has read; but Wine tells it only when all is read. */
 TEST(poll_once_for_the_peers_end)
 {
     rp_proactor *port = open_port();
     int fds[2];
+    char byte;
     rp_op op, other;
 
     tcp_pair(fds);
@@ -1117,6 +1119,8 @@ TEST(poll_once_for_the_peers_end)
     rp_op_poll(&other, fds[0], RP_POLL_PRI, NULL, NULL);
     CHECK_INT(perform(port, &other), ==, RP_POLL_PRI);
     shutdown(fds[1], SHUT_WR);
+    if (test_under_wine())
+        CHECK_INT(read(fds[0], &byte, 1), ==, 1);
     CHECK_INT(finish(port, &op), ==, RP_POLL_RDHUP);
     close_pair(fds);
     rp_proactor_close(port);

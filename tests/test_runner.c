@@ -319,7 +319,7 @@ TEST(refused_inside)
 
 static int factory(rp_loop **loop, void *arg)
 {
-    rp_loop_options options = {.backend = "epoll"};
+    rp_loop_options options = {.backend = TEST_PLAIN_BACKEND};
 
     if (arg == NULL)
         return -EMFILE;
@@ -338,7 +338,7 @@ TEST(factory)
     CHECK_INT(run((plan){.result = 3}), ==, 3);
     CHECK_INT(made, ==, 1);
     CHECK(rp_get_debug(loop_of_runner()));
-    CHECK_STR(rp_loop_backend_name(loop_of_runner()), "epoll");
+    CHECK_STR(rp_loop_backend_name(loop_of_runner()), TEST_PLAIN_BACKEND);
     CHECK_INT(rp_get_event_loop(&found), ==, RP_ENOLOOP); /* a factory's loop is not set */
     rp_runner_free(runner);
 
@@ -360,20 +360,12 @@ static void interrupt(void *arg)
     raise(SIGINT);
 }
 
-static void (*disposition(int number))(int)
-{
-    struct sigaction action;
-
-    CHECK_INT(sigaction(number, NULL, &action), ==, 0);
-    return action.sa_handler;
-}
-
 TEST(interrupt_cancels_main_task)
 {
     signal(SIGINT, SIG_DFL);
     make_runner();
     CHECK_INT(run((plan){.waits = true, .at_start = interrupt}), ==, -EINTR);
-    CHECK(disposition(SIGINT) == SIG_DFL);
+    CHECK(test_disposition(SIGINT) == SIG_DFL);
     CHECK_INT(run((plan){.result = 4}), ==, 4); /* that was that run's */
     CHECK_INT(run((plan){.waits = true, .at_start = interrupt, .cancelled_result = 7}), ==, 7); /* it went on */
     CHECK_INT(run((plan){.waits = true, .at_start = interrupt, .cancelled_result = -EIO}), ==, -EIO);
@@ -383,7 +375,7 @@ TEST(interrupt_cancels_main_task)
 
 static void old_handler(int number)
 {
-    (void)number;
+    signal(number, old_handler); /* where raise() takes it away */
     strcat(trace, "o");
 }
 
@@ -393,10 +385,10 @@ TEST(interrupt_handled_by_program)
     signal(SIGINT, old_handler);
     CHECK_INT(run((plan){.result = 1, .at_start = interrupt}), ==, 1);
     CHECK_STR(trace, "o");
-    CHECK(disposition(SIGINT) == old_handler);
+    CHECK(test_disposition(SIGINT) == old_handler);
     signal(SIGINT, SIG_IGN);
     CHECK_INT(run((plan){.result = 2, .at_start = interrupt}), ==, 2);
-    CHECK(disposition(SIGINT) == SIG_IGN);
+    CHECK(test_disposition(SIGINT) == SIG_IGN);
     rp_runner_free(runner);
 }
 
@@ -415,24 +407,32 @@ static void interrupt_and_again_later(void *arg)
     CHECK_INT(rp_call_later(arg, NULL, RP_MSEC(5), interrupt, NULL), ==, 0);
 }
 
+static void run_interrupted(rp_callback *way)
+{
+    signal(SIGINT, SIG_DFL);
+    make_runner();
+    run((plan){.waits = true, .cancels = 100, .at_start = way});
+    _exit(2);
+}
+
+static void run_interrupted_twice(void)
+{
+    run_interrupted(interrupt_twice);
+}
+
+static void run_interrupted_and_again_later(void)
+{
+    run_interrupted(interrupt_and_again_later);
+}
+
 /* The second kills, whether the loop is stuck or the main task will not heed the first. */
 TEST(second_interrupt_kills)
 {
-    rp_callback *ways[] = {interrupt_twice, interrupt_and_again_later};
-    int status;
+    void (*ways[])(void) = {run_interrupted_twice, run_interrupted_and_again_later};
+    char output[256];
 
-    for (int i = 0; i < 2; i++) {
-        pid_t pid = fork();
-        if (pid == 0) {
-            signal(SIGINT, SIG_DFL);
-            make_runner();
-            run((plan){.waits = true, .cancels = 100, .at_start = ways[i]});
-            _exit(2);
-        }
-        CHECK_INT(waitpid(pid, &status, 0), ==, pid);
-        CHECK(WIFSIGNALED(status));
-        CHECK_INT(WTERMSIG(status), ==, SIGINT);
-    }
+    for (int i = 0; i < 2; i++)
+        CHECK(test_killed_by_interrupt(test_in_child(ways[i], output, sizeof output)));
 }
 
 static void take_interrupts(void *arg)
@@ -446,8 +446,8 @@ TEST(interrupt_taken_over)
     signal(SIGINT, SIG_DFL);
     make_runner();
     CHECK_INT(run((plan){.result = 0, .at_start = take_interrupts}), ==, 0);
-    CHECK(disposition(SIGINT) != SIG_DFL);
+    CHECK(test_disposition(SIGINT) != SIG_DFL);
     CHECK_INT(rp_remove_signal_handler(loop_of_runner(), SIGINT), ==, 1);
-    CHECK(disposition(SIGINT) == SIG_DFL);
+    CHECK(test_disposition(SIGINT) == SIG_DFL);
     rp_runner_free(runner);
 }

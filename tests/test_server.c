@@ -318,6 +318,8 @@ TEST(servers_can_share_a_port)
     rp_loop_free(loop);
 }
 #else
+TEST_ABSENT(servers_can_share_a_port, "Windows has no SO_REUSEPORT");
+
 TEST(servers_cannot_share_a_port)
 {
     rp_loop *loop = wire_loop();

@@ -998,4 +998,6 @@ TEST(a_child_of_fork_leaves_the_parents_connection_alone)
 {
     run(forking);
 }
+#else
+TEST_ABSENT(a_child_of_fork_leaves_the_parents_connection_alone, "Windows has no fork()");
 #endif

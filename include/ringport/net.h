@@ -161,6 +161,7 @@ typedef struct rp_server_options {
     bool reuse_port;       /* SO_REUSEPORT; Windows has none: -ENOTSUP */
     bool no_reuse_address; /* SO_REUSEADDR (Windows: SO_EXCLUSIVEADDRUSE) is on unless this is set */
     bool nagle;            /* leave Nagle's algorithm on; TCP_NODELAY is the default */
+    bool balance;          /* in a worker group (co.h): connections go to the worker that has the fewest */
     bool delay_start;      /* do not start serving yet: asyncio's start_serving=False */
 } rp_server_options;
 

@@ -34,6 +34,13 @@ enum { RP_SOCKET_INHERITS = 0 };
 enum { RP_SOCKET_INHERITS = 1 };
 #endif
 
+/* Whether the kernel spreads connections over several sockets that listen at one address (rp_socket_reuse_port()). */
+#ifdef _WIN32
+enum { RP_SOCKET_SHARES = 0 };
+#else
+enum { RP_SOCKET_SHARES = 1 };
+#endif
+
 /* The error of the socket call that failed last in this thread, as a negative errno value. */
 int rp_socket_error(void);
 

@@ -97,12 +97,13 @@ int rp_start_server(rp_co *co, rp_server **server, rp_client_connected *handler,
     rp_server_options shared = options != NULL ? *options : (rp_server_options){0};
     rp_server_protocol protocol;
     rp_future *request;
+    rp_place place;
     int rc;
 
     RP_TRY(rp_co_check(co));
-    RP_TRY(rp_workers_share_address(&shared, &port));
+    RP_TRY(rp_workers_share_address(&shared, &port, &place));
     RP_TRY(new_service(loop, handler, arg, &protocol));
-    rc = rp_server_request(loop, &protocol, host, port, &shared, &request);
+    rc = rp_server_request(loop, &protocol, &place, host, port, &shared, &request);
     if (rc < 0) {
         rp_free(protocol.arg);
         return rc;

@@ -2,12 +2,18 @@
  * workers.c - the worker group: a coroutine on several loops in as many threads.
  *
  * Each worker has a runner, and so a loop, an executor and an end of its own; nothing is shared between them but the
- * group, under its mutex. The kernel spreads connections over the workers' listening sockets (SO_REUSEPORT), and a task
- * stays where it began. The first worker that fails stops the others: their main tasks are cancelled, by a
- * handle posted to their loops, while `loop` says that there is one.
+ * group, under its mutex. A task stays where it began. The first worker that fails stops the others: their main tasks
+ * are cancelled, by a handle posted to their loops (which wakes them: on Windows, by a packet in their ports), while
+ * `loop` says that there is one.
+ *
+ * Connections are spread in one of two ways. Where it can, the kernel does it, over the workers' listening sockets
+ * (SO_REUSEPORT): by a hash of the client's address, so that a worker's share is even in the long run only. Else, or if
+ * that is asked for, a hub accepts for all (net/hub.c), and gives each to the worker that has the fewest.
  *
  * A server on port 0 must get the same port in every worker: the nth such server of each worker gets the group's nth
- * port, which a bound socket that never listens keeps free from the first one's start until the group ends.
+ * port. Where the kernel spreads, a bound socket that never listens keeps that free from the first one's start until
+ * the group ends. A hub has a count of its own, and remembers the port; while no worker listens there, others may take
+ * it.
  */
 #include "co/workers.h"
 
@@ -16,7 +22,7 @@
 #include "base/thread.h"
 #include "ringport/co.h"
 
-enum { PORTS_MAX = 64 };
+enum { PORTS_MAX = RP_HUB_SLOTS };
 
 typedef struct group group;
 
@@ -24,6 +30,7 @@ typedef struct worker {
     group *group;
     unsigned index;
     unsigned ports; /* servers on port 0 that it has started */
+    unsigned slots; /* and those of them that the hub accepts for */
     rp_loop *loop;  /* under the mutex; NULL: nothing can be posted */
     rp_task *main;  /* on the worker's thread; NULL before it is made and after it has ended */
     rp_handle stop;
@@ -42,6 +49,7 @@ struct group {
         int port;
     } ports[PORTS_MAX];
     unsigned port_count;
+    rp_hub *hub; /* made on first use */
     unsigned count;
     worker workers[];
 };
@@ -189,6 +197,7 @@ no_mutex:
 
 static void free_group(group *g)
 {
+    rp_hub_free(g->hub);
     for (unsigned i = 0; i < g->port_count; i++)
         rp_socket_close(g->ports[i].fd);
     rp_cond_fini(&g->ended);
@@ -249,17 +258,11 @@ static int reserve_port(rp_fd *fd, int *port)
     return 0;
 }
 
-int rp_workers_share_address(rp_server_options *options, int *port)
+static int find_port(worker *w, int *port)
 {
-    worker *w = this_worker;
+    group *g = w->group;
     int rc = 0;
 
-    if (w == NULL)
-        return 0;
-    options->reuse_port = true;
-    if (*port != 0)
-        return 0;
-    group *g = w->group;
     rp_mutex_lock(&g->mutex);
     unsigned n = w->ports;
     if (n == PORTS_MAX)
@@ -273,4 +276,34 @@ int rp_workers_share_address(rp_server_options *options, int *port)
     }
     rp_mutex_unlock(&g->mutex);
     return rc;
+}
+
+static int find_place(worker *w, int port, rp_place *place)
+{
+    group *g = w->group;
+    int rc = 0;
+
+    if (port == 0 && w->slots == PORTS_MAX)
+        return -ENOBUFS;
+    rp_mutex_lock(&g->mutex);
+    if (g->hub == NULL)
+        rc = rp_hub_new(&g->hub);
+    place->hub = g->hub;
+    rp_mutex_unlock(&g->mutex);
+    if (rc == 0 && port == 0)
+        place->slot = w->slots++;
+    return rc;
+}
+
+int rp_workers_share_address(rp_server_options *options, int *port, rp_place *place)
+{
+    worker *w = this_worker;
+
+    *place = (rp_place){.hub = NULL};
+    if (w == NULL)
+        return 0;
+    if (!RP_SOCKET_SHARES || options->balance)
+        return find_place(w, *port, place);
+    options->reuse_port = true;
+    return *port == 0 ? find_port(w, port) : 0;
 }

@@ -27,6 +27,18 @@ int rp_socket_port(rp_fd fd)
     return 0;
 }
 
+/* What a TCP server is to be, until it is. */
+typedef struct request {
+    rp_future future;
+    rp_resource resource;
+    rp_server_protocol protocol;
+    rp_server_options options;
+    rp_place place;
+    bool choose_port;
+    rp_future *lookup;
+    rp_done_callback resolved;
+} request;
+
 /* ---- TCP sockets ---- */
 
 static int set_options(rp_fd fd, int family, const rp_server_options *options)
@@ -44,25 +56,40 @@ static int set_options(rp_fd fd, int family, const rp_server_options *options)
     return 0;
 }
 
-/* Makes a bound socket. `port` replaces the address's own unless it is 0. */
-static int bind_socket(const struct addrinfo *info, int port, const rp_server_options *options, rp_fd *fd)
+void rp_socket_address(const struct addrinfo *info, int port, struct sockaddr_storage *address)
+{
+    memcpy(address, info->ai_addr, info->ai_addrlen);
+    if (port && info->ai_family == AF_INET)
+        ((struct sockaddr_in *)address)->sin_port = htons((uint16_t)port);
+    if (port && info->ai_family == AF_INET6)
+        ((struct sockaddr_in6 *)address)->sin6_port = htons((uint16_t)port);
+}
+
+int rp_socket_bind(const struct addrinfo *info, int port, const rp_server_options *options, rp_fd *fd)
 {
     struct sockaddr_storage address;
     int rc = rp_socket_open(info->ai_family, info->ai_socktype, info->ai_protocol, fd);
 
     if (rc < 0)
         return rc;
-    memcpy(&address, info->ai_addr, info->ai_addrlen);
-    if (port && info->ai_family == AF_INET)
-        ((struct sockaddr_in *)&address)->sin_port = htons((uint16_t)port);
-    if (port && info->ai_family == AF_INET6)
-        ((struct sockaddr_in6 *)&address)->sin6_port = htons((uint16_t)port);
+    rp_socket_address(info, port, &address);
     rc = set_options(*fd, info->ai_family, options);
     if (rc == 0 && bind(*fd, (struct sockaddr *)&address, (socklen_t)info->ai_addrlen) < 0)
         rc = rp_socket_error();
     if (rc < 0)
         rp_socket_close(*fd);
     return rc;
+}
+
+static int add_listener(rp_server *server, const struct addrinfo *info, int port, const rp_server_options *options)
+{
+    rp_fd fd;
+
+    if (server->intake.hub != NULL)
+        return rp_hub_join(server, info, port, options);
+    RP_TRY(rp_socket_bind(info, port, options, &fd));
+    rp_server_add_listener(server, fd);
+    return 0;
 }
 
 /* A resolver may name an address twice. */
@@ -76,21 +103,18 @@ static bool seen_before(const struct addrinfo *list, const struct addrinfo *info
 
 /*
  * Binds to every address; families and addresses that this machine does not have are passed over, as asyncio does,
- * unless none is left. With port 0 the first socket's port is the port of all.
+ * unless none is left. Where the address is on port 0, *port is the one to take; if that is 0 too, it becomes the first
+ * socket's, and that of all.
  */
-static int bind_all(rp_server *server, const struct addrinfo *list, bool choose_port,
-                    const rp_server_options *options)
+static int bind_all(rp_server *server, const struct addrinfo *list, int *port, const rp_server_options *options)
 {
-    int port = 0, passed_over = -EADDRNOTAVAIL;
+    int passed_over = -EADDRNOTAVAIL;
 
     for (const struct addrinfo *info = list; info; info = info->ai_next) {
-        rp_fd fd;
-        int rc = seen_before(list, info) ? -EADDRNOTAVAIL : bind_socket(info, port, options, &fd);
+        int rc = seen_before(list, info) ? -EADDRNOTAVAIL : add_listener(server, info, *port, options);
 
         if (rc == 0) {
-            rp_server_add_listener(server, fd);
-            if (choose_port && port == 0)
-                port = rp_socket_port(fd);
+            *port = rp_socket_port(server->listeners[0].fd);
         } else if (rc == -EAFNOSUPPORT || rc == -EADDRNOTAVAIL || rc == -EPROTONOSUPPORT) {
             passed_over = rc;
         } else {
@@ -115,41 +139,49 @@ static void undo(rp_server *server)
     rp_server_free(server);
 }
 
-static int make_server(rp_loop *loop, const rp_server_protocol *protocol, const struct addrinfo *list,
-                       bool choose_port, const rp_server_options *options, rp_server **server)
+static int make_server(const request *self, const struct addrinfo *list, int *port, rp_server **server)
 {
+    bool choose = self->choose_port && *port == 0;
     size_t count = 0;
     int rc = 0;
 
     for (const struct addrinfo *info = list; info; info = info->ai_next)
         count++;
     for (int i = 0; i < PORT_TRIES; i++) {
-        *server = rp_server_new(loop, protocol, count);
+        int bound = *port;
+
+        *server = rp_server_new(self->future.loop, &self->protocol, count);
         if (!*server)
             return -ENOMEM;
-        rc = bind_all(*server, list, choose_port, options);
+        (*server)->intake.hub = self->place.hub;
+        rc = bind_all(*server, list, &bound, &self->options);
         if (rc == 0)
-            rc = start(*server, options);
-        if (rc == 0)
+            rc = start(*server, &self->options);
+        if (rc == 0) {
+            *port = bound;
             return 0;
+        }
         undo(*server);
-        if (!choose_port || (rc != -EADDRINUSE && rc != -EACCES)) /* Windows says the latter of reserved ports */
+        if (!choose || (rc != -EADDRINUSE && rc != -EACCES)) /* Windows says the latter of reserved ports */
             break;
     }
     return rc;
 }
 
-/* ---- the request ---- */
+/* The same; if a hub accepts for it, on the port of its slot. */
+static int make_server_in_place(const request *self, const struct addrinfo *list, rp_server **server)
+{
+    int port = 0;
 
-typedef struct request {
-    rp_future future;
-    rp_resource resource;
-    rp_server_protocol protocol;
-    rp_server_options options;
-    bool choose_port;
-    rp_future *lookup;
-    rp_done_callback resolved;
-} request;
+    if (self->place.hub == NULL)
+        return make_server(self, list, &port, server);
+    int *ports = rp_hub_lock_ports(self->place.hub);
+    int rc = make_server(self, list, self->choose_port ? &ports[self->place.slot] : &port, server);
+    rp_hub_unlock_ports(self->place.hub);
+    return rc;
+}
+
+/* ---- the request ---- */
 
 static void drop_protocol(const rp_server_protocol *protocol)
 {
@@ -173,8 +205,7 @@ static void on_resolved(rp_future *lookup, void *arg)
     int rc = rp_future_result(lookup);
 
     if (rc == 0)
-        rc = make_server(self->future.loop, &self->protocol, rp_future_value(lookup), self->choose_port,
-                         &self->options, &server);
+        rc = make_server_in_place(self, rp_future_value(lookup), &server);
     if (rc < 0)
         drop_protocol(&self->protocol);
     if (rp_future_cancelled(lookup))
@@ -208,8 +239,8 @@ static void reap(rp_resource *resource)
     release(self);
 }
 
-int rp_server_request(rp_loop *loop, const rp_server_protocol *protocol, const char *host, int port,
-                      const rp_server_options *options, rp_future **future)
+int rp_server_request(rp_loop *loop, const rp_server_protocol *protocol, const rp_place *place, const char *host,
+                      int port, const rp_server_options *options, rp_future **future)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_protocol = IPPROTO_TCP, .ai_flags = AI_PASSIVE};
     char service[16];
@@ -235,6 +266,7 @@ int rp_server_request(rp_loop *loop, const rp_server_protocol *protocol, const c
     }
     rp_future_init(&self->future, loop, &request_type);
     self->protocol = *protocol;
+    self->place = *place;
     self->choose_port = port == 0;
     self->resource.reap = reap;
     rp_list_push(&loop->resources, &self->resource.link);
@@ -246,8 +278,8 @@ int rp_server_request(rp_loop *loop, const rp_server_protocol *protocol, const c
 int rp_create_server(rp_loop *loop, rp_protocol_factory *factory, void *arg, const char *host, int port,
                      const rp_server_options *options, rp_future **future)
 {
-    return rp_server_request(loop, &(rp_server_protocol){.factory = factory, .arg = arg}, host, port, options,
-                             future);
+    return rp_server_request(loop, &(rp_server_protocol){.factory = factory, .arg = arg}, &(rp_place){.hub = NULL},
+                             host, port, options, future);
 }
 
 /* ---- Unix sockets ---- */

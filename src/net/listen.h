@@ -15,6 +15,8 @@ typedef struct rp_listener {
     bool accepting; /* completions of `accept` are still to come */
     rp_op accept;
     rp_timer retry;
+    rp_front *front; /* whose socket this is, and which accepts on it; NULL: it is the listener's own */
+    rp_node seat;    /* among those that the front hands connections to, on the hub's thread */
 } rp_listener;
 
 struct rp_server {
@@ -29,6 +31,7 @@ struct rp_server {
     size_t connection_count;
     rp_node waiters; /* for its end */
     rp_resource resource;
+    rp_intake intake;
     struct sockaddr_un unix_address; /* of `socket_file`, if there is one */
     rp_socket_file socket_file;
     size_t open_listeners;
@@ -41,6 +44,15 @@ rp_server *rp_server_new(rp_loop *loop, const rp_server_protocol *protocol, size
 
 /* Hands a bound socket over to it. */
 void rp_server_add_listener(rp_server *server, rp_fd fd);
+
+/* Connections have come from the hub: `arg` is the server. A callback of its loop. */
+void rp_server_take_arrivals(void *arg);
+
+/* A resolved address as it is bound: `port` replaces its own unless it is 0. */
+void rp_socket_address(const struct addrinfo *info, int port, struct sockaddr_storage *address);
+
+/* Makes a socket that is bound to it. */
+int rp_socket_bind(const struct addrinfo *info, int port, const rp_server_options *options, rp_fd *fd);
 
 /* The TCP port a socket is bound to; 0 if it has none. */
 int rp_socket_port(rp_fd fd);

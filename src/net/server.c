@@ -1,9 +1,10 @@
 /*
  * server.c - a server: listening sockets, and the connections that were accepted on them.
  *
- * Each listener has one multishot accept in flight while the server serves. A server exists until its owner has freed
- * it, and it is closed, and its listeners are, and its last connection has ended: whatever takes one of these away
- * calls settle(). Making one is the business of listen.c.
+ * Each listener has one multishot accept in flight while the server serves; or else a hub accepts for it, and only
+ * what becomes of the sockets is done here. A server exists until its owner has freed it, and it is closed, and its
+ * listeners are, and its last connection has ended: whatever takes one of these away calls settle(). Making one is the
+ * business of listen.c.
  */
 #include "base/memory.h"
 #include "net/listen.h"
@@ -63,6 +64,8 @@ void rp_server_close(rp_server *server)
     server->closed = true;
     server->serving = false;
     unlink_path(server);
+    if (server->intake.hub != NULL)
+        rp_hub_leave(server);
     for (size_t i = 0; i < server->listener_count; i++) {
         rp_listener *listener = &server->listeners[i];
 
@@ -99,6 +102,8 @@ static void reap(rp_resource *resource)
 
     if (!server->closed)
         unlink_path(server);
+    if (!server->closed && server->intake.hub != NULL)
+        rp_hub_leave(server);
     for (size_t i = 0; i < server->listener_count; i++)
         rp_socket_close(server->listeners[i].fd);
     while ((node = rp_list_pop(&server->waiters)) != NULL)
@@ -106,10 +111,18 @@ static void reap(rp_resource *resource)
     free_server(server);
 }
 
+/* A connection is not its any more: the hub counts them too. */
+static void lighten(rp_server *server)
+{
+    if (server->intake.hub != NULL)
+        atomic_fetch_sub_explicit(&server->intake.load, 1, memory_order_relaxed);
+}
+
 void rp_server_detach(rp_server *server, rp_transport *transport)
 {
     rp_list_remove(&transport->server_link);
     server->connection_count--;
+    lighten(server);
     settle(server);
 }
 
@@ -117,6 +130,10 @@ void rp_server_detach(rp_server *server, rp_transport *transport)
 
 static void serve(rp_server *server, rp_fd fd)
 {
+    if (server->protocol.accepted != NULL) {
+        server->protocol.accepted(server->protocol.arg, fd);
+        return;
+    }
     rp_transport *transport = rp_transport_new(server->loop, fd);
     const rp_protocol *protocol = NULL;
     void *self = NULL;
@@ -128,6 +145,7 @@ static void serve(rp_server *server, rp_fd fd)
         if (transport)
             rp_transport_discard(transport);
         rp_socket_close(fd);
+        lighten(server);
         return;
     }
     if (!RP_SOCKET_INHERITS && !server->nagle)
@@ -136,6 +154,18 @@ static void serve(rp_server *server, rp_fd fd)
     rp_list_push(&server->connections, &transport->server_link);
     server->connection_count++;
     rp_transport_start(transport, protocol, self);
+}
+
+void rp_server_take_arrivals(void *arg)
+{
+    rp_server *server = arg;
+    rp_fd fd;
+
+    server->open_listeners++; /* it stays, even if a protocol frees it */
+    while (rp_hub_take(server, &fd))
+        serve(server, fd);
+    server->open_listeners--;
+    settle(server);
 }
 
 /* What accept() fails with although the listening socket is in order: accept(2) says to go on. */
@@ -209,6 +239,16 @@ static void accept_on(void *arg)
         accept_later(listener, rc);
 }
 
+static int accept_itself(rp_server *server)
+{
+    for (size_t i = 0; i < server->listener_count; i++)
+        if (listen(server->listeners[i].fd, server->backlog) < 0)
+            return rp_socket_error();
+    for (size_t i = 0; i < server->listener_count; i++)
+        accept_on(&server->listeners[i]);
+    return 0;
+}
+
 int rp_server_start_serving(rp_server *server)
 {
     RP_TRY(rp_loop_check(server->loop));
@@ -216,12 +256,8 @@ int rp_server_start_serving(rp_server *server)
         return -EINVAL;
     if (server->serving)
         return 0;
-    for (size_t i = 0; i < server->listener_count; i++)
-        if (listen(server->listeners[i].fd, server->backlog) < 0)
-            return rp_socket_error();
+    RP_TRY(server->intake.hub != NULL ? rp_hub_serve(server) : accept_itself(server));
     server->serving = true;
-    for (size_t i = 0; i < server->listener_count; i++)
-        accept_on(&server->listeners[i]);
     return 0;
 }
 
@@ -239,6 +275,7 @@ rp_server *rp_server_new(rp_loop *loop, const rp_server_protocol *protocol, size
     server->backlog = 100;
     rp_list_init(&server->connections);
     rp_list_init(&server->waiters);
+    rp_list_init(&server->intake.arrivals);
     server->resource.reap = reap;
     server->resource.quiesce = quiesce;
     rp_list_push(&loop->resources, &server->resource.link);

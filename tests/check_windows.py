@@ -1,0 +1,65 @@
+#!/usr/bin/python3
+"""check_windows.py LOG: after the tests on Windows, fails unless docs/windows.md lists what did not run, and no more.
+
+LOG is Meson's testlog.json. What there is to run stands in the sources: tests/test_<program>.c has lines TEST(name). What
+did not run stands in the table that begins with "| Program | Tests |"; `all` stands for all tests of a program.
+`check_windows.py --self-test` proves that it can fail.
+"""
+
+import json
+import pathlib
+import re
+import sys
+
+TEST = re.compile(r"^TEST(?:_TIMEOUT)?\((\w+)", re.M)
+RAN = re.compile(r"^(?:ok|FAILED) (\w+)", re.M)
+CODE = re.compile(r"`(\w+)`")
+
+
+def listed(text, sources):
+    """The (program, test) pairs that the table lists."""
+    table = re.search(r"^\| Program \| Tests \|.*\n.*\n((?:\|.*\n)+)", text, re.M)
+    rows = [row.split("|") for row in table[1].splitlines()]
+    return {(program, test) for row in rows for program in CODE.findall(row[1])
+            for test in (sources.get(program, ["all"]) if row[2].strip() == "all" else CODE.findall(row[2]))}
+
+
+def ran(log):
+    """The (program, test) pairs that ran. Meson has a name like "ringport:iocp / loop on iocp" for a program."""
+    tests = [json.loads(line) for line in log.splitlines()]
+    names = [re.search(r"/ (\w+)", test["name"])[1] for test in tests]
+    return {(name, line) for name, test in zip(names, tests) for line in RAN.findall(test.get("stdout") or "")}
+
+
+def mistakes(sources, log, text):
+    everything = {(program, test) for program, tests in sources.items() for test in tests}
+    run, absent = ran(log), listed(text, sources)
+    for pair in sorted(everything - run - absent):
+        yield "{}: {} did not run, and is not listed".format(*pair)
+    for pair in sorted(absent & run):
+        yield "{}: {} is listed, and ran".format(*pair)
+    for pair in sorted(pair for pair in absent - everything if pair[1] != "all"):
+        yield "{}: {} is listed, and does not exist".format(*pair)
+
+
+def self_test():
+    sources = {"x": ["a", "b"], "y": ["c"]}
+    log = json.dumps({"name": "ringport:iocp / x on iocp", "stdout": "ok a (3 ms)\r\nskipped b: why\r\n"})
+    table = "| Program | Tests | Why |\n|---|---|---|\n{}\n"
+    good, wrong = "| `x` | `b` | it |\n| `y` | all | it |", "| `x` | `a`, `z` | it |"
+    assert not list(mistakes(sources, log, table.format(good)))
+    assert [line.split()[1] for line in mistakes(sources, log, table.format(wrong))] == ["b", "c", "a", "z"]
+
+
+def main():
+    self_test()
+    if sys.argv[1:] == ["--self-test"]:
+        return 0
+    root = pathlib.Path(__file__).resolve().parent.parent
+    sources = {path.stem[len("test_"):]: TEST.findall(path.read_text()) for path in root.glob("tests/test_*.c")}
+    found = list(mistakes(sources, pathlib.Path(sys.argv[1]).read_text(), (root / "docs/windows.md").read_text()))
+    print(*found, "docs/windows.md lists what does not run there" + (": NO" if found else ""), sep="\n")
+    return len(found) > 0
+
+
+sys.exit(main())
