@@ -19,9 +19,10 @@ check: ## format, warnings of gcc and clang, clang-tidy, layers, headers, docume
 	@scripts/install-packages build check
 	@scripts/check
 
-bench: ## requests per second and latency of the echo server, against a plain epoll loop
+bench: ## speed against libuv, a plain epoll loop, Boost.Context and goroutines (WORKLOADS="timers switch")
 	@scripts/install-packages build
-	@scripts/bench
+	@scripts/install-packages bench || echo "a peer that is missing is left out"
+	@scripts/bench $(WORKLOADS)
 
 format: ## put all C files into the house style
 	@scripts/install-packages check
