@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -B
 """bench.py [WORKLOAD...]: runs the workloads (all of them, or those named), prints a table, writes build/bench.json and
 build/bench.svg. Those that were not run keep the rows that they have in there.
 

@@ -10,7 +10,7 @@ MARKS = {"io_uring": "o", "epoll": "s", None: "D"}
 
 
 def frame(axes, title):
-    """What all parts have: a logarithmic scale, a line where both are level, a title."""
+    """What all parts have."""
     axes.set_title(title, fontsize=10, loc="left")
     axes.grid(alpha=0.3)
 
@@ -36,8 +36,8 @@ def draw_echo(axes, rows, transport, peer):
 
 
 def draw_rest(axes, rows):
-    """All other comparisons, a bar each."""
-    rows = [row for row in rows if not row.workload.startswith("echo-")][::-1]
+    """All other comparisons, a bar each, from the top down."""
+    rows = rows[::-1]
     y = range(len(rows))
     axes.barh(y, [row.advantage - 1 for row in rows], left=1, color=[COLOURS[row.backend] for row in rows])
     aims = [(row.goal, place) for place, row in zip(y, rows) if row.goal is not None]
@@ -51,12 +51,12 @@ def draw_rest(axes, rows):
 
 def draw(rows, path):
     """Writes the whole picture."""
-    others = sum(not row.workload.startswith("echo-") for row in rows)
-    figure = plt.figure(figsize=(13, 9 + 0.17 * others), layout="constrained")
-    grid = figure.add_gridspec(3, 2, height_ratios=(1, 1, 0.2 + 0.042 * others))
+    others = [row for row in rows if not row.workload.startswith("echo-") and row.metric not in ("p50_us", "p99_us")]
+    figure = plt.figure(figsize=(13, 9 + 0.17 * len(others)), layout="constrained")
+    grid = figure.add_gridspec(3, 2, height_ratios=(1, 1, 0.2 + 0.042 * len(others)))
     for line, transport in enumerate(("tcp", "unix")):
         for column, peer in enumerate(("libuv", "epoll")):
             draw_echo(figure.add_subplot(grid[line, column]), rows, transport, peer)
-    draw_rest(figure.add_subplot(grid[2, :]), rows)
+    draw_rest(figure.add_subplot(grid[2, :]), others)
     figure.suptitle("ringport's advantage: above 1 it is ahead; a bar across is the goal")
     figure.savefig(path)
