@@ -81,15 +81,14 @@ def echo_goal(size, connections):
     return goal
 
 
-def echo(transport):
-    """Messages of several sizes, sent back, on several numbers of connections."""
+def echo(transport, label):
+    """Messages of one size, sent back, on several numbers of connections."""
     def workload(setting):
-        for label, size in SIZES.items():
-            for connections in CONNECTIONS:
-                servers = contestants(setting, "echo_ringport", libuv="echo_uv", epoll="echo_epoll")
-                samples = traffic(setting, servers, echo_load(size, connections), transport)
-                yield from compare(f"echo-{transport}-{label}-{connections}", samples, TRAFFIC,
-                                   echo_goal(size, connections))
+        for connections in CONNECTIONS:
+            servers = contestants(setting, "echo_ringport", libuv="echo_uv", epoll="echo_epoll")
+            samples = traffic(setting, servers, echo_load(SIZES[label], connections), transport)
+            yield from compare(f"echo-{transport}-{label}-{connections}", samples, TRAFFIC,
+                               echo_goal(SIZES[label], connections))
     return workload
 
 
@@ -195,9 +194,8 @@ def files(setting):
                                on_io_uring(goal))
 
 
-WORKLOADS = {
-    "echo-tcp": echo("tcp"),
-    "echo-unix": echo("unix"),
+WORKLOADS = {f"echo-{transport}-{label}": echo(transport, label) for transport in ("tcp", "unix") for label in SIZES}
+WORKLOADS |= {
     "connect": connect,
     "switch": switch,
     "tasks": tasks,
