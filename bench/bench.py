@@ -32,8 +32,6 @@ def setting():
 
 def number(value):
     """A figure in four digits or so."""
-    if value is None:
-        return "-"
     return f"{value:.0f}" if value >= 1000 else f"{value:.4g}"
 
 
