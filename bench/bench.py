@@ -1,6 +1,6 @@
 #!/usr/bin/python3 -B
-"""bench.py [WORKLOAD...]: runs the workloads (all of them, or those whose names begin like this), prints a table, writes
-build/bench.json and build/bench.svg. Those that were not run keep the rows that they have in there.
+"""bench.py [WORKLOAD...]: runs the workloads (all of them, or those whose names begin like this), prints a table, and
+writes build/bench.json and build/bench.svg. Those that were not run keep the rows that they have in there.
 
 RINGPORT_BENCH_ROUNDS (7) is how often each contestant has its turn, RINGPORT_BENCH_SECONDS (0.5) how long one lasts;
 RINGPORT_BENCH_QUICK=1 makes them 3 and 0.15.

@@ -1,7 +1,7 @@
 """How things are measured: programs on a core of their own, contestants in turns, ratios of what ran side by side.
 
-A contestant is ringport on a backend (Ours) or a peer by its name; a sample is what each contestant's figures were in one
-round. In each round every contestant has its turn, and another one begins than in the last.
+A contestant is ringport on a backend (Ours) or a peer by its name; a sample is what each contestant's figures were in
+one round. In each round every contestant has its turn, and another one begins than in the last.
 """
 
 import json
@@ -60,8 +60,9 @@ def start(command, contestant, place, **options):
     """Starts one of the programs."""
     backend = contestant.backend if isinstance(contestant, Ours) else None
     chosen = {"RINGPORT_PROACTOR": backend} if backend else {}
-    return subprocess.Popen([PROGRAMS / command[0], *command[1:]], text=True, stdout=subprocess.PIPE,
-                            env=os.environ | chosen | options.pop("extra", {}), preexec_fn=lambda: pin(place), **options)
+    environment = os.environ | chosen | options.pop("extra", {})
+    return subprocess.Popen([PROGRAMS / command[0], *command[1:]], text=True, stdout=subprocess.PIPE, env=environment,
+                            preexec_fn=lambda: pin(place), **options)
 
 
 def run(*command, by=None, place=SERVERS, limit=120):

@@ -61,7 +61,8 @@ def traffic(setting, servers, load, transport="tcp", extra=None):
 
 def echo_load(size, connections):
     """The load of an echo workload, as a function of the server."""
-    return lambda server: ["echo_load", "-i", "-c", str(connections), "-s", str(size), "-p", server.pid, *server.address]
+    options = ["-i", "-c", str(connections), "-s", str(size), "-p"]
+    return lambda server: ["echo_load", *options, server.pid, *server.address]
 
 
 def echo_goal(size, connections):
