@@ -8,7 +8,7 @@
 
 #include "bench.h"
 
-enum { WARM_UP = 500, ROUNDS = 10 * 1000 };
+enum { WARM_UP = 200, ROUNDS = 3000 };
 
 typedef struct side {
     uv_loop_t loop;
