@@ -1,7 +1,7 @@
 /*
  * echo_uv.c - the echo server on libuv, as one writes it who cares for speed: one buffer for all connections, of the
- * size that libuv suggests; an echo is tried at once (uv_try_write), and only what the kernel did not take is copied and
- * queued.
+ * size that libuv suggests; an echo is tried at once (uv_try_write), and only what the kernel did not take is copied
+ * and queued.
  *
  * echo_uv PORT (of 127.0.0.1; 0: one that is free) or echo_uv PATH (of a Unix socket)
  */
