@@ -2,8 +2,8 @@
 """bench.py [WORKLOAD...]: runs the workloads (all of them, or those whose names begin like this), prints a table, and
 writes build/bench.json and build/bench.svg. Those that were not run keep the rows that they have in there.
 
-RINGPORT_BENCH_ROUNDS (7) is how often each contestant has its turn, RINGPORT_BENCH_SECONDS (0.5) how long one lasts;
-RINGPORT_BENCH_QUICK=1 makes them 3 and 0.15.
+RINGPORT_BENCH_ROUNDS (17) is how often each contestant has its turn, RINGPORT_BENCH_SECONDS (0.2) how long one lasts:
+many short ones, since a shared machine's speed drifts. RINGPORT_BENCH_QUICK=1 makes them 5 and 0.12.
 """
 
 import itertools
@@ -25,8 +25,8 @@ def setting():
     """How long, as the environment says, and the backends that this machine permits."""
     quick = os.environ.get("RINGPORT_BENCH_QUICK") == "1"
     permitted = subprocess.run(["scripts/io-uring-permitted"], stdout=subprocess.DEVNULL, check=False).returncode == 0
-    return Setting(int(os.environ.get("RINGPORT_BENCH_ROUNDS", 3 if quick else 7)),
-                   float(os.environ.get("RINGPORT_BENCH_SECONDS", 0.15 if quick else 0.5)),
+    return Setting(int(os.environ.get("RINGPORT_BENCH_ROUNDS", 5 if quick else 17)),
+                   float(os.environ.get("RINGPORT_BENCH_SECONDS", 0.12 if quick else 0.2)),
                    ("io_uring", "epoll") if permitted else ("epoll",))
 
 

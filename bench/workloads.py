@@ -170,7 +170,7 @@ def sleepers(setting):
 
 def wakeup(setting):
     """From one thread to another and back."""
-    often = setting._replace(rounds=3 * setting.rounds)  # short runs, since how long a processor takes to wake varies
+    often = setting._replace(rounds=2 * setting.rounds)  # how long a processor takes to wake up varies most of all
     samples = alone(often, contestants(setting, "wakeup", libuv="wakeup_uv"), place=BOTH)
     yield from compare("wakeup", samples, ["us_per_round_trip"], on_io_uring(1.3))
 
