@@ -4,7 +4,7 @@ BUILD ?= build
 PREFIX ?= /usr/local
 
 .DEFAULT_GOAL := help
-.PHONY: demo test check bench format install help asan tsan valgrind aarch64 test-windows demo-windows clean
+.PHONY: demo test check bench bench-workers format install help asan tsan valgrind aarch64 test-windows demo-windows clean
 
 demo: ## asyncio's example in C, then an echo server under load on io_uring and on epoll
 	@scripts/install-packages build
@@ -19,9 +19,14 @@ check: ## format, warnings of gcc and clang, clang-tidy, layers, headers, docume
 	@scripts/install-packages build check
 	@scripts/check
 
-bench: ## requests per second and latency of the echo server, against a plain epoll loop
+bench: ## speed against libuv, a plain epoll loop, Boost.Context and goroutines (WORKLOADS="timers switch")
 	@scripts/install-packages build
-	@scripts/bench
+	@for group in libuv boost go plot; do scripts/install-packages $$group || echo "without $$group"; done
+	@scripts/bench $(WORKLOADS)
+
+bench-workers: ## what two workers serve against one
+	@scripts/install-packages build
+	@scripts/bench-workers
 
 format: ## put all C files into the house style
 	@scripts/install-packages check
