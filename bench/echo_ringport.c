@@ -7,18 +7,16 @@
 
 #include "bench.h"
 
-enum { BUFFER = 64 * 1024 };
+/* One for all connections: what is read is written, or copied, before another can read. */
+static char buffer[128 * 1024];
 
-/* The buffer is on the heap: with it a task's stack would be full. */
 static int echo(rp_co *co, rp_stream *stream, void *arg)
 {
-    char *buffer = malloc(BUFFER);
-    ssize_t n = buffer ? 0 : -ENOMEM;
+    ssize_t n;
 
     (void)arg;
-    while (n >= 0 && (n = rp_stream_read(co, stream, buffer, BUFFER)) > 0)
-        n = rp_stream_write(co, stream, buffer, (size_t)n);
-    free(buffer);
+    while ((n = rp_stream_read(co, stream, buffer, sizeof buffer)) > 0)
+        RP_TRY(rp_stream_write(co, stream, buffer, (size_t)n));
     return (int)n;
 }
 
