@@ -211,6 +211,7 @@ _Noreturn void test_run_call(void (*function)(void), void *verdict)
 _Noreturn void test_run_case(test_case *test, void *verdict)
 {
     current = verdict;
+    process_hide();
     skip_if_backend_is_missing();
     leaks_begin();
     test->function();

@@ -44,6 +44,9 @@ bool process_emulated(void);
 
 /* ---- in the test's process ---- */
 
+/* Hides from it what RP_TEST_HIDE names: see hide.h. On Windows nothing can be hidden. */
+void process_hide(void);
+
 /* harness.c's: runs one test. */
 _Noreturn void test_run_case(test_case *test, void *verdict);
 

@@ -21,6 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "hide.h"
 #include "leaks.h"
 #include "platform.h"
 
@@ -180,6 +181,14 @@ void process_output(test_process *process, bool wanted)
     if (!line_start)
         putchar('\n');
     fclose(file);
+}
+
+void process_hide(void)
+{
+    const char *names = getenv("RP_TEST_HIDE");
+
+    if (names)
+        hide_features(names);
 }
 
 /* qemu-user shows the emulated program as /proc/self/exe, but not under the longer name of the same link. */

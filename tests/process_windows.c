@@ -355,6 +355,10 @@ static bool is_open(int index)
     return GetHandleInformation((HANDLE)(intptr_t)(index * 4), &flags);
 }
 
+void process_hide(void)
+{
+}
+
 void process_note_open(void)
 {
     warm_up();

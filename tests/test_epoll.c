@@ -6,7 +6,7 @@
 #include <sys/syscall.h>
 
 #include "proactor/proactor.h"
-#include "seccomp.h"
+#include "hide.h"
 #include "support.h"
 
 static rp_proactor *open_epoll(void)

@@ -171,6 +171,51 @@ TEST(every_allocation_may_fail)
     CHECK_INT(n, >, 5);
 }
 
+/* ---- failures at the edges of a run ---- */
+
+TEST(interrupts_that_cannot_be_caught_are_an_error)
+{
+    rp_runner *runner;
+    rp_loop *loop;
+
+    CHECK_INT(rp_runner_new(NULL, &runner), ==, 0);
+    CHECK_INT(rp_runner_get_loop(runner, &loop), ==, 0);
+    test_fail_allocation(1);
+    CHECK_INT(rp_runner_run(runner, returns_5, NULL), ==, -ENOMEM);
+    CHECK(test_allocation_failed());
+    CHECK_INT(rp_runner_run(runner, returns_5, NULL), ==, 5);
+    rp_runner_free(runner);
+}
+
+static void keep_error(rp_loop *loop, const rp_exception_context *context, void *arg)
+{
+    (void)loop;
+    *(int *)arg = context->error;
+}
+
+static int do_nothing(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+static int leaves_no_memory_behind(rp_co *co, void *arg)
+{
+    rp_set_exception_handler(rp_co_loop(co), keep_error, arg);
+    RP_TRY(rp_to_thread(co, do_nothing, NULL));
+    test_fail_allocation(1);
+    return 5;
+}
+
+TEST(executor_that_cannot_be_waited_for_is_reported)
+{
+    int error = 0;
+
+    CHECK_INT(rp_run(leaves_no_memory_behind, &error), ==, 5);
+    CHECK(test_allocation_failed());
+    CHECK_INT(error, ==, -ENOMEM);
+}
+
 /* ---- what comes up during the end ---- */
 
 static int for_ever(rp_co *co, void *arg)

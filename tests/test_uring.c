@@ -8,7 +8,7 @@
 #include <sys/syscall.h>
 
 #include "proactor/proactor.h"
-#include "seccomp.h"
+#include "hide.h"
 #include "support.h"
 
 static rp_proactor *open_ring(unsigned submissions, unsigned completions)

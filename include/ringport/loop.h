@@ -221,7 +221,7 @@ RP_API int rp_executor_new(unsigned max_workers, rp_executor **executor);
 
 /*
  * Refuses further work; what is queued still runs. Waits up to `timeout` nanoseconds for the threads to end:
- * -ETIMEDOUT if they have not. Blocks. Not from one of its own threads.
+ * -ETIMEDOUT if they have not; RP_EFORK. Blocks. Not from one of its own threads.
  */
 RP_API int rp_executor_shutdown(rp_executor *executor, int64_t timeout);
 
@@ -232,7 +232,8 @@ RP_API void rp_executor_free(rp_executor *executor);
  * Runs function(arg) on a thread of the executor (NULL: the loop's default one, made on first use). *future gets the
  * caller's reference to a future whose result is what the function returns. Cancelling it takes the job from the queue;
  * a job that runs already goes on, and its result comes: `arg` must live until the future is done. RP_ESHUTDOWN,
- * RP_ECLOSED, -EAGAIN (no thread could be started), -ENOMEM. Mirrors loop.run_in_executor().
+ * RP_ECLOSED, RP_EFORK (also of an executor that was made before the fork), -EAGAIN (no thread could be started),
+ * -ENOMEM. Mirrors loop.run_in_executor().
  */
 RP_API int rp_run_in_executor(rp_loop *loop, rp_executor *executor, rp_blocking *function, void *arg,
                               rp_future **future);

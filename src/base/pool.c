@@ -138,10 +138,18 @@ static int add_thread(rp_pool *pool)
     return rc;
 }
 
+/* A child of fork() has none of the threads, but perhaps a lock that one of them held: it leaves the pool alone. */
+static bool is_forked(const rp_pool *pool)
+{
+    return pool->fork_generation != rp_fork_generation();
+}
+
 int rp_pool_submit(rp_pool *pool, rp_work *work)
 {
     int rc = 0;
 
+    if (is_forked(pool))
+        return RP_EFORK;
     rp_mutex_lock(&pool->mutex);
     if (pool->stopped) {
         rc = RP_ESHUTDOWN;
@@ -165,6 +173,8 @@ bool rp_pool_cancel(rp_pool *pool, rp_work *work)
 {
     bool queued;
 
+    if (is_forked(pool))
+        return false;
     rp_mutex_lock(&pool->mutex);
     queued = rp_node_linked(&work->link);
     if (queued) {
@@ -179,6 +189,8 @@ void rp_pool_stop(rp_pool *pool, void (*drained)(void *arg), void *arg)
 {
     bool call_now;
 
+    if (is_forked(pool))
+        return;
     rp_mutex_lock(&pool->mutex);
     assert(!drained || !pool->drained);
     pool->stopped = true;
@@ -198,6 +210,8 @@ int rp_pool_join(rp_pool *pool, int64_t deadline)
     bool in_time = true;
     int rc;
 
+    if (is_forked(pool))
+        return RP_EFORK;
     rp_pool_stop(pool, NULL, NULL);
     rp_mutex_lock(&pool->mutex);
     while (pool->threads > 0 && in_time)
@@ -213,8 +227,7 @@ void rp_pool_free(rp_pool *pool)
 
     if (!pool)
         return;
-    /* A forked child has none of the threads, but perhaps a lock that one of them held: just free the memory. */
-    if (pool->fork_generation != rp_fork_generation()) {
+    if (is_forked(pool)) {
         rp_free(pool);
         return;
     }

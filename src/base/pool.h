@@ -3,7 +3,7 @@
  * maximum; idle ones are reused and end when the pool stops.
  *
  * A work item is the caller's, embedded in what it acts for; from submission until run() is called (or it is
- * cancelled) it belongs to the pool. run() may free it.
+ * cancelled) it belongs to the pool. run() may free it. In a child of fork() a pool can be freed, and nothing else.
  */
 #ifndef RP_BASE_POOL_H
 #define RP_BASE_POOL_H
@@ -21,7 +21,7 @@ typedef struct rp_pool rp_pool;
 /* max_threads 0: min(32, cpus + 4). -ENOMEM. */
 int rp_pool_new(unsigned max_threads, rp_pool **pool);
 
-/* Queues work, first come, first served. RP_ESHUTDOWN; -EAGAIN or -ENOMEM if no thread is there or starts. */
+/* Queues work, first come, first served. RP_ESHUTDOWN, RP_EFORK; -EAGAIN or -ENOMEM if no thread is there or starts. */
 int rp_pool_submit(rp_pool *pool, rp_work *work);
 
 /* Takes work back out of the queue: true if it had not begun, and run() will not be called. Any thread. */
@@ -33,7 +33,7 @@ bool rp_pool_cancel(rp_pool *pool, rp_work *work);
  */
 void rp_pool_stop(rp_pool *pool, void (*drained)(void *arg), void *arg);
 
-/* Stops it, and waits until all threads have ended: 0, or -ETIMEDOUT at the deadline. */
+/* Stops it, and waits until all threads have ended: 0, or -ETIMEDOUT at the deadline. RP_EFORK. */
 int rp_pool_join(rp_pool *pool, int64_t deadline);
 
 /* Stops it and gives it up: freed now if no thread is left, else by the last one as it ends. NULL is let pass. */

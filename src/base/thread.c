@@ -157,8 +157,32 @@ unsigned rp_cpu_count(void)
 static _Thread_local uint64_t thread_id;
 static atomic_uint fork_generation;
 
+/* The process's own mutexes, which no fork may come between. */
+enum { HELD_MAX = 4 };
+static rp_mutex *held[HELD_MAX];
+static unsigned held_count;
+
+void rp_mutex_hold_in_forks(rp_mutex *mutex)
+{
+    assert(held_count < HELD_MAX);
+    held[held_count++] = mutex;
+}
+
+static void before_fork(void)
+{
+    for (unsigned i = 0; i < held_count; i++)
+        rp_mutex_lock(held[i]);
+}
+
+static void after_fork(void)
+{
+    for (unsigned i = held_count; i > 0; i--)
+        rp_mutex_unlock(held[i - 1]);
+}
+
 static void after_fork_in_child(void)
 {
+    after_fork();
     thread_id = 0;
     atomic_fetch_add_explicit(&fork_generation, 1, memory_order_relaxed);
 }
@@ -166,7 +190,7 @@ static void after_fork_in_child(void)
 /* At load time, so that asking for the generation needs no check whether anyone counts. */
 __attribute__((constructor)) static void watch_forks(void)
 {
-    pthread_atfork(NULL, NULL, after_fork_in_child);
+    pthread_atfork(before_fork, after_fork, after_fork_in_child);
 }
 
 uint64_t rp_thread_id(void)

@@ -30,6 +30,19 @@ void rp_mutex_fini(rp_mutex *mutex);
 void rp_mutex_lock(rp_mutex *mutex);
 void rp_mutex_unlock(rp_mutex *mutex);
 
+/*
+ * For a mutex of the whole process, from a constructor: every fork waits for it, so that no child finds it locked by a
+ * thread that it does not have. Windows knows no fork.
+ */
+#ifdef _WIN32
+static inline void rp_mutex_hold_in_forks(rp_mutex *mutex)
+{
+    (void)mutex;
+}
+#else
+void rp_mutex_hold_in_forks(rp_mutex *mutex);
+#endif
+
 int rp_cond_init(rp_cond *cond);
 void rp_cond_fini(rp_cond *cond);
 void rp_cond_signal(rp_cond *cond);

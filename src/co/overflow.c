@@ -34,6 +34,11 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t thread_end;
 static bool have_thread_end;
 
+__attribute__((constructor)) static void guard_mutex(void)
+{
+    rp_mutex_hold_in_forks(&mutex);
+}
+
 static _Thread_local thread_state mine;
 _Thread_local uint64_t rp_overflow_thread;
 

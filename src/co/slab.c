@@ -1,5 +1,8 @@
 /*
  * slab.c - the memory of stacks on Linux: mapped at once, and touched as it is used.
+ *
+ * A slab has a fence below it, a page that nobody may touch. It keeps the kernel from making one mapping of slabs that
+ * are neighbours: to unmap a part of that could fail, where the process has all the mappings it may have.
  */
 #include "co/slab.h"
 
@@ -27,19 +30,26 @@ size_t rp_slab_page(void)
 
 void *rp_slab_map(size_t size)
 {
-    void *base =
-        mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+    size_t page = rp_slab_page();
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK;
+    char *fence = mmap(NULL, page + size, PROT_NONE, flags, -1, 0);
 
-    if (base == MAP_FAILED)
+    if (fence == MAP_FAILED)
         return NULL;
+    if (mprotect(fence + page, size, PROT_READ | PROT_WRITE) < 0) {
+        munmap(fence, page + size);
+        return NULL;
+    }
     /* A huge page would make all stacks of a slab resident with the first touch. Not every kernel has them. */
-    (void)madvise(base, size, MADV_NOHUGEPAGE);
-    return base;
+    (void)madvise(fence + page, size, MADV_NOHUGEPAGE);
+    return fence + page;
 }
 
 void rp_slab_unmap(void *base, size_t size, unsigned mappings)
 {
-    munmap(base, size);
+    size_t page = rp_slab_page();
+
+    munmap((char *)base - page, page + size);
     atomic_fetch_sub(&protected_guards, mappings);
 }
 

@@ -140,8 +140,9 @@ static void finish(rp_co *co)
 void rp_co_resume(rp_co *co)
 {
     rp_runtime *runtime = co->future.loop->co;
+    rp_co *outer = rp_co_running; /* the parent's, where a child of fork() runs a loop of its own inside a task */
 
-    assert(!rp_co_running && !co->ended);
+    assert((!outer || rp_loop_is_forked(outer->future.loop)) && !co->ended);
     if (runtime->overflow_claim != rp_overflow_thread || rp_overflow_thread == 0) {
         rp_overflow_claim(find_overflown);
         runtime->overflow_claim = rp_overflow_thread;
@@ -152,7 +153,7 @@ void rp_co_resume(rp_co *co)
     rp_fiber_leave(&co->caller, &co->self, false);
     rp_switch(&co->caller_sp, co->sp);
     rp_fiber_arrive(&co->caller, &co->self);
-    rp_co_running = NULL;
+    rp_co_running = outer;
     if (co->future.loop->debug) /* for the report of a callback that took long */
         snprintf(co->future.loop->task_name, sizeof co->name, "%s", rp_task_get_name(&co->future));
     if (co->ended)
@@ -335,6 +336,8 @@ void rp_task_detach(rp_task *task)
 
 static void report_abandoned(rp_co *co)
 {
+    if (rp_loop_is_forked(co->future.loop)) /* it goes on, in the parent */
+        return;
     rp_loop_report(co->future.loop,
                    co->started ? "task was destroyed but it is pending" : "task was destroyed before it ever ran",
                    0, rp_task_get_name(&co->future), &co->future, NULL, co->future.origin);

@@ -81,9 +81,14 @@ extern _Thread_local rp_co *rp_co_running __attribute__((tls_model("initial-exec
 /* The task that this future is, or NULL. */
 rp_co *rp_co_of(const rp_future *future);
 
-/* 0, or -ECANCELED if a cancellation is pending, which counts as delivered then. */
+/*
+ * 0, or -ECANCELED if a cancellation is pending, which counts as delivered then; RP_EFORK in a child of fork(), where
+ * nothing would ever end a wait.
+ */
 static inline int rp_co_check(rp_co *co)
 {
+    if (rp_loop_is_forked(co->future.loop))
+        return RP_EFORK;
     if (!co->must_cancel)
         return 0;
     co->must_cancel = false;

@@ -72,6 +72,11 @@ static void abandon_job(rp_co *co, void *arg)
     job *j = arg;
 
     rp_future_remove_done_callback(&co->wake.done);
+    if (rp_loop_is_forked(co->future.loop)) { /* there is no such thread here, but perhaps the lock that it held */
+        rp_bindings_unref(j->bindings);
+        rp_future_unref(j->future);
+        return;
+    }
     /* The job is one of the loop's resources, and tasks are reaped before those: cancelled means out of the queue. */
     if (!rp_future_cancelled(j->future) && !rp_future_cancel(j->future)) {
         rp_mutex_lock(&j->mutex);

@@ -143,7 +143,7 @@ void rp_loop_post(rp_loop *loop, rp_handle *handle)
 
 int rp_call_soon_threadsafe(rp_loop *loop, rp_handle *handle, rp_callback *callback, void *arg)
 {
-    int rc = loop->fork_generation != rp_fork_generation() ? RP_EFORK : 0;
+    int rc = rp_loop_is_forked(loop) ? RP_EFORK : 0;
 
     if (rc < 0)
         return rc;

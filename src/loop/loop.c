@@ -4,6 +4,9 @@
  * A turn, as asyncio's _run_once: wait for completions until the first timer is due, not at all if a callback is ready;
  * deliver them; move due timers to the ready queue; run the handles that were ready when this last step began. What a
  * callback schedules therefore runs in the next turn, and stop() ends the run after a whole turn.
+ *
+ * A callback may fork. In the child the run ends as soon as that callback returns: what else was ready or had completed
+ * is the parent's business.
  */
 #include "loop/loop.h"
 
@@ -97,7 +100,7 @@ int rp_loop_check(const rp_loop *loop)
 {
     if (loop->closed)
         return RP_ECLOSED;
-    if (loop->fork_generation != rp_fork_generation())
+    if (rp_loop_is_forked(loop))
         return RP_EFORK;
     if (loop->debug) {
         uint64_t thread = atomic_load(&loop->thread);
@@ -119,9 +122,9 @@ static void deliver_timed(rp_loop *loop, rp_op *op)
     rp_loop_report_if_slow(loop, start, function, NULL);
 }
 
-static void deliver(rp_loop *loop, int count)
+static int deliver(rp_loop *loop, int count)
 {
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i < count && !rp_loop_is_forked(loop); i++) {
         const rp_completion *completion = &loop->completions[i];
         rp_op *op = completion->op;
 
@@ -135,6 +138,20 @@ static void deliver(rp_loop *loop, int count)
             op->callback(op);
     }
     loop->stats.completions += (uint64_t)count;
+    return rp_loop_is_forked(loop) ? RP_EFORK : 0;
+}
+
+/* Runs what is ready now, but not what gets ready by that. */
+static int run_ready(rp_loop *loop)
+{
+    rp_node batch;
+
+    rp_list_init(&batch);
+    rp_list_splice(&batch, &loop->ready);
+    while (!rp_list_empty(&batch) && !rp_loop_is_forked(loop))
+        rp_handle_run(loop, rp_container_of(rp_list_pop(&batch), rp_handle, link));
+    rp_list_splice(&loop->ready, &batch);
+    return rp_loop_is_forked(loop) ? RP_EFORK : 0;
 }
 
 /* Waits once. The clock is read before it if there is to be a wait, and after it. */
@@ -159,13 +176,11 @@ static int wait_and_deliver(rp_loop *loop)
     loop->now = now;
     if (n < 0)
         return n;
-    deliver(loop, n);
-    return 0;
+    return deliver(loop, n);
 }
 
 static int run_turn(rp_loop *loop)
 {
-    rp_node batch;
     int rc = wait_and_deliver(loop);
 
     if (rc < 0)
@@ -173,12 +188,9 @@ static int run_turn(rp_loop *loop)
     if (atomic_load_explicit(&loop->posts_waiting, memory_order_acquire))
         rp_loop_take_posts(loop);
     rp_loop_take_due_timers(loop);
-    rp_list_init(&batch);
-    rp_list_splice(&batch, &loop->ready);
-    while (!rp_list_empty(&batch))
-        rp_handle_run(loop, rp_container_of(rp_list_pop(&batch), rp_handle, link));
+    rc = run_ready(loop);
     loop->stats.turns++;
-    return 0;
+    return rc;
 }
 
 int rp_run_forever(rp_loop *loop)
@@ -245,10 +257,10 @@ static void reap(rp_node *resources)
 int rp_loop_close(rp_loop *loop)
 {
     if (rp_loop_is_running(loop))
-        return loop->fork_generation == rp_fork_generation() ? RP_ERUNNING : RP_EFORK;
+        return rp_loop_is_forked(loop) ? RP_EFORK : RP_ERUNNING;
     if (loop->closed)
         return 0;
-    bool forked = loop->fork_generation != rp_fork_generation();
+    bool forked = rp_loop_is_forked(loop);
     loop->closed = true;
     if (forked) /* another thread may have held it at the fork */
         rp_mutex_init(&loop->mutex);
@@ -283,7 +295,7 @@ void rp_loop_free(rp_loop *loop)
 rp_loop *rp_get_running_loop(void)
 {
     /* A child of fork() is in a copy of the parent's run: none of its own. */
-    if (running_loop != NULL && running_loop->fork_generation != rp_fork_generation())
+    if (running_loop != NULL && rp_loop_is_forked(running_loop))
         return NULL;
     return running_loop;
 }

@@ -86,6 +86,12 @@ struct rp_loop {
     rp_completion completions[RP_LOOP_BATCH];
 };
 
+/* Whether this is a child of the process that made the loop: all it may do here is to free its memory. */
+static inline bool rp_loop_is_forked(const rp_loop *loop)
+{
+    return loop->fork_generation != rp_fork_generation();
+}
+
 /* 0, or why the loop cannot be used here: RP_ECLOSED, RP_EFORK, in debug mode RP_ETHREAD. */
 int rp_loop_check(const rp_loop *loop);
 

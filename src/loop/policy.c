@@ -10,6 +10,11 @@ static _Thread_local rp_loop *thread_loop;
 static rp_mutex lock = RP_MUTEX_INIT;
 static rp_event_loop_policy *installed; /* under the lock; NULL until first use */
 
+__attribute__((constructor)) static void guard_lock(void)
+{
+    rp_mutex_hold_in_forks(&lock);
+}
+
 static int default_new_event_loop(rp_event_loop_policy *policy, rp_loop **loop)
 {
     (void)policy;

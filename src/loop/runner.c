@@ -78,10 +78,17 @@ static void on_interrupt(void *arg)
  * SIGINT is the runner's only where it would have ended the process; and only the first one: the second does so, even
  * if the loop is stuck.
  */
-static void catch_interrupts(rp_runner *runner)
+static int catch_interrupts(rp_runner *runner)
 {
-    if (rp_thread_is_main() && rp_signals_is_default(SIGINT))
-        rp_signals_add(runner->loop, SIGINT, true, on_interrupt, runner);
+    if (!rp_thread_is_main() || !rp_signals_is_default(SIGINT))
+        return 0;
+    return rp_signals_add(runner->loop, SIGINT, true, on_interrupt, runner);
+}
+
+static void release_interrupts(rp_runner *runner)
+{
+    if (rp_signals_get(runner->loop, SIGINT) == on_interrupt)
+        rp_remove_signal_handler(runner->loop, SIGINT);
 }
 
 int rp_runner_run_main(rp_runner *runner, rp_runner_start *start, void *arg)
@@ -93,14 +100,14 @@ int rp_runner_run_main(rp_runner *runner, rp_runner_start *start, void *arg)
     rc = make_loop(runner);
     if (rc < 0)
         return rc;
-    rc = start(runner->loop, &runner->main_task, arg);
+    runner->interrupted = false;
+    rc = catch_interrupts(runner); /* first: nothing has begun yet that would have to be ended if it fails */
     if (rc < 0)
         return rc;
-    runner->interrupted = false;
-    catch_interrupts(runner);
-    rc = rp_run_until_complete(runner->loop, runner->main_task);
-    if (rp_signals_get(runner->loop, SIGINT) == on_interrupt)
-        rp_remove_signal_handler(runner->loop, SIGINT);
+    rc = start(runner->loop, &runner->main_task, arg);
+    if (rc == 0)
+        rc = rp_run_until_complete(runner->loop, runner->main_task);
+    release_interrupts(runner);
     if (rc == RP_EFUTCANCELED)
         rc = runner->interrupted ? -EINTR : -ECANCELED;
     rp_future_unref(runner->main_task);
@@ -164,6 +171,7 @@ int rp_runner_close(rp_runner *runner)
 {
     rp_loop *loop = runner->loop;
     int64_t timeout = runner->options.executor_timeout;
+    int rc;
 
     if (loop != NULL && (rp_loop_is_running(loop) || rp_get_running_loop() != NULL))
         return RP_ERUNNING;
@@ -173,9 +181,12 @@ int rp_runner_close(rp_runner *runner)
     quiesce(loop);
     cancel_all_tasks(loop);
     rp_shutdown_asyncgens(loop);
-    if (rp_shutdown_default_executor(loop, timeout != 0 ? timeout : DEFAULT_EXECUTOR_TIMEOUT) == -ETIMEDOUT)
-        rp_loop_report(loop, "the default executor did not finish its work in time", -ETIMEDOUT, NULL, NULL, NULL,
-                       NULL);
+    rc = rp_shutdown_default_executor(loop, timeout != 0 ? timeout : DEFAULT_EXECUTOR_TIMEOUT);
+    if (rc < 0)
+        rp_loop_report(loop,
+                       rc == -ETIMEDOUT ? "the default executor did not finish its work in time"
+                                        : "the default executor's end could not be waited for",
+                       rc, NULL, NULL, NULL, NULL);
     if (runner->installed)
         rp_set_event_loop(NULL);
     rp_loop_free(loop);

@@ -3,9 +3,10 @@
  *
  * Windows has two things that are like signals: console events, which come in a thread of their own (Ctrl-C is SIGINT,
  * Ctrl-Break is SIGBREAK), and raise() of the C library, which is how SIGTERM comes. Both end in deliver(), which
- * posts the entry to its loop. The mutex is over `owners` and the entries' `pending` and `fired`, since a thread of the
- * console's may look at them at any time; it is not held while the console's functions are called, which hold a lock of
- * theirs while they call on_console(). The rest belongs to the main thread, as it does elsewhere.
+ * posts the entry's handle to its loop: there is nothing that could fail. The mutex is over `owners` and the entries'
+ * `fired`, since a thread of the console's may look at them at any time; it is not held while the console's functions
+ * are called, which hold a lock of theirs while they call on_console(). The rest belongs to the main thread, as it does
+ * elsewhere.
  */
 #include "loop/signals.h"
 
@@ -18,13 +19,13 @@
 typedef void signal_handler(int number);
 
 typedef struct entry {
+    rp_handle handle;
     rp_loop *loop;
     rp_callback *callback;
     void *arg;
     signal_handler *previous; /* the C library's */
     bool once;
     bool fired;
-    bool pending; /* posted, and not run yet */
 } entry;
 
 struct rp_signals {
@@ -43,14 +44,8 @@ static bool is_known(int number)
 static void run_entry(void *arg)
 {
     entry *e = arg;
-    bool pending;
 
-    rp_mutex_lock(&mutex);
-    pending = e->pending;
-    e->pending = false;
-    rp_mutex_unlock(&mutex);
-    if (pending)
-        e->callback(e->arg);
+    e->callback(e->arg);
 }
 
 /* Posts a signal to its owner's loop. Any thread. False if it is nobody's, and shall do what it does by default. */
@@ -63,8 +58,7 @@ static bool deliver(int number)
     owned_here = e != NULL && !(e->once && e->fired);
     if (owned_here) {
         e->fired = true;
-        if (!e->pending)
-            e->pending = rp_call_soon_threadsafe(e->loop, NULL, run_entry, e) == 0;
+        (void)rp_call_soon_threadsafe(e->loop, &e->handle, run_entry, e); /* -EBUSY: it is still to run */
     }
     rp_mutex_unlock(&mutex);
     return owned_here;
@@ -100,13 +94,12 @@ static int install(entry *e, int number)
     previous = signal(number, on_signal);
     rp_mutex_lock(&mutex);
     entry *owner = owners[number];
-    if (owner != NULL)
-        owner->pending = false;
-    else
-        owned++;
+    owned += owner == NULL;
     e->previous = owner != NULL ? owner->previous : previous;
     owners[number] = e;
     rp_mutex_unlock(&mutex);
+    if (owner != NULL)
+        rp_handle_cancel(&owner->handle);
     return 0;
 }
 
@@ -115,8 +108,8 @@ static void uninstall(entry *e, int number)
     rp_mutex_lock(&mutex);
     owners[number] = NULL;
     owned--;
-    e->pending = false;
     rp_mutex_unlock(&mutex);
+    rp_handle_cancel(&e->handle);
     signal(number, e->previous);
     if (owned == 0)
         SetConsoleCtrlHandler(on_console, FALSE);

@@ -53,7 +53,7 @@ static void close_listener(rp_listener *listener)
 /* The path goes with the server, unless this is a forked child. */
 static void unlink_path(const rp_server *server)
 {
-    if (server->loop->fork_generation == rp_fork_generation())
+    if (!rp_loop_is_forked(server->loop))
         rp_socket_file_remove(server->unix_address.sun_path, &server->socket_file);
 }
 
@@ -194,15 +194,15 @@ static bool is_transient(int error)
 
 static void accept_on(void *arg);
 
+/* The report comes last: who is told may free the server. */
 static void accept_later(rp_listener *listener, int error)
 {
     rp_loop *loop = listener->server->loop;
     bool exhausted = error == -EMFILE || error == -ENFILE || error == -ENOBUFS || error == -ENOMEM;
 
+    rp_call_later(loop, &listener->retry, RP_SEC(RETRY_DELAY), accept_on, listener);
     rp_loop_report(loop, exhausted ? "socket.accept() out of system resource" : "accept failed on a socket", error,
                    NULL, NULL, NULL, NULL);
-    if (!listener->server->closed)
-        rp_call_later(loop, &listener->retry, RP_SEC(RETRY_DELAY), accept_on, listener);
 }
 
 static void on_accepted(rp_op *op)
