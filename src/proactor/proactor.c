@@ -66,15 +66,23 @@ static int open_best(const rp_proactor_options *options, rp_proactor **proactor)
 int rp_proactor_open(const char *name, const rp_proactor_options *options, rp_proactor **proactor)
 {
     static const rp_proactor_options defaults;
+    rp_spin spin;
 
     *proactor = NULL;
     if (options == NULL)
         options = &defaults;
+    int rc = rp_spin_init(&spin, options->busy_poll);
+    if (rc < 0)
+        return rc;
     if (name == NULL)
         name = getenv("RINGPORT_PROACTOR");
     if (name != NULL && name[0] != '\0')
-        return open_named(name, options, proactor);
-    return open_best(options, proactor);
+        rc = open_named(name, options, proactor);
+    else
+        rc = open_best(options, proactor);
+    if (rc == 0)
+        (*proactor)->spin = spin;
+    return rc;
 }
 
 void rp_proactor_init(rp_proactor *proactor, const rp_backend *backend)
@@ -170,6 +178,12 @@ int rp_proactor_wait(rp_proactor *proactor, rp_completion *completions, int capa
         return RP_EFORK;
     if (capacity <= 0)
         return -EINVAL;
+    if (deadline != 0 && proactor->spin.duration > 0) {
+        proactor->woken = false;
+        int n = rp_spin_wait(proactor, completions, capacity, deadline);
+        if (n != 0 || proactor->woken)
+            return n;
+    }
     return proactor->backend->wait(proactor, completions, capacity, deadline);
 }
 
@@ -195,8 +209,8 @@ int64_t rp_proactor_fall_asleep(rp_proactor *proactor, int64_t deadline)
 void rp_proactor_awake(rp_proactor *proactor)
 {
     /* The uncontended case of a loop that polls costs a load. */
-    if (atomic_load(&proactor->wake_state) != RP_AWAKE)
-        atomic_exchange(&proactor->wake_state, RP_AWAKE);
+    if (atomic_load(&proactor->wake_state) != RP_AWAKE && atomic_exchange(&proactor->wake_state, RP_AWAKE) == RP_NOTIFIED)
+        proactor->woken = true;
 }
 
 void rp_op_finish(rp_proactor *proactor, rp_op *op, int64_t result)
