@@ -352,30 +352,24 @@ static void iocp_close_(rp_proactor *proactor)
     if (i->port != NULL)
         CloseHandle(i->port);
     rp_free(i->registered);
-    rp_free(i);
 }
 
-static int iocp_open(const rp_proactor_options *options, rp_proactor **proactor)
+static int iocp_open(rp_proactor *proactor, const rp_proactor_options *options)
 {
-    iocp *i = rp_calloc(sizeof *i);
+    iocp *i = (iocp *)proactor;
 
-    if (i == NULL)
-        return -ENOMEM;
-    rp_proactor_init(&i->base, &rp_iocp_backend);
     rp_list_init(&i->stubborn);
     i->port = CreateIoCompletionPort(INVALID_HANDLE_VALUE, NULL, 0,
                                      options->concurrency != 0 ? options->concurrency : ALL_THREADS);
     int rc = i->port == NULL ? rp_error_last() : load_functions(i);
-    if (rc < 0) {
-        iocp_close_(&i->base);
-        return rc;
-    }
-    *proactor = &i->base;
-    return 0;
+    if (rc < 0)
+        iocp_close_(proactor);
+    return rc;
 }
 
 const rp_backend rp_iocp_backend = {
     .name = "iocp",
+    .size = sizeof(iocp),
     .open = iocp_open,
     .close = iocp_close_,
     .submit = iocp_submit,
