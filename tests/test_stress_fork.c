@@ -176,7 +176,7 @@ static int fork_again_and_again(rp_co *co, void *arg)
             if (i % 4 == 1 || blind) /* at once, */
                 _exit(0);
             if (i % 4 == 2) /* with tasks to be joined, which will never end, */
-                return rp_group_end(co, &group, 0);
+                CHECK_INT(rp_group_end(co, &group, 0), ==, RP_EFORK);
             return 42; /* or as the run's end, which gives its own opinion */
         }
         expect_end(pid);
