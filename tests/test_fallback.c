@@ -195,7 +195,8 @@ static void lock_nothing(void)
     rp_loop *loop;
 
     CHECK_INT(setrlimit(RLIMIT_MEMLOCK, &(struct rlimit){0, 0}), ==, 0);
-    CHECK_INT(syscall(SYS_mlock, page, sizeof page), ==, -1); /* mlock() itself does nothing under the sanitizers */
+    /* mlock() itself does nothing under the sanitizers. */
+    CHECK_INT(syscall(SYS_mlock, page, sizeof page), ==, -1);
     unsetenv("RINGPORT_PROACTOR");
     CHECK_INT(rp_loop_new(NULL, &loop), ==, 0);
     rp_loop_get_stats(loop, &stats);

@@ -28,7 +28,7 @@ enum {
 
 typedef struct rp_backend {
     const char *name;
-    size_t size; /* of its own struct, whose memory is made and freed by rp_proactor_open() and rp_proactor_close() */
+    size_t size; /* of its own struct, which rp_proactor_open() and rp_proactor_close() make and free */
     /* What it opened is closed again if it fails. */
     int (*open)(rp_proactor *proactor, const rp_proactor_options *options);
     /* Nothing is in flight any more; or wait has failed, and the backend itself must end what is. */
