@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
+#include "co/sanitizer.h"
 #include "process.h"
 #include "wire.h"
 
@@ -15,14 +16,8 @@ enum { FORKS = 20, CLIENTS = 8, MESSAGE = 1000 };
  * A child of a process with threads: ThreadSanitizer sees there the races and locks of threads that are gone. Its own
  * lock on its own heap (internal_allocator_cache_mu) may be among these: to announce a coroutine then waits for ever.
  */
-#if defined(__SANITIZE_THREAD__)
+#ifdef RP_TSAN
 static const bool blind = true;
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-static const bool blind = true;
-#else
-static const bool blind = false;
-#endif
 #else
 static const bool blind = false;
 #endif
