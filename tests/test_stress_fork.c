@@ -22,10 +22,14 @@ static const bool blind = true;
 static const bool blind = false;
 #endif
 
-/* Whether the child can have threads of its own; qemu aborts at the first one. */
-static bool child_can_work(void)
+/*
+ * qemu is no better than a program that forks among threads: its child waits for a lock of GLib's that a thread held,
+ * or fails an assertion when it makes a thread.
+ */
+static void skip_in_qemu(void)
 {
-    return !blind && !process_emulated();
+    if (process_emulated())
+        SKIP("qemu does not survive fork() in a process with threads");
 }
 
 static pid_t parent;
@@ -176,9 +180,9 @@ static int fork_again_and_again(rp_co *co, void *arg)
         pid_t pid = fork();
         if (pid == 0) {
             refused(co, &b);
-            if (i % 4 == 0 && child_can_work()) /* in the coroutine itself, */
+            if (i % 4 == 0 && !blind) /* in the coroutine itself, */
                 CHECK_INT(rp_run(own_loop, b.executor), ==, 7);
-            if (i % 4 == 1 || !child_can_work()) /* at once, */
+            if (i % 4 == 1 || blind) /* at once, */
                 _exit(0);
             if (i % 4 == 2) /* with tasks to be joined, which will never end, */
                 CHECK_INT(rp_group_end(co, &group, 0), ==, RP_EFORK);
@@ -211,6 +215,7 @@ static int host(rp_co *co, void *arg)
 
 TEST(a_child_is_refused_and_the_parent_goes_on)
 {
+    skip_in_qemu();
     parent = getpid();
     int rc = rp_run(host, NULL);
     if (getpid() != parent) {
@@ -246,6 +251,7 @@ TEST(a_child_can_run_a_loop_wherever_the_other_threads_were)
 {
     pthread_t threads[THREADS];
 
+    skip_in_qemu();
     if (blind)
         SKIP("ThreadSanitizer may fork while a thread holds its heap's lock: a loop in the child waits for that");
     for (int i = 0; i < THREADS; i++)
