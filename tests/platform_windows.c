@@ -187,7 +187,7 @@ static int bound_socket(int type, struct sockaddr_in *address)
     return fd;
 }
 
-/* With small buffers, as a Unix pair has. Set when they are connected: only then does the window open at once, and all. */
+/* With small buffers, as a Unix pair has: set once it is connected, so that the first write alone can fill it. */
 static void stream_pair(int fds[2])
 {
     struct sockaddr_in address;
