@@ -179,7 +179,8 @@ TEST(killed_peers_leave_nothing_behind)
 {
     rp_loop *loop = wire_loop();
     service s = {0};
-    rp_server *server = serve(loop, &s, "127.0.0.1", 0, NULL);
+    /* Room for all, however slowly they are accepted: connect() would wait for this thread. */
+    rp_server *server = serve(loop, &s, "127.0.0.1", 0, &(rp_server_options){.backlog = 200});
     struct linger linger = {1, 0};
 
     for (int i = 0; i < 200; i++) {
