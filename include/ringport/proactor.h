@@ -20,8 +20,9 @@ typedef struct rp_proactor rp_proactor;
 
 /* How it is opened. Zeroed, it is the default. */
 typedef struct rp_proactor_options {
-    unsigned submission_entries; /* io_uring: the submission queue's size; 0: 4096 */
-    unsigned completion_entries; /* io_uring: the completion queue's size; 0: 16384 */
+    /* io_uring: the queues' sizes, if the kernel grants that much locked memory; else 256 and 1024. */
+    unsigned submission_entries; /* 0: 4096 */
+    unsigned completion_entries; /* 0: 16384 */
     unsigned concurrency;        /* iocp: how many threads the port lets run at a time; 0: 0xffffffff, no limit */
     /*
      * Nanoseconds to poll for before each sleep (20000 is a good start): answers faster, and even for less of the

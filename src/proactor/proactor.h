@@ -28,7 +28,9 @@ enum {
 
 typedef struct rp_backend {
     const char *name;
-    int (*open)(const rp_proactor_options *options, rp_proactor **proactor);
+    size_t size; /* of its own struct, which rp_proactor_open() and rp_proactor_close() make and free */
+    /* What it opened is closed again if it fails. */
+    int (*open)(rp_proactor *proactor, const rp_proactor_options *options);
     /* Nothing is in flight any more; or wait has failed, and the backend itself must end what is. */
     void (*close)(rp_proactor *proactor);
     void (*submit)(rp_proactor *proactor, rp_op *op);
@@ -84,8 +86,6 @@ static inline bool rp_op_is_multishot(const rp_op *op)
 }
 
 /* ---- for the backends ---- */
-
-void rp_proactor_init(rp_proactor *proactor, const rp_backend *backend);
 
 /* Puts an operation that is in none of the backend's lists among the finished. */
 void rp_op_finish(rp_proactor *proactor, rp_op *op, int64_t result);
