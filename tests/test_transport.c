@@ -672,6 +672,22 @@ TEST(writing_to_a_lost_peer_fails_and_is_connection_lost)
     rp_loop_free(loop);
 }
 
+/* The loop has not heard of it yet. */
+TEST(a_half_close_after_a_reset_by_the_peer_says_so)
+{
+    record r = {0};
+    rp_loop *loop = wire_loop();
+    int there = start(loop, &plain, &r);
+    int rc;
+
+    reset(there);
+    rc = rp_transport_write_eof(r.transport);
+    CHECK(rc == -ECONNRESET || (test_under_wine() && rc == 0));
+    rp_transport_close(r.transport);
+    RUN_UNTIL(loop, r.lost == 1);
+    rp_loop_free(loop);
+}
+
 TEST(try_read_reports_a_reset_and_connection_lost_follows)
 {
     rp_loop *loop = wire_loop();

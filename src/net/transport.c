@@ -135,6 +135,21 @@ static bool can_pull(const rp_transport *transport)
            rp_op_receivable(&transport->receive);
 }
 
+/*
+ * A socket tells of a reset once. If a send in the background is told, the reader sees a stream that seems to have ended.
+ * The send's completion is on its way then: where one is in flight, the end is certain if it still is a turn later.
+ */
+static bool end_is_certain(rp_transport *transport)
+{
+    uint64_t turn = transport->loop->stats.turns;
+
+    if (!transport->eof_doubted) {
+        transport->eof_doubted = true;
+        transport->eof_turn = turn;
+    }
+    return !transport->sending || transport->eof_turn != turn;
+}
+
 static void receive_eof(rp_transport *transport)
 {
     const rp_protocol *protocol = transport->protocol;
@@ -169,7 +184,7 @@ static void receive_once(rp_transport *transport)
         }
     }
     received = rp_op_receive(&transport->receive, buffer, length);
-    if (received == 0)
+    if (received == 0 && end_is_certain(transport))
         receive_eof(transport);
     else if (received < 0 && received != -EAGAIN)
         rp_transport_fail(transport, (int)received, "fatal read error on socket transport");
@@ -238,6 +253,8 @@ int64_t rp_transport_try_read(rp_transport *transport, void *buffer, size_t leng
     if (!rp_op_receivable(&transport->receive))
         return -EAGAIN;
     received = rp_op_receive(&transport->receive, buffer, length);
+    if (received == 0 && !end_is_certain(transport))
+        return -EAGAIN;
     if (received == 0)
         transport->eof_received = true;
     else if (received < 0 && received != -EAGAIN)

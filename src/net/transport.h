@@ -24,6 +24,7 @@ struct rp_transport {
     bool paused;          /* reading is */
     bool protocol_paused; /* between pause_writing and resume_writing */
     bool eof_received;    /* the peer's */
+    bool eof_doubted;     /* in the turn eof_turn: see end_is_certain() */
     bool eof_wanted;      /* write_eof was called */
     bool eof_sent;
     bool closing;
@@ -33,6 +34,7 @@ struct rp_transport {
     rp_buffer buffer;
 
     rp_op send;  /* sends the buffer's front */
+    uint64_t eof_turn;
     size_t high; /* the buffer's marks */
     size_t low;
     rp_handle pull; /* goes on receiving */
