@@ -658,6 +658,25 @@ TEST(after_a_reset_what_came_before_is_read_then_the_error)
     run(lost_reader);
 }
 
+/* The kernel says of it that it is not connected; 0: the reset is on its way yet. */
+static int eof_to_the_lost(rp_co *co, void *arg)
+{
+    int there;
+    rp_stream *stream = open_stream(co, &there);
+
+    (void)arg;
+    reset(there);
+    int rc = rp_stream_write_eof(stream);
+    CHECK(rc == 0 || rc == -EPIPE || rc == -ECONNRESET);
+    rp_stream_free(stream);
+    return 0;
+}
+
+TEST(end_of_file_to_a_peer_that_has_reset_says_that_it_is_lost)
+{
+    run(eof_to_the_lost);
+}
+
 static int reset_while_waiting(rp_co *co, void *arg)
 {
     char text[8];

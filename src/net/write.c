@@ -66,8 +66,10 @@ size_t rp_transport_get_write_buffer_size(const rp_transport *transport)
 /* The buffer is empty, and the end of the stream was asked for: says so to the peer. */
 static int send_eof(rp_transport *transport)
 {
+    int rc = rp_socket_shutdown_write(transport->fd);
+
     transport->eof_sent = true;
-    return rp_socket_shutdown_write(transport->fd);
+    return rc == -ENOTCONN ? -EPIPE : rc; /* it was connected, so it is lost: the peer has reset it */
 }
 
 static void on_sent(rp_op *op);
