@@ -489,6 +489,24 @@ static int drain(uring *u, rp_completion *completions, int capacity)
     return n;
 }
 
+#ifdef RP_TSAN
+/*
+ * ThreadSanitizer runs a signal's handler at the next library call that it knows, and io_uring_enter() is none: a signal
+ * that came just before would wait for as long as the ring does. So that is not long.
+ */
+static int64_t at_most(int64_t deadline)
+{
+    int64_t latest = rp_time_add(rp_monotonic(), RP_MSEC(100));
+
+    return deadline < latest ? deadline : latest;
+}
+#else
+static int64_t at_most(int64_t deadline)
+{
+    return deadline;
+}
+#endif
+
 /* Submits what is queued and runs what the kernel has deferred; waits for a completion until the deadline. */
 static int ring_enter(uring *u, int64_t deadline)
 {
@@ -503,6 +521,7 @@ static int ring_enter(uring *u, int64_t deadline)
         u->base.kernel_entries++;
         return io_uring_submit_and_get_events(&u->ring);
     }
+    deadline = at_most(deadline);
     if (deadline != RP_NEVER) {
         int64_t left = rp_time_left(deadline);
 
