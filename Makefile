@@ -4,7 +4,8 @@ BUILD ?= build
 PREFIX ?= /usr/local
 
 .DEFAULT_GOAL := help
-.PHONY: demo test soak coverage check bench format install help asan tsan valgrind aarch64 test-windows demo-windows clean
+.PHONY: demo test soak coverage check bench bench-workers format install help asan tsan valgrind aarch64 strangers \
+    fuzz test-windows demo-windows clean
 
 demo: ## asyncio's example in C, then an echo server under load on io_uring and on epoll
 	@scripts/install-packages build
@@ -27,9 +28,14 @@ check: ## format, warnings of gcc and clang, clang-tidy, layers, headers, docume
 	@scripts/install-packages build check
 	@scripts/check
 
-bench: ## requests per second and latency of the echo server, against a plain epoll loop
+bench: ## speed against libuv, a plain epoll loop, Boost.Context and goroutines (WORKLOADS="timers switch")
 	@scripts/install-packages build
-	@scripts/bench
+	@for group in libuv boost go plot; do scripts/install-packages $$group || echo "without $$group"; done
+	@scripts/bench $(WORKLOADS)
+
+bench-workers: ## what two workers serve against one
+	@scripts/install-packages build
+	@scripts/bench-workers
 
 format: ## put all C files into the house style
 	@scripts/install-packages check
@@ -58,6 +64,15 @@ valgrind: ## a part of the tests under Valgrind
 aarch64: ## the tests on aarch64 (cross-compiled, under qemu-user, epoll)
 	@scripts/install-packages build test cross
 	@scripts/test-variant aarch64
+
+strangers: ## curl, wrk, socat, ncat, nginx and Redis against the examples; slow clients, and malformed ones
+	@scripts/install-packages build strangers
+	@scripts/configure $(BUILD) -Dbench=true
+	@scripts/test $(BUILD) --suite strangers
+
+fuzz: ## lets libFuzzer at the parsers (RINGPORT_FUZZ_SECONDS=600 each; what it finds stays in build-fuzz)
+	@scripts/install-packages build fuzz
+	@scripts/fuzz
 
 test-windows: ## the tests on Windows (cross-compiled by mingw, under Wine, on an I/O completion port)
 	@scripts/install-packages build windows

@@ -1,75 +1,150 @@
 /*
- * echo_epoll.c - the plainest echo server there can be: one epoll loop that reads and writes back. What the event
- * system of a library costs is measured against it.
+ * echo_epoll.c - the plainest echo server there can be: one epoll loop of read() and write(), with a buffer of the size
+ * that libuv suggests. What the event system of a library costs is measured against it.
  *
- * It closes a connection whose peer does not take its echo at once: the load of the benchmarks always does.
+ * echo_epoll PORT (of 127.0.0.1; 0: one that is free) or echo_epoll PATH (of a Unix socket)
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include <signal.h>
+#include <stdbool.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
-static char buffer[128 * 1024];
+#include "bench.h"
 
-static int listen_on(uint16_t port)
+typedef struct connection {
+    int fd;
+    char *rest; /* of an echo that the kernel did not take at once; nothing is read meanwhile */
+    size_t start, end;
+} connection;
+
+static char buffer[64 * 1024];
+static int epoll;
+
+static int listen_tcp(int port)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
     socklen_t length = sizeof address;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
 
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (bind(fd, (struct sockaddr *)&address, length) < 0 || listen(fd, 1024) < 0) {
-        perror("echo_epoll");
-        exit(1);
-    }
+    bench_check(bind(fd, (struct sockaddr *)&address, length), "bind");
     getsockname(fd, (struct sockaddr *)&address, &length);
     printf("serving on 127.0.0.1:%d\n", ntohs(address.sin_port));
-    fflush(stdout);
     return fd;
 }
 
-static void watch(int epoll, int fd)
+static int listen_unix(const char *path)
 {
-    struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-    epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event);
+    strncpy(address.sun_path, path, sizeof address.sun_path - 1);
+    bench_check(bind(fd, (struct sockaddr *)&address, sizeof address), "bind");
+    printf("serving on %s:0\n", path);
+    return fd;
 }
 
-static void accept_one(int epoll, int listener)
+static void watch(int how, connection *c, uint32_t events)
+{
+    struct epoll_event event = {.events = events, .data.ptr = c};
+
+    bench_check(epoll_ctl(epoll, how, c->fd, &event), "epoll_ctl");
+}
+
+static void accept_one(int listener)
 {
     int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK), on = 1;
+    connection *c;
 
     if (fd < 0)
         return;
+    c = bench_alloc(sizeof *c);
+    c->fd = fd;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    watch(epoll, fd);
+    watch(EPOLL_CTL_ADD, c, EPOLLIN);
+}
+
+static void end(connection *c)
+{
+    close(c->fd);
+    free(c->rest);
+    free(c);
+}
+
+static void keep_rest(connection *c, size_t sent, size_t length)
+{
+    c->rest = bench_alloc(length - sent);
+    memcpy(c->rest, buffer + sent, length - sent);
+    c->start = 0;
+    c->end = length - sent;
+    watch(EPOLL_CTL_MOD, c, EPOLLOUT);
+}
+
+static void send_rest(connection *c)
+{
+    ssize_t n = write(c->fd, c->rest + c->start, c->end - c->start);
+
+    if (n < 0 && errno != EAGAIN) {
+        end(c);
+        return;
+    }
+    c->start += n > 0 ? (size_t)n : 0;
+    if (c->start < c->end)
+        return;
+    free(c->rest);
+    c->rest = NULL;
+    watch(EPOLL_CTL_MOD, c, EPOLLIN);
+}
+
+static void echo(connection *c)
+{
+    ssize_t n = read(c->fd, buffer, sizeof buffer), sent;
+
+    if (n <= 0) {
+        if (n == 0 || errno != EAGAIN)
+            end(c);
+        return;
+    }
+    sent = write(c->fd, buffer, (size_t)n);
+    if (sent == n)
+        return;
+    if (sent < 0 && errno != EAGAIN)
+        end(c);
+    else
+        keep_rest(c, sent > 0 ? (size_t)sent : 0, (size_t)n);
 }
 
 int main(int argc, char **argv)
 {
-    int listener = listen_on((uint16_t)(argc > 1 ? atoi(argv[1]) : 0)), epoll = epoll_create1(EPOLL_CLOEXEC);
+    connection listener = {0};
     struct epoll_event events[256];
 
-    watch(epoll, listener);
+    signal(SIGPIPE, SIG_IGN);
+    if (argc != 2)
+        bench_die("usage: echo_epoll PORT|PATH");
+    epoll = epoll_create1(EPOLL_CLOEXEC);
+    listener.fd = argv[1][0] == '/' ? listen_unix(argv[1]) : listen_tcp(atoi(argv[1]));
+    bench_check(listen(listener.fd, 1024), "listen");
+    fflush(stdout);
+    watch(EPOLL_CTL_ADD, &listener, EPOLLIN);
     for (;;) {
         int count = epoll_wait(epoll, events, 256, -1);
 
         for (int i = 0; i < count; i++) {
-            int fd = events[i].data.fd;
-            ssize_t n;
+            connection *c = events[i].data.ptr;
 
-            if (fd == listener) {
-                accept_one(epoll, listener);
-                continue;
-            }
-            n = recv(fd, buffer, sizeof buffer, MSG_DONTWAIT);
-            if (n <= 0 || send(fd, buffer, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL) != n)
-                close(fd);
+            if (c == &listener)
+                accept_one(listener.fd);
+            else if (c->rest)
+                send_rest(c);
+            else
+                echo(c);
         }
     }
 }

@@ -7,26 +7,24 @@
  * shows. It is bounded in time, and in requests if asked; when time is up, what is on its way is still awaited. It is
  * one thread and epoll, and uses nothing of ringport: what it measures must not measure itself.
  *
- * The last line is for people, or with -m for programs: requests, requests/s, p50 and p99 in microseconds.
+ * With -i it keeps its connections and loads the server for as many seconds as each line of standard input says, so
+ * that several servers can be measured in turns. The line at a run's end is for people, or with -i for programs.
  */
 #include <arpa/inet.h>
-#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <time.h>
+#include <sys/un.h>
 #include <unistd.h>
 
-#define SECOND INT64_C(1000000000)
+#include "bench.h"
+
+#define SECOND BENCH_SECOND
 #define LAST_REPLIES (5 * SECOND) /* how long the replies to the last requests may take */
 #define MAX_CONNECTIONS 4096
-#define MAX_SIZE 65536
+#define MAX_SIZE (128 * 1024)
 #define BLOCK (4 * MAX_SIZE)
 
 typedef struct connection {
@@ -38,32 +36,23 @@ typedef struct connection {
     bool idle; /* no message is on its way, and none will be */
 } connection;
 
-/* Latencies, counted in buckets: 32 for each power of two, so a bucket is 3 % wide. */
-#define SUB_BITS 5
-static uint64_t buckets[64 << SUB_BITS];
-
 static struct {
-    const char *host, *label;
-    int port, connections;
+    const char *host, *port; /* port NULL: host is the path of a Unix socket */
+    const char *label;
+    int connections;
     size_t size;
     double seconds;
     uint64_t max_requests;
-    bool machine;
+    pid_t server; /* whose processor time is to be told, or 0 */
+    bool interactive;
 } option = {.label = "", .connections = 50, .size = 1024, .seconds = 3, .max_requests = UINT64_MAX};
 
 static unsigned char block[BLOCK];
 static connection connections[MAX_CONNECTIONS];
 static uint64_t requests, started, verified_bytes;
-static int busy;
+static bench_histogram latencies;
+static int busy, epoll;
 static bool ending;
-
-static int64_t now(void)
-{
-    struct timespec time;
-
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return time.tv_sec * SECOND + time.tv_nsec;
-}
 
 static _Noreturn void die(const char *what, const connection *c)
 {
@@ -73,33 +62,6 @@ static _Noreturn void die(const char *what, const connection *c)
     else
         fprintf(stderr, "\necho_load: %s\n", what);
     exit(1);
-}
-
-/* ---- latency ---- */
-
-static unsigned bucket_of(uint64_t value)
-{
-    unsigned shift;
-
-    if (value < 1u << SUB_BITS)
-        return (unsigned)value;
-    shift = 63 - (unsigned)__builtin_clzll(value) - SUB_BITS;
-    return (shift << SUB_BITS) + (unsigned)(value >> shift);
-}
-
-/* The upper end of the bucket below which this part of all latencies lies, in microseconds. */
-static double percentile(double part)
-{
-    uint64_t below = 0, wanted = (uint64_t)((double)requests * part);
-
-    for (unsigned i = 0; i < sizeof buckets / sizeof *buckets; i++) {
-        below += buckets[i];
-        if (below > wanted) {
-            unsigned shift = i >> SUB_BITS > 0 ? (i >> SUB_BITS) - 1 : 0;
-            return (double)(((uint64_t)i + 1 - ((uint64_t)shift << SUB_BITS)) << shift) / 1000;
-        }
-    }
-    return 0;
 }
 
 /* ---- one connection ---- */
@@ -134,13 +96,13 @@ static void start_message(connection *c)
     }
     started++;
     c->sent = c->received = 0;
-    c->sent_at = now();
+    c->sent_at = bench_now();
     send_more(c);
 }
 
 static void finish_message(connection *c)
 {
-    buckets[bucket_of((uint64_t)(now() - c->sent_at))]++;
+    bench_count(&latencies, bench_now() - c->sent_at);
     requests++;
     c->number++;
     start_message(c);
@@ -148,7 +110,7 @@ static void finish_message(connection *c)
 
 static void receive(connection *c)
 {
-    unsigned char buffer[MAX_SIZE];
+    static unsigned char buffer[MAX_SIZE];
     ssize_t n = recv(c->fd, buffer, sizeof buffer, MSG_DONTWAIT);
 
     if (n < 0 && errno == EAGAIN)
@@ -167,20 +129,34 @@ static void receive(connection *c)
         finish_message(c);
 }
 
-static void open_connection(connection *c, int epoll)
+static int connect_tcp(void)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)option.port)};
-    struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = c};
-    int on = 1;
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(option.port))};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
 
     if (inet_pton(AF_INET, option.host, &address.sin_addr) != 1 || (ntohl(address.sin_addr.s_addr) >> 24) != 127)
         die("the host must be an address of loopback, 127.x.x.x", NULL);
-    c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (c->fd < 0 || connect(c->fd, (struct sockaddr *)&address, sizeof address) < 0)
-        die(strerror(errno), c);
-    setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    if (epoll_ctl(epoll, EPOLL_CTL_ADD, c->fd, &event) < 0)
-        die(strerror(errno), c);
+    bench_check(connect(fd, (struct sockaddr *)&address, sizeof address), "connect");
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    return fd;
+}
+
+static int connect_unix(void)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    strncpy(address.sun_path, option.host, sizeof address.sun_path - 1);
+    bench_check(connect(fd, (struct sockaddr *)&address, sizeof address), "connect");
+    return fd;
+}
+
+static void open_connection(connection *c)
+{
+    struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = c};
+
+    c->fd = option.port ? connect_tcp() : connect_unix();
+    bench_check(epoll_ctl(epoll, EPOLL_CTL_ADD, c->fd, &event), "epoll_ctl");
 }
 
 /* Says that no more comes, and waits for the server to say so too: it must have nothing left to send. */
@@ -208,14 +184,18 @@ static void show_progress(int64_t begun, int64_t time, bool tty)
 }
 
 /* Runs until all connections are idle; returns the time it took. */
-static int64_t run(int epoll)
+static int64_t load(double seconds)
 {
-    int64_t begun = now(), end = begun + (int64_t)(option.seconds * SECOND), shown = begun, time = begun;
+    int64_t begun = bench_now(), end = begun + (int64_t)(seconds * (double)SECOND), shown = begun, time = begun;
     bool tty = isatty(STDOUT_FILENO);
     struct epoll_event events[64];
 
-    for (int i = 0; i < option.connections; i++)
+    ending = false;
+    busy = option.connections;
+    for (int i = 0; i < option.connections; i++) {
+        connections[i].idle = false;
         start_message(&connections[i]);
+    }
     while (busy > 0) {
         int n = epoll_wait(epoll, events, 64, 100);
 
@@ -227,77 +207,97 @@ static int64_t run(int epoll)
             if (events[i].events & ~(uint32_t)EPOLLOUT)
                 receive(c);
         }
-        time = now();
+        time = bench_now();
         ending = time >= end;
         if (time >= end + LAST_REPLIES)
             die("the last replies did not come", NULL);
-        if (!option.machine && time - shown >= (tty ? SECOND / 10 : SECOND)) {
+        if (!option.interactive && time - shown >= (tty ? SECOND / 10 : SECOND)) {
             show_progress(begun, time, tty);
             shown = time;
         }
     }
-    if (tty && !option.machine)
+    if (tty && !option.interactive)
         printf("\r\033[K");
     return time - begun;
+}
+
+static void load_once(void)
+{
+    double seconds = (double)load(option.seconds) / SECOND;
+
+    printf("%-8s %d connections, %zu bytes: %llu requests, %.1f MB verified, %.0f requests/s, p50 %.0f us, p99 "
+           "%.0f us\n",
+           option.label, option.connections, option.size, (unsigned long long)requests,
+           (double)verified_bytes / 1e6, (double)requests / seconds, bench_percentile(&latencies, 0.5),
+           bench_percentile(&latencies, 0.99));
+}
+
+static void load_when_told(void)
+{
+    char line[64];
+
+    while (fgets(line, sizeof line, stdin)) {
+        int64_t cpu = bench_cpu_of(option.server);
+        double seconds;
+
+        requests = 0;
+        latencies = (bench_histogram){0};
+        seconds = (double)load(strtod(line, NULL)) / SECOND;
+        cpu = bench_cpu_of(option.server) - cpu;
+        printf("{\"requests\": %llu, \"requests_per_s\": %.1f, \"cpu_us_per_request\": %.4f, \"p50_us\": %.2f, "
+               "\"p99_us\": %.2f}\n",
+               (unsigned long long)requests, (double)requests / seconds, (double)cpu / 1000 / (double)requests,
+               bench_percentile(&latencies, 0.5), bench_percentile(&latencies, 0.99));
+        fflush(stdout);
+    }
 }
 
 static void read_options(int argc, char **argv)
 {
     int letter;
 
-    while ((letter = getopt(argc, argv, "c:s:d:n:l:m")) != -1) {
+    while ((letter = getopt(argc, argv, "c:s:d:n:l:p:i")) != -1) {
         if (letter == 'c')
             option.connections = atoi(optarg);
         else if (letter == 's')
             option.size = (size_t)atoi(optarg);
         else if (letter == 'd')
-            option.seconds = atof(optarg);
+            option.seconds = strtod(optarg, NULL);
         else if (letter == 'n')
             option.max_requests = strtoull(optarg, NULL, 10);
         else if (letter == 'l')
             option.label = optarg;
-        else if (letter == 'm')
-            option.machine = true;
+        else if (letter == 'p')
+            option.server = atoi(optarg);
+        else if (letter == 'i')
+            option.interactive = true;
         else
             optind = argc;
     }
-    if (optind + 2 != argc || option.connections < 1 || option.connections > MAX_CONNECTIONS || option.size < 1 ||
-        option.size > MAX_SIZE) {
-        fprintf(stderr, "usage: echo_load [-c connections] [-s bytes] [-d seconds] [-n requests] [-l label] [-m] "
-                        "127.0.0.1 port\n");
-        exit(2);
-    }
+    if (optind + 1 > argc || optind + 2 < argc || option.connections < 1 || option.connections > MAX_CONNECTIONS ||
+        option.size < 1 || option.size > MAX_SIZE)
+        bench_die(
+            "usage: echo_load [-c connections] [-s bytes] [-d seconds] [-n requests] [-l label] [-p server's pid] "
+            "[-i] 127.0.0.1 PORT | PATH");
     option.host = argv[optind];
-    option.port = atoi(argv[optind + 1]);
+    option.port = argv[optind + 1];
 }
 
 int main(int argc, char **argv)
 {
-    int epoll = epoll_create1(EPOLL_CLOEXEC);
-    uint64_t seed = 88172645463325252u;
-    double seconds;
+    uint64_t seed = BENCH_SEED;
 
     read_options(argc, argv);
-    for (size_t i = 0; i < BLOCK; i++) { /* xorshift */
-        seed ^= seed << 13;
-        seed ^= seed >> 7;
-        seed ^= seed << 17;
-        block[i] = (unsigned char)(seed >> 32);
-    }
+    epoll = epoll_create1(EPOLL_CLOEXEC);
+    for (size_t i = 0; i < BLOCK; i++)
+        block[i] = (unsigned char)(bench_random(&seed) >> 32);
     for (int i = 0; i < option.connections; i++)
-        open_connection(&connections[i], epoll);
-    busy = option.connections;
-    seconds = (double)run(epoll) / SECOND;
+        open_connection(&connections[i]);
+    if (option.interactive)
+        load_when_told();
+    else
+        load_once();
     for (int i = 0; i < option.connections; i++)
         close_connection(&connections[i]);
-
-    if (option.machine)
-        printf("%llu %.0f %.0f %.0f\n", (unsigned long long)requests, (double)requests / seconds, percentile(0.5),
-               percentile(0.99));
-    else
-        printf("%-8s %d connections, %zu bytes: %llu requests, %.1f MB verified, %.0f requests/s, p50 %.0f us, "
-               "p99 %.0f us\n",
-               option.label, option.connections, option.size, (unsigned long long)requests,
-               (double)verified_bytes / 1e6, (double)requests / seconds, percentile(0.5), percentile(0.99));
     return requests == 0;
 }

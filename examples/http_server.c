@@ -1,9 +1,13 @@
-/* http_server.c - http_server [port]: HTTP/1.1 with keep-alive; answers every GET with its path, until SIGINT. */
+/*
+ * http_server.c - http_server [port]: HTTP/1.1 with keep-alive; answers every GET with its path, until SIGINT. It reads
+ * no bodies: where one may follow, the connection ends with the answer.
+ */
 #include <ringport.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
+
+#include "http_request.h"
 
 enum { HEAD_SIZE = 8192 };
 
@@ -17,33 +21,44 @@ static int respond(rp_co *co, rp_stream *stream, const char *status, const char 
     return rp_stream_write(co, stream, response, (size_t)n);
 }
 
-static bool wants_close(const char *head)
+/*
+ * The last answer: what the client still sends is read and dropped. Closed with bytes unread, the connection would be
+ * reset, and the answer could be lost with it.
+ */
+static int respond_last(rp_co *co, rp_stream *stream, const char *status, const char *body)
 {
-    while ((head = strstr(head, "\r\n")) != NULL)
-        if (strncasecmp(head += 2, "Connection: close", 17) == 0)
-            return true;
-    return false;
+    char dropped[4096];
+    rp_timeout timeout;
+    ssize_t n = respond(co, stream, status, body, false);
+
+    if (n < 0 || (n = rp_stream_write_eof(stream)) < 0)
+        return (int)n;
+    rp_timeout_begin(co, &timeout, RP_SEC(10));
+    while ((n = rp_stream_read(co, stream, dropped, sizeof dropped)) > 0)
+        ;
+    n = rp_timeout_end(co, &timeout, (int)n);
+    return n == -ETIMEDOUT ? 0 : (int)n;
 }
 
 static int serve_client(rp_co *co, rp_stream *stream, void *arg)
 {
-    char head[HEAD_SIZE + 1], method[16], path[HEAD_SIZE], version[16];
+    char head[HEAD_SIZE];
+    http_request request;
     ssize_t n;
-    bool keep = true;
 
     (void)arg;
-    while (keep && (n = rp_stream_read_until(co, stream, head, HEAD_SIZE, "\r\n\r\n", 4)) != RP_EOF) {
-        if (n < 0)
-            return n == RP_ELIMIT ? respond(co, stream, "431 Request Header Fields Too Large", "", false) : (int)n;
-        head[n] = '\0';
-        if (memchr(head, '\0', (size_t)n) != NULL ||
-            sscanf(head, "%15s %8191s %15s", method, path, version) != 3 || strncmp(version, "HTTP/1.", 7) != 0)
-            return respond(co, stream, "400 Bad Request", "bad request\n", false);
-        bool get = strcmp(method, "GET") == 0; /* anything else may have a body, which this server does not read */
-        keep = get && strcmp(version, "HTTP/1.1") == 0 && !wants_close(head);
-        RP_TRY(respond(co, stream, get ? "200 OK" : "405 Method Not Allowed", get ? path : "", keep));
+    while ((n = rp_stream_read_until(co, stream, head, sizeof head, "\r\n\r\n", 4)) > 0) {
+        if (!http_request_parse(&request, head, (size_t)n))
+            return respond_last(co, stream, "400 Bad Request", "bad request\n");
+        if (strcmp(request.method, "GET") != 0)
+            return respond_last(co, stream, "405 Method Not Allowed\r\nAllow: GET", "");
+        if (!request.keep_alive || request.has_body)
+            return respond_last(co, stream, "200 OK", request.path);
+        RP_TRY(respond(co, stream, "200 OK", request.path, true));
     }
-    return 0;
+    if (n == RP_ELIMIT)
+        return respond_last(co, stream, "431 Request Header Fields Too Large", "");
+    return n == RP_EOF ? 0 : (int)n;
 }
 
 static int serve(rp_co *co, void *arg)

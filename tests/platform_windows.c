@@ -173,6 +173,8 @@ ssize_t test_sendto(int fd, const void *buffer, size_t length, int flags, const 
 
 /* ---- pairs ---- */
 
+enum { PAIR_BUFFER = 16384 };
+
 static int bound_socket(int type, struct sockaddr_in *address)
 {
     socklen_t length = sizeof *address;
@@ -185,18 +187,22 @@ static int bound_socket(int type, struct sockaddr_in *address)
     return fd;
 }
 
+/* With small buffers, as a Unix pair has: set once it is connected, so that the first write alone can fill it. */
 static void stream_pair(int fds[2])
 {
     struct sockaddr_in address;
-    int listener = bound_socket(SOCK_STREAM, &address), on = 1;
+    int listener = bound_socket(SOCK_STREAM, &address), on = 1, room = PAIR_BUFFER;
 
     test_listen(listener, 1);
     fds[0] = test_socket(AF_INET, SOCK_STREAM, 0);
     if (test_connect(fds[0], (struct sockaddr *)&address, sizeof address) < 0)
         abort();
     fds[1] = test_accept4(listener, NULL, NULL, 0);
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < 2; i++) {
         test_setsockopt(fds[i], IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        test_setsockopt(fds[i], SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
+        test_setsockopt(fds[i], SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
+    }
     test_close(listener);
 }
 

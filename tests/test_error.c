@@ -1,8 +1,18 @@
 /*
  * test_error.c - names and texts of errors.
  */
+#ifdef _WIN32
+#define WIN32_NO_STATUS /* ntstatus.h has them all, windows.h some */
+#include <winsock2.h>
+#undef WIN32_NO_STATUS
+#include <ntstatus.h>
+
+#include "base/error_windows.h"
+#endif
+
 #include "harness.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -71,6 +81,31 @@ TEST(table_is_complete)
 }
 #else
 TEST_ABSENT(table_is_complete, "this C library does not tell the names of errors");
+#endif
+
+#ifdef _WIN32
+/* Each number of Windows stands in one row only; and what sockets say of their ends is known. */
+TEST(numbers_of_windows)
+{
+    static const struct {
+        int error;
+        unsigned long windows[16];
+    } rows[] = {
+#define ROW(name, text, ...) {-(name), {__VA_ARGS__}},
+#include "base/errors.inc"
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        for (int j = 0; rows[i].windows[j] != 0; j++)
+            CHECK_INT(rp_error_from_windows(rows[i].windows[j]), ==, rows[i].error);
+    CHECK_INT(rp_error_from_windows(0), ==, 0);
+    CHECK_INT(rp_error_from_windows((unsigned long)STATUS_CONNECTION_REFUSED), ==, -ECONNREFUSED);
+    CHECK_INT(rp_error_from_windows((unsigned long)STATUS_LOCAL_DISCONNECT), ==, -ECONNABORTED);
+    CHECK_INT(rp_error_from_windows((unsigned long)STATUS_LINK_FAILED), ==, -ECONNRESET);
+    CHECK_INT(rp_error_from_windows((unsigned long)STATUS_LINK_TIMEOUT), ==, -ETIMEDOUT);
+    CHECK_INT(rp_error_from_windows((unsigned long)STATUS_QUOTA_EXCEEDED), ==, -ENOMEM);
+    CHECK_INT(rp_error_from_windows((unsigned long)STATUS_DRIVER_FAILED_SLEEP), ==, -EIO);
+}
 #endif
 
 static void *text_in_thread(void *arg)

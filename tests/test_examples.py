@@ -1,59 +1,14 @@
 #!/usr/bin/python3
-"""test_examples.py DIR: runs each example, in the directory of the built ones, as its reader would.
+"""test_examples.py DIR: runs each example, in the directory of the built ones, as its reader would (see programs.py)."""
 
-RINGPORT_PROACTOR picks the backend; WRAPPER is what runs programs of another architecture.
-"""
-
-import contextlib
 import http.client
 import os
-import pathlib
 import re
-import shlex
 import signal
 import socket
-import subprocess
 import sys
-import traceback
 
-DIRECTORY = pathlib.Path(sys.argv[1])
-WRAPPER = shlex.split(os.environ.get("WRAPPER", ""))
-SUFFIX = ".exe" if (DIRECTORY / "hello.exe").exists() else ""
-PATIENCE = 60
-
-
-def start(name, *arguments):
-    """What Wine says on stderr is not looked at, and it has to be told where the library is."""
-    return subprocess.Popen([*WRAPPER, str(DIRECTORY / (name + SUFFIX)), *map(str, arguments)], text=True,
-                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                            stderr=subprocess.DEVNULL if SUFFIX else subprocess.STDOUT,
-                            env={**os.environ, "WINEPATH": "Z:" + str(DIRECTORY.resolve().parent)},
-                            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
-
-
-def run(name, *arguments):
-    """The output of an example that ends by itself, and well."""
-    process = start(name, *arguments)
-    output, _ = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 0, (process.returncode, output)
-    return output
-
-
-@contextlib.contextmanager
-def server(name, *arguments):
-    """Gives the port of an example that serves; it must end in order on SIGINT, and say nothing more."""
-    process = start(name, *arguments)
-    try:
-        line = process.stdout.readline()
-        match = re.match(r"serving on .*?127\.0\.0\.1:(\d+)", line)
-        assert match, line + process.stdout.read()
-        yield int(match[1])
-        process.send_signal(signal.SIGINT)
-        output, _ = process.communicate(timeout=PATIENCE)
-        assert process.returncode == 0 and output == "", (process.returncode, output)
-    finally:
-        process.kill()
-        process.wait()
+from programs import PATIENCE, SUFFIX, run, run_all, server, start
 
 
 def check_echo(port, size):
@@ -130,21 +85,6 @@ def signals():
         process.wait()
 
 
-def main():
-    examples = [hello, echo_server, echo_client, tcp_proxy, http_server, fetch, executor]
-    if not SUFFIX:
-        examples.append(signals)
-    failed = 0
-    for example in examples:
-        try:
-            example()
-            print("ok", example.__name__)
-        except Exception:  # whatever it was, the others are still to run
-            failed += 1
-            traceback.print_exc(file=sys.stdout)
-            print("FAILED", example.__name__)
-    print(f"# {len(examples) - failed} passed, {failed} failed, 0 skipped")
-    return failed > 0
+EXAMPLES = [hello, echo_server, echo_client, tcp_proxy, http_server, fetch, executor]
 
-
-sys.exit(main())
+sys.exit(run_all(EXAMPLES if SUFFIX else EXAMPLES + [signals]))

@@ -18,6 +18,12 @@ static int fails(rp_co *co, void *arg)
     return -EPROTO;
 }
 
+static int waits_to_go(rp_co *co, void *go)
+{
+    RP_TRY(rp_event_wait(co, go));
+    return 20;
+}
+
 static int stubborn(rp_co *co, void *arg)
 {
     (void)rp_sleep(co, RP_SEC(100));
@@ -75,14 +81,17 @@ TEST(gather)
 
 static int gather_error(rp_co *co, void *arg)
 {
-    rp_future *futures[3] = {spawn_sleeper(20), spawn(fails, NULL), spawn_sleeper(0)};
+    rp_event go;
+    rp_future *futures[3] = {spawn(waits_to_go, &go), spawn(fails, NULL), spawn_sleeper(0)};
     int results[3];
 
+    rp_event_init(&go);
     CHECK_INT(rp_gather(co, futures, 3, results, 0), ==, -EPROTO);
     CHECK_INT(results[0], ==, RP_EINVALIDSTATE); /* it goes on */
     CHECK_INT(results[1], ==, -EPROTO);
     CHECK_INT(results[2], ==, 0);
     CHECK_INT(rp_gather(co, futures, 3, results, 0), ==, -EPROTO); /* has failed already */
+    rp_event_set(&go);
     CHECK_INT(rp_gather(co, futures, 3, results, RP_RETURN_EXCEPTIONS), ==, 0);
     CHECK_INT(results[0], ==, 20);
     CHECK_INT(results[1], ==, -EPROTO);

@@ -107,6 +107,45 @@ TEST(never_before_the_deadline)
     rp_proactor_close(port);
 }
 
+/* ---- wake-ups: the system may lack the memory for a packet ---- */
+
+typedef WINAPI BOOL post_packet(HANDLE port, DWORD bytes, ULONG_PTR key, OVERLAPPED *overlapped);
+
+static atomic_int posts_to_fail;
+
+static WINAPI BOOL fail_to_post(HANDLE port, DWORD bytes, ULONG_PTR key, OVERLAPPED *overlapped)
+{
+    post_packet *real =
+        (post_packet *)(void *)GetProcAddress(GetModuleHandleA("kernel32"), "PostQueuedCompletionStatus");
+
+    if (atomic_fetch_sub(&posts_to_fail, 1) <= 0)
+        return real(port, bytes, key, overlapped);
+    SetLastError(ERROR_NO_SYSTEM_RESOURCES);
+    return FALSE;
+}
+
+post_packet *__imp_PostQueuedCompletionStatus = fail_to_post;
+
+static void wake_asleep(void *arg)
+{
+    rp_proactor *port = arg;
+
+    while (atomic_load(&port->wake_state) != RP_ASLEEP)
+        Sleep(1);
+    rp_proactor_wake(port);
+}
+
+TEST(no_wake_up_is_lost_for_want_of_memory)
+{
+    rp_proactor *port = open_port();
+
+    atomic_store(&posts_to_fail, 3);
+    CHECK_INT(rp_thread_start(wake_asleep, port), ==, 0);
+    CHECK_INT(collect_once(port, RP_NEVER), ==, 0);
+    CHECK_INT(atomic_load(&posts_to_fail), <, 0);
+    rp_proactor_close(port);
+}
+
 /* ---- cache: operations by their OVERLAPPED ---- */
 
 TEST(cache)
@@ -182,6 +221,16 @@ TEST(registered_anew)
     rp_proactor_close(port);
 }
 
+static HANDLE open_program(DWORD flags)
+{
+    wchar_t program[MAX_PATH];
+
+    CHECK_INT(GetModuleFileNameW(NULL, program, MAX_PATH), >, 0);
+    HANDLE file = CreateFileW(program, GENERIC_READ, FILE_SHARE_READ, NULL, OPEN_EXISTING, flags, NULL);
+    CHECK(file != INVALID_HANDLE_VALUE);
+    return file;
+}
+
 /* The same, with a handle that cannot be associated at all. */
 TEST(registered_anew_as_something_else)
 {
@@ -189,16 +238,14 @@ TEST(registered_anew_as_something_else)
     rp_proactor *port = open_port();
     HANDLE files[FILES];
     int fds[2], count = 0;
-    wchar_t program[MAX_PATH];
     char byte;
     rp_op op;
 
-    CHECK_INT(GetModuleFileNameW(NULL, program, MAX_PATH), >, 0);
     connected(fds);
     try_recv(port, fds[0], fds[1]);
     close_pair(fds);
     do
-        files[count] = CreateFileW(program, GENERIC_READ, FILE_SHARE_READ, NULL, OPEN_EXISTING, 0, NULL);
+        files[count] = open_program(0);
     while ((intptr_t)files[count++] != fds[0] && count < FILES);
     CHECK_INT((intptr_t)files[count - 1], ==, fds[0]);
     rp_op_read(&op, fds[0], &byte, 1, 0, NULL, NULL);
@@ -227,6 +274,37 @@ TEST(registered_elsewhere)
     CHECK_INT(perform(other, &op), ==, 1);
     try_recv(port, fds[0], fds[1]);
     close_pair(fds);
+    rp_proactor_close(other);
+    rp_proactor_close(port);
+}
+
+/* A file of another port's has the number of one that was closed: what is done with it comes back all the same. */
+TEST(registered_elsewhere_with_an_old_number)
+{
+    enum { FILES = 40 };
+    rp_proactor *port = open_port(), *other = open_port();
+    HANDLE files[FILES], old = open_program(FILE_FLAG_OVERLAPPED);
+    int count = 0;
+    char byte;
+    rp_op op;
+
+    rp_op_read(&op, (rp_fd)old, &byte, 1, 0, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, 1);
+    CloseHandle(old);
+    do
+        files[count] = open_program(FILE_FLAG_OVERLAPPED);
+    while (files[count++] != old && count < FILES);
+    CHECK(files[count - 1] == old);
+    CHECK_INT(perform(other, &op), ==, 1);
+    byte = 0;
+    submit(port, &op);
+    stays_quiet(port);
+    CHECK_INT(collect_once(other, rp_monotonic() + RP_MSEC(50)), ==, 0);
+    CHECK_INT(finish(port, &op), ==, 1);
+    CHECK_INT(byte, ==, 'M');
+    CHECK_INT(port->in_flight + other->in_flight, ==, 0);
+    while (count-- > 0)
+        CloseHandle(files[count]);
     rp_proactor_close(other);
     rp_proactor_close(port);
 }
@@ -792,6 +870,39 @@ TEST(anonymous_pipes)
     CHECK(CreatePipe(&reading, &writing, NULL, 0));
     try_pipe(port, (rp_fd)reading, (rp_fd)writing);
     try_pipe_end(port, reading, writing);
+    rp_proactor_close(port);
+}
+
+typedef WINAPI BOOL cancel_io(HANDLE file, OVERLAPPED *overlapped);
+
+static int cancels_too_late;
+
+static WINAPI BOOL cancel_too_late(HANDLE file, OVERLAPPED *overlapped)
+{
+    cancel_io *real = (cancel_io *)(void *)GetProcAddress(GetModuleHandleA("kernel32"), "CancelIoEx");
+
+    return cancels_too_late-- > 0 || real(file, overlapped);
+}
+
+cancel_io *__imp_CancelIoEx = cancel_too_late; /* the pointer that it is called through */
+
+/* As when the first buffer is done just when its call is cancelled: the thread then waits for the second one. */
+TEST(cancelled_between_buffers)
+{
+    rp_proactor *port = open_port();
+    HANDLE reading, writing;
+    char byte;
+    rp_op op;
+
+    CHECK(CreatePipe(&reading, &writing, NULL, 0));
+    rp_op_read(&op, (rp_fd)reading, &byte, 1, -1, NULL, NULL);
+    submit(port, &op);
+    collect_once(port, rp_monotonic() + RP_MSEC(20));
+    cancels_too_late = 2;
+    cancel_and_finish(port, &op);
+    CHECK_INT(cancels_too_late, <, 0);
+    CloseHandle(reading);
+    CloseHandle(writing);
     rp_proactor_close(port);
 }
 

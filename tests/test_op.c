@@ -390,6 +390,24 @@ TEST(recv_reset)
     rp_proactor_close(port);
 }
 
+/* What waits for room learns that there will be none. */
+TEST(send_reset)
+{
+    rp_proactor *port = open_port();
+    int fds[2];
+    rp_op op;
+
+    tcp_pair(fds);
+    fill(fds[0]);
+    rp_op_send(&op, fds[0], "x", 1, 0, NULL, NULL);
+    submit(port, &op);
+    stays_quiet(port);
+    close_with_reset(fds[1]);
+    CHECK_INT(finish(port, &op), ==, -ECONNRESET);
+    close(fds[0]);
+    rp_proactor_close(port);
+}
+
 /* Several on one socket are all served. (In which order is not promised: the kernel wakes the last one first.) */
 TEST(recv_by_several)
 {

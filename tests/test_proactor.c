@@ -445,6 +445,101 @@ TEST(wake_from_thread)
     rp_proactor_close(port);
 }
 
+/* ---- busy polling ---- */
+
+static rp_proactor *open_spinning(int64_t nanoseconds)
+{
+    rp_proactor_options options = {.busy_poll = nanoseconds};
+    rp_proactor *port;
+
+    CHECK_INT(rp_proactor_open(NULL, &options, &port), ==, 0);
+    return port;
+}
+
+static void *send_a_byte(void *arg)
+{
+    usleep(2000);
+    CHECK_INT(send(*(int *)arg, "x", 1, 0), ==, 1);
+    return NULL;
+}
+
+TEST(busy_poll_finds_a_completion)
+{
+    rp_proactor *port = open_spinning(RP_SEC(60));
+    int fds[2];
+    pthread_t thread;
+    rp_op op;
+    char byte;
+
+    tcp_pair(fds);
+    rp_op_recv(&op, fds[0], &byte, 1, 0, NULL, NULL);
+    submit(port, &op);
+    CHECK_INT(pthread_create(&thread, NULL, send_a_byte, &fds[1]), ==, 0);
+    CHECK_INT(finish(port, &op), ==, 1);
+    CHECK_INT(pthread_join(thread, NULL), ==, 0);
+    CHECK_INT(port->spin.begun, ==, 1);
+    CHECK_INT(port->spin.found, ==, 1);
+    rp_proactor_close(port);
+    close_pair(fds);
+}
+
+static void *wake_later(void *arg)
+{
+    usleep(2000);
+    rp_proactor_wake(arg);
+    return NULL;
+}
+
+TEST(busy_poll_is_ended_by_a_wake)
+{
+    rp_proactor *port = open_spinning(RP_SEC(60));
+
+    for (int i = 0; i < 5; i++) {
+        pthread_t thread;
+
+        CHECK_INT(pthread_create(&thread, NULL, wake_later, port), ==, 0);
+        CHECK_INT(collect_once(port, RP_NEVER), ==, 0);
+        CHECK_INT(pthread_join(thread, NULL), ==, 0);
+        CHECK_INT(atomic_load(&port->wakeups), ==, 0); /* it never slept */
+    }
+    rp_proactor_close(port);
+}
+
+/* In a thousand idle waits: the 8 that are forgiven, then after 1, 3, 7, 15, 31, 63, 64, 64... waits without. */
+TEST(busy_poll_gets_rare_when_it_finds_nothing)
+{
+    rp_proactor *port = open_spinning(1);
+
+    for (int i = 0; i < 1000; i++)
+        CHECK_INT(collect_once(port, rp_monotonic() + 1), ==, 0);
+    CHECK_INT(port->spin.begun, >=, 8 + 6);
+    CHECK_INT(port->spin.begun, <=, 8 + 6 + 1000 / 64);
+    CHECK_INT(port->spin.found, ==, 0);
+    rp_proactor_wake(port); /* something, once a spin is due: all is forgiven */
+    for (int i = 0; i < 65; i++) {
+        rp_proactor_wake(port);
+        collect_once(port, RP_NEVER);
+    }
+    CHECK_INT(port->spin.found, >=, 1);
+    CHECK_INT(port->spin.to_pass, ==, 0);
+    rp_proactor_close(port);
+}
+
+TEST(busy_poll_of_no_number)
+{
+    rp_proactor_options negative = {.busy_poll = -1};
+    rp_proactor *port;
+
+    CHECK_INT(rp_proactor_open(NULL, &negative, &port), ==, -EINVAL);
+    setenv("RINGPORT_BUSY_POLL", "soon", 1);
+    CHECK_INT(rp_proactor_open(NULL, NULL, &port), ==, -EINVAL);
+    setenv("RINGPORT_BUSY_POLL", "20000", 1);
+    CHECK_INT(rp_proactor_open(NULL, NULL, &port), ==, 0);
+    CHECK_INT(port->spin.duration, ==, 20000);
+    rp_proactor_close(port);
+    unsetenv("RINGPORT_BUSY_POLL");
+}
+
 #ifndef _WIN32
 static rp_proactor *signalled_port;
 
@@ -480,12 +575,14 @@ static void ignore_signal(int number)
 TEST(signal_ends_wait)
 {
     rp_proactor *port = open_port();
-    struct itimerval soon = {.it_value.tv_usec = 5000};
+    /* Again and again: the first may come before the wait. */
+    struct itimerval soon = {.it_value.tv_usec = 5000, .it_interval.tv_usec = 5000};
     struct sigaction action = {.sa_handler = ignore_signal, .sa_flags = SA_RESTART};
 
     sigaction(SIGALRM, &action, NULL);
     CHECK_INT(setitimer(ITIMER_REAL, &soon, NULL), ==, 0);
     CHECK_INT(collect_once(port, RP_NEVER), ==, 0);
+    CHECK_INT(setitimer(ITIMER_REAL, &(struct itimerval){0}, NULL), ==, 0);
     rp_proactor_close(port);
 }
 #else

@@ -179,7 +179,8 @@ TEST(killed_peers_leave_nothing_behind)
 {
     rp_loop *loop = wire_loop();
     service s = {0};
-    rp_server *server = serve(loop, &s, "127.0.0.1", 0, NULL);
+    /* Room for all, however slowly they are accepted: connect() would wait for this thread. */
+    rp_server *server = serve(loop, &s, "127.0.0.1", 0, &(rp_server_options){.backlog = 200});
     struct linger linger = {1, 0};
 
     for (int i = 0; i < 200; i++) {
@@ -204,11 +205,10 @@ TEST(accepted_sockets_have_no_delay_and_do_not_leak_into_children)
     service s = {0};
     rp_server *server = serve(loop, &s, "127.0.0.1", 0, NULL);
     rp_server *slow = serve(loop, &s, "127.0.0.1", 0, &(rp_server_options){.nagle = true});
-    int on;
-    socklen_t length = sizeof on;
 
     for (int i = 0; i < 2; i++) {
-        int client = wire_connect(rp_server_port(i ? slow : server));
+        int client = wire_connect(rp_server_port(i ? slow : server)), on = 0; /* Windows writes one byte of it */
+        socklen_t length = sizeof on;
 
         RUN_UNTIL(loop, s.made == i + 1);
         CHECK_INT(getsockopt(s.fd, IPPROTO_TCP, TCP_NODELAY, &on, &length), ==, 0);

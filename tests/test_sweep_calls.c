@@ -180,8 +180,16 @@ WRAP(int, pthread_create, pthread_t *thread, const pthread_attr_t *attributes, v
 
 WRAP(int, io_uring_queue_init_params, unsigned entries, struct io_uring *ring, struct io_uring_params *parameters)
 {
-    return STRIKES(EMFILE, ENOMEM) ? -atomic_load(&error)
-                                   : __real_io_uring_queue_init_params(entries, ring, parameters);
+    static _Thread_local bool no_memory; /* for a large ring, nor for the small one that is tried next */
+
+    if (no_memory) {
+        no_memory = false;
+        return -ENOMEM;
+    }
+    if (!STRIKES(EMFILE, ENOMEM))
+        return __real_io_uring_queue_init_params(entries, ring, parameters);
+    no_memory = atomic_load(&error) == ENOMEM;
+    return -atomic_load(&error);
 }
 
 WRAP(int, io_uring_register_files, struct io_uring *ring, const int *fds, unsigned count)

@@ -50,8 +50,8 @@ RP_API int rp_runner_run(rp_runner *runner, rp_coro *coro, void *arg);
  * Runs a coroutine on `count` loops (1 to RP_WORKERS_MAX) in as many threads, the calling one among them, each as
  * rp_run does. A task stays on the thread that it began on, and nothing of one loop may be used from another. Returns
  * when all workers have ended: 0, or the first error, which also stops the others: their main tasks are cancelled.
- * SIGINT (if this is the main thread) does so too: -EINTR. -EINVAL, -ENOMEM, -EAGAIN if a thread cannot be started,
- * RP_ERUNNING inside a loop. asyncio has nothing like it.
+ * SIGINT (if this is the main thread, while its own worker runs) does so too: -EINTR. -EINVAL, -ENOMEM, -EAGAIN if a
+ * thread cannot be started, RP_ERUNNING inside a loop. asyncio has nothing like it.
  *
  * rp_start_server() in it listens on an address that all workers share. The kernel spreads the connections, by a hash
  * of the client's address. On Windows, where it does not, and elsewhere with the option `balance`, one more thread

@@ -22,7 +22,7 @@ typedef struct rp_server rp_server;
 
 /*
  * What a protocol does at each event; `self` is what its factory gave. Any may be NULL. The order is: connection_made
- * once; data_received (or get_buffer and buffer_updated) any number of times; eof_received at most once;
+ * once; data_received (or get_buffer and buffer_updated, or receivable) any number of times; eof_received at most once;
  * connection_lost once, after which the transport is gone (if the loop is closed under it, it is gone without that).
  * pause_writing and resume_writing alternate.
  */
@@ -37,6 +37,12 @@ typedef struct rp_protocol {
     /* BufferedProtocol: where received bytes are to be put, in place of data_received. A length of 0 is an error. */
     void (*get_buffer)(void *self, size_t hint, void **buffer, size_t *length);
     void (*buffer_updated)(void *self, size_t length);
+
+    /*
+     * In place of all three: bytes, or the end, may have arrived, and rp_transport_try_read() takes them, now or later.
+     * Reading is paused by it; resume it to be told again. eof_received is not called.
+     */
+    void (*receivable)(void *self);
 } rp_protocol;
 
 /*

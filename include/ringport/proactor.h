@@ -20,9 +20,16 @@ typedef struct rp_proactor rp_proactor;
 
 /* How it is opened. Zeroed, it is the default. */
 typedef struct rp_proactor_options {
-    unsigned submission_entries; /* io_uring: the submission queue's size; 0: 4096 */
-    unsigned completion_entries; /* io_uring: the completion queue's size; 0: 16384 */
+    /* io_uring: the queues' sizes, if the kernel grants that much locked memory; else 256 and 1024. */
+    unsigned submission_entries; /* 0: 4096 */
+    unsigned completion_entries; /* 0: 16384 */
     unsigned concurrency;        /* iocp: how many threads the port lets run at a time; 0: 0xffffffff, no limit */
+    /*
+     * Nanoseconds to poll for before each sleep (20000 is a good start): answers faster, and even for less of the
+     * processor where peers do, too; spins that find nothing become rare by themselves. 0: those that RINGPORT_BUSY_POLL
+     * in the environment says, else none.
+     */
+    int64_t busy_poll;
 } rp_proactor_options;
 
 /* A completion: what rp_proactor_wait() hands out. */

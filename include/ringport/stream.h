@@ -77,7 +77,11 @@ RP_API int rp_stream_from_fd(rp_co *co, rp_stream **stream, rp_fd fd);
 
 /* ---- reading ---- */
 
-/* Reads what there is, at least 1 byte, at most `length`; 0 at the end of the stream (or if length is 0). */
+/*
+ * Reads what there is, at least 1 byte, at most `length`; 0 at the end of the stream (or if length is 0). The buffer is
+ * filled just before the call returns, and not while it is suspended: so tasks of a loop that each use what they have
+ * read before they suspend again can share one, which stays in the processor's cache.
+ */
 RP_API ssize_t rp_stream_read(rp_co *co, rp_stream *stream, void *buffer, size_t length);
 
 /*

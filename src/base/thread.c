@@ -141,6 +141,11 @@ int rp_thread_start(void (*function)(void *arg), void *arg)
     return rc;
 }
 
+void rp_thread_yield(void)
+{
+    sched_yield();
+}
+
 unsigned rp_cpu_count(void)
 {
     cpu_set_t allowed;

@@ -61,6 +61,9 @@ bool rp_thread_is_main(void);
 
 unsigned rp_cpu_count(void);
 
+/* Lets another thread have the processor, if one waits for it. */
+void rp_thread_yield(void);
+
 /*
  * How many forks lie between the process that first asked and this one: a thing that stored the number when it was
  * made, and finds another now, belongs to a parent process. Costs one load. Windows knows no fork: always 0.

@@ -123,6 +123,11 @@ int rp_thread_start(void (*function)(void *arg), void *arg)
 }
 
 /* A process that was bound to some processors counts those; else all there are, of all groups of 64. */
+void rp_thread_yield(void)
+{
+    SwitchToThread();
+}
+
 unsigned rp_cpu_count(void)
 {
     DWORD_PTR allowed, all;

@@ -107,6 +107,8 @@ int rp_group_end(rp_co *co, rp_group *group, int rc)
 {
     bool cancelled = rc == -ECANCELED;
 
+    if (group->count > 0 && rp_loop_is_forked(co->future.loop)) /* they end in the parent process only */
+        return RP_EFORK;
     if (rc < 0 && !group->aborting)
         abort_group(group);
     group->ending = true;

@@ -7,22 +7,8 @@
 #ifndef RP_CO_SANITIZER_H
 #define RP_CO_SANITIZER_H
 
+#include "base/sanitized.h"
 #include "ringport/base.h"
-
-#if defined(__SANITIZE_ADDRESS__)
-#define RP_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define RP_ASAN 1
-#endif
-#endif
-#if defined(__SANITIZE_THREAD__)
-#define RP_TSAN 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define RP_TSAN 1
-#endif
-#endif
 
 #ifdef RP_ASAN
 #include <sanitizer/asan_interface.h>

@@ -130,32 +130,11 @@ static void connection_made(void *self, rp_transport *transport)
         stream->connected(stream);
 }
 
-static void get_buffer(void *self, size_t hint, void **buffer, size_t *length)
+static void receivable(void *self)
 {
     rp_stream *stream = self;
 
-    (void)hint;
-    *buffer = stream->into;
-    *length = stream->room;
-}
-
-static void buffer_updated(void *self, size_t length)
-{
-    rp_stream *stream = self;
-
-    stream->received = length;
-    rp_transport_pause_reading(stream->transport);
     rp_stream_wake(&stream->reader);
-}
-
-/* The transport stays open for writing. */
-static bool eof_received(void *self)
-{
-    rp_stream *stream = self;
-
-    stream->eof = true;
-    rp_stream_wake(&stream->reader);
-    return true;
 }
 
 static void pause_writing(void *self)
@@ -188,9 +167,7 @@ static void connection_lost(void *self, int error)
 
 const rp_protocol rp_stream_protocol = {
     .connection_made = connection_made,
-    .get_buffer = get_buffer,
-    .buffer_updated = buffer_updated,
-    .eof_received = eof_received,
+    .receivable = receivable,
     .pause_writing = pause_writing,
     .resume_writing = resume_writing,
     .connection_lost = connection_lost,

@@ -1,8 +1,8 @@
 /*
  * stream.h - the inside of rp_stream, for the files of src/co that streams are made of.
  *
- * A stream is a protocol whose transport is paused but while a reader waits; then what arrives goes straight into the
- * reader's buffer. What a call read too much of waits in `ahead`. The memory goes when the stream was freed by its
+ * A stream is a protocol whose transport is paused but while a reader waits. The reader is woken when there is something
+ * to take, and takes it itself, into its own buffer. What a call read too much of waits in `ahead`. The memory goes when the stream was freed by its
  * owner, its connection is gone and no call is inside; or else with the loop.
  */
 #ifndef RP_CO_STREAM_H
@@ -12,31 +12,28 @@
 #include "net/buffer.h"
 #include "ringport/stream.h"
 
+/* What each call touches stands first, together. */
 struct rp_stream {
     rp_loop *loop;
     rp_transport *transport; /* NULL before the connection is made, and when it is gone */
-    rp_resource resource;
-    int error;     /* the connection was lost by; 0: closed in order */
+    rp_co *reader;           /* waits for bytes */
+    uint64_t turn;           /* in which the last call did not suspend, and how many there were in it */
+    unsigned streak;
     unsigned uses; /* calls that are inside */
     bool released; /* rp_stream_free() was called */
     bool closed;   /* by rp_stream_close() or rp_stream_abort() */
     bool lost;
-    bool eof;     /* the end of the stream was seen */
-    bool paused;  /* writing is, by the transport */
-    bool reading; /* a reading call is inside */
-
-    rp_co *reader; /* waits for bytes */
-    char *into;    /* the reader's buffer */
-    size_t room;
-    size_t received; /* what it got */
-    rp_node writers; /* wait for resume_writing */
-    rp_node closers; /* wait for the connection's end */
-
+    bool eof;       /* the end of the stream was seen */
+    bool paused;    /* writing is, by the transport */
+    bool reading;   /* a reading call is inside */
     rp_bytes ahead; /* received, and not yet read */
     size_t limit;
     size_t partial;
-    uint64_t turn; /* in which the last call did not suspend, and how many there were in it */
-    unsigned streak;
+
+    int error;       /* the connection was lost by; 0: closed in order */
+    rp_node writers; /* wait for resume_writing */
+    rp_node closers; /* wait for the connection's end */
+    rp_resource resource;
 
     void (*connected)(rp_stream *stream); /* a server's: the connection was made */
     rp_client_connected *handler;

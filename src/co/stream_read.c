@@ -1,8 +1,8 @@
 /*
  * stream_read.c - reading from streams.
  *
- * All of it stands on receive(), which takes from the kernel straight into the given buffer, and suspends while nothing
- * is there. Calls that must not lose what they took when they are cancelled either receive into `ahead`, or make room
+ * All of it stands on receive(), which suspends until something is there, and then takes it from the kernel straight
+ * into the given buffer. Calls that must not lose what they took when they are cancelled either receive into `ahead`, or make room
  * there for putting it back before they begin.
  */
 #include <limits.h>
@@ -78,7 +78,6 @@ static int make_room(rp_stream *stream, size_t length)
 
 /* ---- receiving ---- */
 
-/* What arrives from now on is not the cancelled reader's: its buffer will soon be gone. */
 static void interrupt_reader(rp_co *co, void *arg)
 {
     rp_stream *stream = arg;
@@ -88,38 +87,36 @@ static void interrupt_reader(rp_co *co, void *arg)
     rp_stream_wake(&stream->reader);
 }
 
-static ssize_t wait_for_bytes(rp_co *co, rp_stream *stream, void *buffer, size_t length)
+static int wait_for_bytes(rp_co *co, rp_stream *stream)
 {
     static const rp_waiting waiting = {interrupt_reader, NULL};
 
     RP_TRY(rp_co_check(co));
-    stream->into = buffer;
-    stream->room = length;
-    stream->received = 0;
     rp_transport_resume_reading(stream->transport);
-    RP_TRY(rp_stream_wait(co, &stream->reader, &waiting, stream));
-    if (stream->received > 0)
-        return (ssize_t)stream->received;
-    if (stream->closed)
-        return -EPIPE;
-    return stream->eof ? 0 : rp_stream_error(stream);
+    return rp_stream_wait(co, &stream->reader, &waiting, stream);
 }
 
-/* Bytes, 0 at the end of the stream, or an error. */
+/*
+ * Bytes, 0 at the end of the stream, or an error. It does not suspend after it has touched the buffer, which holds for
+ * rp_stream_read() too.
+ */
 static ssize_t receive(rp_co *co, rp_stream *stream, void *buffer, size_t length)
 {
     ssize_t n;
 
     RP_TRY(rp_stream_take_turn(co, stream));
-    if (stream->closed)
-        return -EPIPE;
-    if (stream->eof)
-        return 0;
-    if (!stream->transport)
-        return rp_stream_error(stream);
-    n = (ssize_t)rp_transport_try_read(stream->transport, buffer, length);
-    if (n == -EAGAIN)
-        return wait_for_bytes(co, stream, buffer, length);
+    for (;;) {
+        if (stream->closed)
+            return -EPIPE;
+        if (stream->eof)
+            return 0;
+        if (!stream->transport)
+            return rp_stream_error(stream);
+        n = (ssize_t)rp_transport_try_read(stream->transport, buffer, length);
+        if (n != -EAGAIN)
+            break;
+        RP_TRY(wait_for_bytes(co, stream));
+    }
     stream->eof = n == 0;
     return n;
 }

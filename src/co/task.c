@@ -165,9 +165,17 @@ void rp_co_step(void *arg)
     rp_co_resume(arg);
 }
 
+/* The frames that a task returns through from where it waits: it will be resumed in a moment. */
+static void fetch_frames(const rp_co *co)
+{
+    for (int line = 0; line < 5; line++)
+        __builtin_prefetch((char *)co->sp + 64 * line);
+}
+
 void rp_co_wake(rp_co *co)
 {
     assert(!rp_handle_scheduled(&co->wake.handle));
+    fetch_frames(co);
     rp_handle_prepare(&co->wake.handle, co->future.loop, rp_co_step, co);
     rp_loop_ready(co->future.loop, &co->wake.handle);
 }

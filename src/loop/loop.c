@@ -122,12 +122,28 @@ static void deliver_timed(rp_loop *loop, rp_op *op)
     rp_loop_report_if_slow(loop, start, function, NULL);
 }
 
+/*
+ * While a callback runs, memory that the next but one will touch is fetched: the operation and what stands before it,
+ * which is most often its owner. With a thousand connections none of it is in the cache.
+ */
+static void fetch_ahead(const rp_loop *loop, int i, int count)
+{
+    const char *op = i + 2 < count ? (const char *)loop->completions[i + 2].op : NULL;
+
+    if (op == NULL)
+        return;
+    __builtin_prefetch(op - 64);
+    __builtin_prefetch(op);
+    __builtin_prefetch(op + 64);
+}
+
 static int deliver(rp_loop *loop, int count)
 {
     for (int i = 0; i < count && !rp_loop_is_forked(loop); i++) {
         const rp_completion *completion = &loop->completions[i];
         rp_op *op = completion->op;
 
+        fetch_ahead(loop, i, count);
         op->result = completion->result;
         op->flags = completion->flags;
         if (op->callback == NULL)
@@ -335,6 +351,8 @@ void rp_loop_get_stats(const rp_loop *loop, rp_loop_stats *stats)
     if (loop->proactor == NULL)
         return;
     stats->kernel_entries = loop->proactor->kernel_entries;
+    stats->busy_polls = loop->proactor->spin.begun;
+    stats->busy_polls_found = loop->proactor->spin.found;
     stats->wakeups = atomic_load_explicit(&loop->proactor->wakeups, memory_order_relaxed);
     stats->operations_in_flight = loop->proactor->in_flight;
     stats->fallback_reason = rp_proactor_fallback_reason(loop->proactor);

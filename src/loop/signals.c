@@ -16,19 +16,15 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "base/sanitized.h"
 
 /*
  * ThreadSanitizer puts handlers off until the program calls something that it knows. A wait on the ring that the kernel
  * restarts by itself is nothing of the kind, and would last for ever.
  */
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
+#ifdef RP_TSAN
 #define RESTART 0
-#endif
-#elif defined(__SANITIZE_THREAD__)
-#define RESTART 0
-#endif
-#ifndef RESTART
+#else
 #define RESTART SA_RESTART
 #endif
 

@@ -198,6 +198,11 @@ static void pull(void *arg)
 {
     rp_transport *transport = arg;
 
+    if (transport->protocol->receivable && can_pull(transport)) {
+        transport->paused = true;
+        transport->protocol->receivable(transport->self);
+        return;
+    }
     for (int i = 0; i < ROUNDS && can_pull(transport); i++)
         receive_once(transport);
     if (can_pull(transport) && !rp_handle_scheduled(&transport->pull))

@@ -13,13 +13,12 @@
 #include "net/buffer.h"
 #include "ringport/net.h"
 
+/* What each message touches stands first, together. */
 struct rp_transport {
     rp_loop *loop;
     rp_fd fd;
     const rp_protocol *protocol;
     void *self;
-    int error; /* for connection_lost */
-
     bool receiving;       /* completions of `receive` are still to come */
     bool sending;         /* the completion of `send` is still to come */
     bool paused;          /* reading is */
@@ -30,15 +29,16 @@ struct rp_transport {
     bool eof_sent;
     bool closing;
     bool lost;
-
-    rp_op receive;  /* a receive stream, from start to end */
-    rp_op send;     /* sends the buffer's front */
-    rp_handle pull; /* goes on receiving */
-    rp_handle end;
+    int error;     /* for connection_lost */
+    rp_op receive; /* a receive stream, from start to end */
     rp_buffer buffer;
+
+    rp_op send;  /* sends the buffer's front */
     uint64_t eof_turn;
     size_t high; /* the buffer's marks */
     size_t low;
+    rp_handle pull; /* goes on receiving */
+    rp_handle end;
 
     rp_server *server; /* that accepted it, or NULL */
     rp_node server_link;

@@ -505,36 +505,26 @@ static void epoll_close(rp_proactor *proactor)
     for (size_t i = 0; i < e->chunk_count; i++)
         rp_free(e->chunks[i]);
     rp_free(e->chunks);
-    rp_free(e);
 }
 
-static int epoll_open(const rp_proactor_options *options, rp_proactor **proactor)
+static int epoll_open(rp_proactor *proactor, const rp_proactor_options *options)
 {
-    epoll *e = rp_calloc(sizeof *e);
+    epoll *e = (epoll *)proactor;
 
     (void)options;
-    if (e == NULL)
-        return -ENOMEM;
-    rp_proactor_init(&e->base, &rp_epoll_backend);
     rp_list_init(&e->signalled);
     rp_list_init(&e->performed);
     e->fd = e->wake_fd = -1;
-    int rc = rp_mutex_init(&e->mutex);
-    if (rc < 0) {
-        rp_free(e);
-        return rc;
-    }
-    rc = open_descriptors(e);
-    if (rc < 0) {
-        epoll_close(&e->base);
-        return rc;
-    }
-    *proactor = &e->base;
-    return 0;
+    RP_TRY(rp_mutex_init(&e->mutex));
+    int rc = open_descriptors(e);
+    if (rc < 0)
+        epoll_close(proactor);
+    return rc;
 }
 
 const rp_backend rp_epoll_backend = {
     .name = "epoll",
+    .size = sizeof(epoll),
     .open = epoll_open,
     .close = epoll_close,
     .submit = epoll_submit,

@@ -68,7 +68,12 @@ static int make_path(rp_fd directory, const char *path, wchar_t **name, wchar_t 
         return -ENOMEM;
     *name = *memory;
     if (relative) {
-        GetFinalPathNameByHandleW((HANDLE)directory, *memory, before + 1, VOLUME_NAME_DOS);
+        DWORD now = GetFinalPathNameByHandleW((HANDLE)directory, *memory, before + 1, VOLUME_NAME_DOS);
+
+        if (now == 0 || now > before) { /* it was renamed meanwhile */
+            rp_free(*memory);
+            return -ENOENT;
+        }
         *name = without_prefix(*memory);
         wcscat(*name, L"\\");
     }

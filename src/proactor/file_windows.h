@@ -9,7 +9,8 @@
 
 /*
  * Opens a file for overlapped operations: the handle, not inherited, or an error. flags are O_RDONLY, O_WRONLY,
- * O_RDWR, O_APPEND, O_CREAT, O_EXCL, O_TRUNC; of the mode only counts whether the owner may write.
+ * O_RDWR, O_APPEND, O_CREAT, O_EXCL, O_TRUNC; of the mode only counts whether the owner may write. Windows does not
+ * take O_TRUNC without O_CREAT if the file is opened for reading or appending alone: -EINVAL.
  */
 int64_t rp_file_open(rp_fd directory, const char *path, int flags, uint32_t mode);
 

@@ -13,7 +13,8 @@
  *   them;
  * - registered, handles that are associated with the port: iocp.registered. The owner may close a handle and get
  *   its number again for another one, so that the kernel is asked each time; the set tells its answer "this one is
- *   associated" from "this one is another port's";
+ *   associated" from "this one is another port's". Where the number is old and the handle another port's, that port
+ *   gets the packet, and sends it on to the operation's own;
  * - unregistered, operations whose late completion is to be swallowed: rp_proactor_close() cancels whatever is in
  *   flight, and drops what comes until nothing is: no OVERLAPPED outlives its port;
  * - stopped_serving, listeners that were closed while an accept was pending: the accept ends by itself
@@ -145,18 +146,26 @@ int iocp_error(const rp_op *op, NTSTATUS status)
 {
     if (status == IOCP_STATUS_CANCELLED || status == IOCP_STATUS_HANDLES_CLOSED)
         return op->phase & IOCP_CANCELLED ? -ECANCELED : -EBADF;
+    if (NT_SUCCESS(status)) /* some tell more than 0 does */
+        return 0;
     return rp_error_from_windows((unsigned long)status);
 }
 
 /* ---- submitting and cancelling ---- */
+
+/* Posts a packet; any thread. */
+static void post(HANDLE port, ULONG_PTR key, size_t bytes, OVERLAPPED *overlapped)
+{
+    while (!PostQueuedCompletionStatus(port, (DWORD)bytes, key, overlapped))
+        Sleep(1); /* no memory in the kernel just now; nobody else would tell of it */
+}
 
 void iocp_post(HANDLE port, rp_op *op, NTSTATUS status)
 {
     OVERLAPPED *overlapped = &iocp_extra_of(op)->overlapped;
 
     overlapped->Internal = (ULONG_PTR)(LONG_PTR)status;
-    while (!PostQueuedCompletionStatus(port, 0, KEY_OP, overlapped))
-        Sleep(1); /* no memory in the kernel just now; nobody else would tell of the operation's end */
+    post(port, KEY_OP, 0, overlapped);
 }
 
 static void iocp_submit(rp_proactor *proactor, rp_op *op)
@@ -170,7 +179,10 @@ static void iocp_submit(rp_proactor *proactor, rp_op *op)
         rp_op_finish(proactor, op, result);
 }
 
-/* Ends a blocking call of the pool's; if the thread has not got there yet, this is tried again. */
+/*
+ * Ends a blocking call of the pool's. This is tried again until its packet is there: the thread may not have got to the
+ * call yet, and what was found may have been done all the same, so that the thread goes on with the next buffer.
+ */
 static void cancel_pooled(iocp *i, rp_op *op)
 {
     iocp_extra *extra = iocp_extra_of(op);
@@ -181,8 +193,8 @@ static void cancel_pooled(iocp *i, rp_op *op)
     }
     if (op->kind == RP_OP_OPENAT || op->kind == RP_OP_STATX || op->kind == RP_OP_FSYNC)
         return; /* it ends by itself */
-    if (!CancelIoEx((HANDLE)op->fd, &extra->overlapped))
-        rp_list_push(&i->stubborn, &op->queue);
+    CancelIoEx((HANDLE)op->fd, &extra->overlapped);
+    rp_list_push(&i->stubborn, &op->queue);
 }
 
 static void iocp_cancel(rp_proactor *proactor, rp_op *op)
@@ -209,14 +221,10 @@ static void iocp_cancel(rp_proactor *proactor, rp_op *op)
 
 static void cancel_stubborn(iocp *i)
 {
-    rp_node *next;
-
-    for (rp_node *node = i->stubborn.next; node != &i->stubborn; node = next) {
+    for (rp_node *node = i->stubborn.next; node != &i->stubborn; node = node->next) {
         rp_op *op = rp_container_of(node, rp_op, queue);
 
-        next = node->next;
-        if (CancelIoEx((HANDLE)op->fd, &iocp_extra_of(op)->overlapped))
-            rp_list_remove(node);
+        CancelIoEx((HANDLE)op->fd, &iocp_extra_of(op)->overlapped);
     }
 }
 
@@ -227,7 +235,12 @@ static int collect(iocp *i, rp_op *op, size_t bytes, rp_completion *completion)
 {
     const iocp_method *method = methods[op->kind];
     NTSTATUS status = (NTSTATUS)iocp_extra_of(op)->overlapped.Internal;
+    const iocp *owner = op->owner;
 
+    if (owner != i) {
+        post(owner->port, KEY_OP, bytes, &iocp_extra_of(op)->overlapped);
+        return 0;
+    }
     if (rp_node_linked(&op->queue)) /* among the stubborn */
         rp_list_remove(&op->queue);
     int64_t result = method->collect(i, op, status, bytes);
@@ -313,7 +326,7 @@ static int iocp_wait(rp_proactor *proactor, rp_completion *completions, int capa
 
 static void iocp_kick(rp_proactor *proactor)
 {
-    PostQueuedCompletionStatus(((iocp *)proactor)->port, 0, KEY_WAKE, NULL);
+    post(((iocp *)proactor)->port, KEY_WAKE, 0, NULL);
 }
 
 /* ---- opening and closing ---- */
@@ -352,30 +365,24 @@ static void iocp_close_(rp_proactor *proactor)
     if (i->port != NULL)
         CloseHandle(i->port);
     rp_free(i->registered);
-    rp_free(i);
 }
 
-static int iocp_open(const rp_proactor_options *options, rp_proactor **proactor)
+static int iocp_open(rp_proactor *proactor, const rp_proactor_options *options)
 {
-    iocp *i = rp_calloc(sizeof *i);
+    iocp *i = (iocp *)proactor;
 
-    if (i == NULL)
-        return -ENOMEM;
-    rp_proactor_init(&i->base, &rp_iocp_backend);
     rp_list_init(&i->stubborn);
     i->port = CreateIoCompletionPort(INVALID_HANDLE_VALUE, NULL, 0,
                                      options->concurrency != 0 ? options->concurrency : ALL_THREADS);
     int rc = i->port == NULL ? rp_error_last() : load_functions(i);
-    if (rc < 0) {
-        iocp_close_(&i->base);
-        return rc;
-    }
-    *proactor = &i->base;
-    return 0;
+    if (rc < 0)
+        iocp_close_(proactor);
+    return rc;
 }
 
 const rp_backend rp_iocp_backend = {
     .name = "iocp",
+    .size = sizeof(iocp),
     .open = iocp_open,
     .close = iocp_close_,
     .submit = iocp_submit,

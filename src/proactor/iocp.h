@@ -93,7 +93,7 @@ typedef struct iocp {
     HANDLE afd;           /* the socket driver, for polls; NULL until the first */
     uint64_t *registered; /* a bit for each handle that was associated with the port */
     size_t registered_words;
-    rp_node stubborn; /* cancelled ones whose thread had not begun to wait, by their queue nodes */
+    rp_node stubborn; /* cancelled ones that block a thread of the pool, by their queue nodes */
     rp_pool *pool;    /* made on first use */
     LPFN_ACCEPTEX accept;
     LPFN_CONNECTEX connect;
@@ -155,7 +155,10 @@ int iocp_gather(const rp_op *op, size_t done, WSABUF *out, int room);
 
 extern const iocp_method iocp_poll_once, iocp_poll_multi;
 
-/* Polls a socket for RP_POLL_* events, with `poll` in the operation's scratch: IOCP_PENDING or an error. */
+/*
+ * Polls a socket for RP_POLL_* events, and for the connection's failure in any case, with `poll` in the operation's
+ * scratch: IOCP_PENDING or an error.
+ */
 int64_t iocp_poll_start(iocp *i, rp_op *op, iocp_poll *poll, uint32_t events);
 void iocp_poll_cancel(iocp *i, rp_op *op);
 

@@ -29,9 +29,10 @@ enum {
 
 enum { ALWAYS = RP_POLL_ERR | RP_POLL_HUP };
 
+/* Whoever waits for anything, waits in vain once the connection has failed or is reset. */
 static ULONG to_afd(uint32_t events)
 {
-    ULONG afd = AFD_LOCAL_CLOSE;
+    ULONG afd = AFD_LOCAL_CLOSE | AFD_ABORT | AFD_CONNECT_FAIL;
 
     if (events & RP_POLL_IN)
         afd |= AFD_RECEIVE | AFD_ACCEPT | AFD_DISCONNECT;
@@ -41,10 +42,6 @@ static ULONG to_afd(uint32_t events)
         afd |= AFD_SEND;
     if (events & RP_POLL_RDHUP)
         afd |= AFD_DISCONNECT;
-    if (events & RP_POLL_HUP)
-        afd |= AFD_ABORT;
-    if (events & RP_POLL_ERR)
-        afd |= AFD_CONNECT_FAIL;
     return afd;
 }
 
@@ -152,7 +149,7 @@ static int64_t poll_start(iocp *i, rp_op *op)
     }
     if (rc < 0)
         return rc == -ENOTSOCK ? -ENOTSUP : rc;
-    return iocp_poll_start(i, op, &extra->u.poll.poll, op->u.poll.events | ALWAYS);
+    return iocp_poll_start(i, op, &extra->u.poll.poll, op->u.poll.events);
 }
 
 static int64_t poll_collect(iocp *i, rp_op *op, NTSTATUS status, size_t bytes)

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "base/socket.h"
 #include "base/thread.h"
 
@@ -29,59 +30,82 @@ static const rp_backend *const backends[] = {
 
 enum { BACKENDS = sizeof backends / sizeof backends[0] };
 
-static int open_named(const char *name, const rp_proactor_options *options, rp_proactor **proactor)
-{
-    for (int i = 0; i < BACKENDS; i++)
-        if (strcmp(backends[i]->name, name) == 0)
-            return backends[i]->open(options, proactor);
-    if (strcmp(name, "io_uring") == 0 || strcmp(name, "epoll") == 0 || strcmp(name, "iocp") == 0)
-        return -ENOTSUP;
-    return -EINVAL;
-}
-
 /* Whether an error of a backend's open means that this system has no such thing, rather than that it ran out. */
 static bool is_refusal(int error)
 {
     return error == -EPERM || error == -EACCES || error == -ENOSYS || error == -EINVAL || error == -ENOMEM;
 }
 
-static int open_best(const rp_proactor_options *options, rp_proactor **proactor)
+/* Memory for a backend's proactor, or NULL. */
+static rp_proactor *make(const rp_backend *backend)
+{
+    rp_proactor *made = rp_calloc(backend->size);
+
+    if (made == NULL)
+        return NULL;
+    made->backend = backend;
+    made->fork_generation = rp_fork_generation();
+    rp_list_init(&made->operations);
+    rp_list_init(&made->finished);
+    return made;
+}
+
+/* Opens the first of so many that this system does not refuse. */
+static int open_first(const rp_backend *const *candidates, int count, const rp_proactor_options *options,
+                      rp_proactor **proactor)
 {
     char reason[sizeof(*proactor)->fallback_reason] = "";
     int rc = -ENOTSUP;
 
-    for (int i = 0; i < BACKENDS; i++) {
-        rc = backends[i]->open(options, proactor);
+    for (int i = 0; i < count; i++) {
+        rp_proactor *made = make(candidates[i]);
+
+        if (made == NULL)
+            return -ENOMEM;
+        rc = made->backend->open(made, options);
         if (rc == 0) {
-            memcpy((*proactor)->fallback_reason, reason, sizeof reason);
+            memcpy(made->fallback_reason, reason, sizeof reason);
+            *proactor = made;
             return 0;
         }
+        rp_free(made);
         if (!is_refusal(rc))
             return rc;
-        snprintf(reason, sizeof reason, "%s: %s", backends[i]->name, rp_strerror(rc));
+        snprintf(reason, sizeof reason, "%s: %s", candidates[i]->name, rp_strerror(rc));
     }
     return rc;
+}
+
+static int open_named(const char *name, const rp_proactor_options *options, rp_proactor **proactor)
+{
+    for (int i = 0; i < BACKENDS; i++)
+        if (strcmp(backends[i]->name, name) == 0)
+            return open_first(&backends[i], 1, options, proactor);
+    if (strcmp(name, "io_uring") == 0 || strcmp(name, "epoll") == 0 || strcmp(name, "iocp") == 0)
+        return -ENOTSUP;
+    return -EINVAL;
 }
 
 int rp_proactor_open(const char *name, const rp_proactor_options *options, rp_proactor **proactor)
 {
     static const rp_proactor_options defaults;
+    rp_spin spin;
 
     *proactor = NULL;
     if (options == NULL)
         options = &defaults;
+    int rc = rp_spin_init(&spin, options->busy_poll);
+    if (rc < 0)
+        return rc;
     if (name == NULL)
         name = getenv("RINGPORT_PROACTOR");
     if (name != NULL && name[0] != '\0')
-        return open_named(name, options, proactor);
-    return open_best(options, proactor);
-}
-
-void rp_proactor_init(rp_proactor *proactor, const rp_backend *backend)
-{
-    *proactor = (rp_proactor){.backend = backend, .fork_generation = rp_fork_generation()};
-    rp_list_init(&proactor->operations);
-    rp_list_init(&proactor->finished);
+        rc = open_named(name, options, proactor);
+    else
+        rc = open_first(backends, BACKENDS, options, proactor);
+    if (rc == 0)
+        (*proactor)->spin = spin;
+    return rc;
 }
 
 static bool is_forked(const rp_proactor *proactor)
@@ -127,6 +151,7 @@ void rp_proactor_close(rp_proactor *proactor)
     if (!is_forked(proactor))
         cancel_all(proactor);
     proactor->backend->close(proactor);
+    rp_free(proactor);
 }
 
 const char *rp_proactor_name(const rp_proactor *proactor)
@@ -170,6 +195,12 @@ int rp_proactor_wait(rp_proactor *proactor, rp_completion *completions, int capa
         return RP_EFORK;
     if (capacity <= 0)
         return -EINVAL;
+    if (deadline != 0 && proactor->spin.duration > 0) {
+        proactor->woken = false;
+        int n = rp_spin_wait(proactor, completions, capacity, deadline);
+        if (n != 0 || proactor->woken)
+            return n;
+    }
     return proactor->backend->wait(proactor, completions, capacity, deadline);
 }
 
@@ -195,8 +226,8 @@ int64_t rp_proactor_fall_asleep(rp_proactor *proactor, int64_t deadline)
 void rp_proactor_awake(rp_proactor *proactor)
 {
     /* The uncontended case of a loop that polls costs a load. */
-    if (atomic_load(&proactor->wake_state) != RP_AWAKE)
-        atomic_exchange(&proactor->wake_state, RP_AWAKE);
+    if (atomic_load(&proactor->wake_state) != RP_AWAKE && atomic_exchange(&proactor->wake_state, RP_AWAKE) == RP_NOTIFIED)
+        proactor->woken = true;
 }
 
 void rp_op_finish(rp_proactor *proactor, rp_op *op, int64_t result)

@@ -28,7 +28,9 @@ enum {
 
 typedef struct rp_backend {
     const char *name;
-    int (*open)(const rp_proactor_options *options, rp_proactor **proactor);
+    size_t size; /* of its own struct, which rp_proactor_open() and rp_proactor_close() make and free */
+    /* What it opened is closed again if it fails. */
+    int (*open)(rp_proactor *proactor, const rp_proactor_options *options);
     /* Nothing is in flight any more; or wait has failed, and the backend itself must end what is. */
     void (*close)(rp_proactor *proactor);
     void (*submit)(rp_proactor *proactor, rp_op *op);
@@ -38,11 +40,23 @@ typedef struct rp_backend {
     int64_t (*receive)(rp_op *op, void *buffer, size_t length);
 } rp_backend;
 
+/* Busy polling, see spin.c. */
+typedef struct rp_spin {
+    int64_t duration; /* nanoseconds; 0: none */
+    unsigned missed;  /* spins in a row that found nothing, so far as it matters */
+    unsigned passed;  /* sleeps without a spin after the last one that found nothing */
+    unsigned to_pass; /* of these, how many are still to come */
+    uint64_t begun;
+    uint64_t found;
+} rp_spin;
+
 /* What all backends have in common; the first member of each one's own struct. */
 struct rp_proactor {
     const rp_backend *backend;
     unsigned fork_generation;
     atomic_int wake_state;   /* RP_AWAKE, RP_ASLEEP, RP_NOTIFIED */
+    bool woken;              /* a wait has found it NOTIFIED, since this was last cleared */
+    rp_spin spin;
     uint64_t in_flight;      /* operations submitted and not yet delivered */
     uint64_t kernel_entries; /* system calls that submitted or waited */
     atomic_ullong wakeups;   /* kicks: wake-ups that found it asleep */
@@ -62,7 +76,7 @@ enum {
     RP_READY_INPUT = 1 << 0, /* something may have arrived since rp_op_receive() found nothing more */
     /* A short read does not mean that nothing more is there: */
     RP_READY_UNSURE = 1 << 1, /* the peer has ended, or urgent data splits what is read; until all is taken */
-    RP_READY_PIECES = 1 << 2, /* a Unix socket: descriptors that came along split it; for good */
+    RP_READY_UNIX = 1 << 2,   /* a Unix socket, for good: descriptors and credentials that came along split it too */
 };
 
 /* Whether it completes many times. */
@@ -72,8 +86,6 @@ static inline bool rp_op_is_multishot(const rp_op *op)
 }
 
 /* ---- for the backends ---- */
-
-void rp_proactor_init(rp_proactor *proactor, const rp_backend *backend);
 
 /* Puts an operation that is in none of the backend's lists among the finished. */
 void rp_op_finish(rp_proactor *proactor, rp_op *op, int64_t result);
@@ -93,6 +105,12 @@ int rp_proactor_take_finished(rp_proactor *proactor, rp_completion *completions,
  */
 int64_t rp_proactor_fall_asleep(rp_proactor *proactor, int64_t deadline);
 void rp_proactor_awake(rp_proactor *proactor);
+
+/* Fills it in; 0: RINGPORT_BUSY_POLL's, else none. -EINVAL. */
+int rp_spin_init(rp_spin *spin, int64_t duration);
+
+/* Before a wait that may sleep, if there is a duration: completions, an error, or 0 (see proactor->woken). */
+int rp_spin_wait(rp_proactor *proactor, rp_completion *completions, int capacity, int64_t deadline);
 
 /*
  * A receive stream where it is made of readiness: its start, the readiness that is to be asked for, what an edge does

@@ -20,7 +20,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/memory.h"
 #include "base/thread.h"
 #include "proactor/entry.h"
 #include "proactor/files.h"
@@ -32,6 +31,9 @@
 enum {
     DEFAULT_SUBMISSIONS = 4096,
     DEFAULT_COMPLETIONS = 16384,
+    /* where the kernel counts rings as locked memory, and no more of it is granted */
+    SMALL_SUBMISSIONS = 256,
+    SMALL_COMPLETIONS = 1024,
 };
 
 /* user_data of entries that are no operations */
@@ -84,15 +86,23 @@ static int watch_end(struct io_uring *ring, int *end_fd)
     return rc;
 }
 
-static int ring_open(const uring *u, struct io_uring *ring, int *end_fd)
+static int ring_make(struct io_uring *ring, unsigned submissions, unsigned completions)
 {
     struct io_uring_params params = {
         .flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG |
                  IORING_SETUP_R_DISABLED | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP,
-        .cq_entries = u->completions,
+        .cq_entries = completions,
     };
-    int rc = io_uring_queue_init_params(u->submissions, ring, &params);
 
+    return io_uring_queue_init_params(submissions, ring, &params);
+}
+
+static int ring_open(const uring *u, struct io_uring *ring, int *end_fd)
+{
+    int rc = ring_make(ring, u->submissions, u->completions);
+
+    if (rc == -ENOMEM && u->submissions > SMALL_SUBMISSIONS)
+        rc = ring_make(ring, SMALL_SUBMISSIONS, SMALL_COMPLETIONS);
     if (rc < 0)
         return rc;
     (void)atomic_load_explicit(&rings_closed, memory_order_acquire);
@@ -479,6 +489,24 @@ static int drain(uring *u, rp_completion *completions, int capacity)
     return n;
 }
 
+#ifdef RP_TSAN
+/*
+ * ThreadSanitizer runs a signal's handler at the next library call that it knows, and io_uring_enter() is none: a signal
+ * that came just before would wait for as long as the ring does. So that is not long.
+ */
+static int64_t at_most(int64_t deadline)
+{
+    int64_t latest = rp_time_add(rp_monotonic(), RP_MSEC(100));
+
+    return deadline < latest ? deadline : latest;
+}
+#else
+static int64_t at_most(int64_t deadline)
+{
+    return deadline;
+}
+#endif
+
 /* Submits what is queued and runs what the kernel has deferred; waits for a completion until the deadline. */
 static int ring_enter(uring *u, int64_t deadline)
 {
@@ -493,6 +521,7 @@ static int ring_enter(uring *u, int64_t deadline)
         u->base.kernel_entries++;
         return io_uring_submit_and_get_events(&u->ring);
     }
+    deadline = at_most(deadline);
     if (deadline != RP_NEVER) {
         int64_t left = rp_time_left(deadline);
 
@@ -550,13 +579,10 @@ static void uring_kick(rp_proactor *proactor)
     errno = saved;
 }
 
-static int uring_open(const rp_proactor_options *options, rp_proactor **proactor)
+static int uring_open(rp_proactor *proactor, const rp_proactor_options *options)
 {
-    uring *u = rp_calloc(sizeof *u);
+    uring *u = (uring *)proactor;
 
-    if (u == NULL)
-        return -ENOMEM;
-    rp_proactor_init(&u->base, &rp_uring_backend);
     rp_list_init(&u->backlog);
     rp_list_init(&u->parked);
     rp_list_init(&u->cancels);
@@ -565,23 +591,14 @@ static int uring_open(const rp_proactor_options *options, rp_proactor **proactor
     u->completions = options->completion_entries != 0 ? options->completion_entries : DEFAULT_COMPLETIONS;
     if (u->completions < u->submissions)
         u->completions = 2 * u->submissions; /* the kernel asks that it not be the smaller one */
-    int rc = ring_open(u, &u->ring, &u->end_fd);
-    if (rc < 0)
-        goto no_ring;
-    if (send_message(u) != -EBADFD) { /* the answer of a kernel that knows it */
-        u->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-        if (u->wake_fd < 0) {
-            rc = -errno;
-            goto no_eventfd;
-        }
-    }
-    *proactor = &u->base;
-    return 0;
-
-no_eventfd:
+    RP_TRY(ring_open(u, &u->ring, &u->end_fd));
+    if (send_message(u) == -EBADFD) /* the answer of a kernel that knows it */
+        return 0;
+    u->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (u->wake_fd >= 0)
+        return 0;
+    int rc = -errno;
     ring_close(u, false);
-no_ring:
-    rp_free(u);
     return rc;
 }
 
@@ -615,11 +632,11 @@ static void uring_close(rp_proactor *proactor)
     }
     if (u->wake_fd >= 0)
         close(u->wake_fd);
-    rp_free(u);
 }
 
 const rp_backend rp_uring_backend = {
     .name = "io_uring",
+    .size = sizeof(uring),
     .open = uring_open,
     .close = uring_close,
     .submit = uring_submit,

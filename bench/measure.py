@@ -1,0 +1,161 @@
+"""How things are measured: programs on a core of their own, contestants in turns, ratios of what ran side by side.
+
+A contestant is ringport on a backend (Ours) or a peer by its name; a sample is what each contestant's figures were in
+one round. In each round every contestant has its turn, and another one begins than in the last.
+"""
+
+import json
+import os
+import pathlib
+import select
+import statistics
+import subprocess
+import tempfile
+import typing
+
+PROGRAMS = pathlib.Path("build-release/bench")
+SERVERS, LOADS, BOTH = 0, 1, None  # the core of the servers and of what runs alone, that of the load generators
+
+
+class Failed(Exception):
+    """A program did not do what it was to do."""
+
+
+class Ours(typing.NamedTuple):
+    """ringport, as a contestant: on this backend, None where it does not matter."""
+
+    backend: str | None
+
+
+class Row(typing.NamedTuple):
+    """A comparison: an object of bench.json."""
+
+    workload: str
+    backend: str | None
+    peer: str | None  # None: theirs is a limit, or there is none
+    metric: str
+    ours: float
+    theirs: float | None
+    advantage: float | None  # the median of the ratios of what ran side by side; above 1: ringport is ahead
+    goal: float | None  # what the advantage must be; None: it is only reported
+    pairs: int
+
+    @property
+    def missed(self):
+        """Whether there is a goal that it falls short of."""
+        return self.goal is not None and self.advantage < self.goal
+
+
+# ---- programs ----
+
+
+def pin(place):
+    """Binds the calling process to a core, if there are two."""
+    usable = sorted(os.sched_getaffinity(0))
+    if place is not BOTH and len(usable) > 1:
+        os.sched_setaffinity(0, {usable[0] if place == SERVERS else usable[-1]})
+
+
+def start(command, contestant, place, **options):
+    """Starts one of the programs."""
+    backend = contestant.backend if isinstance(contestant, Ours) else None
+    chosen = {"RINGPORT_PROACTOR": backend} if backend else {}
+    environment = os.environ | chosen | options.pop("extra", {})
+    return subprocess.Popen([PROGRAMS / command[0], *command[1:]], text=True, stdout=subprocess.PIPE, env=environment,
+                            preexec_fn=lambda: pin(place), **options)
+
+
+def run(*command, by=None, place=SERVERS, limit=120):
+    """Runs a program to its end; returns the object that it prints."""
+    with start(command, by, place, stderr=subprocess.PIPE) as process:
+        try:
+            output, errors = process.communicate(timeout=limit)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise Failed(f"{' '.join(command)} takes longer than {limit} s") from None
+    if process.returncode != 0:
+        raise Failed(f"{' '.join(command)} failed: {errors.strip()}")
+    return json.loads(output)
+
+
+class Program:
+    """A program that is talked to in lines, while `with` lasts."""
+
+    def __init__(self, *command, by=None, place=LOADS, extra=None):
+        self.name = " ".join(command)
+        self.process = start(command, by, place, stdin=subprocess.PIPE, extra=extra or {})
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.communicate()
+
+    def read(self):
+        """Its next line."""
+        ready, _, _ = select.select([self.process.stdout], [], [], 60)
+        line = self.process.stdout.readline() if ready else ""
+        if not line:
+            raise Failed(f"{self.name} does not answer")
+        return line
+
+    def ask(self, question):
+        """The object that it answers with."""
+        self.process.stdin.write(f"{question}\n")
+        self.process.stdin.flush()
+        return json.loads(self.read())
+
+
+class Server(Program):
+    """A server: it says first where it serves."""
+
+    def __init__(self, program, by, path=None, extra=None):
+        super().__init__(program, path or "0", by=by, place=SERVERS, extra=extra)
+        where = self.read().split()[2].rsplit(":", 1)
+        self.address = [path] if path else where
+        self.pid = str(self.process.pid)
+
+
+def scratch():
+    """A directory for sockets and files, while `with` lasts."""
+    return tempfile.TemporaryDirectory(prefix="bench-", dir=pathlib.Path("build").resolve())
+
+
+# ---- comparisons ----
+
+
+def in_turns(turns, rounds):
+    """Lets each contestant's function run once a round, and once before to warm up; returns the samples."""
+    names = list(turns)
+    samples = []
+    for number in range(-1, rounds):
+        first = number % len(names)
+        sample = {name: turns[name]() for name in names[first:] + names[:first]}
+        if number >= 0:
+            samples.append(sample)
+    return samples
+
+
+def row(workload, samples, our, peer, metric, goal):
+    """A comparison of two contestants by one figure."""
+    mine = [sample[our][metric] for sample in samples]
+    theirs = [sample[peer][metric] for sample in samples]
+    more_is_better = metric.endswith("_per_s")
+    ratios = [a / b if more_is_better else b / a for a, b in zip(mine, theirs)]
+    return Row(workload, our.backend, peer, metric, statistics.median(mine), statistics.median(theirs),
+               statistics.median(ratios), goal, len(samples))
+
+
+def compare(workload, samples, metrics, goal):
+    """A row for each of ringport's contestants, each peer and each metric; goal(backend, peer, metric)."""
+    ours = [name for name in samples[0] if isinstance(name, Ours)]
+    peers = [name for name in samples[0] if not isinstance(name, Ours)]
+    return [row(workload, samples, our, peer, metric, goal(our.backend, peer, metric))
+            for our in ours for peer in peers for metric in metrics]
+
+
+def against_limit(workload, samples, metric, limit, goal):
+    """A row for each of ringport's contestants: the limit is what the figure may be at most; goal(backend)."""
+    limited = [sample | {None: {metric: limit}} for sample in samples]
+    return [row(workload, limited, our, None, metric, goal(our.backend)) for our in samples[0] if isinstance(our, Ours)]

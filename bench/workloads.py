@@ -1,0 +1,211 @@
+"""The workloads: what runs, against whom, and the advantage that ringport is to have.
+
+A workload is a function of a Setting that yields rows; WORKLOADS names them all. A peer whose program was not built is
+left out. Unless a goal names another backend, it is for io_uring; what the others do is reported.
+"""
+
+import contextlib
+import pathlib
+import time
+import typing
+
+from measure import BOTH, PROGRAMS, SERVERS, Ours, Program, Server, against_limit, compare, in_turns, run, scratch
+
+LEVEL = 1 / 1.03
+SIZES = {"64B": 64, "1KiB": 1024, "10KiB": 10 * 1024, "100KiB": 100 * 1024}
+CONNECTIONS = (1, 10, 100, 1000)
+TRAFFIC = ("cpu_us_per_request", "requests_per_s", "p50_us", "p99_us")
+BUSY_POLL = {"RINGPORT_BUSY_POLL": "20000"}  # ns
+
+
+class Setting(typing.NamedTuple):
+    """How long, and on which of ringport's backends."""
+
+    rounds: int
+    seconds: float  # of a turn
+    backends: tuple
+
+
+def built(program):
+    """Whether a peer's program is there."""
+    return (PROGRAMS / program).exists()
+
+
+def contestants(setting, ours, **peers):
+    """Who takes part, and with which program: ringport on each backend, and the peers that are there."""
+    chosen = {Ours(backend): ours for backend in setting.backends}
+    return chosen | {peer: program for peer, program in peers.items() if built(program)}
+
+
+def on_io_uring(value, metric=None):
+    """A goal for one metric (all of them, if there is one alone) against libuv, with io_uring."""
+    def goal(backend, peer, name):
+        return value if backend == "io_uring" and peer == "libuv" and metric in (None, name) else None
+    return goal
+
+
+# ---- servers ----
+
+
+def traffic(setting, servers, load, transport="tcp", extra=None):
+    """Samples of servers that all run at once, each with a load of its own; only one of those is at work at a time."""
+    with scratch() as directory, contextlib.ExitStack() as stack:
+        turns = {}
+        for number, (name, program) in enumerate(servers.items()):
+            path = f"{directory}/{number}" if transport == "unix" else None
+            server = stack.enter_context(Server(program, name, path, extra))
+            client = stack.enter_context(Program(*load(server)))
+            turns[name] = lambda client=client: client.ask(setting.seconds)
+        return in_turns(turns, setting.rounds)
+
+
+def echo_load(size, connections):
+    """The load of an echo workload, as a function of the server."""
+    options = ["-i", "-c", str(connections), "-s", str(size), "-p"]
+    return lambda server: ["echo_load", *options, server.pid, *server.address]
+
+
+def echo_goal(size, connections):
+    """What is asked of the processor time of a request."""
+    def goal(backend, peer, metric):
+        if metric != "cpu_us_per_request":
+            return None
+        if backend == "epoll":
+            return LEVEL if peer == "libuv" else None
+        if connections < 100:
+            return LEVEL
+        if peer == "epoll":
+            return 1.0
+        if size == SIZES["100KiB"]:
+            return 1.2
+        return 1.02 if connections == 100 else 1.06
+    return goal
+
+
+def echo(transport, label):
+    """Messages of one size, sent back, on several numbers of connections."""
+    def workload(setting):
+        for connections in CONNECTIONS:
+            servers = contestants(setting, "echo_ringport", libuv="echo_uv", epoll="echo_epoll")
+            samples = traffic(setting, servers, echo_load(SIZES[label], connections), transport)
+            yield from compare(f"echo-{transport}-{label}-{connections}", samples, TRAFFIC,
+                               echo_goal(SIZES[label], connections))
+    return workload
+
+
+def connect(setting):
+    """Connections of one request each, one at a time and 64 at once."""
+    for count, goal in ((1, 1.1), (64, LEVEL)):
+        servers = contestants(setting, "echo_ringport", libuv="echo_uv", epoll="echo_epoll")
+        samples = traffic(setting, servers,
+                          lambda server, count=count: ["connect_load", str(count), server.pid, server.address[1]])
+        yield from compare(f"connect-{count}", samples, TRAFFIC, on_io_uring(goal, "cpu_us_per_request"))
+
+
+def idle_percent(name, seconds):
+    """How much of a core a server with busy_poll uses while it has nothing to do, in percent."""
+    with Server("echo_ringport", name, extra=BUSY_POLL) as server, Program(*echo_load(64, 1)(server)) as load:
+        load.ask(0.1)
+        clock = ~int(server.pid) << 3 | 2  # the process's own, as clock_getcpuclockid() gives it
+        before = time.clock_gettime(clock)
+        time.sleep(seconds)
+        return {"idle_percent": max((time.clock_gettime(clock) - before) / seconds * 100, 1e-6)}
+
+
+def busy_poll(setting):
+    """One connection to a loop that polls for 20 us before it sleeps; what that costs when nothing comes."""
+    if b"RINGPORT_BUSY_POLL" not in (PROGRAMS / "../libringport.so").read_bytes():
+        print("busy-poll is left out: this ringport does not have the option")
+        return
+    servers = contestants(setting, "echo_ringport", libuv="echo_uv")
+    samples = traffic(setting, servers, echo_load(64, 1), extra=BUSY_POLL)
+
+    def goal(backend, peer, metric):
+        return {"requests_per_s": 2.0, "cpu_us_per_request": 1.0}.get(metric) if backend == "io_uring" else None
+    yield from compare("busy-poll", samples, TRAFFIC, goal)
+    idle = in_turns({name: lambda name=name: idle_percent(name, 1) for name in servers if isinstance(name, Ours)}, 1)
+    yield from against_limit("busy-poll-idle", idle, "idle_percent", 2.0,
+                             lambda backend: 1.0 if backend == "io_uring" else None)
+
+
+# ---- programs that measure themselves ----
+
+
+def alone(setting, programs, *arguments, place=SERVERS):
+    """Samples of programs that run one after the other."""
+    return in_turns({name: lambda name=name, program=program: run(program, *arguments, by=name, place=place)
+                     for name, program in programs.items()}, setting.rounds)
+
+
+def switch(setting):
+    """From one stack to another."""
+    if built("switch_boost"):
+        samples = alone(setting, {Ours(None): "switch", "boost.context": "switch_boost"})
+        yield from compare("switch", samples, ["ns_per_switch"], lambda *_: 1 / 1.2)
+
+
+def tasks(setting):
+    """A task's turn, and its life."""
+    samples = alone(setting, contestants(setting, "tasks", go="tasks_go"))
+    yield from compare("sleep-0", samples, ["ns_per_turn"], lambda *_: None)
+    yield from compare("spawn-join", samples, ["ns_per_life"], lambda *_: None)
+
+
+def timers(setting):
+    """A million of them, inserted and cancelled."""
+    samples = alone(setting, contestants(setting, "timers", libuv="timers_uv"))
+    yield from compare("timers", samples, ["ns_per_timer", "ns_per_insert", "ns_per_cancel"],
+                       on_io_uring(3.0, "ns_per_timer"))
+
+
+def sleepers(setting):
+    """A million tasks asleep."""
+    count = "1000000"
+    few = setting._replace(rounds=min(setting.rounds, 2))
+    samples = alone(few, contestants(setting, "sleepers", go="tasks_go"), count)
+    yield from against_limit("sleepers", samples, "bytes_per_task", 4.7 * 1024,
+                             lambda backend: 1.0 if backend == "io_uring" else None)
+    yield from compare("sleepers", samples, ["bytes_per_task", "ns_per_task"], lambda *_: None)
+
+
+def wakeup(setting):
+    """From one thread to another and back."""
+    often = setting._replace(rounds=2 * setting.rounds)  # how long a processor takes to wake up varies most of all
+    samples = alone(often, contestants(setting, "wakeup", libuv="wakeup_uv"), place=BOTH)
+    yield from compare("wakeup", samples, ["us_per_round_trip"], on_io_uring(1.3))
+
+
+def files(setting):
+    """Random reads of a file that the kernel has in memory."""
+    programs = contestants(setting, "files", libuv="files_uv")
+    with scratch() as directory:
+        path = pathlib.Path(directory, "file")
+        with path.open("wb") as file:
+            for number in range(1024):
+                file.write(bytes([number % 256]) * (1 << 20))
+
+        def reading(name, program, depth):
+            with path.open("rb") as file:
+                while file.read(1 << 20):
+                    pass  # the page cache may have shrunk
+            return run(program, str(path), str(depth), str(setting.seconds), by=name, place=BOTH)
+
+        for depth, goal in ((1, 10.0), (32, 2.0)):
+            turns = {name: lambda name=name, program=program: reading(name, program, depth)
+                     for name, program in programs.items()}
+            yield from compare(f"file-read-{depth}", in_turns(turns, setting.rounds), ["reads_per_s"],
+                               on_io_uring(goal))
+
+
+WORKLOADS = {f"echo-{transport}-{label}": echo(transport, label) for transport in ("tcp", "unix") for label in SIZES}
+WORKLOADS |= {
+    "connect": connect,
+    "switch": switch,
+    "tasks": tasks,
+    "timers": timers,
+    "sleepers": sleepers,
+    "wakeup": wakeup,
+    "files": files,
+    "busy-poll": busy_poll,
+}
+PROGRAMS_OF_PEERS = {"libuv": "echo_uv", "boost.context": "switch_boost", "go": "tasks_go", "epoll": "echo_epoll"}

@@ -1,0 +1,77 @@
+"""programs.py: starts and stops the built examples, for the scripts that test them.
+
+The first argument of such a script is the directory of the built examples; RINGPORT_PROACTOR picks the backend; WRAPPER
+is what runs programs of another architecture.
+"""
+
+import contextlib
+import os
+import pathlib
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import traceback
+
+DIRECTORY = pathlib.Path(sys.argv[1])
+WRAPPER = shlex.split(os.environ.get("WRAPPER", ""))
+SUFFIX = ".exe" if (DIRECTORY / "hello.exe").exists() else ""
+PATIENCE = 60
+
+
+def start(name, *arguments):
+    """What Wine says on stderr is not looked at, and it has to be told where the library is."""
+    return subprocess.Popen([*WRAPPER, str(DIRECTORY / (name + SUFFIX)), *map(str, arguments)], text=True,
+                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                            stderr=subprocess.DEVNULL if SUFFIX else subprocess.STDOUT,
+                            env={**os.environ, "WINEPATH": "Z:" + str(DIRECTORY.resolve().parent)},
+                            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+
+
+def run(name, *arguments):
+    """The output of an example that ends by itself, and well."""
+    process = start(name, *arguments)
+    output, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, (process.returncode, output)
+    return output
+
+
+@contextlib.contextmanager
+def server(name, *arguments):
+    """Gives the port of an example that serves; it must end in order on SIGINT, and say nothing more."""
+    process = start(name, *arguments)
+    try:
+        line = process.stdout.readline()
+        match = re.match(r"serving on .*?127\.0\.0\.1:(\d+)", line)
+        assert match, line + process.stdout.read()
+        yield int(match[1])
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 0 and output == "", (process.returncode, output)
+    finally:
+        process.kill()
+        process.wait()
+
+
+class Skip(Exception):
+    """What a case raises that cannot run here, with the reason."""
+
+
+def run_all(cases):
+    """Runs them one after the other, prints how they went and their sum; whether one failed."""
+    passed = failed = skipped = 0
+    for case in cases:
+        try:
+            case()
+            passed += 1
+            print("ok", case.__name__, flush=True)
+        except Skip as reason:
+            skipped += 1
+            print(f"skipped {case.__name__}: {reason}", flush=True)
+        except Exception:  # whatever it was, the others are still to run
+            failed += 1
+            traceback.print_exc(file=sys.stdout)
+            print("FAILED", case.__name__, flush=True)
+    print(f"# {passed} passed, {failed} failed, {skipped} skipped")
+    return failed > 0
