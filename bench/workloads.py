@@ -114,9 +114,6 @@ def idle_percent(name, seconds):
 
 def busy_poll(setting):
     """One connection to a loop that polls for 20 us before it sleeps; what that costs when nothing comes."""
-    if b"RINGPORT_BUSY_POLL" not in (PROGRAMS / "../libringport.so").read_bytes():
-        print("busy-poll is left out: this ringport does not have the option")
-        return
     servers = contestants(setting, "echo_ringport", libuv="echo_uv")
     samples = traffic(setting, servers, echo_load(64, 1), extra=BUSY_POLL)
 

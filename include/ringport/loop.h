@@ -92,10 +92,10 @@ RP_API rp_proactor *rp_loop_proactor(rp_loop *loop);
 /* What a loop has done since it was made, and what it has to do. */
 typedef struct rp_loop_stats {
     uint64_t turns;
-    uint64_t callbacks;      /* handles run */
-    uint64_t completions;    /* delivered */
-    uint64_t kernel_entries; /* system calls that submitted to or waited on the port */
-    uint64_t wakeups;        /* of those sent by rp_call_soon_threadsafe, how many had to wake a sleeping loop */
+    uint64_t callbacks;        /* handles run */
+    uint64_t completions;      /* delivered */
+    uint64_t kernel_entries;   /* system calls that submitted to or waited on the port */
+    uint64_t wakeups;          /* of those sent by rp_call_soon_threadsafe, how many had to wake a sleeping loop */
     uint64_t busy_polls;       /* polls before a sleep, see rp_proactor_options.busy_poll */
     uint64_t busy_polls_found; /* of these, how many found something */
     uint64_t timers_scheduled;

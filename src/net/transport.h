@@ -33,7 +33,7 @@ struct rp_transport {
     rp_op receive; /* a receive stream, from start to end */
     rp_buffer buffer;
 
-    rp_op send;  /* sends the buffer's front */
+    rp_op send; /* sends the buffer's front */
     uint64_t eof_turn;
     size_t high; /* the buffer's marks */
     size_t low;

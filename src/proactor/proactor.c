@@ -226,7 +226,8 @@ int64_t rp_proactor_fall_asleep(rp_proactor *proactor, int64_t deadline)
 void rp_proactor_awake(rp_proactor *proactor)
 {
     /* The uncontended case of a loop that polls costs a load. */
-    if (atomic_load(&proactor->wake_state) != RP_AWAKE && atomic_exchange(&proactor->wake_state, RP_AWAKE) == RP_NOTIFIED)
+    if (atomic_load(&proactor->wake_state) != RP_AWAKE &&
+        atomic_exchange(&proactor->wake_state, RP_AWAKE) == RP_NOTIFIED)
         proactor->woken = true;
 }
 

@@ -54,8 +54,8 @@ typedef struct rp_spin {
 struct rp_proactor {
     const rp_backend *backend;
     unsigned fork_generation;
-    atomic_int wake_state;   /* RP_AWAKE, RP_ASLEEP, RP_NOTIFIED */
-    bool woken;              /* a wait has found it NOTIFIED, since this was last cleared */
+    atomic_int wake_state; /* RP_AWAKE, RP_ASLEEP, RP_NOTIFIED */
+    bool woken;            /* a wait has found it NOTIFIED, since this was last cleared */
     rp_spin spin;
     uint64_t in_flight;      /* operations submitted and not yet delivered */
     uint64_t kernel_entries; /* system calls that submitted or waited */
@@ -76,7 +76,7 @@ enum {
     RP_READY_INPUT = 1 << 0, /* something may have arrived since rp_op_receive() found nothing more */
     /* A short read does not mean that nothing more is there: */
     RP_READY_UNSURE = 1 << 1, /* the peer has ended, or urgent data splits what is read; until all is taken */
-    RP_READY_UNIX = 1 << 2,   /* a Unix socket, for good: descriptors and credentials that came along split it too */
+    RP_READY_UNIX = 1 << 2, /* a Unix socket, for good: descriptors and credentials that came along split it too */
 };
 
 /* Whether it completes many times. */
