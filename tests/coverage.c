@@ -2,13 +2,14 @@
  * coverage.c - for `make coverage`: what a process has run counts also if it ends by _exit(), abort() or a fault.
  *
  * gcov writes its counts at exit(). The linker leads these calls here first; signal() is among them because resetting a
- * signal is the last that the library does before it lets a fault end the process.
+ * signal is the last that the library does before it lets a fault end the process. What was written is not counted again.
  */
 #include <signal.h>
 
 #include "wrap.h"
 
 void __gcov_dump(void);
+void __gcov_reset(void);
 
 WRAP(void, _exit, int status)
 {
@@ -24,7 +25,9 @@ WRAP(void, abort, void)
 
 WRAP(__sighandler_t, signal, int number, __sighandler_t handler)
 {
-    if (handler == SIG_DFL)
+    if (handler == SIG_DFL) {
         __gcov_dump();
+        __gcov_reset(); /* without it nothing is written a second time */
+    }
     return __real_signal(number, handler);
 }
