@@ -37,6 +37,7 @@ enum {
     PROGRESS = 5,        /* seconds between lines */
     WARM_UP_MOST = 60,   /* seconds */
     PATIENCE = 60,       /* seconds that it may take until all is at rest */
+    MANY = 1000,         /* lives: each thing that may happen has */
     SKIPPED = 77,        /* what Meson takes for it */
     DISTURBED = 1 << 4,  /* one call in so many is cancelled soon, if it waits */
     INTERRUPTED = 1 << 6 /* one in so many comes after a pause */
@@ -453,8 +454,11 @@ static int await_rest(rp_co *co, rp_server *server)
 
 static int tell_progress(rp_co *co, void *arg)
 {
-    while (rp_loop_time(rp_co_loop(co)) < soak.until) {
-        RP_TRY(rp_sleep_until(co, rp_loop_time(rp_co_loop(co)) + RP_SEC(PROGRESS)));
+    int64_t next = rp_loop_time(rp_co_loop(co)) + RP_SEC(PROGRESS);
+
+    (void)arg;
+    for (; next < soak.until; next += RP_SEC(PROGRESS)) {
+        RP_TRY(rp_sleep_until(co, next));
         print_line("");
     }
     return 0;
@@ -506,12 +510,12 @@ static int run_all(rp_co *co, void *arg)
     return 0;
 }
 
-/* Each thing that may happen has, and nobody came who was not sent. */
+/* Nobody came who was not sent, nothing is left, and each thing that may happen has, given the time for it. */
 static void judge_all(void)
 {
-    for (int i = 0; i < ENDINGS; i++)
+    for (int i = 0; i < ENDINGS && seen.lives >= MANY; i++)
         MUST(NULL, seen.ended[i] > 0);
-    MUST(NULL, seen.broken > 0 && seen.cancelled_reads > 0 && seen.cancelled_writes > 0);
+    MUST(NULL, seen.lives < MANY || (seen.broken > 0 && seen.cancelled_reads > 0 && seen.cancelled_writes > 0));
     MUST(NULL, seen.strangers <= seen.cancelled_connects);
     MUST(NULL, holdings_look().heap == 0);
 }
