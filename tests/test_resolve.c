@@ -2,6 +2,7 @@
  * test_resolve.c - looking names up.
  */
 
+#include "net/eai.h"
 #include "wire.h"
 
 static rp_future *ask(rp_loop *loop, const char *host, const char *service, const struct addrinfo *hints)
@@ -100,6 +101,35 @@ TEST(errors_are_those_of_the_resolver)
     rp_loop_close(loop);
     CHECK_INT(rp_loop_getaddrinfo(loop, "127.0.0.1", NULL, NULL, &(rp_future *){NULL}), ==, RP_ECLOSED);
     rp_loop_free(loop);
+}
+
+TEST(each_answer_of_the_resolver_is_an_error_of_its_own)
+{
+    static const struct {
+        int answer, error;
+    } all[] = {
+        {0, 0},
+        {EAI_AGAIN, RP_EAI_AGAIN},
+        {EAI_BADFLAGS, RP_EAI_BADFLAGS},
+        {EAI_FAIL, RP_EAI_FAIL},
+        {EAI_FAMILY, RP_EAI_FAMILY},
+        {EAI_MEMORY, -ENOMEM},
+        {EAI_NONAME, RP_EAI_NONAME},
+        {EAI_SERVICE, RP_EAI_SERVICE},
+        {EAI_SOCKTYPE, RP_EAI_SOCKTYPE},
+#ifndef _WIN32 /* which does not know these */
+        {EAI_ADDRFAMILY, RP_EAI_ADDRFAMILY},
+        {EAI_NODATA, RP_EAI_NODATA},
+        {EAI_OVERFLOW, RP_EAI_OVERFLOW},
+        {EAI_SYSTEM, -EMFILE},
+#endif
+    };
+
+    errno = EMFILE; /* for the last of them */
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        CHECK_INT(rp_error_of_eai(all[i].answer), ==, all[i].error);
+    errno = 0;
+    CHECK_INT(rp_error_of_eai(1000), ==, RP_EAI_FAIL);
 }
 
 static int block(void *arg)

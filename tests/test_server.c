@@ -150,6 +150,7 @@ TEST(many_connections_get_their_own_bytes_back)
     int left = PEERS;
 
     CHECK(rp_server_is_serving(server));
+    CHECK(rp_server_get_loop(server) == loop);
     CHECK_INT(rp_server_sockets(server), ==, 1);
     srand(1);
     for (int i = 0; i < PEERS; i++)
