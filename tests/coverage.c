@@ -1,8 +1,8 @@
 /*
  * coverage.c - for `make coverage`: what a process has run counts also if it ends by _exit(), abort() or a fault.
  *
- * gcov writes its counts at exit(). The linker leads these calls here first; signal() is among them because resetting a
- * signal is the last that the library does before it lets a fault end the process. What was written is not counted again.
+ * gcov writes its counts at exit(). The linker leads these calls here first; signal() is among them because resetting
+ * a signal is the last that the library does before it lets a fault end the process.
  */
 #include <signal.h>
 

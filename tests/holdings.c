@@ -1,5 +1,6 @@
 /*
- * holdings.c - what a process holds: asked of the kernel, but for the heap, whose blocks are counted as they come and go.
+ * holdings.c - what a process holds: asked of the kernel, but for the heap, whose blocks are counted as they come
+ * and go.
  */
 #include "holdings.h"
 

@@ -17,8 +17,8 @@ holdings holdings_look(void);
 extern const rp_allocator holdings_allocator;
 
 /*
- * What the C library keeps for a thread of its freed blocks pins pages all over the heap, ever others: the kernel's count
- * creeps. Starts the program anew without that, unless it was so already.
+ * What the C library keeps for a thread of its freed blocks pins pages all over the heap, ever others: the kernel's
+ * count creeps. Starts the program anew without that, unless it was so already.
  */
 void holdings_without_caches(char **argv);
 

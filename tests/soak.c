@@ -3,11 +3,11 @@
  *
  *     soak [-t] [seconds [connections]]
  *
- * One loop serves, and is its own clients. A client leads one life after the other: it draws a plan, connects, sends the
- * plan, and then both ends do as it says, and check every byte and the end of the other's stream. All are at rest twice,
- * after the warm-up and at the end; what the process holds then must be the same within 1 %: memory, by the kernel's
- * count and by the allocator's, and descriptors. With -t it runs under a tool that holds memory of its own (a sanitizer,
- * Valgrind, an emulator): the kernel's count is not judged.
+ * One loop serves, and is its own clients. A client leads one life after the other: it draws a plan, connects, sends
+ * the plan, and then both ends do as it says, and check every byte and the end of the other's stream. All are at rest
+ * twice, after the warm-up and at the end; what the process holds then must be the same within 1 %: memory, by the
+ * kernel's count and by the allocator's, and descriptors. With -t it runs under a tool that holds memory of its own (a
+ * sanitizer, Valgrind, an emulator): the kernel's count is not judged.
  *
  * Every choice comes from the seed, which is printed; with RP_TEST_SEED=n in the environment the same are made again.
  */
