@@ -14,8 +14,8 @@ typedef struct http_request {
 } http_request;
 
 /*
- * Takes a head apart, up to and with its empty line, in place: the strings point into it. False if it is not as RFC 9112
- * has it. What two readers could understand differently is refused, never guessed.
+ * Takes a head apart, up to and with its empty line, in place: the strings point into it. False if it is not as RFC
+ * 9112 has it. What two readers could understand differently is refused, never guessed.
  */
 bool http_request_parse(http_request *request, char *head, size_t length);
 

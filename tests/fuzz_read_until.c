@@ -1,9 +1,7 @@
 /*
- * fuzz_read_until.c - libFuzzer's bytes through a stream, in pieces, to a reader that looks for separators; each result
- * is compared with what a search in all the bytes at once says. The first four bytes choose the separator, the room, the
- * limit and the pieces; the rest is what is sent.
- *
- * One loop serves all inputs.
+ * fuzz_read_until.c - libFuzzer's bytes through a stream, in pieces, to a reader that looks for separators; each
+ * result is compared with what a search in all the bytes at once says. The first four bytes choose the separator, the
+ * room, the limit and the pieces; the rest is what is sent. One loop serves all inputs.
  */
 #include <ringport.h>
 #include <stdint.h>

@@ -26,8 +26,8 @@ typedef struct rp_proactor_options {
     unsigned concurrency;        /* iocp: how many threads the port lets run at a time; 0: 0xffffffff, no limit */
     /*
      * Nanoseconds to poll for before each sleep (20000 is a good start): answers faster, and even for less of the
-     * processor where peers do, too; spins that find nothing become rare by themselves. 0: those that RINGPORT_BUSY_POLL
-     * in the environment says, else none.
+     * processor where peers do, too; spins that find nothing become rare by themselves. 0: those that
+     * RINGPORT_BUSY_POLL in the environment says, else none.
      */
     int64_t busy_poll;
 } rp_proactor_options;

@@ -1,9 +1,10 @@
 /*
  * stream.h - the inside of rp_stream, for the files of src/co that streams are made of.
  *
- * A stream is a protocol whose transport is paused but while a reader waits. The reader is woken when there is something
- * to take, and takes it itself, into its own buffer. What a call read too much of waits in `ahead`. The memory goes when the stream was freed by its
- * owner, its connection is gone and no call is inside; or else with the loop.
+ * A stream is a protocol whose transport is paused but while a reader waits. The reader is woken when there is
+ * something to take, and takes it itself, into its own buffer. What a call read too much of waits in `ahead`. The
+ * memory goes when the stream was freed by its owner, its connection is gone and no call is inside; or else with the
+ * loop.
  */
 #ifndef RP_CO_STREAM_H
 #define RP_CO_STREAM_H

@@ -2,8 +2,8 @@
  * stream_read.c - reading from streams.
  *
  * All of it stands on receive(), which suspends until something is there, and then takes it from the kernel straight
- * into the given buffer. Calls that must not lose what they took when they are cancelled either receive into `ahead`, or make room
- * there for putting it back before they begin.
+ * into the given buffer. Calls that must not lose what they took when they are cancelled either receive into `ahead`,
+ * or make room there for putting it back before they begin.
  */
 #include <limits.h>
 #include <string.h>

@@ -136,8 +136,9 @@ static bool can_pull(const rp_transport *transport)
 }
 
 /*
- * A socket tells of a reset once. If a send in the background is told, the reader sees a stream that seems to have ended.
- * The send's completion is on its way then: where one is in flight, the end is certain if it still is a turn later.
+ * A socket tells of a reset once. If a send in the background is told, the reader sees a stream that seems to have
+ * ended. The send's completion is on its way then: where one is in flight, the end is certain if it still is a turn
+ * later.
  */
 static bool end_is_certain(rp_transport *transport)
 {

@@ -1,9 +1,10 @@
 /*
  * spin.c - busy polling: before a proactor sleeps, it looks for completions again and again for a while.
  *
- * Going to sleep and being woken costs more than a short wait, in time and in the processor's. A spin that finds nothing
- * is wasted, and so after some in a row each one doubles the number of sleeps that come without one, up to a limit; one
- * that finds something makes them none. So an idle proactor hardly spins, and a busy one is back at it after a few waits.
+ * Going to sleep and being woken costs more than a short wait, in time and in the processor's. A spin that finds
+ * nothing is wasted, and so after some in a row each one doubles the number of sleeps that come without one, up to a
+ * limit; one that finds something makes them none. So an idle proactor hardly spins, and a busy one is back at it after
+ * a few waits.
  */
 #include <stdlib.h>
 

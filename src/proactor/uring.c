@@ -10,13 +10,11 @@
  * "would block" waits for readiness with a poll entry in place of its own, and is then issued again (phase POLLING).
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <liburing.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -24,16 +22,11 @@
 #include "proactor/entry.h"
 #include "proactor/files.h"
 #include "proactor/proactor.h"
-
-/* Newer than Debian's headers: kernel 6.13's way to send a ring a message without having one. Tried at run time. */
-#define REGISTER_SEND_MSG_RING 31
+#include "proactor/ring.h"
 
 enum {
     DEFAULT_SUBMISSIONS = 4096,
     DEFAULT_COMPLETIONS = 16384,
-    /* where the kernel counts rings as locked memory, and no more of it is granted */
-    SMALL_SUBMISSIONS = 256,
-    SMALL_COMPLETIONS = 1024,
 };
 
 /* user_data of entries that are no operations */
@@ -47,8 +40,7 @@ enum {
 
 typedef struct uring {
     rp_proactor base;
-    struct io_uring ring;
-    int end_fd; /* the ring's: see watch_end() */
+    rp_ring ring;
     unsigned submissions;
     unsigned completions;
     bool enabled;
@@ -60,88 +52,7 @@ typedef struct uring {
     bool wake_polled;
 } uring;
 
-/* ---- the ring ---- */
-
-/*
- * A ring may come to lie where one of another thread's was. The kernel orders the end of the one before the beginning
- * of the other, but liburing's system calls hide that from ThreadSanitizer: this count shows it.
- */
-static atomic_uint rings_closed;
-
-/*
- * Makes a pipe whose writing end nobody has but the ring: when the other end, *end_fd, hangs up, the kernel has let go
- * of the ring and of all operations that were in it.
- */
-static int watch_end(struct io_uring *ring, int *end_fd)
-{
-    int fds[2];
-
-    if (pipe2(fds, O_CLOEXEC) < 0)
-        return -errno;
-    int rc = io_uring_register_files(ring, &fds[1], 1);
-    close(fds[1]);
-    if (rc < 0)
-        close(fds[0]);
-    *end_fd = fds[0];
-    return rc;
-}
-
-static int ring_make(struct io_uring *ring, unsigned submissions, unsigned completions)
-{
-    struct io_uring_params params = {
-        .flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG |
-                 IORING_SETUP_R_DISABLED | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP,
-        .cq_entries = completions,
-    };
-
-    return io_uring_queue_init_params(submissions, ring, &params);
-}
-
-static int ring_open(const uring *u, struct io_uring *ring, int *end_fd)
-{
-    int rc = ring_make(ring, u->submissions, u->completions);
-
-    if (rc == -ENOMEM && u->submissions > SMALL_SUBMISSIONS)
-        rc = ring_make(ring, SMALL_SUBMISSIONS, SMALL_COMPLETIONS);
-    if (rc < 0)
-        return rc;
-    (void)atomic_load_explicit(&rings_closed, memory_order_acquire);
-    /* A child of fork() must not reach the parent's queues. */
-    rc = io_uring_ring_dontfork(ring);
-    if (rc == 0)
-        rc = watch_end(ring, end_fd);
-    if (rc < 0)
-        io_uring_queue_exit(ring);
-    return rc;
-}
-
-/* With operations in it, which only its own thread could have cancelled and waited for, the kernel ends them. */
-static void ring_close(uring *u, bool busy)
-{
-    struct pollfd end = {.fd = u->end_fd};
-
-    atomic_fetch_add_explicit(&rings_closed, 1, memory_order_release);
-    io_uring_queue_exit(&u->ring);
-    while (busy && poll(&end, 1, -1) < 0)
-        ;
-    close(u->end_fd);
-}
-
-/*
- * Sends the ring a completion with TAG_WAKE, from any thread. -EINVAL where the kernel is older than 6.13; -EBADFD
- * while the ring is disabled.
- */
-static int send_message(const uring *u)
-{
-    struct io_uring_sqe sqe = {
-        .opcode = IORING_OP_MSG_RING,
-        .fd = u->ring.ring_fd,
-        .addr = IORING_MSG_DATA,
-        .off = TAG_WAKE,
-    };
-
-    return syscall(SYS_io_uring_register, -1, REGISTER_SEND_MSG_RING, &sqe, 1) < 0 ? -errno : 0;
-}
+/* ---- whose the ring is ---- */
 
 static struct io_uring_sqe *get_entry(uring *u);
 static void uring_cancel(rp_proactor *proactor, rp_op *op);
@@ -160,9 +71,7 @@ static void poll_wake_fd(uring *u)
 /* Binds the ring to this thread. */
 static int ring_enable(uring *u)
 {
-    /* liburing 2.3 declares io_uring_enable_rings(), and does not export it. */
-    if (syscall(SYS_io_uring_register, u->ring.ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0) < 0)
-        return -errno;
+    RP_TRY(rp_ring_enable(&u->ring));
     u->enabled = true;
     u->thread = rp_thread_id();
     u->wake_polled = false;
@@ -175,7 +84,7 @@ static int ring_enable(uring *u)
  */
 static size_t each_unsubmitted(uring *u, void (*callback)(uring *u, rp_op *op))
 {
-    const struct io_uring_sq *sq = &u->ring.sq;
+    const struct io_uring_sq *sq = &u->ring.uring.sq;
     size_t count = 0;
 
     for (unsigned i = *sq->khead; i != sq->sqe_tail; i++) {
@@ -216,8 +125,7 @@ static size_t count_submitted(const uring *u)
  */
 static int ring_own(uring *u)
 {
-    struct io_uring fresh;
-    int fresh_end_fd = -1;
+    rp_ring fresh;
     rp_node later;
 
     if (u->enabled && u->thread == rp_thread_id())
@@ -226,16 +134,15 @@ static int ring_own(uring *u)
         return ring_enable(u);
     if (count_submitted(u) != each_unsubmitted(u, NULL))
         return RP_ETHREAD;
-    int rc = ring_open(u, &fresh, &fresh_end_fd);
+    int rc = rp_ring_open(&fresh, u->submissions, u->completions);
     if (rc < 0)
         return rc;
     rp_list_init(&later);
     rp_list_splice(&later, &u->backlog);
     each_unsubmitted(u, take_back);
     rp_list_splice(&u->backlog, &later);
-    ring_close(u, false);
+    rp_ring_close(&u->ring, false);
     u->ring = fresh;
-    u->end_fd = fresh_end_fd;
     u->enabled = false;
     return ring_enable(u);
 }
@@ -243,13 +150,13 @@ static int ring_own(uring *u)
 /* A free submission entry; NULL if the queue is full and cannot be handed to the kernel now. */
 static struct io_uring_sqe *get_entry(uring *u)
 {
-    struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring.uring);
 
     if (sqe != NULL || !u->enabled || u->thread != rp_thread_id())
         return sqe;
     u->base.kernel_entries++;
-    io_uring_submit(&u->ring);
-    return io_uring_get_sqe(&u->ring);
+    io_uring_submit(&u->ring.uring);
+    return io_uring_get_sqe(&u->ring.uring);
 }
 
 /* ---- issuing operations ---- */
@@ -475,61 +382,18 @@ static int drain(uring *u, rp_completion *completions, int capacity)
     struct io_uring_cqe *cqe;
     int n = 0;
 
-    while (n < capacity && io_uring_peek_cqe(&u->ring, &cqe) == 0) {
+    while (n < capacity && io_uring_peek_cqe(&u->ring.uring, &cqe) == 0) {
         uint64_t data = cqe->user_data;
         int result = cqe->res;
         bool more = (cqe->flags & IORING_CQE_F_MORE) != 0;
 
-        io_uring_cqe_seen(&u->ring, cqe);
+        io_uring_cqe_seen(&u->ring.uring, cqe);
         if (data == TAG_WAKE)
             collect_wake(u, more);
         if (data > TAG_LAST)
             n += collect(u, (rp_op *)(uintptr_t)data, result, more, &completions[n]);
     }
     return n;
-}
-
-#ifdef RP_TSAN
-/*
- * ThreadSanitizer runs a signal's handler at the next library call that it knows, and io_uring_enter() is none: a signal
- * that came just before would wait for as long as the ring does. So that is not long.
- */
-static int64_t at_most(int64_t deadline)
-{
-    int64_t latest = rp_time_add(rp_monotonic(), RP_MSEC(100));
-
-    return deadline < latest ? deadline : latest;
-}
-#else
-static int64_t at_most(int64_t deadline)
-{
-    return deadline;
-}
-#endif
-
-/* Submits what is queued and runs what the kernel has deferred; waits for a completion until the deadline. */
-static int ring_enter(uring *u, int64_t deadline)
-{
-    struct io_uring_cqe *cqe;
-    struct __kernel_timespec limit, *limit_pointer = NULL;
-
-    if (deadline == 0) {
-        unsigned flags = __atomic_load_n(u->ring.sq.kflags, __ATOMIC_RELAXED);
-
-        if (io_uring_sq_ready(&u->ring) == 0 && !(flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)))
-            return 0;
-        u->base.kernel_entries++;
-        return io_uring_submit_and_get_events(&u->ring);
-    }
-    deadline = at_most(deadline);
-    if (deadline != RP_NEVER) {
-        int64_t left = rp_time_left(deadline);
-
-        limit = (struct __kernel_timespec){.tv_sec = left / RP_SEC(1), .tv_nsec = left % RP_SEC(1)};
-        limit_pointer = &limit;
-    }
-    u->base.kernel_entries++;
-    return io_uring_submit_and_wait_timeout(&u->ring, &cqe, 1, limit_pointer, NULL);
 }
 
 static int uring_wait(rp_proactor *proactor, rp_completion *completions, int capacity, int64_t deadline)
@@ -549,7 +413,7 @@ static int uring_wait(rp_proactor *proactor, rp_completion *completions, int cap
         deadline = 0;
 
     deadline = rp_proactor_fall_asleep(proactor, deadline);
-    rc = ring_enter(u, deadline);
+    rc = rp_ring_enter(&u->ring, deadline, &u->base.kernel_entries);
     rp_proactor_awake(proactor);
     /* Neither the ring's completions nor our own can keep the others from being delivered. */
     n = drain(u, completions, (capacity + 1) / 2);
@@ -571,7 +435,7 @@ static void uring_kick(rp_proactor *proactor)
 
     if (u->wake_fd < 0)
         do
-            rc = send_message(u);
+            rc = rp_ring_send(&u->ring, TAG_WAKE);
         while (rc == -EINTR || rc == -EAGAIN || rc == -ENOMEM); /* a wake-up must not get lost */
     else
         while (write(u->wake_fd, &one, sizeof one) < 0 && errno == EINTR)
@@ -591,14 +455,14 @@ static int uring_open(rp_proactor *proactor, const rp_proactor_options *options)
     u->completions = options->completion_entries != 0 ? options->completion_entries : DEFAULT_COMPLETIONS;
     if (u->completions < u->submissions)
         u->completions = 2 * u->submissions; /* the kernel asks that it not be the smaller one */
-    RP_TRY(ring_open(u, &u->ring, &u->end_fd));
-    if (send_message(u) == -EBADFD) /* the answer of a kernel that knows it */
+    RP_TRY(rp_ring_open(&u->ring, u->submissions, u->completions));
+    if (rp_ring_send(&u->ring, TAG_WAKE) == -EBADFD) /* the answer of a kernel that knows it */
         return 0;
     u->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (u->wake_fd >= 0)
         return 0;
     int rc = -errno;
-    ring_close(u, false);
+    rp_ring_close(&u->ring, false);
     return rc;
 }
 
@@ -624,11 +488,10 @@ static void uring_close(rp_proactor *proactor)
     uring *u = (uring *)proactor;
 
     if (proactor->fork_generation != rp_fork_generation()) {
-        close(u->ring.ring_fd); /* the queues were not mapped into this process */
-        close(u->end_fd);
+        rp_ring_forget(&u->ring);
     } else {
         abandon_operations(u);
-        ring_close(u, proactor->in_flight > 0);
+        rp_ring_close(&u->ring, proactor->in_flight > 0);
     }
     if (u->wake_fd >= 0)
         close(u->wake_fd);

@@ -1,0 +1,46 @@
+/*
+ * ring.h - an io_uring: see ring.c.
+ */
+#ifndef RP_PROACTOR_RING_H
+#define RP_PROACTOR_RING_H
+
+#include <liburing.h>
+
+#include "ringport/base.h"
+
+typedef struct rp_ring {
+    struct io_uring uring;
+    int end_fd; /* hangs up when the kernel has let go of the ring, and of the operations in it */
+} rp_ring;
+
+/*
+ * Makes a ring, disabled, with queues of these lengths, or short ones if there is too little locked memory. 0 or an
+ * error.
+ */
+int rp_ring_open(rp_ring *ring, unsigned submissions, unsigned completions);
+
+/* Makes the calling thread the one that submits and waits. */
+int rp_ring_enable(rp_ring *ring);
+
+/*
+ * Closes it. `busy`: there are operations in it, which only its own thread could have cancelled and waited for; the
+ * kernel ends them before this returns.
+ */
+void rp_ring_close(rp_ring *ring, bool busy);
+
+/* In a child of fork(), into which the queues were not mapped. */
+void rp_ring_forget(rp_ring *ring);
+
+/*
+ * Sends it a completion, from any thread. -EINVAL where the kernel is older than 6.13; -EBADFD while the ring is
+ * disabled.
+ */
+int rp_ring_send(const rp_ring *ring, uint64_t user_data);
+
+/*
+ * Submits what is queued and runs what the kernel has deferred; waits for a completion until the deadline. *entries
+ * counts the system calls.
+ */
+int rp_ring_enter(rp_ring *ring, int64_t deadline, uint64_t *entries);
+
+#endif
