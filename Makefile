@@ -12,9 +12,9 @@ demo: ## asyncio's example in C, then an echo server under load on io_uring and 
 	@scripts/demo $(BUILD)
 
 test: ## build, and run every test on every backend
-	@scripts/install-packages build test
+	@scripts/install-packages build test strangers
 	@scripts/configure $(BUILD) -Dbench=true
-	@scripts/test $(BUILD)
+	@scripts/test $(BUILD) --setup whole
 
 soak: ## a thousand connections that live and end in every way, for half an hour on each backend at once
 	@scripts/install-packages build
@@ -65,7 +65,7 @@ aarch64: ## the tests on aarch64 (cross-compiled, under qemu-user, epoll)
 	@scripts/install-packages build test cross
 	@scripts/test-variant aarch64
 
-strangers: ## curl, wrk, socat, ncat, nginx and Redis against the examples; slow clients, and malformed ones
+strangers: ## of the tests: curl, wrk, socat, ncat, nginx and Redis against the examples; slow clients, and malformed ones
 	@scripts/install-packages build strangers
 	@scripts/configure $(BUILD) -Dbench=true
 	@scripts/test $(BUILD) --suite strangers
