@@ -288,6 +288,80 @@ TEST(cancel_in_callback)
     rp_loop_free(loop);
 }
 
+static rp_op watches[2];
+static int watched; /* completions of both */
+static bool both_ended;
+
+/* The first to complete cancels the other, a completion of which was taken in the same batch. */
+static void cancel_other_watch(rp_op *op)
+{
+    rp_op *other = op == &watches[0] ? &watches[1] : &watches[0];
+
+    if (watched++ == 0)
+        rp_cancel(loop, other);
+    else if (op->flags & RP_OP_MORE)
+        CHECK_INT(op->result, ==, RP_POLL_IN);
+    else {
+        CHECK_INT(op->result, ==, -ECANCELED);
+        both_ended = true;
+    }
+}
+
+TEST(the_end_of_a_multishot_is_not_what_came_before_it)
+{
+    int pairs[2][2];
+
+    make_loop();
+    for (int i = 0; i < 2; i++) {
+        tcp_pair(pairs[i]);
+        CHECK_INT(send(pairs[i][1], "x", 1, 0), ==, 1);
+        rp_op_poll_multi(&watches[i], pairs[i][0], RP_POLL_IN, cancel_other_watch, NULL);
+        CHECK_INT(rp_submit(loop, &watches[i]), ==, 0);
+    }
+    while (!both_ended)
+        run_turns(1);
+    rp_loop_free(loop);
+    close_pair(pairs[0]);
+    close_pair(pairs[1]);
+}
+
+static uint64_t last_events;
+
+static void note_events(rp_op *op)
+{
+    last_events = (uint64_t)op->result;
+    runs++;
+}
+
+TEST(a_multishot_poll_does_not_tell_twice)
+{
+    static char chunk[65536];
+    int pair[2];
+
+    make_loop();
+    tcp_pair(pair);
+    set_nonblocking(pair[0]);
+    set_nonblocking(pair[1]);
+    CHECK_INT(send(pair[1], "x", 1, 0), ==, 1);
+    rp_op_poll_multi(&watches[0], pair[0], RP_POLL_IN | RP_POLL_OUT, note_events, NULL);
+    CHECK_INT(rp_submit(loop, &watches[0]), ==, 0);
+    while (!(last_events & RP_POLL_IN))
+        run_turns(1);
+    CHECK_INT(recv(pair[0], chunk, sizeof chunk, 0), ==, 1);
+    while (send(pair[0], chunk, sizeof chunk, 0) > 0)
+        ;
+    run_turns(3);
+    runs = 0;
+    while (runs == 0) {
+        while (recv(pair[1], chunk, sizeof chunk, 0) > 0)
+            ;
+        run_turns(1);
+    }
+    CHECK_INT(last_events, ==, RP_POLL_OUT);
+    rp_loop_free(loop);
+    close_pair(pair);
+}
+
 static void expect_cancelled(rp_op *op)
 {
     CHECK_INT(op->result, ==, -ECANCELED);

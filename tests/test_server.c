@@ -588,6 +588,47 @@ TEST(the_factory_may_close_and_free_its_server)
     rp_loop_free(loop);
 }
 
+static rp_server *closed_by_the_first;
+
+static void made_and_closes(void *self, rp_transport *transport)
+{
+    made(self, transport);
+    rp_server_close(closed_by_the_first);
+}
+
+static int factory_of_closers(void *arg, const rp_protocol **made_protocol, void **self)
+{
+    static const rp_protocol closing = {.connection_made = made_and_closes, .connection_lost = lost};
+    int rc = factory(arg, made_protocol, self);
+
+    *made_protocol = &closing;
+    return rc;
+}
+
+TEST(a_connection_that_closes_the_server_leaves_each_one_its_own_descriptor)
+{
+    enum { PEERS = 3 };
+    rp_loop *loop = wire_loop();
+    service s = {0};
+    rp_future *request;
+    int fds[PEERS];
+
+    CHECK_INT(rp_create_server(loop, factory_of_closers, &s, "127.0.0.1", 0, NULL, &request), ==, 0);
+    CHECK_INT(rp_run_until_complete(loop, request), ==, 0);
+    closed_by_the_first = rp_future_value(request);
+    rp_future_unref(request);
+    for (int i = 0; i < PEERS; i++)
+        fds[i] = wire_connect(rp_server_port(closed_by_the_first));
+    wire_run(loop, RP_MSEC(20));
+    CHECK_INT(s.made, >=, 1);
+    CHECK_INT(s.made, <=, PEERS);
+    for (int i = 0; i < PEERS; i++)
+        close(fds[i]);
+    RUN_UNTIL(loop, s.lost == s.made);
+    rp_server_free(closed_by_the_first);
+    rp_loop_free(loop);
+}
+
 TEST(all_clients_can_be_closed_or_aborted)
 {
     for (int abort = 0; abort < 2; abort++) {

@@ -138,6 +138,7 @@ struct rp_op {
         } child;
     } u;
     void *owner;                  /* the proactor it was submitted to */
+    int64_t outcome;              /* the proactor's: what of a result is known, before it is delivered */
     rp_node link;                 /* among the operations in flight */
     rp_node queue;                /* in one of the backend's lists */
     void *scratch[RP_OP_SCRATCH]; /* the backend's */
@@ -210,7 +211,10 @@ RP_API void rp_op_poll(rp_op *op, rp_fd fd, uint32_t events, rp_op_callback *cal
  */
 RP_API void rp_op_poll_multi(rp_op *op, rp_fd fd, uint32_t events, rp_op_callback *callback, void *data);
 
-/* pread(), pwrite(), preadv(), pwritev() of any descriptor; offset -1: at the file's own position. */
+/*
+ * pread(), pwrite(), preadv(), pwritev() of any descriptor; offset -1: at the file's own position. Writing to a pipe
+ * that nobody reads sends this process SIGPIPE, as write() does; with that ignored, -EPIPE.
+ */
 RP_API void rp_op_read(rp_op *op, rp_fd fd, void *buffer, size_t length, int64_t offset, rp_op_callback *callback,
                        void *data);
 RP_API void rp_op_write(rp_op *op, rp_fd fd, const void *buffer, size_t length, int64_t offset,

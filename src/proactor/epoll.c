@@ -197,7 +197,7 @@ static void perform(rp_work *work)
     rp_op *op = rp_container_of(rp_container_of(work, extra, u.work), rp_op, scratch);
     epoll *e = op->owner;
 
-    op->result = rp_file_perform(op);
+    op->outcome = rp_file_perform(op);
     rp_mutex_lock(&e->mutex);
     rp_list_push(&e->performed, &op->queue);
     /* Under the mutex: once it is unlocked the operation may be delivered, and the proactor closed. */
@@ -230,7 +230,7 @@ static void collect_performed(epoll *e)
     while (!rp_list_empty(&performed)) {
         rp_op *op = rp_container_of(rp_list_pop(&performed), rp_op, queue);
 
-        rp_op_finish(&e->base, op, op->result);
+        rp_op_finish(&e->base, op, op->outcome);
     }
 }
 
@@ -249,7 +249,6 @@ static void submit_multishot(epoll *e, rp_op *op)
     int rc = rp_ready_begin(op);
 
     extra_of(op)->u.signalled = (rp_node){NULL, NULL};
-    op->result = 0;
     if (rc < 0) {
         rp_op_finish(&e->base, op, rc);
         return;
@@ -394,8 +393,8 @@ static int deliver_signalled(epoll *e, rp_completion *completions, int capacity)
             continue;
         }
         rp_list_remove(&x->u.signalled);
-        rp_op_complete(&e->base, op, &completions[n++], op->result, RP_OP_MORE);
-        op->result = 0;
+        rp_op_complete(&e->base, op, &completions[n++], op->outcome, RP_OP_MORE);
+        op->outcome = 0;
     }
     return n;
 }

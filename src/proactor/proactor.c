@@ -234,7 +234,7 @@ void rp_proactor_awake(rp_proactor *proactor)
 void rp_op_finish(rp_proactor *proactor, rp_op *op, int64_t result)
 {
     op->state = RP_OP_FINISHED;
-    op->result = result;
+    op->outcome = result;
     rp_list_push(&proactor->finished, &op->queue);
 }
 
@@ -255,7 +255,7 @@ int rp_proactor_take_finished(rp_proactor *proactor, rp_completion *completions,
     while (n < capacity && !rp_list_empty(&proactor->finished)) {
         rp_op *op = rp_container_of(rp_list_pop(&proactor->finished), rp_op, queue);
 
-        rp_op_complete(proactor, op, &completions[n++], op->result, 0);
+        rp_op_complete(proactor, op, &completions[n++], op->outcome, 0);
     }
     return n;
 }

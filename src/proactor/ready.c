@@ -1,6 +1,6 @@
 /*
  * ready.c - operations as non-blocking attempts: see ready.h. An attempt may make a part of the way (RP_SEND_ALL,
- * MSG_WAITALL): how much is kept in the op's last scratch word.
+ * MSG_WAITALL): `outcome` keeps how much.
  */
 #include "proactor/ready.h"
 
@@ -15,11 +15,6 @@
 #include "proactor/files.h"
 
 enum { PHASE_CONNECTING = 1 };
-
-static size_t *progress(rp_op *op)
-{
-    return (size_t *)&op->scratch[3];
-}
 
 uint32_t rp_ready_direction(const rp_op *op)
 {
@@ -70,7 +65,7 @@ static int set_nonblocking(int fd)
 
 int rp_ready_begin(rp_op *op)
 {
-    *progress(op) = 0;
+    op->outcome = 0;
     switch (op->kind) {
     case RP_OP_ACCEPT:
     case RP_OP_ACCEPT_MULTI:
@@ -96,8 +91,8 @@ uint32_t rp_ready_poll(int fd, uint32_t events)
 bool rp_ready_signal(rp_op *op, uint32_t events)
 {
     if (op->kind == RP_OP_POLL_MULTI) {
-        op->result |= events & (op->u.poll.events | POLLERR | POLLHUP);
-        return op->result != 0;
+        op->outcome |= events & (op->u.poll.events | POLLERR | POLLHUP);
+        return op->outcome != 0;
     }
     if (op->kind == RP_OP_RECV_STREAM)
         rp_receive_signal(op, events);
@@ -143,24 +138,22 @@ static int64_t attempt_connect(rp_op *op)
 /* What a call that may go on after a part returns: its error, unless a part is done; -EAGAIN while it is to go on. */
 static int64_t attempt_transfer(rp_op *op, bool whole, bool sends)
 {
-    size_t *done = progress(op);
-    size_t length = op->u.buffer.length;
-    char *base = op->u.buffer.base;
     int flags = (op->u.buffer.flags & ~(RP_SEND_ALL | MSG_WAITALL)) | MSG_DONTWAIT;
 
     for (;;) {
-        ssize_t n = sends ? send(op->fd, base + *done, length - *done, flags | MSG_NOSIGNAL)
-                          : recv(op->fd, base + *done, length - *done, flags);
+        char *rest = (char *)op->u.buffer.base + op->outcome;
+        size_t left = op->u.buffer.length - (size_t)op->outcome;
+        ssize_t n = sends ? send(op->fd, rest, left, flags | MSG_NOSIGNAL) : recv(op->fd, rest, left, flags);
 
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0 && errno == EAGAIN && rp_ready_may_wait(op))
             return -EAGAIN;
         if (n < 0)
-            return *done > 0 ? (int64_t)*done : -errno;
-        *done += (size_t)n;
-        if (!whole || n == 0 || *done == length)
-            return (int64_t)*done;
+            return op->outcome > 0 ? op->outcome : -errno;
+        op->outcome += n;
+        if (!whole || n == 0 || (size_t)n == left)
+            return op->outcome;
     }
 }
 
@@ -269,7 +262,7 @@ bool rp_ready_may_wait(const rp_op *op)
 
 int64_t rp_ready_cancelled(const rp_op *op)
 {
-    size_t done = (op->kind == RP_OP_SEND || op->kind == RP_OP_RECV) ? (size_t)op->scratch[3] : 0;
+    bool in_parts = op->kind == RP_OP_SEND || op->kind == RP_OP_RECV;
 
-    return done > 0 ? (int64_t)done : -ECANCELED;
+    return in_parts && op->outcome > 0 ? op->outcome : -ECANCELED;
 }
