@@ -189,6 +189,9 @@ TEST(a_loop_that_is_closed_leaves_no_lookup_behind)
     rp_future *queued = ask(loop, "localhost", "1", NULL), *forgotten = ask(loop, "localhost", "2", NULL);
 
     rp_future_unref(forgotten);
+    rp_loop_close(loop);
+    CHECK(rp_future_cancel(queued));
+    CHECK(rp_future_cancelled(queued));
     rp_loop_free(loop);
     rp_future_unref(queued);
     rp_future_unref(job);

@@ -108,6 +108,8 @@ static bool cancel(rp_future *future)
 
     if (self->job)
         abandon(self);
+    else
+        rp_future_ref(future); /* the loop is closed, and the lookup's own reference gone */
     rp_future_finish_cancelled(future);
     rp_future_unref(future);
     return true;
