@@ -247,3 +247,27 @@ TEST(shutdown_times_out)
 {
     CHECK_INT(rp_run(shuts_down_too_soon, NULL), ==, 11);
 }
+
+static int waits_for_shutdown(rp_co *co, void *arg)
+{
+    return rp_shutdown_default_executor_wait(co, RP_NEVER);
+}
+
+TEST(a_loop_closed_over_its_shutdown)
+{
+    int reports = 0, number = 0;
+    rp_loop *loop;
+    rp_task *task;
+
+    CHECK_INT(rp_loop_new(NULL, &loop), ==, 0);
+    rp_set_exception_handler(loop, silent, &reports);
+    CHECK_INT(rp_loop_create_task(loop, &task, one_call, &number), ==, 0);
+    rp_task_detach(task);
+    CHECK_INT(rp_loop_create_task(loop, &task, waits_for_shutdown, NULL), ==, 0);
+    rp_task_detach(task);
+    rp_loop_stop(loop);
+    CHECK_INT(rp_run_forever(loop), ==, 0);
+    rp_loop_free(loop);
+    CHECK_INT(reports, ==, 2);
+    doze(50); /* the executors' threads end */
+}

@@ -89,18 +89,32 @@ static void interrupt_shield(rp_co *co, void *arg)
     rp_co_wake(co);
 }
 
-int rp_shield(rp_co *co, rp_future *future)
+static int shield(rp_co *co, rp_future *future, const rp_waiting *waiting)
 {
-    static const rp_waiting waiting = {interrupt_shield, abandon_await};
-
     RP_TRY(check_future(co, future));
     if (!rp_future_done(future)) {
         RP_TRY(rp_co_check(co));
         RP_TRY(listen_to(co, future));
-        if (rp_co_suspend(co, &waiting, NULL))
+        if (rp_co_suspend(co, waiting, future))
             return rp_co_cancelled(co);
     }
     return rp_co_await_result(future);
+}
+
+int rp_shield(rp_co *co, rp_future *future)
+{
+    static const rp_waiting waiting = {interrupt_shield, abandon_await};
+
+    return shield(co, future, &waiting);
+}
+
+int rp_co_shield_and_unref(rp_co *co, rp_future *future)
+{
+    static const rp_waiting waiting = {interrupt_shield, abandon_join};
+    int rc = shield(co, future, &waiting);
+
+    rp_future_unref(future);
+    return rc;
 }
 
 /* ---- time ---- */

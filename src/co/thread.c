@@ -106,16 +106,13 @@ int rp_to_thread(rp_co *co, rp_blocking *function, void *arg)
 
 int rp_shutdown_default_executor_wait(rp_co *co, int64_t timeout)
 {
+    rp_timeout limit;
     rp_future *drained;
-    int64_t done;
-    int rc;
 
     RP_TRY(rp_co_check(co));
     RP_TRY(rp_loop_drain_executor(co->future.loop, &drained));
     if (!drained)
         return 0;
-    done = rp_wait(co, &drained, 1, timeout, RP_ALL_COMPLETED);
-    rc = done < 0 ? (int)done : done == 0 ? -ETIMEDOUT : rp_co_await_result(drained);
-    rp_future_unref(drained);
-    return rc;
+    rp_timeout_begin(co, &limit, timeout);
+    return rp_timeout_end(co, &limit, rp_co_shield_and_unref(co, drained));
 }
