@@ -115,6 +115,8 @@ static const rp_protocol buffered = {.connection_made = made,
                                      .eof_received = eof,
                                      .connection_lost = lost};
 
+static const rp_protocol unheeded = {.connection_made = made, .get_buffer = buffer, .connection_lost = lost};
+
 /* A transport of one end of a TCP connection; the other end is returned. */
 static int start(rp_loop *loop, const rp_protocol *protocol, record *r)
 {
@@ -174,6 +176,26 @@ TEST(what_the_peer_sends_is_received_and_its_end_closes)
     CHECK_INT(r.error, ==, 0);
     free(r.data);
     rp_loop_free(loop);
+}
+
+TEST(what_a_protocol_has_no_callback_for_is_let_pass)
+{
+    static const rp_protocol deaf = {.connection_made = made, .connection_lost = lost};
+    const rp_protocol *protocols[] = {&unheeded, &deaf};
+
+    for (size_t i = 0; i < sizeof protocols / sizeof protocols[0]; i++) {
+        rp_loop *loop = wire_loop();
+        record r = {.buffer_size = sizeof r.buffer};
+        int there = start(loop, protocols[i], &r);
+
+        CHECK_INT(send(there, "abc", 3, 0), ==, 3);
+        wire_run(loop, RP_MSEC(10));
+        CHECK_INT(r.lost, ==, 0);
+        close(there);
+        RUN_UNTIL(loop, r.lost == 1);
+        CHECK_INT(r.length, ==, 0);
+        rp_loop_free(loop);
+    }
 }
 
 TEST(a_buffered_protocol_receives_into_its_own_buffer)

@@ -189,9 +189,9 @@ static void receive_once(rp_transport *transport)
         receive_eof(transport);
     else if (received < 0 && received != -EAGAIN)
         rp_transport_fail(transport, (int)received, "fatal read error on socket transport");
-    else if (received > 0 && protocol->get_buffer)
+    else if (received > 0 && protocol->get_buffer && protocol->buffer_updated)
         protocol->buffer_updated(self, (size_t)received);
-    else if (received > 0 && protocol->data_received)
+    else if (received > 0 && !protocol->get_buffer && protocol->data_received)
         protocol->data_received(self, buffer, (size_t)received);
 }
 
