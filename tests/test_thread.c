@@ -6,6 +6,7 @@
 
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 
 #include "base/thread.h"
 
@@ -79,6 +80,46 @@ TEST(threads_have_ids)
 }
 
 #ifndef _WIN32
+static int kernel_id;
+
+static void note_kernel_id(void *arg)
+{
+    kernel_id = (int)gettid();
+    note_identity(arg);
+}
+
+/* Has the kernel number the next thread as the last one, where that is permitted. */
+static void repeat_kernel_id(void)
+{
+    FILE *file = fopen("/proc/sys/kernel/ns_last_pid", "w");
+
+    if (!file)
+        return;
+    fprintf(file, "%d", kernel_id - 1);
+    fclose(file);
+}
+
+TEST(a_thread_is_not_taken_for_one_that_has_ended)
+{
+    uint64_t last = rp_thread_id();
+
+    set_up();
+    for (int i = 0; i < 5; i++) {
+        CHECK_INT(rp_thread_start(note_kernel_id, &stage), ==, 0);
+        await_stage(1);
+        CHECK_INT(other_id, >, last);
+        last = other_id;
+        stage = 0;
+        usleep(5000); /* it ends */
+        repeat_kernel_id();
+    }
+    tear_down();
+}
+#else
+TEST_ABSENT(a_thread_is_not_taken_for_one_that_has_ended, "nothing is bound to a thread there");
+#endif
+
+#ifndef _WIN32
 static sigset_t other_mask;
 
 static void note_signals(void *arg)
@@ -146,7 +187,6 @@ static void fork_off_main_thread(void *arg)
     pid = fork();
     if (pid == 0) {
         CHECK(rp_thread_is_main());
-        CHECK_INT(rp_thread_id(), ==, getpid());
         _exit(0);
     }
     CHECK_INT(exit_status(pid), ==, 0);

@@ -160,6 +160,7 @@ unsigned rp_cpu_count(void)
 /* ---- identity: which thread, and how many forks away from the start ---- */
 
 static _Thread_local uint64_t thread_id;
+static atomic_uint_fast64_t threads_seen; /* the kernel's numbers are used again */
 static atomic_uint fork_generation;
 
 /* The process's own mutexes, which no fork may come between. */
@@ -201,13 +202,13 @@ __attribute__((constructor)) static void watch_forks(void)
 uint64_t rp_thread_id(void)
 {
     if (thread_id == 0)
-        thread_id = (uint64_t)gettid();
+        thread_id = atomic_fetch_add_explicit(&threads_seen, 1, memory_order_relaxed) + 1;
     return thread_id;
 }
 
 bool rp_thread_is_main(void)
 {
-    return rp_thread_id() == (uint64_t)getpid();
+    return gettid() == getpid();
 }
 
 unsigned rp_fork_generation(void)
