@@ -23,7 +23,7 @@ static rp_cond cond;
 static rp_pool *pool;
 static job jobs[COUNT];
 static int order[COUNT];
-static int done, running, most_running, drained;
+static int done, running, most_running;
 static bool gate_open;
 
 static void set_up(unsigned max_threads)
@@ -79,15 +79,6 @@ static void await_value(const int *value, int least)
     rp_mutex_lock(&mutex);
     while (*value < least)
         rp_cond_wait(&cond, &mutex, RP_NEVER);
-    rp_mutex_unlock(&mutex);
-}
-
-static void note_drained(void *arg)
-{
-    CHECK(arg == &drained);
-    rp_mutex_lock(&mutex);
-    drained++;
-    rp_cond_broadcast(&cond);
     rp_mutex_unlock(&mutex);
 }
 
@@ -152,23 +143,13 @@ TEST(stopped_pool_finishes_what_it_has)
     set_up(1);
     submit(0, 3);
     await_value(&running, 1);
-    rp_pool_stop(pool, note_drained, &drained);
-    rp_pool_stop(pool, NULL, NULL);
+    rp_pool_stop(pool);
+    rp_pool_stop(pool);
     jobs[3].work.run = run_job;
     CHECK_INT(rp_pool_submit(pool, &jobs[3].work), ==, RP_ESHUTDOWN);
-    CHECK_INT(drained, ==, 0);
     open_gate();
     tear_down();
     CHECK_INT(done, ==, 3);
-    CHECK_INT(drained, ==, 1);
-}
-
-TEST(stop_without_threads_is_drained_at_once)
-{
-    set_up(0);
-    rp_pool_stop(pool, note_drained, &drained);
-    CHECK_INT(drained, ==, 1);
-    tear_down();
 }
 
 TEST(join_gives_up_at_its_deadline)
@@ -193,32 +174,6 @@ TEST(pool_given_up_while_it_works)
     rp_pool_free(pool);
     open_gate();
     await_value(&done, 8);
-}
-
-TEST(pool_given_up_after_its_drained_callback_was_set)
-{
-    set_up(2);
-    submit(0, 4);
-    rp_pool_stop(pool, note_drained, &drained);
-    rp_pool_free(pool);
-    open_gate();
-    await_value(&drained, 1);
-    CHECK_INT(done, ==, 4);
-}
-
-static void free_pool(void *arg)
-{
-    rp_pool_free(pool);
-    note_drained(arg);
-}
-
-TEST(pool_freed_by_its_drained_callback)
-{
-    set_up(2);
-    submit(0, 4);
-    open_gate();
-    rp_pool_stop(pool, free_pool, &drained);
-    await_value(&drained, 1);
 }
 
 TEST(pool_without_memory)

@@ -7,7 +7,6 @@
  */
 #include "base/pool.h"
 
-#include <assert.h>
 #include <errno.h>
 
 #include "base/list.h"
@@ -27,8 +26,6 @@ struct rp_pool {
     unsigned fork_generation;
     bool stopped;
     bool given_up;
-    void (*drained)(void *arg);
-    void *drained_arg;
 };
 
 static int pool_init(rp_pool *pool)
@@ -108,15 +105,6 @@ static void thread_main(void *arg)
 
     rp_mutex_lock(&pool->mutex);
     run_queue(pool);
-    /* Still counted as a thread while it calls out, so that the pool cannot go away under it. */
-    while (pool->threads == 1 && pool->drained) {
-        void (*drained)(void *) = pool->drained;
-        void *drained_arg = pool->drained_arg;
-        pool->drained = NULL;
-        rp_mutex_unlock(&pool->mutex);
-        drained(drained_arg);
-        rp_mutex_lock(&pool->mutex);
-    }
     pool->idle--;
     last = --pool->threads == 0 && pool->given_up;
     if (pool->threads == 0)
@@ -185,24 +173,14 @@ bool rp_pool_cancel(rp_pool *pool, rp_work *work)
     return queued;
 }
 
-void rp_pool_stop(rp_pool *pool, void (*drained)(void *arg), void *arg)
+void rp_pool_stop(rp_pool *pool)
 {
-    bool call_now;
-
     if (is_forked(pool))
         return;
     rp_mutex_lock(&pool->mutex);
-    assert(!drained || !pool->drained);
     pool->stopped = true;
-    call_now = drained && pool->threads == 0;
-    if (drained && !call_now) {
-        pool->drained = drained;
-        pool->drained_arg = arg;
-    }
     rp_cond_broadcast(&pool->work_added);
     rp_mutex_unlock(&pool->mutex);
-    if (call_now)
-        drained(arg);
 }
 
 int rp_pool_join(rp_pool *pool, int64_t deadline)
@@ -212,7 +190,7 @@ int rp_pool_join(rp_pool *pool, int64_t deadline)
 
     if (is_forked(pool))
         return RP_EFORK;
-    rp_pool_stop(pool, NULL, NULL);
+    rp_pool_stop(pool);
     rp_mutex_lock(&pool->mutex);
     while (pool->threads > 0 && in_time)
         in_time = rp_cond_wait(&pool->ended, &pool->mutex, deadline);
@@ -231,7 +209,7 @@ void rp_pool_free(rp_pool *pool)
         rp_free(pool);
         return;
     }
-    rp_pool_stop(pool, NULL, NULL);
+    rp_pool_stop(pool);
     rp_mutex_lock(&pool->mutex);
     pool->given_up = true;
     last = pool->threads == 0;

@@ -27,11 +27,8 @@ int rp_pool_submit(rp_pool *pool, rp_work *work);
 /* Takes work back out of the queue: true if it had not begun, and run() will not be called. Any thread. */
 bool rp_pool_cancel(rp_pool *pool, rp_work *work);
 
-/*
- * Refuses further work; what is queued still runs. `drained` (may be NULL) is called once, on the last thread as
- * it ends, or in this call if there is none. A second call with NULL is let pass.
- */
-void rp_pool_stop(rp_pool *pool, void (*drained)(void *arg), void *arg);
+/* Refuses further work; what is queued still runs. Twice is let pass. */
+void rp_pool_stop(rp_pool *pool);
 
 /* Stops it, and waits until all threads have ended: 0, or -ETIMEDOUT at the deadline. RP_EFORK. */
 int rp_pool_join(rp_pool *pool, int64_t deadline);

@@ -69,7 +69,7 @@ void rp_executor_free(rp_executor *executor)
 {
     if (executor == NULL)
         return;
-    rp_pool_stop(executor->pool, NULL, NULL);
+    rp_pool_stop(executor->pool);
     executor_unref(executor);
 }
 
@@ -242,7 +242,7 @@ int rp_loop_drain_executor(rp_loop *loop, rp_future **future)
     loop->executor_shut_down = true;
     if (loop->executor == NULL)
         return 0;
-    rp_pool_stop(loop->executor->pool, NULL, NULL);
+    rp_pool_stop(loop->executor->pool);
     rc = rp_executor_new(1, &janitor);
     if (rc < 0)
         return rc;
