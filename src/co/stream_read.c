@@ -53,7 +53,7 @@ static void consume(rp_stream *stream, size_t length)
 static int make_room(rp_stream *stream, size_t length)
 {
     rp_bytes *ahead = &stream->ahead;
-    size_t used = buffered(stream), capacity = ahead->capacity ? ahead->capacity : CHUNK;
+    size_t used = buffered(stream), capacity = 2 * ahead->capacity;
     char *data;
 
     if (length > SIZE_MAX / 2 - used)
@@ -66,8 +66,8 @@ static int make_room(rp_stream *stream, size_t length)
     ahead->end = used;
     if (used + length <= ahead->capacity)
         return 0;
-    while (capacity < used + length)
-        capacity *= 2;
+    if (capacity < used + length)
+        capacity = (used + length + CHUNK - 1) / CHUNK * CHUNK;
     data = rp_realloc(ahead->data, capacity);
     if (!data)
         return -ENOMEM;
