@@ -151,8 +151,8 @@ RP_API int rp_task_new(rp_loop *loop, rp_task **task, rp_coro *coro, const void 
 /*
  * Suspends until the future or task is done and returns its result (rp_future_result); at once if it is done. If the
  * caller is cancelled meanwhile, so is the future, and -ECANCELED is returned once it has ended by that.
- * RP_EFUTCANCELED if it was cancelled by somebody else. -EDEADLK for the task itself. The reference stays the caller's.
- * Mirrors await.
+ * RP_EFUTCANCELED if it was cancelled by somebody else. -EDEADLK for the task itself, -EINVAL for a future of another
+ * loop; so say all calls below that wait for futures. The reference stays the caller's. Mirrors await.
  */
 RP_API int rp_await(rp_co *co, rp_future *future);
 
@@ -172,8 +172,9 @@ RP_API int rp_sleep_until(rp_co *co, int64_t when);
 RP_API int64_t rp_op_await(rp_co *co, rp_op *op);
 
 /*
- * rp_await with a limit: when `timeout` nanoseconds have passed the future is cancelled and, once it has ended,
- * -ETIMEDOUT returned. Mirrors asyncio.wait_for().
+ * rp_await with a limit: when `timeout` nanoseconds have passed the future is cancelled and, once it has ended by that,
+ * -ETIMEDOUT returned. If it ends otherwise all the same, that is returned: a job that an executor runs is waited for.
+ * Mirrors asyncio.wait_for().
  */
 RP_API int rp_wait_for(rp_co *co, rp_future *future, int64_t timeout);
 

@@ -34,7 +34,7 @@ RP_API int rp_future_set_error(rp_future *future, int error);
 
 /*
  * Cancels it: a plain future at once; a task or an executor job is asked to, and may yet end otherwise. Returns false
- * if it was done. Mirrors Future.cancel().
+ * if it was done, or can no longer be stopped: a job that runs. Mirrors Future.cancel().
  */
 RP_API bool rp_future_cancel(rp_future *future);
 

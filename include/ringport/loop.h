@@ -49,9 +49,9 @@ RP_API int rp_loop_new(const rp_loop_options *options, rp_loop **loop);
 /*
  * Closes the loop: what is ready or scheduled is dropped, transports and servers still open are closed and their
  * memory is given back, operations in flight are cancelled and waited for, the default executor is shut down without
- * waiting. No callback runs from then on: not those of handles, nor of operations, nor connection_lost; run the loop
- * until they have if they own something. Closing twice is let pass. RP_ERUNNING while it runs, and nothing is done.
- * Mirrors loop.close().
+ * waiting (what it has queued still runs, in its threads). No callback runs from then on: not those of handles, nor of
+ * operations, nor connection_lost; run the loop until they have if they own something. Closing twice is let pass.
+ * RP_ERUNNING while it runs, and nothing is done. Mirrors loop.close().
  */
 RP_API int rp_loop_close(rp_loop *loop);
 
@@ -233,9 +233,10 @@ RP_API void rp_executor_free(rp_executor *executor);
 /*
  * Runs function(arg) on a thread of the executor (NULL: the loop's default one, made on first use). *future gets the
  * caller's reference to a future whose result is what the function returns. Cancelling it takes the job from the queue;
- * a job that runs already goes on, and its result comes: `arg` must live until the future is done. RP_ESHUTDOWN,
- * RP_ECLOSED, RP_EFORK (also of an executor that was made before the fork), -EAGAIN (no thread could be started),
- * -ENOMEM. Mirrors loop.run_in_executor().
+ * a job that runs already goes on, and its result comes: `arg` must live until the future is done. Only closing the
+ * loop ends the future before that: the function may still run then, or even begin, so shut the executor down first.
+ * RP_ESHUTDOWN, RP_ECLOSED, RP_EFORK (also of an executor that was made before the fork), -EAGAIN (no thread could be
+ * started), -ENOMEM. Mirrors loop.run_in_executor().
  */
 RP_API int rp_run_in_executor(rp_loop *loop, rp_executor *executor, rp_blocking *function, void *arg,
                               rp_future **future);

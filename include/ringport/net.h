@@ -55,8 +55,9 @@ typedef int rp_protocol_factory(void *arg, const rp_protocol **protocol, void **
 
 /*
  * Writes: what the socket does not take at once is copied and sent in the background, in order. length may be 0. 0, or
- * -EPIPE after write_eof, close or the connection's loss, -ENOMEM (nothing was taken), or what the socket failed with.
- * Mirrors transport.write(), writelines().
+ * -EPIPE after write_eof, close or the connection's loss, or what the socket failed with. -ENOMEM: nothing was taken;
+ * or a part was sent and there is no memory for the rest, and the connection is lost. Mirrors transport.write(),
+ * writelines().
  */
 RP_API int rp_transport_write(rp_transport *transport, const void *data, size_t length);
 RP_API int rp_transport_writev(rp_transport *transport, const struct iovec *vector, int count);

@@ -86,7 +86,8 @@ RP_API ssize_t rp_stream_read(rp_co *co, rp_stream *stream, void *buffer, size_t
 
 /*
  * Reads exactly `length` bytes and returns that; RP_EOF if the stream ends before: what came is in the buffer, and
- * rp_stream_partial() tells how much. A cancelled call puts back what it had read. Mirrors readexactly().
+ * rp_stream_partial() tells how much. A cancelled call puts back what it had read: there is room for `length` more
+ * bytes in the stream meanwhile (-ENOMEM). Mirrors readexactly().
  */
 RP_API ssize_t rp_stream_read_exactly(rp_co *co, rp_stream *stream, void *buffer, size_t length);
 
