@@ -139,3 +139,24 @@ TEST(too_many_permits)
     CHECK_INT(rp_semaphore_release(&semaphore), ==, -EOVERFLOW);
     CHECK_INT(rp_semaphore_fini(&semaphore), ==, 0);
 }
+
+static int cancel_and_end(rp_co *co, void *arg)
+{
+    rp_semaphore semaphore;
+    rp_task *task;
+
+    rp_semaphore_init(&semaphore, 0);
+    task = spawn(takes, &semaphore);
+    settle(co);
+    CHECK_INT(rp_semaphore_fini(&semaphore), ==, -EBUSY);
+    rp_task_cancel(task);
+    CHECK_INT(rp_semaphore_fini(&semaphore), ==, -EBUSY); /* it has yet to run, and to look at it */
+    CHECK_INT(rp_join(co, task), ==, RP_EFUTCANCELED);
+    CHECK_INT(rp_semaphore_fini(&semaphore), ==, 0);
+    return 0;
+}
+
+TEST(busy_until_who_was_cancelled_has_left)
+{
+    CHECK_INT(rp_run(cancel_and_end, NULL), ==, 0);
+}

@@ -1,8 +1,8 @@
 /*
  * sync.c - tasks that wait in a list to be woken one by one.
  *
- * Each step keeps `count` the length of the list, and `woken` the number of tasks between their wake-up and their
- * running, also when the loop is closed: then tasks vanish from the list without having run.
+ * Each step keeps `count` the length of the list, and `woken` and `leaving` the numbers of tasks between their wake-up
+ * or cancellation and their running, also when the loop is closed: then tasks vanish without having run.
  */
 #include "co/sync.h"
 
@@ -22,7 +22,7 @@ void rp_waiters_init(rp_waiters *waiters)
 
 int rp_waiters_fini(const rp_waiters *waiters)
 {
-    return rp_waiters_any(waiters) ? -EBUSY : 0;
+    return rp_waiters_any(waiters) || waiters->leaving > 0 ? -EBUSY : 0;
 }
 
 static void leave(waiter *w)
@@ -33,7 +33,10 @@ static void leave(waiter *w)
 
 static void interrupt(rp_co *co, void *arg)
 {
-    leave(arg);
+    waiter *w = arg;
+
+    leave(w);
+    w->waiters->leaving++;
     rp_co_wake(co);
 }
 
@@ -46,6 +49,8 @@ static void abandon(rp_co *co, void *arg)
         leave(w);
     else if (w->woken)
         w->waiters->woken--;
+    else
+        w->waiters->leaving--;
 }
 
 static int wait_in(rp_co *co, rp_waiters *waiters, const rp_waiting *waiting)
@@ -54,8 +59,10 @@ static int wait_in(rp_co *co, rp_waiters *waiters, const rp_waiting *waiting)
 
     rp_list_push(&waiters->list, &w.link);
     waiters->count++;
-    if (rp_co_suspend(co, waiting, &w))
+    if (rp_co_suspend(co, waiting, &w)) {
+        waiters->leaving--;
         return rp_co_cancelled(co);
+    }
     waiters->woken--;
     return w.result;
 }
