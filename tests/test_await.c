@@ -572,6 +572,31 @@ TEST(an_operation_cancelled_by_somebody_else)
     CHECK_INT(rp_run(foreign_cancel, NULL), ==, 0);
 }
 
+/* The second to wait for an operation is refused, and the first one's wait is none of its business. */
+static int awaited_twice(rp_co *co, void *arg)
+{
+    int pipes[2];
+    rp_op op;
+    rp_task *task;
+
+    CHECK(pipe(pipes) == 0);
+    rp_op_poll(&op, pipes[0], RP_POLL_IN, NULL, NULL);
+    task = spawn(awaits_op, &op);
+    RP_TRY(rp_sleep(co, 0));
+    RP_TRY(rp_sleep(co, 0));
+    CHECK_INT(rp_op_await(co, &op), ==, -EBUSY);
+    CHECK_INT(write(pipes[1], "x", 1), ==, 1);
+    CHECK_INT(rp_join(co, task), ==, RP_POLL_IN);
+    close(pipes[0]);
+    close(pipes[1]);
+    return 0;
+}
+
+TEST(an_operation_is_awaited_by_one)
+{
+    CHECK_INT(rp_run(awaited_twice, NULL), ==, 0);
+}
+
 /* ---- cost ---- */
 
 static int awaits_in_turn(rp_co *co, void *arg)

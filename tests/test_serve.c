@@ -424,8 +424,7 @@ static int start_in_task(rp_co *co, void *arg)
 {
     rp_server *server;
 
-    (void)arg;
-    return rp_start_server(co, &server, echo, NULL, "127.0.0.1", 0, NULL);
+    return rp_start_server(co, arg ? arg : &server, echo, NULL, "127.0.0.1", 0, NULL);
 }
 
 static void be_quiet(rp_loop *loop, const rp_exception_context *context, void *arg)
@@ -445,6 +444,49 @@ TEST(a_loop_that_is_closed_leaves_no_start_behind)
     rp_loop_stop(loop);
     CHECK_INT(rp_run_forever(loop), ==, 0);
     CHECK(!rp_future_done(task));
+    rp_loop_free(loop);
+    rp_future_unref(task);
+}
+
+static int serves_forever(rp_co *co, void *arg)
+{
+    return rp_server_serve_forever(co, arg);
+}
+
+/* The harness finds out whether the cancelled task looks at the server. */
+static int free_under_who_serves(rp_co *co, void *arg)
+{
+    rp_server *server;
+    rp_task *task;
+
+    (void)arg;
+    CHECK_INT(rp_start_server(co, &server, echo, NULL, "127.0.0.1", 0, NULL), ==, 0);
+    CHECK_INT(rp_create_task(&task, serves_forever, server), ==, 0);
+    CHECK_INT(rp_sleep(co, RP_MSEC(5)), ==, 0);
+    rp_task_cancel(task);
+    rp_server_free(server);
+    CHECK_INT(rp_join(co, task), ==, RP_EFUTCANCELED);
+    return 0;
+}
+
+TEST(a_server_may_be_freed_after_who_serves_is_cancelled)
+{
+    run(free_under_who_serves);
+}
+
+TEST(a_loop_may_be_closed_over_who_serves)
+{
+    rp_loop *loop = wire_loop();
+    rp_server *server;
+    rp_task *task;
+
+    rp_set_exception_handler(loop, be_quiet, NULL);
+    CHECK_INT(rp_loop_create_task(loop, &task, start_in_task, &server), ==, 0);
+    CHECK_INT(rp_run_until_complete(loop, task), ==, 0);
+    rp_future_unref(task);
+    CHECK_INT(rp_loop_create_task(loop, &task, serves_forever, server), ==, 0);
+    rp_loop_stop(loop);
+    CHECK_INT(rp_run_forever(loop), ==, 0);
     rp_loop_free(loop);
     rp_future_unref(task);
 }

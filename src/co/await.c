@@ -108,13 +108,11 @@ int rp_shield(rp_co *co, rp_future *future)
     return shield(co, future, &waiting);
 }
 
-int rp_co_shield_and_unref(rp_co *co, rp_future *future)
+int rp_co_shield_owned(rp_co *co, rp_future *future)
 {
     static const rp_waiting waiting = {interrupt_shield, abandon_join};
-    int rc = shield(co, future, &waiting);
 
-    rp_future_unref(future);
-    return rc;
+    return shield(co, future, &waiting);
 }
 
 /* ---- time ---- */
@@ -172,6 +170,8 @@ int64_t rp_op_await(rp_co *co, rp_op *op)
     if (rp_op_is_multishot(op))
         return -EINVAL;
     RP_TRY(rp_co_check(co));
+    if (op->state != RP_OP_IDLE)
+        return -EBUSY;
     op->callback = wake_by_op;
     op->data = co;
     RP_TRY(rp_submit(co->future.loop, op));

@@ -143,11 +143,14 @@ int rp_server_wait_closed(rp_co *co, rp_server *server)
 
 int rp_server_serve_forever(rp_co *co, rp_server *server)
 {
-    int rc = rp_server_start_serving(server);
+    rp_future *closed;
+    int rc;
 
-    if (rc == 0)
-        rc = rp_server_wait_closed(co, server);
-    if (rc == -ECANCELED)
+    RP_TRY(rp_server_start_serving(server));
+    RP_TRY(rp_server_closed_future(server, &closed));
+    rc = rp_co_shield_owned(co, closed);
+    if (rc == -ECANCELED && !rp_future_done(closed)) /* else it may have been freed by now */
         rp_server_close(server);
+    rp_future_unref(closed);
     return rc;
 }

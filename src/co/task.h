@@ -134,8 +134,8 @@ int rp_co_create(rp_loop *loop, rp_task **task, rp_coro *coro, const void *arg, 
 /* What rp_await() does, with a `waiting` of the caller's own; its `interrupt` is to cancel the future. */
 int rp_co_await_as(rp_co *co, rp_future *future, const rp_waiting *waiting, void *arg);
 
-/* What rp_shield() does; it takes the reference, also if the task is abandoned in it. */
-int rp_co_shield_and_unref(rp_co *co, rp_future *future);
+/* What rp_shield() does; if the task is abandoned in it, its reference goes with it. */
+int rp_co_shield_owned(rp_co *co, rp_future *future);
 
 /* A future's result for who awaits it: an error -ECANCELED of its own becomes RP_EFUTCANCELED. */
 static inline int rp_co_await_result(rp_future *future)

@@ -108,11 +108,14 @@ int rp_shutdown_default_executor_wait(rp_co *co, int64_t timeout)
 {
     rp_timeout limit;
     rp_future *drained;
+    int rc;
 
     RP_TRY(rp_co_check(co));
     RP_TRY(rp_loop_drain_executor(co->future.loop, &drained));
     if (!drained)
         return 0;
     rp_timeout_begin(co, &limit, timeout);
-    return rp_timeout_end(co, &limit, rp_co_shield_and_unref(co, drained));
+    rc = rp_timeout_end(co, &limit, rp_co_shield_owned(co, drained));
+    rp_future_unref(drained);
+    return rc;
 }
