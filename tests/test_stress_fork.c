@@ -269,3 +269,34 @@ TEST(a_child_can_run_a_loop_wherever_the_other_threads_were)
     for (int i = 0; i < THREADS; i++)
         CHECK_INT(pthread_join(threads[i], NULL), ==, 0);
 }
+
+/* ---- a worker forks ---- */
+
+static int fork_once(rp_co *co, void *arg)
+{
+    pid_t *child = arg;
+
+    RP_TRY(rp_sleep(co, RP_MSEC(5)));
+    if (rp_worker_index() == 0) {
+        *child = fork();
+        CHECK_INT(*child, >=, 0);
+        if (*child == 0)
+            return 0;
+    }
+    return rp_sleep(co, RP_MSEC(20));
+}
+
+/* The child has none of the threads, and does not wait for them. */
+TEST(a_worker_forks)
+{
+    pid_t child = 0;
+    int rc;
+
+    skip_in_qemu();
+    parent = getpid();
+    rc = rp_run_workers(2, fork_once, &child);
+    if (getpid() != parent)
+        _exit(rc == RP_EFORK ? 0 : 1);
+    CHECK_INT(rc, ==, 0);
+    expect_end(child);
+}

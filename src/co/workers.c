@@ -116,8 +116,10 @@ static void withdraw(worker *w)
     rp_handle_cancel(&w->stop);
 }
 
-static void run_worker(worker *w)
+/* False in a child of fork(): it has the group's memory, but none of the threads, one of which may hold the mutex. */
+static bool run_worker(worker *w)
 {
+    unsigned generation = rp_fork_generation();
     rp_runner *runner;
     rp_loop *loop;
     int rc = rp_runner_new(NULL, &runner);
@@ -129,12 +131,14 @@ static void run_worker(worker *w)
         rc = announce(w, loop);
     if (rc == 0) {
         rc = rp_runner_run(runner, run_coro, w);
-        withdraw(w);
+        if (generation == rp_fork_generation())
+            withdraw(w);
     }
-    if (rc < 0)
+    if (rc < 0 && generation == rp_fork_generation())
         stop_group(w->group, rc);
     rp_runner_free(runner);
     this_worker = NULL;
+    return generation == rp_fork_generation();
 }
 
 static void run_thread(void *arg)
@@ -142,7 +146,8 @@ static void run_thread(void *arg)
     worker *w = arg;
     group *g = w->group;
 
-    run_worker(w);
+    if (!run_worker(w))
+        return;
     rp_mutex_lock(&g->mutex);
     if (--g->running == 0)
         rp_cond_broadcast(&g->ended);
@@ -217,7 +222,8 @@ int rp_run_workers(unsigned count, rp_coro *coro, void *arg)
     if (rc < 0)
         return rc;
     start_threads(g);
-    run_worker(&g->workers[0]);
+    if (!run_worker(&g->workers[0]))
+        return RP_EFORK;
     rp_mutex_lock(&g->mutex);
     while (g->running > 0)
         rp_cond_wait(&g->ended, &g->mutex, RP_NEVER);

@@ -133,6 +133,8 @@ static void call(void *arg)
     int direction = w->direction;
 
     w->callback(w->arg);
+    if (rp_loop_is_forked(loop))
+        return;
     watch **place = find(loop->readers, fd, direction);
     if (loop->closed || place == NULL || *place != w || w->polling)
         return; /* it has removed itself */

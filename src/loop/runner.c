@@ -182,7 +182,7 @@ int rp_runner_close(rp_runner *runner)
     cancel_all_tasks(loop);
     rp_shutdown_asyncgens(loop);
     rc = rp_shutdown_default_executor(loop, timeout != 0 ? timeout : DEFAULT_EXECUTOR_TIMEOUT);
-    if (rc < 0)
+    if (rc < 0 && rc != RP_EFORK)
         rp_loop_report(loop,
                        rc == -ETIMEDOUT ? "the default executor did not finish its work in time"
                                         : "the default executor's end could not be waited for",
