@@ -253,6 +253,7 @@ TEST(default_executor_replaced)
     CHECK_INT(rp_set_default_executor(loop, NULL), ==, -EINVAL);
     CHECK_INT(rp_executor_new(1, &executor), ==, 0);
     CHECK_INT(rp_set_default_executor(loop, executor), ==, 0);
+    CHECK_INT(rp_set_default_executor(loop, executor), ==, 0); /* it is that one already */
     rp_future *first = start(NULL, wait_at_gate, 1), *second = start(NULL, wait_at_gate, 2);
     await_count(&running, 1);
     CHECK_INT(rp_executor_new(1, &executor), ==, 0);

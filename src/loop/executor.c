@@ -216,7 +216,8 @@ int rp_set_default_executor(rp_loop *loop, rp_executor *executor)
         rc = -EINVAL;
     if (rc < 0)
         return rc;
-    rp_executor_free(loop->executor);
+    if (loop->executor != executor)
+        rp_executor_free(loop->executor);
     loop->executor = executor;
     return 0;
 }
