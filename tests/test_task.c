@@ -639,3 +639,40 @@ TEST(debug_mode_knows_where_a_task_was_created)
     rp_loop_free(loop);
     CHECK_INT(report.count, ==, 1);
 }
+
+static rp_task *cancelled_by_report;
+
+static void cancel_on_report(rp_loop *loop, const rp_exception_context *context, void *arg)
+{
+    (void)loop;
+    (void)context;
+    (void)arg;
+    rp_task_cancel(cancelled_by_report);
+}
+
+static int waits_for_event(rp_co *co, void *arg)
+{
+    return rp_event_wait(co, arg);
+}
+
+/* The first one's report cancels the second, which is awake, but will not run any more. */
+TEST(the_report_of_a_task_at_the_close_may_cancel_another)
+{
+    rp_loop *loop = new_loop();
+    rp_event never, set;
+    rp_task *first;
+
+    rp_set_exception_handler(loop, cancel_on_report, NULL);
+    rp_event_init(&never);
+    rp_event_init(&set);
+    CHECK_INT(rp_loop_create_task(loop, &first, waits_for_event, &never), ==, 0);
+    CHECK_INT(rp_loop_create_task(loop, &cancelled_by_report, waits_for_event, &set), ==, 0);
+    for (int i = 0; i < 3; i++) {
+        rp_loop_stop(loop);
+        CHECK_INT(rp_run_forever(loop), ==, 0);
+    }
+    rp_event_set(&set);
+    rp_loop_free(loop);
+    rp_future_unref(first);
+    rp_future_unref(cancelled_by_report);
+}

@@ -189,7 +189,7 @@ static bool will_be_resumed(const rp_co *co)
 
 static bool can_be_interrupted(const rp_co *co)
 {
-    return co->waiting && co->waiting->interrupt && !will_be_resumed(co);
+    return co->waiting && co->waiting->interrupt && !will_be_resumed(co) && !co->future.loop->closed;
 }
 
 /*
