@@ -288,6 +288,26 @@ TEST(cancel_in_callback)
     rp_loop_free(loop);
 }
 
+static void submit_other(rp_op *op)
+{
+    rp_op *other = op == &chain[0] ? &chain[1] : &chain[0];
+
+    CHECK_INT(rp_submit(loop, other), ==, runs++ == 0 ? -EBUSY : 0);
+}
+
+/* Both have completed, but the second one is not told yet. */
+TEST(no_submitting_before_the_completion_is_delivered)
+{
+    make_loop();
+    for (int i = 0; i < 2; i++) {
+        rp_op_nop(&chain[i], submit_other, NULL);
+        CHECK_INT(rp_submit(loop, &chain[i]), ==, 0);
+    }
+    while (runs < 2)
+        run_turns(1);
+    rp_loop_free(loop);
+}
+
 static rp_op watches[2];
 static int watched; /* completions of both */
 static bool both_ended;

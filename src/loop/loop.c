@@ -146,6 +146,8 @@ static int deliver(rp_loop *loop, int count)
         fetch_ahead(loop, i, count);
         op->result = completion->result;
         op->flags = completion->flags;
+        if (!(op->flags & RP_OP_MORE))
+            op->state = RP_OP_IDLE;
         if (op->callback == NULL)
             continue;
         if (loop->debug)
@@ -371,6 +373,8 @@ int rp_submit(rp_loop *loop, rp_op *op)
 {
     int rc = rp_loop_check(loop);
 
+    if (rc == 0 && op->state == RP_OP_TAKEN)
+        rc = -EBUSY; /* until it is delivered */
     return rc < 0 ? rc : rp_proactor_submit(loop->proactor, op);
 }
 

@@ -117,6 +117,8 @@ void rp_completion_drop(const rp_completion *completion)
 {
     rp_op_kind kind = (rp_op_kind)completion->op->kind;
 
+    if (!(completion->flags & RP_OP_MORE))
+        completion->op->state = RP_OP_IDLE;
     if (completion->result < 0)
         return;
     if (kind == RP_OP_ACCEPT || kind == RP_OP_ACCEPT_MULTI)
@@ -170,7 +172,7 @@ int rp_proactor_submit(rp_proactor *proactor, rp_op *op)
         return RP_EFORK;
     if (op->kind >= RP_OP_KINDS_)
         return -EINVAL;
-    if (op->state != RP_OP_IDLE)
+    if (op->state != RP_OP_IDLE && op->state != RP_OP_TAKEN)
         return -EBUSY;
     op->owner = proactor;
     op->phase = 0;
@@ -184,7 +186,9 @@ int rp_proactor_submit(rp_proactor *proactor, rp_op *op)
 
 void rp_proactor_cancel(rp_proactor *proactor, rp_op *op)
 {
-    if (op->state == RP_OP_IDLE || op->state == RP_OP_FINISHED || is_forked(proactor))
+    bool ended = op->state == RP_OP_IDLE || op->state == RP_OP_FINISHED || op->state == RP_OP_TAKEN;
+
+    if (ended || is_forked(proactor))
         return;
     proactor->backend->cancel(proactor, op);
 }
@@ -244,7 +248,7 @@ void rp_op_complete(rp_proactor *proactor, rp_op *op, rp_completion *completion,
     if (flags & RP_OP_MORE)
         return;
     rp_list_remove(&op->link);
-    op->state = RP_OP_IDLE;
+    op->state = RP_OP_TAKEN;
     proactor->in_flight--;
 }
 

@@ -24,6 +24,7 @@ enum {
     RP_OP_QUEUED,    /* in a queue of the backend's: not handed to the kernel yet, or waiting for readiness */
     RP_OP_SUBMITTED, /* the kernel's, or a thread's */
     RP_OP_FINISHED,  /* in the list of operations that are done, its result stored */
+    RP_OP_TAKEN,     /* the waiter's: its last completion is out, and in a loop perhaps not delivered yet */
 };
 
 typedef struct rp_backend {
