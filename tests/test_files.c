@@ -367,6 +367,28 @@ TEST(full_pipe)
 }
 
 #ifndef _WIN32
+/* What needs no waiting does not wait. */
+TEST(nothing_of_a_pipe)
+{
+    rp_proactor *port = open_port();
+    struct iovec vector[] = {{.iov_base = "", .iov_len = 0}, {.iov_base = "hello", .iov_len = 5}};
+    char bytes[8];
+    int fds[2];
+    rp_op op;
+
+    CHECK_INT(pipe(fds), ==, 0);
+    CHECK_INT(read_at(port, fds[0], bytes, 0, -1), ==, 0);
+    CHECK_INT(read_at(port, fds[0], bytes, 1, -2), ==, -EINVAL);
+    CHECK_INT(write_at(port, fds[1], bytes, 0, -1), ==, 0);
+    rp_op_writev(&op, fds[1], vector, 2, -1, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, 5);
+    rp_op_writev(&op, fds[1], vector, -1, -1, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, -EINVAL);
+    CHECK_INT(read_at(port, fds[0], bytes, sizeof bytes, -1), ==, 5);
+    close_pair(fds);
+    rp_proactor_close(port);
+}
+
 TEST(devices)
 {
     rp_proactor *port = open_port();
@@ -386,6 +408,7 @@ TEST(devices)
     rp_proactor_close(port);
 }
 #else
+TEST_ABSENT(nothing_of_a_pipe, "a pipe of messages has empty ones on Windows");
 TEST_ABSENT(devices, "Windows has no devices of that kind");
 #endif
 

@@ -1256,8 +1256,44 @@ TEST(poll_many_times_on_file)
     close(file);
     rp_proactor_close(port);
 }
+
+/* Neither does anything change in what has no readiness, but is no file. */
+TEST(poll_many_times_on_device)
+{
+    rp_proactor *port = open_port();
+    int device = open("/dev/null", O_RDWR | O_CLOEXEC);
+    rp_op op;
+
+    rp_op_poll_multi(&op, device, RP_POLL_IN, NULL, NULL);
+    submit(port, &op);
+    expect_edge(port, &op, RP_POLL_IN);
+    stays_quiet(port);
+    cancel_and_finish(port, &op);
+    close(device);
+    rp_proactor_close(port);
+}
+
+/* MSG_WAITALL is for streams: a datagram is whole. */
+TEST(datagrams_are_not_put_together)
+{
+    rp_proactor *port = open_port();
+    char bytes[64];
+    int fds[2];
+    rp_op op;
+
+    CHECK_INT(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, fds), ==, 0);
+    CHECK_INT(write(fds[1], "abc", 3), ==, 3);
+    CHECK_INT(write(fds[1], "defg", 4), ==, 4);
+    rp_op_recv(&op, fds[0], bytes, sizeof bytes, MSG_WAITALL, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, 3);
+    CHECK_INT(perform(port, &op), ==, 4);
+    close_pair(fds);
+    rp_proactor_close(port);
+}
 #else
 TEST_ABSENT(poll_many_times_on_file, "only sockets can be polled on Windows");
+TEST_ABSENT(poll_many_times_on_device, "only sockets can be polled on Windows");
+TEST_ABSENT(datagrams_are_not_put_together, "MSG_WAITALL is for streams only on Windows");
 #endif
 
 /* Two watch the same: each is told. */

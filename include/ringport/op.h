@@ -227,7 +227,10 @@ RP_API void rp_op_writev(rp_op *op, rp_fd fd, const struct iovec *vector, int co
 /* fsync(), or fdatasync() if data_only. */
 RP_API void rp_op_fsync(rp_op *op, rp_fd fd, bool data_only, rp_op_callback *callback, void *data);
 
-/* openat(), close-on-exec; directory may be AT_FDCWD. */
+/*
+ * openat(), close-on-exec; directory may be AT_FDCWD. A thread of the proactor's may do it (epoll), and cancelling does
+ * not end it then: open a FIFO, which may wait for its other end, with O_NONBLOCK.
+ */
 RP_API void rp_op_openat(rp_op *op, rp_fd directory, const char *path, int flags, uint32_t mode,
                          rp_op_callback *callback, void *data);
 

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/epoll.h>
 #include <sys/pidfd.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -22,6 +23,17 @@ bool rp_file_is_always_ready(int fd)
 
     return fstat(fd, &status) == 0 &&
            (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode) || S_ISBLK(status.st_mode));
+}
+
+bool rp_file_has_readiness(int fd)
+{
+    struct epoll_event event = {.events = 0};
+    int epoll = epoll_create1(EPOLL_CLOEXEC);
+    bool refused = epoll >= 0 && epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) < 0 && errno == EPERM;
+
+    if (epoll >= 0)
+        close(epoll);
+    return !refused && !rp_file_is_always_ready(fd);
 }
 
 /* The buffers of a read or write, whichever form it has: `single` is room for the one of the simple form. */
@@ -61,7 +73,7 @@ int64_t rp_file_read_cached(const rp_op *op)
     return -EAGAIN;
 }
 
-static int64_t read_or_write(const rp_op *op)
+static int64_t read_or_write(const rp_op *op, int flags)
 {
     struct iovec single;
     int count;
@@ -71,12 +83,17 @@ static int64_t read_or_write(const rp_op *op)
     ssize_t n;
 
     for (;;) {
-        n = reads ? preadv2(op->fd, vector, count, offset, 0) : pwritev2(op->fd, vector, count, offset, 0);
+        n = reads ? preadv2(op->fd, vector, count, offset, flags) : pwritev2(op->fd, vector, count, offset, flags);
         if (n < 0 && errno == ESPIPE && offset >= 0)
             offset = -1; /* pipes and sockets have no positions: io_uring ignores the offset, and so do we */
         else if (n >= 0 || errno != EINTR)
             return result_of(n);
     }
+}
+
+int64_t rp_file_attempt(const rp_op *op)
+{
+    return read_or_write(op, RWF_NOWAIT);
 }
 
 int64_t rp_file_perform(const rp_op *op)
@@ -86,7 +103,7 @@ int64_t rp_file_perform(const rp_op *op)
     case RP_OP_READV:
     case RP_OP_WRITE:
     case RP_OP_WRITEV:
-        return read_or_write(op);
+        return read_or_write(op, 0);
     case RP_OP_FSYNC:
         return result_of(op->u.fsync.data_only ? fdatasync(op->fd) : fsync(op->fd));
     case RP_OP_OPENAT:

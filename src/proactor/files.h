@@ -9,11 +9,17 @@
 /* Whether a descriptor has no readiness to wait for: regular files, directories, disks. */
 bool rp_file_is_always_ready(int fd);
 
+/* Whether its readiness can change, so that it makes sense to wait: not for /dev/null, either. Slower to tell. */
+bool rp_file_has_readiness(int fd);
+
 /*
  * Reads without blocking what the page cache holds (RP_OP_READ, RP_OP_READV): the result; -EAGAIN if it would block,
  * holds only a part, or cannot tell.
  */
 int64_t rp_file_read_cached(const rp_op *op);
+
+/* Reads or writes what can be without blocking: the result; -EAGAIN; -EOPNOTSUPP where that cannot be had. */
+int64_t rp_file_attempt(const rp_op *op);
 
 /* Does a file operation, blocking as long as it takes: its result. */
 int64_t rp_file_perform(const rp_op *op);

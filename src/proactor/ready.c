@@ -135,6 +135,16 @@ static int64_t attempt_connect(rp_op *op)
     return 0;
 }
 
+/* MSG_WAITALL means something to these only. */
+static bool is_stream(int fd)
+{
+    int type;
+    socklen_t length = sizeof type;
+
+    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0 &&
+           (type == SOCK_STREAM || type == SOCK_SEQPACKET);
+}
+
 /* What a call that may go on after a part returns: its error, unless a part is done; -EAGAIN while it is to go on. */
 static int64_t attempt_transfer(rp_op *op, bool whole, bool sends)
 {
@@ -152,7 +162,7 @@ static int64_t attempt_transfer(rp_op *op, bool whole, bool sends)
         if (n < 0)
             return op->outcome > 0 ? op->outcome : -errno;
         op->outcome += n;
-        if (!whole || n == 0 || (size_t)n == left)
+        if (!whole || n == 0 || (size_t)n == left || !is_stream(op->fd))
             return op->outcome;
     }
 }
@@ -179,10 +189,10 @@ static int64_t attempt_poll(const rp_op *op)
 }
 
 /*
- * A read or write of a pipe, a terminal or the like, which may be a blocking descriptor: it is touched only when it is
- * ready, and a blocking one is written to by no more than a pipe takes whole.
+ * A read or write where the kernel has no way not to block: the descriptor is touched only when it is ready, and a
+ * blocking one is written to by no more than a pipe takes whole.
  */
-static int64_t attempt_stream(const rp_op *op)
+static int64_t attempt_if_ready(const rp_op *op)
 {
     bool reads = op->kind == RP_OP_READ || op->kind == RP_OP_READV;
     uint32_t events = rp_ready_poll(op->fd, reads ? POLLIN : POLLOUT);
@@ -198,19 +208,32 @@ static int64_t attempt_stream(const rp_op *op)
         return rp_file_perform(op);
 
     rp_op part = *op;
-    struct iovec first;
     if (op->kind == RP_OP_WRITEV) {
-        if (op->u.io.count == 0)
-            return 0;
-        first = op->u.io.vector[0];
+        const struct iovec *vector = op->u.io.vector;
+        int count = op->u.io.count;
+
+        while (count > 1 && vector->iov_len == 0) {
+            vector++;
+            count--;
+        }
+        if (count <= 0)
+            return count < 0 ? -EINVAL : 0;
         part.kind = RP_OP_WRITE;
-        part.u.buffer.base = first.iov_base;
-        part.u.buffer.length = first.iov_len;
+        part.u.buffer.base = vector->iov_base;
+        part.u.buffer.length = vector->iov_len;
         part.u.buffer.offset = op->u.io.offset;
     }
     if (part.u.buffer.length > PIPE_BUF)
         part.u.buffer.length = PIPE_BUF;
     return rp_file_perform(&part);
+}
+
+/* A read or write of a pipe, a terminal or the like, which may be a blocking descriptor. */
+static int64_t attempt_stream(const rp_op *op)
+{
+    int64_t result = rp_file_attempt(op);
+
+    return result == -EOPNOTSUPP ? attempt_if_ready(op) : result;
 }
 
 int64_t rp_ready_attempt(rp_op *op)

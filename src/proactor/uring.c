@@ -300,7 +300,7 @@ static int collect_poll(uring *u, rp_op *op, int result, bool more, rp_completio
         rp_op_complete(&u->base, op, completion, -ECANCELED, 0);
         return 1;
     }
-    if (!more && rp_file_is_always_ready(op->fd))
+    if (!more && !rp_file_has_readiness(op->fd))
         park(u, op);
     else if (!more)
         issue(u, op);
