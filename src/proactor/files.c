@@ -91,6 +91,16 @@ static int64_t read_or_write(const rp_op *op, int flags)
     }
 }
 
+bool rp_file_needs_no_wait(const rp_op *op)
+{
+    struct iovec single;
+    int count;
+    int64_t offset;
+    const struct iovec *vector = buffers(op, &single, &count, &offset);
+
+    return offset < -1 || count < 0 || total_length(vector, count) == 0;
+}
+
 int64_t rp_file_attempt(const rp_op *op)
 {
     return read_or_write(op, RWF_NOWAIT);

@@ -18,6 +18,9 @@ bool rp_file_has_readiness(int fd);
  */
 int64_t rp_file_read_cached(const rp_op *op);
 
+/* Whether a read or write is wrong, or of nothing, so that it does not block. */
+bool rp_file_needs_no_wait(const rp_op *op);
+
 /* Reads or writes what can be without blocking: the result; -EAGAIN; -EOPNOTSUPP where that cannot be had. */
 int64_t rp_file_attempt(const rp_op *op);
 

@@ -195,8 +195,11 @@ static int64_t attempt_poll(const rp_op *op)
 static int64_t attempt_if_ready(const rp_op *op)
 {
     bool reads = op->kind == RP_OP_READ || op->kind == RP_OP_READV;
-    uint32_t events = rp_ready_poll(op->fd, reads ? POLLIN : POLLOUT);
+    uint32_t events;
 
+    if (rp_file_needs_no_wait(op))
+        return rp_file_perform(op);
+    events = rp_ready_poll(op->fd, reads ? POLLIN : POLLOUT);
     if (events & POLLNVAL)
         return -EBADF;
     if (events == 0) {
@@ -216,8 +219,6 @@ static int64_t attempt_if_ready(const rp_op *op)
             vector++;
             count--;
         }
-        if (count <= 0)
-            return count < 0 ? -EINVAL : 0;
         part.kind = RP_OP_WRITE;
         part.u.buffer.base = vector->iov_base;
         part.u.buffer.length = vector->iov_len;
