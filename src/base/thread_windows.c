@@ -122,12 +122,12 @@ int rp_thread_start(void (*function)(void *arg), void *arg)
     return 0;
 }
 
-/* A process that was bound to some processors counts those; else all there are, of all groups of 64. */
 void rp_thread_yield(void)
 {
     SwitchToThread();
 }
 
+/* A process that was bound to some processors counts those; else all there are, of all groups of 64. */
 unsigned rp_cpu_count(void)
 {
     DWORD_PTR allowed, all;
