@@ -135,7 +135,7 @@ static int64_t attempt_connect(rp_op *op)
     return 0;
 }
 
-/* MSG_WAITALL means something to these only. */
+/* Receiving with MSG_WAITALL means something to these only. */
 static bool is_stream(int fd)
 {
     int type;
@@ -162,7 +162,7 @@ static int64_t attempt_transfer(rp_op *op, bool whole, bool sends)
         if (n < 0)
             return op->outcome > 0 ? op->outcome : -errno;
         op->outcome += n;
-        if (!whole || n == 0 || (size_t)n == left || !is_stream(op->fd))
+        if (!whole || n == 0 || (size_t)n == left || (!sends && !is_stream(op->fd)))
             return op->outcome;
     }
 }
