@@ -120,6 +120,7 @@ static void withdraw(worker *w)
 static bool run_worker(worker *w)
 {
     unsigned generation = rp_fork_generation();
+    bool forked = false;
     rp_runner *runner;
     rp_loop *loop;
     int rc = rp_runner_new(NULL, &runner);
@@ -131,14 +132,15 @@ static bool run_worker(worker *w)
         rc = announce(w, loop);
     if (rc == 0) {
         rc = rp_runner_run(runner, run_coro, w);
-        if (generation == rp_fork_generation())
+        forked = generation != rp_fork_generation();
+        if (!forked)
             withdraw(w);
     }
-    if (rc < 0 && generation == rp_fork_generation())
+    if (rc < 0 && !forked)
         stop_group(w->group, rc);
     rp_runner_free(runner);
     this_worker = NULL;
-    return generation == rp_fork_generation();
+    return !forked;
 }
 
 static void run_thread(void *arg)
