@@ -8,7 +8,7 @@
 
 #include "wire.h"
 
-enum { WORKERS_MAX = 4, SERVERS_MAX = 2, CLIENTS = 40, MESSAGE = 3000 };
+enum { WORKERS_MAX = 4, SERVERS_MAX = 2, CLIENTS = 40 };
 
 static const rp_server_options balanced = {.balance = true};
 
@@ -69,22 +69,6 @@ static int listen_on(rp_co *co, site *s, unsigned nth, rp_server **server)
         CHECK_INT(port, ==, expected);
     atomic_fetch_add(&s->listening, 1);
     return 0;
-}
-
-static void exchange(int fd, uint64_t seed)
-{
-    char sent[MESSAGE], got[MESSAGE];
-    size_t done = 0;
-
-    wire_fill(sent, sizeof sent, seed);
-    CHECK_INT(send(fd, sent, sizeof sent, MSG_NOSIGNAL), ==, sizeof sent);
-    while (done < sizeof got) {
-        ssize_t n = recv(fd, got + done, sizeof got - done, 0);
-
-        CHECK_INT(n, >, 0);
-        done += (size_t)n;
-    }
-    CHECK(memcmp(sent, got, sizeof got) == 0);
 }
 
 /* What comes of a connection that nobody serves: its end, in order or by a reset. */
@@ -153,7 +137,7 @@ static void come_at_once(site *s)
     for (unsigned i = 0; i < CLIENTS; i++)
         fds[i] = wire_connect(atomic_load(&s->ports[0]));
     for (unsigned i = 0; i < CLIENTS; i++)
-        exchange(fds[i], i);
+        wire_exchange(fds[i], i);
     for (unsigned i = 0; i < CLIENTS; i++)
         close(fds[i]);
 }
@@ -176,7 +160,7 @@ static void come_one_by_one(site *s)
         int fd = wire_connect(atomic_load(&s->ports[0]));
         char byte;
 
-        exchange(fd, i);
+        wire_exchange(fd, i);
         CHECK_INT(shutdown(fd, SHUT_WR), ==, 0);
         /* Its worker is done with it then; or it would be passed over next. */
         CHECK_INT(recv(fd, &byte, 1, 0), ==, 0);
@@ -202,13 +186,13 @@ static void come_to_the_least_loaded(site *s)
     wait_until(&s->listening, 1);
     for (unsigned i = 0; i < 8; i++) {
         fds[i] = wire_connect(atomic_load(&s->ports[0]));
-        exchange(fds[i], i);
+        wire_exchange(fds[i], i);
     }
     atomic_store(&s->step, 1);
     wait_until(&s->listening, 2);
     for (unsigned i = 8; i < 16; i++) {
         fds[i] = wire_connect(atomic_load(&s->ports[0]));
-        exchange(fds[i], i);
+        wire_exchange(fds[i], i);
     }
     for (unsigned i = 0; i < 16; i++)
         close(fds[i]);
@@ -248,7 +232,7 @@ static void come_to_two_ports(site *s)
     for (unsigned i = 0; i < CLIENTS; i++) {
         int fd = wire_connect(atomic_load(&s->ports[i % 2]));
 
-        exchange(fd, i);
+        wire_exchange(fd, i);
         close(fd);
     }
 }
@@ -286,7 +270,7 @@ static void come_twice(site *s)
     wait_until(&s->listening, 1);
     for (unsigned i = 0; i < 2; i++) {
         fds[i] = wire_connect(atomic_load(&s->ports[0]));
-        exchange(fds[i], i);
+        wire_exchange(fds[i], i);
     }
     wait_until(&s->step, 1);
     close(fds[0]);

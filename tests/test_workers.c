@@ -11,7 +11,7 @@
 
 #include "wire.h"
 
-enum { WORKERS_MAX = 4, CONNECTIONS = 200, MESSAGE = 3000 };
+enum { WORKERS_MAX = 4, CONNECTIONS = 200 };
 
 /* What the workers of one test share. */
 typedef struct site {
@@ -62,22 +62,6 @@ static int serve(rp_co *co, void *arg)
     return -EOWNERDEAD;
 }
 
-static void exchange(int fd, uint64_t seed)
-{
-    char sent[MESSAGE], got[MESSAGE];
-    size_t done = 0;
-
-    wire_fill(sent, sizeof sent, seed);
-    CHECK_INT(send(fd, sent, sizeof sent, MSG_NOSIGNAL), ==, sizeof sent);
-    while (done < sizeof got) {
-        ssize_t n = recv(fd, got + done, sizeof got - done, 0);
-
-        CHECK_INT(n, >, 0);
-        done += (size_t)n;
-    }
-    CHECK(memcmp(sent, got, sizeof got) == 0);
-}
-
 static void *clients(void *arg)
 {
     site *s = arg;
@@ -88,12 +72,12 @@ static void *clients(void *arg)
     for (unsigned i = 0; i < CONNECTIONS; i++) {
         fds[i] = wire_connect(atomic_load(&s->port));
         if (s->one_by_one) {
-            exchange(fds[i], i);
+            wire_exchange(fds[i], i);
             close(fds[i]);
         }
     }
     for (unsigned i = 0; i < CONNECTIONS && !s->one_by_one; i++)
-        exchange(fds[i], i);
+        wire_exchange(fds[i], i);
     for (unsigned i = 0; i < CONNECTIONS && !s->one_by_one; i++)
         close(fds[i]);
     atomic_store(&s->stop, true);
@@ -142,7 +126,7 @@ TEST(clients_that_come_one_by_one_are_spread_too)
 static void *flood(void *arg)
 {
     site *s = arg;
-    char bytes[MESSAGE];
+    char bytes[WIRE_MESSAGE];
     int fds[20];
 
     while (atomic_load(&s->listening) < s->workers)

@@ -111,4 +111,23 @@ static inline ssize_t wire_read(int fd, void *buffer, size_t length)
     return n < 0 ? -errno : n;
 }
 
+enum { WIRE_MESSAGE = 3000 };
+
+/* Sends a message to an echo server, and compares what comes back. */
+static inline void wire_exchange(int fd, uint64_t seed)
+{
+    char sent[WIRE_MESSAGE], got[WIRE_MESSAGE];
+    size_t done = 0;
+
+    wire_fill(sent, sizeof sent, seed);
+    CHECK_INT(send(fd, sent, sizeof sent, MSG_NOSIGNAL), ==, sizeof sent);
+    while (done < sizeof got) {
+        ssize_t n = recv(fd, got + done, sizeof got - done, 0);
+
+        CHECK_INT(n, >, 0);
+        done += (size_t)n;
+    }
+    CHECK(memcmp(sent, got, sizeof got) == 0);
+}
+
 #endif
