@@ -14,12 +14,12 @@ typedef struct load {
     unsigned long long messages;
 } load;
 
-/* One message after the other, each of other bytes than the last, until the time is up. */
+/* One message after the other, each of other bytes than the last, until the time is up: one at least. */
 static int talk(rp_co *co, rp_stream *stream, load *l)
 {
     unsigned char sent[SIZE], received[SIZE];
 
-    for (unsigned number = 0; rp_monotonic() < l->end; number++, l->messages++) {
+    for (unsigned number = 0; number == 0 || rp_monotonic() < l->end; number++, l->messages++) {
         for (unsigned i = 0; i < SIZE; i++)
             sent[i] = (unsigned char)(number * 31 + i * 7 + i / 256);
         RP_TRY(rp_stream_write(co, stream, sent, SIZE));

@@ -11,7 +11,7 @@ import pathlib
 import re
 import sys
 
-TEST = re.compile(r"^TEST(?:_TIMEOUT)?\((\w+)", re.M)
+TEST = re.compile(r"^TEST\((\w+)", re.M)
 RAN = re.compile(r"^(?:ok|FAILED) (\w+)", re.M)
 CODE = re.compile(r"`(\w+)`")
 

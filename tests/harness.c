@@ -22,7 +22,7 @@
 #include "ringport/proactor.h"
 
 enum {
-    DEFAULT_TIMEOUT = 20,
+    TIMEOUT = 120, /* seconds */
     SLOWNESS = 6,
     EXIT_SKIPPED = 77, /* what Meson and Automake take for "skipped" */
 };
@@ -258,14 +258,13 @@ static test_case *next_selected(test_case *test, char **names)
     return test;
 }
 
-static int64_t timeout_of(const test_case *test)
+static int64_t time_for_a_test(void)
 {
     const char *forced = getenv("RP_TEST_TIMEOUT");
-    int seconds = test->timeout ? test->timeout : DEFAULT_TIMEOUT;
 
     if (forced && atoi(forced) > 0)
         return RP_SEC(atoi(forced));
-    return RP_SEC(test_slow() ? seconds * SLOWNESS : seconds);
+    return RP_SEC(test_slow() ? TIMEOUT * SLOWNESS : TIMEOUT);
 }
 
 static void start(test_run *run, test_job *job)
@@ -277,7 +276,7 @@ static void start(test_run *run, test_job *job)
     process_start(&job->process, test, job->verdict);
     job->test = test;
     job->started = rp_monotonic();
-    job->deadline = job->started + timeout_of(test);
+    job->deadline = job->started + time_for_a_test();
     job->timed_out = false;
     run->active++;
 }

@@ -13,7 +13,10 @@
 #include "base/origin.h"
 #include "process.h"
 
-enum { TRACE_DEPTH = 16 };
+enum {
+    TRACE_DEPTH = 16,
+    PATIENCE = 30, /* seconds, with threads that do not end */
+};
 
 /* ---- memory: every block carries a header, by which it is listed while it lives ---- */
 
@@ -160,17 +163,19 @@ void leaks_begin(void)
     count_memory();
 }
 
-/* Threads that are on their way out may still hold something: they get a second, or six. */
+/* Threads that are on their way out may still hold something. */
 bool leaks_find(char *text, size_t size)
 {
-    int64_t deadline = rp_monotonic() + RP_SEC(test_slow() ? 6 : 1);
+    int64_t deadline = rp_monotonic() + RP_SEC(PATIENCE);
     bool open;
 
     for (;;) {
+        bool last_look = process_threads_ended() || rp_monotonic() >= deadline;
+
         open = process_left_open(text, size);
         if (!open && test_live_allocations() == 0)
             return false;
-        if (rp_monotonic() >= deadline)
+        if (last_look)
             break;
         nanosleep(&(struct timespec){0, 10000000}, NULL);
     }

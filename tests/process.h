@@ -58,4 +58,7 @@ void *test_own_verdict(void);
 void process_note_open(void);
 bool process_left_open(char *text, size_t size);
 
+/* Whether no more threads run than did when that was noted. */
+bool process_threads_ended(void);
+
 #endif

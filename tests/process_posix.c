@@ -9,6 +9,7 @@
 #include <dirent.h>
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -297,6 +298,7 @@ typedef struct fd_table {
 } fd_table;
 
 static fd_table before;
+static int threads_before;
 
 static void scan_fds(fd_table *table)
 {
@@ -329,9 +331,28 @@ static void describe_fds(int first, int count, char *text, size_t size)
     snprintf(text, size, "descriptors leaked: %d, the first is %d (%s)", count, first, target);
 }
 
+static int count_threads(void)
+{
+    DIR *directory = opendir("/proc/self/task");
+    int count = 0;
+
+    if (!directory)
+        return INT_MAX;
+    while (readdir(directory))
+        count++;
+    closedir(directory);
+    return count;
+}
+
 void process_note_open(void)
 {
     scan_fds(&before);
+    threads_before = count_threads();
+}
+
+bool process_threads_ended(void)
+{
+    return count_threads() <= threads_before;
 }
 
 bool process_left_open(char *text, size_t size)

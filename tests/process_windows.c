@@ -9,6 +9,8 @@
 
 #include <winsock2.h>
 #include <windows.h>
+#include <tlhelp32.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -348,6 +350,7 @@ void test_end_child(int64_t pid)
 enum { MAX_HANDLES = 8192, MANY_FREE = 512 };
 
 static bool open_before[MAX_HANDLES];
+static int threads_before;
 
 /*
  * What kind of object a handle is of, if it counts: files, pipes and sockets ("File"), processes, ports. Events,
@@ -380,9 +383,29 @@ void process_hide(void)
 {
 }
 
+static int count_threads(void)
+{
+    HANDLE snapshot = CreateToolhelp32Snapshot(TH32CS_SNAPTHREAD, 0);
+    THREADENTRY32 entry = {.dwSize = sizeof entry};
+    int count = 0;
+
+    if (snapshot == INVALID_HANDLE_VALUE)
+        return INT_MAX;
+    for (bool more = Thread32First(snapshot, &entry); more; more = Thread32Next(snapshot, &entry))
+        count += entry.th32OwnerProcessID == GetCurrentProcessId();
+    CloseHandle(snapshot);
+    return count;
+}
+
+bool process_threads_ended(void)
+{
+    return count_threads() <= threads_before;
+}
+
 void process_note_open(void)
 {
     warm_up();
+    threads_before = count_threads();
     for (int i = 1, last = 0; i < MAX_HANDLES && i - last < MANY_FREE; i++)
         if ((open_before[i] = is_open(i)))
             last = i;

@@ -17,7 +17,7 @@ import traceback
 DIRECTORY = pathlib.Path(sys.argv[1])
 WRAPPER = shlex.split(os.environ.get("WRAPPER", ""))
 SUFFIX = ".exe" if (DIRECTORY / "hello.exe").exists() else ""
-PATIENCE = 60
+PATIENCE = 300  # seconds, for hangs alone
 
 
 def start(name, *arguments):

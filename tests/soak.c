@@ -36,7 +36,7 @@ enum {
     DEEP = 16 * 1024,    /* of its stack no task needs more */
     PROGRESS = 5,        /* seconds between lines */
     WARM_UP_MOST = 60,   /* seconds */
-    PATIENCE = 60,       /* seconds that it may take until all is at rest */
+    PATIENCE = 300,      /* seconds that it may take until all is at rest */
     MANY = 1000,         /* lives: each thing that may happen has */
     SKIPPED = 77,        /* what Meson takes for it */
     DISTURBED = 1 << 4,  /* one call in so many is cancelled soon, if it waits */
@@ -441,8 +441,10 @@ static int touch_stacks(rp_co *co)
 /* A stream that was freed closes its connection a moment later: waits for that, but not for what never closes. */
 static int await_rest(rp_co *co, rp_server *server)
 {
-    for (int i = 0;
-         i < 1000 && (rp_server_connections(server) > 0 || holdings_look().descriptors > soak.descriptors); i++)
+    int64_t patience = rp_loop_time(rp_co_loop(co)) + RP_SEC(PATIENCE);
+
+    while ((rp_server_connections(server) > 0 || holdings_look().descriptors > soak.descriptors) &&
+           rp_loop_time(rp_co_loop(co)) < patience)
         RP_TRY(rp_sleep(co, RP_MSEC(10)));
     RP_TRY(touch_stacks(co));
     malloc_trim(0);

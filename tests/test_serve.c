@@ -98,7 +98,7 @@ static int load(rp_co *co, void *arg)
     return 0;
 }
 
-TEST_TIMEOUT(many_clients_get_their_own_bytes_back, 60)
+TEST(many_clients_get_their_own_bytes_back)
 {
     run(load);
 }

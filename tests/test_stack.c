@@ -184,7 +184,7 @@ TEST(a_canary_where_there_is_no_guard)
 }
 
 /* More than the process may have mappings with mprotect. */
-TEST_TIMEOUT(a_hundred_thousand, 60)
+TEST(a_hundred_thousand)
 {
 #ifdef _WIN32
     enum { MANY = 8000 }; /* Wine is bound by the mappings that Linux allows it */

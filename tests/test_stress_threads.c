@@ -151,7 +151,7 @@ static int work_with_threads(rp_co *co, void *arg)
     return rp_group_end(co, &group, 0);
 }
 
-TEST_TIMEOUT(threads_post_and_answer_and_run_jobs, 60)
+TEST(threads_post_and_answer_and_run_jobs)
 {
     CHECK_INT(rp_run(work_with_threads, NULL), ==, 0);
 }
@@ -212,7 +212,7 @@ static void *make_and_close(void *arg)
     return NULL;
 }
 
-TEST_TIMEOUT(loops_in_eight_threads_come_and_go, 60)
+TEST(loops_in_eight_threads_come_and_go)
 {
     pthread_t threads[THREADS];
     pthread_barrier_t barrier;

@@ -14,7 +14,7 @@ static int disarm(void)
 static const fault no_memory = {"allocation", test_fail_allocation, disarm};
 
 #define SWEEP(name)                                                                                               \
-    TEST_TIMEOUT(name, 60)                                                                                        \
+    TEST(name)                                                                                                    \
     {                                                                                                             \
         sweep(scenario_##name, &no_memory);                                                                       \
     }

@@ -366,23 +366,23 @@ static void sweep_once(uint64_t turns)
     CHECK(!t.seen);
 }
 
-TEST_TIMEOUT(once_at_each_suspension, 60)
+TEST(once_at_each_suspension)
 {
     sweep_once(0);
 }
 
-TEST_TIMEOUT(once_a_turn_after_each_suspension, 60)
+TEST(once_a_turn_after_each_suspension)
 {
     sweep_once(1);
 }
 
-TEST_TIMEOUT(once_some_turns_after_each_suspension, 60)
+TEST(once_some_turns_after_each_suspension)
 {
     sweep_once(5);
 }
 
 /* The second one comes in what the victim does after the first: at the latest in its clean-up. */
-TEST_TIMEOUT(twice, 60)
+TEST(twice)
 {
     for (uint64_t first = 1; try_cancelling(first, 0, 0); first += test_slow() ? 4 : 1)
         for (uint64_t second = first + 1; try_cancelling(first, second, 0); second++)
@@ -390,7 +390,7 @@ TEST_TIMEOUT(twice, 60)
 }
 
 /* Two in one suspension are delivered as one. */
-TEST_TIMEOUT(twice_before_it_goes_on, 60)
+TEST(twice_before_it_goes_on)
 {
     uint64_t n = 1;
 

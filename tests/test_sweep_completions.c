@@ -102,7 +102,7 @@ static const fault first_error = {"first error", arm_first, disarm};
 static const fault second_error = {"second error", arm_second, disarm};
 
 #define SWEEP(name)                                                                                               \
-    TEST_TIMEOUT(name, 60)                                                                                        \
+    TEST(name)                                                                                                    \
     {                                                                                                             \
         sweep(scenario_##name, &first_error);                                                                     \
         sweep(scenario_##name, &second_error);                                                                    \

@@ -275,7 +275,7 @@ static void compare_with_model(uint64_t seed)
     expire_and_compare(RP_NEVER);
 }
 
-TEST_TIMEOUT(random_sequences_agree_with_the_model, 60)
+TEST(random_sequences_agree_with_the_model)
 {
     const char *fixed = getenv("RP_TEST_SEED");
 

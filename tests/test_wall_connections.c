@@ -138,7 +138,7 @@ static int serve_all(rp_co *co, void *arg)
     return 0;
 }
 
-TEST_TIMEOUT(ten_thousand_connections, 60)
+TEST(ten_thousand_connections)
 {
     raise_limit();
     CHECK_INT(rp_run(serve_all, NULL), ==, 0);
