@@ -41,7 +41,7 @@ static int measure(rp_co *co, void *arg)
     end = begun + (int64_t)(strtod(seconds, NULL) * (double)BENCH_SECOND);
     rp_group_begin(co, &group);
     for (int i = 0; i < depth && rc == 0; i++)
-        rc = rp_group_create_task(&group, read_on, NULL);
+        rc = rp_group_create_task(&group, NULL, read_on, NULL);
     RP_TRY(rp_group_end(co, &group, rc));
     printf("{\"reads_per_s\": %.0f}\n", (double)reads * (double)BENCH_SECOND / (double)(bench_now() - begun));
     return 0;

@@ -31,7 +31,7 @@ static int measure(rp_co *co, void *arg)
     (void)arg;
     rp_group_begin(co, &group);
     for (int i = 0; i < TASKS && rc == 0; i++)
-        rc = rp_group_create_task(&group, yield, NULL);
+        rc = rp_group_create_task(&group, NULL, yield, NULL);
     RP_TRY(rp_group_end(co, &group, rc));
     middle = bench_now();
     for (int i = 0; i < LIVES; i++) {

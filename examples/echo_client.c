@@ -49,7 +49,7 @@ static int run(rp_co *co, void *arg)
 
     rp_group_begin(co, &group);
     for (int i = 0; i < l->connections && rc == 0; i++)
-        rc = rp_group_create_task(&group, connect_and_talk, l);
+        rc = rp_group_create_task(&group, NULL, connect_and_talk, l);
     return rp_group_end(co, &group, rc); /* the first error cancels the rest */
 }
 

@@ -47,11 +47,10 @@ static int run(rp_co *co, void *arg)
     rp_group_begin(co, &group);
     for (unsigned i = 0; i < JOBS && rc == 0; i++) {
         sums[i] = (sum){.from = i * 1000, .to = (i + 1) * 1000};
-        rc = rp_group_create_task(&group, run_job, &sums[i]);
+        rc = rp_group_create_task(&group, NULL, run_job, &sums[i]);
     }
     rc = rp_group_end(co, &group, rc);
-    rp_task_cancel(ticker);
-    rp_join(co, ticker);
+    rp_cancel_and_join(co, ticker);
     for (int i = 0; i < JOBS; i++)
         total += sums[i].result;
     printf("%d jobs: sum %llu, and the loop ticked %s\n", JOBS, total, ticks > 0 ? "on" : "not at all");

@@ -45,7 +45,7 @@ static int fetch_all(rp_co *co, void *arg)
     rp_timeout_begin(co, &timeout, RP_SEC(2));
     rp_group_begin(co, &group);
     for (char **path = argv + 3; *path != NULL && rc == 0; path++)
-        rc = rp_group_create_task_copy(&group, fetch, &(job){argv[1], atoi(argv[2]), *path}, sizeof(job));
+        rc = rp_group_create_task_copy(&group, NULL, fetch, &(job){argv[1], atoi(argv[2]), *path}, sizeof(job));
     rc = rp_group_end(co, &group, rc); /* the first error cancels the rest */
     return rp_timeout_end(co, &timeout, rc);
 }

@@ -32,9 +32,9 @@ static int proxy(rp_co *co, rp_stream *client, void *arg)
 
     RP_TRY(rp_open_connection(co, &server, t->host, t->port, NULL));
     rp_group_begin(co, &group);
-    int rc = rp_group_create_task_copy(&group, pass, &(pipe){client, server}, sizeof(pipe));
+    int rc = rp_group_create_task_copy(&group, NULL, pass, &(pipe){client, server}, sizeof(pipe));
     if (rc == 0)
-        rc = rp_group_create_task_copy(&group, pass, &(pipe){server, client}, sizeof(pipe));
+        rc = rp_group_create_task_copy(&group, NULL, pass, &(pipe){server, client}, sizeof(pipe));
     rc = rp_group_end(co, &group, rc);
     rp_stream_free(server);
     return rc;

@@ -279,7 +279,7 @@ static int clients_come_and_go(rp_co *co, rp_server *server)
 
     rp_group_begin(co, &group);
     for (int i = 0; i < CLIENTS && rc == 0; i++)
-        rc = note(rp_group_create_task(&group, client, &port));
+        rc = note(rp_group_create_task(&group, NULL, client, &port));
     return note(rp_group_end(co, &group, rc));
 }
 
@@ -344,11 +344,11 @@ static int failing_group(rp_co *co, void *arg)
 
     (void)arg;
     rp_group_begin(co, &group);
-    rc = note(rp_group_create_task(&group, sleeping_child, NULL));
+    rc = note(rp_group_create_task(&group, NULL, sleeping_child, NULL));
     if (rc == 0)
-        rc = note(rp_group_create_task(&group, failing_child, NULL));
+        rc = note(rp_group_create_task(&group, NULL, failing_child, NULL));
     if (rc == 0)
-        rc = note(rp_group_create_task(&group, sleeping_child, NULL));
+        rc = note(rp_group_create_task(&group, NULL, sleeping_child, NULL));
     if (rc == 0)
         rc = rp_sleep(co, RP_SEC(100));
     rc = rp_group_end(co, &group, rc);

@@ -246,7 +246,7 @@ static int talk(rp_co *co, end *own)
         return send_all(co, own);
     }
     rp_group_begin(co, &group);
-    rc = rp_group_create_task(&group, send_all, own);
+    rc = rp_group_create_task(&group, NULL, send_all, own);
     if (rc == 0)
         rc = receive_all(co, own);
     return rp_group_end(co, &group, rc);
@@ -433,7 +433,7 @@ static int touch_stacks(rp_co *co)
     rp_group_begin(co, &group);
     rc = 0;
     for (unsigned i = 0; i < count && rc == 0; i++)
-        rc = rp_group_create_task(&group, touch_stack, &barrier);
+        rc = rp_group_create_task(&group, NULL, touch_stack, &barrier);
     RP_TRY(rp_group_end(co, &group, rc));
     return rp_barrier_fini(&barrier);
 }
@@ -476,9 +476,9 @@ static int run_until(rp_co *co, rp_server *server, int64_t until)
     soak.until = until;
     rp_timeout_begin(co, &timeout, until - rp_loop_time(rp_co_loop(co)) + RP_SEC(PATIENCE));
     rp_group_begin(co, &group);
-    rc = rp_group_create_task(&group, tell_progress, NULL);
+    rc = rp_group_create_task(&group, NULL, tell_progress, NULL);
     for (uint32_t i = 0; i < (uint32_t)soak.connections && rc == 0; i++)
-        rc = rp_group_create_task_copy(&group, be_a_client, &i, sizeof i);
+        rc = rp_group_create_task_copy(&group, NULL, be_a_client, &i, sizeof i);
     RP_TRY(rp_timeout_end(co, &timeout, rp_group_end(co, &group, rc)));
     soak.phase++;
     return await_rest(co, server);

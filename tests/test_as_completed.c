@@ -37,29 +37,32 @@ static int one_by_one(rp_co *co, void *arg)
 {
     rp_future *futures[MANY], *future;
     rp_as_completed *it;
+    size_t index;
 
     for (int i = 0; i < MANY; i++)
         futures[i] = new_future(rp_co_loop(co));
     rp_future_set_error(futures[30], -EPROTO); /* done before */
     CHECK_INT(rp_as_completed_begin(co, &it, futures, MANY, RP_NEVER), ==, 0);
-    CHECK_INT(rp_as_completed_next(co, it, &future), ==, 1);
+    CHECK_INT(rp_as_completed_next(co, it, &future, &index), ==, 1);
     CHECK(future == futures[30]);
+    CHECK_INT(index, ==, 30);
     CHECK_INT(rp_future_result(future), ==, -EPROTO);
     for (int i = 0; i < MANY; i++)
         rp_future_set_result(futures[i * 37 % MANY], NULL);
     rp_future_cancel(futures[0]);
     for (int i = 0; i < MANY; i++)
         if (i * 37 % MANY != 30) {
-            CHECK_INT(rp_as_completed_next(co, it, &future), ==, 1);
+            CHECK_INT(rp_as_completed_next(co, it, &future, &index), ==, 1);
             CHECK(future == futures[i * 37 % MANY]);
+            CHECK_INT(index, ==, i * 37 % MANY);
         }
     for (int i = 0; i < 2; i++)
-        CHECK_INT(rp_as_completed_next(co, it, &future), ==, 0);
+        CHECK_INT(rp_as_completed_next(co, it, &future, &index), ==, 0);
     rp_as_completed_end(it);
     unref(futures, MANY);
 
     CHECK_INT(rp_as_completed_begin(co, &it, NULL, 0, 0), ==, 0);
-    CHECK_INT(rp_as_completed_next(co, it, &future), ==, 0);
+    CHECK_INT(rp_as_completed_next(co, it, &future, NULL), ==, 0);
     rp_as_completed_end(it);
     rp_as_completed_end(NULL);
     return 0;
@@ -75,21 +78,24 @@ static int tasks_in_order(rp_co *co, void *arg)
     rp_future *futures[3] = {spawn_sleeper(30), spawn_sleeper(1), spawn_sleeper(15)}, *future;
     rp_as_completed *it;
     int expected[3] = {1, 15, 30};
+    size_t index;
 
     CHECK_INT(rp_as_completed_begin(co, &it, futures, 3, RP_SEC(10)), ==, 0);
     for (int i = 0; i < 3; i++) {
-        CHECK_INT(rp_as_completed_next(co, it, &future), ==, 1);
+        CHECK_INT(rp_as_completed_next(co, it, &future, NULL), ==, 1);
         CHECK_INT(rp_future_result(future), ==, expected[i]);
         rp_future_unref(future); /* it was handed out */
     }
-    CHECK_INT(rp_as_completed_next(co, it, &future), ==, 0);
+    CHECK_INT(rp_as_completed_next(co, it, &future, NULL), ==, 0);
     rp_as_completed_end(it);
 
-    futures[0] = futures[1] = spawn_sleeper(1);
+    futures[0] = futures[1] = spawn_sleeper(1); /* the same one twice has two places */
     CHECK_INT(rp_as_completed_begin(co, &it, futures, 2, RP_NEVER), ==, 0);
-    CHECK_INT(rp_as_completed_next(co, it, &future), ==, 1);
-    CHECK_INT(rp_as_completed_next(co, it, &future), ==, 1);
-    CHECK_INT(rp_as_completed_next(co, it, &future), ==, 0);
+    CHECK_INT(rp_as_completed_next(co, it, NULL, &index), ==, 1);
+    CHECK_INT(index, ==, 0);
+    CHECK_INT(rp_as_completed_next(co, it, NULL, &index), ==, 1);
+    CHECK_INT(index, ==, 1);
+    CHECK_INT(rp_as_completed_next(co, it, NULL, NULL), ==, 0);
     rp_as_completed_end(it);
     rp_future_unref(futures[0]);
     return 0;
@@ -111,22 +117,22 @@ static int limited(rp_co *co, void *arg)
     RP_TRY(rp_sleep(co, RP_MSEC(20)));
     rp_future_set_result(futures[1], NULL); /* too late */
     settle(co);
-    CHECK_INT(rp_as_completed_next(co, it, &future), ==, 1);
+    CHECK_INT(rp_as_completed_next(co, it, &future, NULL), ==, 1);
     CHECK(future == futures[2]);
-    CHECK_INT(rp_as_completed_next(co, it, &future), ==, -ETIMEDOUT);
-    CHECK_INT(rp_as_completed_next(co, it, &future), ==, -ETIMEDOUT);
+    CHECK_INT(rp_as_completed_next(co, it, &future, NULL), ==, -ETIMEDOUT);
+    CHECK_INT(rp_as_completed_next(co, it, &future, NULL), ==, -ETIMEDOUT);
     rp_as_completed_end(it);
 
     CHECK_INT(rp_as_completed_begin(co, &it, futures, 1, RP_MSEC(1)), ==, 0);
-    CHECK_INT(rp_as_completed_next(co, it, &future), ==, -ETIMEDOUT); /* while it waits */
+    CHECK_INT(rp_as_completed_next(co, it, &future, NULL), ==, -ETIMEDOUT); /* while it waits */
     rp_as_completed_end(it);
     CHECK(!rp_future_done(futures[0]));
 
     CHECK_INT(rp_as_completed_begin(co, &it, futures + 1, 2, RP_MSEC(1)), ==, 0);
     RP_TRY(rp_sleep(co, RP_MSEC(10)));
-    CHECK_INT(rp_as_completed_next(co, it, &future), ==, 1);
-    CHECK_INT(rp_as_completed_next(co, it, &future), ==, 1);
-    CHECK_INT(rp_as_completed_next(co, it, &future), ==, 0); /* all ended in time */
+    CHECK_INT(rp_as_completed_next(co, it, &future, NULL), ==, 1);
+    CHECK_INT(rp_as_completed_next(co, it, &future, NULL), ==, 1);
+    CHECK_INT(rp_as_completed_next(co, it, &future, NULL), ==, 0); /* all ended in time */
     rp_as_completed_end(it);
     unref(futures, 3);
     return 0;
@@ -148,9 +154,9 @@ static int takes_both(rp_co *co, void *arg)
     rp_as_completed *it;
 
     CHECK_INT(rp_as_completed_begin(co, &it, p->futures, 2, RP_NEVER), ==, 0);
-    CHECK_INT(rp_as_completed_next(co, it, &future), ==, -ECANCELED);
-    CHECK_INT(rp_as_completed_next(co, it, &future), ==, 1); /* woken, and then cancelled again */
-    CHECK_INT(rp_as_completed_next(co, it, &future), ==, -ECANCELED);
+    CHECK_INT(rp_as_completed_next(co, it, &future, NULL), ==, -ECANCELED);
+    CHECK_INT(rp_as_completed_next(co, it, &future, NULL), ==, 1); /* woken, and then cancelled again */
+    CHECK_INT(rp_as_completed_next(co, it, &future, NULL), ==, -ECANCELED);
     rp_as_completed_end(it); /* with one left */
     return 0;
 }
@@ -208,7 +214,7 @@ static int sleeps_between(rp_co *co, void *arg)
     rp_as_completed *it;
 
     RP_TRY(rp_as_completed_begin(co, &it, p->futures, 2, RP_SEC(100)));
-    CHECK_INT(rp_as_completed_next(co, it, &future), ==, 1);
+    CHECK_INT(rp_as_completed_next(co, it, &future, NULL), ==, 1);
     rp_loop_stop(rp_co_loop(co));
     RP_TRY(rp_sleep(co, RP_SEC(100)));
     rp_as_completed_end(it);
@@ -222,8 +228,8 @@ static int waits(rp_co *co, void *arg)
     rp_as_completed *it;
 
     RP_TRY(rp_as_completed_begin(co, &it, p->futures, 2, RP_SEC(100)));
-    CHECK_INT(rp_as_completed_next(co, it, &future), ==, 1);
-    CHECK_INT(rp_as_completed_next(co, it, &future), ==, 1);
+    CHECK_INT(rp_as_completed_next(co, it, &future, NULL), ==, 1);
+    CHECK_INT(rp_as_completed_next(co, it, &future, NULL), ==, 1);
     return 0;
 }
 

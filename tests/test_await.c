@@ -195,6 +195,43 @@ TEST(the_awaiteds_result_wins_and_the_cancellation_comes_next)
     CHECK_INT(rp_run(result_wins, NULL), ==, 0);
 }
 
+static int returns_its_own(rp_co *co, void *arg)
+{
+    CHECK_INT(rp_sleep(co, RP_SEC(100)), ==, -ECANCELED);
+    return RP_EFUTCANCELED; /* of something that it has awaited, say */
+}
+
+static int cancels_and_joins(rp_co *co, void *arg)
+{
+    rp_task *ended = spawn(sleeper, NULL), *inner;
+    rp_coro *coros[] = {sleeper, stubborn, returns_its_own};
+    int expected[] = {0, 9, RP_EFUTCANCELED};
+
+    rp_task_cancel(ended);
+    for (int i = 0; i < 3; i++) {
+        inner = spawn(coros[i], NULL);
+        RP_TRY(rp_sleep(co, 0));
+        CHECK_INT(rp_cancel_and_join(co, inner), ==, expected[i]);
+    }
+    CHECK(rp_future_cancelled(ended));
+    CHECK_INT(rp_cancel_and_join(co, ended), ==, 0);
+    CHECK_INT(rp_cancel_and_join(co, NULL), ==, 0);
+    CHECK_INT(rp_cancel_and_join(co, rp_future_ref(rp_co_task(co))), ==, -EDEADLK);
+    CHECK_INT(rp_task_cancelling(rp_co_task(co)), ==, 0);
+
+    rp_task_cancel(rp_co_task(co));
+    inner = rp_future_ref(spawn(sleeper, NULL));
+    CHECK_INT(rp_cancel_and_join(co, inner), ==, -ECANCELED);
+    CHECK(rp_future_cancelled(inner)); /* it was waited for */
+    rp_future_unref(inner);
+    return rp_sleep(co, 0);
+}
+
+TEST(cancel_and_join)
+{
+    CHECK_INT(rp_run(cancels_and_joins, NULL), ==, 0);
+}
+
 static int gets_0_then_cancelled(rp_co *co, void *arg)
 {
     CHECK_INT(rp_await(co, arg), ==, 0);

@@ -47,7 +47,7 @@ static int rounds(rp_co *co, void *arg)
     rp_group_begin(co, &group);
     for (int i = 0; i < PARTIES; i++) {
         member m = {&s, i};
-        CHECK_INT(rp_group_create_task_copy(&group, goes_round, &m, sizeof m), ==, 0);
+        CHECK_INT(rp_group_create_task_copy(&group, NULL, goes_round, &m, sizeof m), ==, 0);
     }
     CHECK_INT(rp_group_end(co, &group, 0), ==, 0);
     for (int round = 0; round < ROUNDS; round++)

@@ -75,7 +75,7 @@ static int calls_many(rp_co *co, void *arg)
 
     rp_group_begin(co, &group);
     for (int i = 0; i < 200; i++)
-        CHECK_INT(rp_group_create_task(&group, one_call, &numbers[i]), ==, 0);
+        CHECK_INT(rp_group_create_task(&group, NULL, one_call, &numbers[i]), ==, 0);
     CHECK_INT(rp_group_end(co, &group, 0), ==, 0);
     for (int i = 0; i < 200; i++)
         CHECK_INT(numbers[i], ==, 1);

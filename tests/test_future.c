@@ -50,12 +50,15 @@ TEST(ends)
     CHECK(!rp_future_done(future) && !rp_future_cancelled(future));
     CHECK_INT(rp_future_result(future), ==, RP_EINVALIDSTATE);
     CHECK(rp_future_value(future) == NULL);
+    CHECK(rp_future_data(future) == NULL);
+    rp_future_set_data(future, &reports);
     CHECK_INT(rp_future_set_error(future, 0), ==, -EINVAL);
     CHECK_INT(rp_future_set_error(future, 5), ==, -EINVAL);
     CHECK_INT(rp_future_set_result(future, trace), ==, 0);
     CHECK(rp_future_done(future) && !rp_future_cancelled(future));
     CHECK_INT(rp_future_result(future), ==, 0);
     CHECK(rp_future_value(future) == trace);
+    CHECK(rp_future_data(future) == &reports); /* it is no concern of the result's */
     CHECK_INT(rp_future_set_result(future, NULL), ==, RP_EINVALIDSTATE);
     CHECK_INT(rp_future_set_error(future, -EIO), ==, RP_EINVALIDSTATE);
     CHECK(!rp_future_cancel(future));

@@ -66,13 +66,13 @@ static int joins(rp_co *co, void *arg)
 
     rp_group_begin(co, &group);
     for (int i = 0; i < 100; i++)
-        CHECK_INT(rp_group_create_task(&group, short_one, NULL), ==, 0);
+        CHECK_INT(rp_group_create_task(&group, NULL, short_one, NULL), ==, 0);
     for (int i = 0; i < 10; i++)
-        CHECK_INT(rp_group_create_task_copy(&group, adds, &i, sizeof i), ==, 0);
-    CHECK_INT(rp_group_create_task(&group, NULL, NULL), ==, -EINVAL);
+        CHECK_INT(rp_group_create_task_copy(&group, NULL, adds, &i, sizeof i), ==, 0);
+    CHECK_INT(rp_group_create_task(&group, NULL, NULL, NULL), ==, -EINVAL);
     CHECK_INT(rp_group_end(co, &group, 3), ==, 3);
     CHECK_INT(ended, ==, 145);
-    CHECK_INT(rp_group_create_task(&group, short_one, NULL), ==, -ECANCELED);
+    CHECK_INT(rp_group_create_task(&group, NULL, short_one, NULL), ==, -ECANCELED);
     return 0;
 }
 
@@ -86,9 +86,9 @@ static int error_while_joining(rp_co *co, void *arg)
     rp_group group;
 
     rp_group_begin(co, &group);
-    rp_group_create_task(&group, sleeper, NULL);
-    rp_group_create_task(&group, cleans_up_slowly, NULL);
-    rp_group_create_task(&group, fails_soon, NULL);
+    rp_group_create_task(&group, NULL, sleeper, NULL);
+    rp_group_create_task(&group, NULL, cleans_up_slowly, NULL);
+    rp_group_create_task(&group, NULL, fails_soon, NULL);
     CHECK_INT(rp_group_end(co, &group, 0), ==, -EPROTO);
     CHECK_INT(ended, ==, 2);
     CHECK_INT(rp_task_cancelling(rp_co_task(co)), ==, 0);
@@ -106,12 +106,12 @@ static int error_in_the_body(rp_co *co, void *arg)
     int rc;
 
     rp_group_begin(co, &group);
-    rp_group_create_task(&group, sleeper, NULL);
-    rp_group_create_task(&group, fails_soon, NULL);
+    rp_group_create_task(&group, NULL, sleeper, NULL);
+    rp_group_create_task(&group, NULL, fails_soon, NULL);
     rc = rp_sleep(co, RP_SEC(100));
     CHECK_INT(rc, ==, -ECANCELED);
     CHECK_INT(rp_task_cancelling(rp_co_task(co)), ==, 1);
-    CHECK_INT(rp_group_create_task(&group, sleeper, NULL), ==, -ECANCELED);
+    CHECK_INT(rp_group_create_task(&group, NULL, sleeper, NULL), ==, -ECANCELED);
     CHECK_INT(rp_group_end(co, &group, rc), ==, -EPROTO);
     CHECK_INT(rp_task_cancelling(rp_co_task(co)), ==, 0);
     CHECK_INT(ended, ==, 1);
@@ -128,7 +128,7 @@ static int error_unseen_by_the_body(rp_co *co, void *arg)
     rp_group group;
 
     rp_group_begin(co, &group);
-    rp_group_create_task(&group, fails_at_once, NULL);
+    rp_group_create_task(&group, NULL, fails_at_once, NULL);
     CHECK_INT(rp_sleep(co, 0), ==, 0); /* its yield is over when the task fails */
     CHECK_INT(rp_task_cancelling(rp_co_task(co)), ==, 1);
     CHECK_INT(rp_group_end(co, &group, 0), ==, -EBADMSG);
@@ -146,8 +146,8 @@ static int body_fails(rp_co *co, void *arg)
     rp_group group;
 
     rp_group_begin(co, &group);
-    rp_group_create_task(&group, sleeper, NULL);
-    rp_group_create_task(&group, sleeper, NULL);
+    rp_group_create_task(&group, NULL, sleeper, NULL);
+    rp_group_create_task(&group, NULL, sleeper, NULL);
     CHECK_INT(rp_group_end(co, &group, -EIO), ==, -EIO);
     CHECK_INT(ended, ==, 2);
     return rp_sleep(co, 0);
@@ -163,8 +163,8 @@ static int two_fail(rp_co *co, void *arg)
     rp_group group;
 
     rp_group_begin(co, &group);
-    rp_group_create_task(&group, fails_at_once, NULL);
-    rp_group_create_task(&group, fails_soon, NULL);
+    rp_group_create_task(&group, NULL, fails_at_once, NULL);
+    rp_group_create_task(&group, NULL, fails_soon, NULL);
     CHECK_INT(rp_group_end(co, &group, 0), ==, -EBADMSG);
     return 0;
 }
@@ -182,7 +182,7 @@ static int group_of_slow(rp_co *co, void *arg)
 
     rp_group_begin(co, &group);
     for (int i = 0; i < 3; i++)
-        rp_group_create_task(&group, cleans_up_slowly, NULL);
+        rp_group_create_task(&group, NULL, cleans_up_slowly, NULL);
     return rp_group_end(co, &group, 0);
 }
 
@@ -192,7 +192,7 @@ static int group_with_body(rp_co *co, void *arg)
 
     rp_group_begin(co, &group);
     for (int i = 0; i < 3; i++)
-        rp_group_create_task(&group, cleans_up_slowly, NULL);
+        rp_group_create_task(&group, NULL, cleans_up_slowly, NULL);
     return rp_group_end(co, &group, rp_sleep(co, RP_SEC(100)));
 }
 
@@ -227,8 +227,8 @@ static int error_and_cancel(rp_co *co, void *arg)
     int rc;
 
     rp_group_begin(co, &group);
-    rp_group_create_task(&group, fails_soon, NULL);
-    rp_group_create_task(&group, cleans_up_slowly, NULL);
+    rp_group_create_task(&group, NULL, fails_soon, NULL);
+    rp_group_create_task(&group, NULL, cleans_up_slowly, NULL);
     rc = rp_sleep(co, RP_SEC(100));
     CHECK_INT(rc, ==, -ECANCELED);  /* by the group */
     rp_task_cancel(rp_co_task(co)); /* from outside */
@@ -252,7 +252,7 @@ static int clean_up_with_group(rp_co *co, void *arg)
     CHECK_INT(rp_sleep(co, 0), ==, -ECANCELED);
     /* Clean-up, with cancelling() at 1: what the group does to itself does not touch that. */
     rp_group_begin(co, &group);
-    rp_group_create_task(&group, fails_soon, NULL);
+    rp_group_create_task(&group, NULL, fails_soon, NULL);
     CHECK_INT(rp_group_end(co, &group, rp_sleep(co, RP_SEC(100))), ==, -EPROTO);
     CHECK_INT(rp_task_cancelling(rp_co_task(co)), ==, 1);
     CHECK_INT(rp_sleep(co, 0), ==, 0);
@@ -269,7 +269,7 @@ static int cancelled_before_end(rp_co *co, void *arg)
     rp_group group;
 
     rp_group_begin(co, &group);
-    rp_group_create_task(&group, sleeper, NULL);
+    rp_group_create_task(&group, NULL, sleeper, NULL);
     rp_task_cancel(rp_co_task(co));
     CHECK_INT(rp_group_end(co, &group, 0), ==, -ECANCELED); /* its first suspension */
     CHECK_INT(ended, ==, 1);
@@ -297,8 +297,8 @@ static int a_cancelled_child_is_no_error(rp_co *co, void *arg)
     rp_group group;
 
     rp_group_begin(co, &group);
-    rp_group_create_task(&group, child_cancelled, NULL);
-    rp_group_create_task(&group, short_one, NULL);
+    rp_group_create_task(&group, NULL, child_cancelled, NULL);
+    rp_group_create_task(&group, NULL, short_one, NULL);
     CHECK_INT(rp_group_end(co, &group, 0), ==, 0);
     CHECK_INT(ended, ==, 1);
     return 0;
@@ -316,10 +316,10 @@ static int inner_group(rp_co *co, void *arg)
     rp_group group;
 
     rp_group_begin(co, &group);
-    rp_group_create_task(&group, sleeper, NULL);
-    rp_group_create_task(&group, cleans_up_slowly, NULL);
+    rp_group_create_task(&group, NULL, sleeper, NULL);
+    rp_group_create_task(&group, NULL, cleans_up_slowly, NULL);
     if (arg)
-        rp_group_create_task(&group, fails_soon, NULL);
+        rp_group_create_task(&group, NULL, fails_soon, NULL);
     return rp_group_end(co, &group, 0);
 }
 
@@ -329,16 +329,16 @@ static int nested(rp_co *co, void *arg)
     int rc;
 
     rp_group_begin(co, &outer);
-    rp_group_create_task(&outer, inner_group, NULL);
-    rp_group_create_task(&outer, inner_group, "fails");
+    rp_group_create_task(&outer, NULL, inner_group, NULL);
+    rp_group_create_task(&outer, NULL, inner_group, "fails");
     CHECK_INT(rp_group_end(co, &outer, 0), ==, -EPROTO);
     CHECK_INT(ended, ==, 4);
 
     ended = 0;
     rp_group_begin(co, &outer);
-    rp_group_create_task(&outer, sleeper, NULL);
+    rp_group_create_task(&outer, NULL, sleeper, NULL);
     rp_group_begin(co, &inner);
-    rp_group_create_task(&inner, fails_soon, NULL);
+    rp_group_create_task(&inner, NULL, fails_soon, NULL);
     rc = rp_group_end(co, &inner, rp_sleep(co, RP_SEC(100)));
     CHECK_INT(rc, ==, -EPROTO);
     CHECK_INT(ended, ==, 0); /* the outer one is untouched */
@@ -346,9 +346,9 @@ static int nested(rp_co *co, void *arg)
     CHECK_INT(ended, ==, 1);
 
     rp_group_begin(co, &outer);
-    rp_group_create_task(&outer, fails_soon, NULL);
+    rp_group_create_task(&outer, NULL, fails_soon, NULL);
     rp_group_begin(co, &inner);
-    rp_group_create_task(&inner, sleeper, NULL);
+    rp_group_create_task(&inner, NULL, sleeper, NULL);
     rc = rp_group_end(co, &inner, 0); /* cancelled by the outer group */
     CHECK_INT(rc, ==, -ECANCELED);
     CHECK_INT(rp_group_end(co, &outer, rc), ==, -EPROTO);
@@ -363,7 +363,7 @@ TEST(nested)
 
 static int spawns_a_sibling(rp_co *co, void *arg)
 {
-    return rp_group_create_task(arg, short_one, NULL);
+    return rp_group_create_task(arg, NULL, short_one, NULL);
 }
 
 static int siblings(rp_co *co, void *arg)
@@ -372,7 +372,7 @@ static int siblings(rp_co *co, void *arg)
 
     rp_group_begin(co, &group);
     for (int i = 0; i < 5; i++)
-        rp_group_create_task(&group, spawns_a_sibling, &group);
+        rp_group_create_task(&group, NULL, spawns_a_sibling, &group);
     CHECK_INT(rp_group_end(co, &group, 0), ==, 0);
     CHECK_INT(ended, ==, 5);
     return 0;
@@ -392,7 +392,7 @@ static int in_timeout(rp_co *co, void *arg)
     rp_timeout_begin(co, &timeout, RP_MSEC(10));
     rp_group_begin(co, &group);
     for (int i = 0; i < 3 && rc == 0; i++)
-        rc = rp_group_create_task(&group, cleans_up_slowly, NULL);
+        rc = rp_group_create_task(&group, NULL, cleans_up_slowly, NULL);
     rc = rp_group_end(co, &group, rc);
     CHECK_INT(rc, ==, -ECANCELED);
     CHECK_INT(rp_timeout_end(co, &timeout, rc), ==, -ETIMEDOUT);
@@ -414,7 +414,7 @@ static int no_memory(rp_co *co, void *arg)
     rp_group_begin(co, &group);
     for (; n < 1000 && rc == 0; n++) {
         test_fail_allocation(1);
-        rc = rp_group_create_task(&group, sleeper, NULL);
+        rc = rp_group_create_task(&group, NULL, sleeper, NULL);
     }
     test_fail_allocation(0);
     CHECK_INT(rc, ==, -ENOMEM);
@@ -426,4 +426,168 @@ static int no_memory(rp_co *co, void *arg)
 TEST(no_memory)
 {
     CHECK_INT(rp_run(no_memory, NULL), ==, 0);
+}
+
+/* ---- tasks that are known by more than their group ---- */
+
+static int returns(rp_co *co, void *arg)
+{
+    RP_TRY(rp_sleep(co, 0));
+    return *(int *)arg;
+}
+
+static int known_tasks(rp_co *co, void *arg)
+{
+    int results[3] = {7, 8, 9};
+    rp_task *tasks[3], *lone, *none;
+    rp_group group;
+
+    rp_group_begin(co, &group);
+    for (int i = 0; i < 3; i++)
+        CHECK_INT(rp_group_create_task_copy(&group, &tasks[i], returns, &results[i], sizeof(int)), ==, 0);
+    rp_task_set_name(tasks[0], "first");
+    CHECK_STR(rp_task_get_name(tasks[0]), "first");
+    CHECK_INT(rp_group_create_task(&group, &lone, sleeper, NULL), ==, 0);
+    CHECK_INT(rp_sleep(co, 0), ==, 0);
+    CHECK_INT(rp_cancel_and_join(co, lone), ==, 0); /* it alone */
+    CHECK_INT(rp_await(co, tasks[1]), ==, 8);       /* and this one alone is asked, within the group */
+    CHECK_INT(rp_group_end(co, &group, 0), ==, 0);
+    CHECK_INT(ended, ==, 1);
+    for (int i = 0; i < 3; i++) /* they are the caller's still */
+        CHECK_INT(rp_join(co, tasks[i]), ==, results[i]);
+    none = tasks[1];
+    CHECK_INT(rp_group_create_task(&group, &none, sleeper, NULL), ==, -ECANCELED);
+    CHECK(!none);
+    return 0;
+}
+
+TEST(a_group_gives_its_tasks)
+{
+    CHECK_INT(rp_run(known_tasks, NULL), ==, 0);
+}
+
+static int known_failure(rp_co *co, void *arg)
+{
+    rp_task *task;
+    rp_group group;
+
+    rp_group_begin(co, &group);
+    CHECK_INT(rp_group_create_task(&group, &task, fails_at_once, NULL), ==, 0);
+    CHECK_INT(rp_group_end(co, &group, rp_await(co, task)), ==, -EBADMSG);
+    CHECK_INT(rp_join(co, task), ==, -EBADMSG);
+    CHECK_INT(rp_task_cancelling(rp_co_task(co)), ==, 0);
+    return rp_sleep(co, 0);
+}
+
+TEST(the_failed_task_of_a_group_is_awaited_alone)
+{
+    CHECK_INT(rp_run(known_failure, NULL), ==, 0);
+}
+
+/* ---- the end before the tasks' ---- */
+
+static int cancelled_by_the_body(rp_co *co, void *arg)
+{
+    rp_group group;
+    rp_task *task;
+    int rc;
+
+    rp_group_begin(co, &group);
+    CHECK_INT(rp_group_create_task(&group, &task, sleeper, NULL), ==, 0);
+    rp_group_create_task(&group, NULL, cleans_up_slowly, NULL);
+    rp_group_cancel(&group);
+    rp_group_cancel(&group);
+    CHECK_INT(rp_task_cancelling(task), ==, 1);
+    CHECK_INT(rp_group_create_task(&group, NULL, sleeper, NULL), ==, -ECANCELED);
+    CHECK_INT(rp_group_end(co, &group, 5), ==, 5);
+    CHECK_INT(ended, ==, 2);
+    CHECK_INT(rp_join(co, task), ==, RP_EFUTCANCELED);
+    CHECK_INT(rp_task_cancelling(rp_co_task(co)), ==, 0);
+    CHECK_INT(rp_sleep(co, 0), ==, 0);
+    rp_group_cancel(&group); /* too late for anything */
+    CHECK_INT(rp_sleep(co, 0), ==, 0);
+
+    rp_group_begin(co, &group);
+    rp_group_create_task(&group, NULL, sleeper, NULL);
+    rp_group_cancel(&group);
+    rc = rp_sleep(co, RP_SEC(100)); /* so is the body */
+    CHECK_INT(rc, ==, -ECANCELED);
+    CHECK_INT(rp_sleep(co, 0), ==, 0);
+    CHECK_INT(rp_group_end(co, &group, rc), ==, 0);
+    CHECK_INT(ended, ==, 3);
+
+    rp_group_begin(co, &group);
+    rp_group_cancel(&group);
+    CHECK_INT(rp_group_end(co, &group, -EIO), ==, -EIO);
+    return rp_sleep(co, 0);
+}
+
+TEST(a_body_cancels_its_group)
+{
+    CHECK_INT(rp_run(cancelled_by_the_body, NULL), ==, 0);
+}
+
+static int cancels_its_group(rp_co *co, void *arg)
+{
+    RP_TRY(rp_sleep(co, 0));
+    rp_group_cancel(arg);
+    return 0;
+}
+
+static int cancels_its_group_and_fails(rp_co *co, void *arg)
+{
+    RP_TRY(rp_sleep(co, 0));
+    rp_group_cancel(arg);
+    return -EPROTO;
+}
+
+static int cancelled_by_a_task(rp_co *co, void *arg)
+{
+    rp_group group;
+    int rc;
+
+    rp_group_begin(co, &group); /* while the body waits */
+    rp_group_create_task(&group, NULL, sleeper, NULL);
+    rp_group_create_task(&group, NULL, cancels_its_group, &group);
+    rc = rp_sleep(co, RP_SEC(100));
+    CHECK_INT(rc, ==, -ECANCELED);
+    CHECK_INT(rp_group_end(co, &group, rc), ==, 0);
+    CHECK_INT(ended, ==, 1);
+
+    rp_group_begin(co, &group); /* while it is joined */
+    rp_group_create_task(&group, NULL, sleeper, NULL);
+    rp_group_create_task(&group, NULL, cancels_its_group, &group);
+    CHECK_INT(rp_group_end(co, &group, 3), ==, 3);
+    CHECK_INT(ended, ==, 2);
+
+    rp_group_begin(co, &group); /* a failure on the way out is one all the same */
+    rp_group_create_task(&group, NULL, cancels_its_group_and_fails, &group);
+    CHECK_INT(rp_group_end(co, &group, rp_sleep(co, RP_SEC(100))), ==, -EPROTO);
+    CHECK_INT(rp_task_cancelling(rp_co_task(co)), ==, 0);
+    return rp_sleep(co, 0);
+}
+
+TEST(a_task_cancels_its_group)
+{
+    CHECK_INT(rp_run(cancelled_by_a_task, NULL), ==, 0);
+}
+
+static int cancelled_from_both_sides(rp_co *co, void *arg)
+{
+    rp_group group;
+    int rc;
+
+    rp_group_begin(co, &group);
+    rp_group_create_task(&group, NULL, cancels_its_group, &group);
+    rc = rp_sleep(co, RP_SEC(100));
+    rp_task_cancel(rp_co_task(co)); /* from outside */
+    CHECK_INT(rp_sleep(co, 0), ==, -ECANCELED);
+    CHECK_INT(rp_group_end(co, &group, rc), ==, -ECANCELED); /* which is not the group's to swallow */
+    CHECK_INT(rp_task_cancelling(rp_co_task(co)), ==, 1);
+    return rp_sleep(co, 0);
+}
+
+TEST(a_cancellation_from_outside_outlives_that_of_the_group)
+{
+    CHECK_INT(rp_run(cancelled_from_both_sides, NULL), ==, 0);
 }

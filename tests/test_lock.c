@@ -32,7 +32,7 @@ static int exclusion(rp_co *co, void *arg)
     rp_lock_init(&s.lock);
     rp_group_begin(co, &group);
     for (int i = 0; i < TASKS; i++)
-        CHECK_INT(rp_group_create_task(&group, works, &s), ==, 0);
+        CHECK_INT(rp_group_create_task(&group, NULL, works, &s), ==, 0);
     CHECK_INT(rp_group_end(co, &group, 0), ==, 0);
     CHECK_INT(s.total, ==, TASKS * ROUNDS);
     CHECK(!rp_lock_locked(&s.lock));

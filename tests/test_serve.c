@@ -61,7 +61,7 @@ static int converse(rp_co *co, void *arg)
 
     RP_TRY(rp_open_connection(co, &c->stream, "127.0.0.1", c->port, NULL));
     rp_group_begin(co, &group);
-    CHECK_INT(rp_group_create_task(&group, write_all, c), ==, 0);
+    CHECK_INT(rp_group_create_task(&group, NULL, write_all, c), ==, 0);
     while (n > 0) {
         n = rp_stream_read(co, c->stream, bytes, 1 + (size_t)rand_r(&seed) % sizeof bytes);
         CHECK_INT(n, >=, 0);
@@ -88,7 +88,7 @@ static int load(rp_co *co, void *arg)
     rp_group_begin(co, &group);
     for (int i = 0; i < CLIENTS; i++) {
         clients[i] = (client){rp_server_port(server), (uint64_t)i + 1, (uint64_t)rand() % 500000, NULL};
-        CHECK_INT(rp_group_create_task(&group, converse, &clients[i]), ==, 0);
+        CHECK_INT(rp_group_create_task(&group, NULL, converse, &clients[i]), ==, 0);
     }
     CHECK_INT(rp_group_end(co, &group, 0), ==, 0);
     rp_server_close(server);

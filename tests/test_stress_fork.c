@@ -174,7 +174,7 @@ static int fork_again_and_again(rp_co *co, void *arg)
     CHECK_INT(rp_create_task(&b.task, work_always, NULL), ==, 0);
     rp_group_begin(co, &group);
     for (int i = 0; i < CLIENTS; i++)
-        CHECK_INT(rp_group_create_task(&group, i % 4 == 3 ? yield_always : converse, arg), ==, 0);
+        CHECK_INT(rp_group_create_task(&group, NULL, i % 4 == 3 ? yield_always : converse, arg), ==, 0);
     for (int i = 0; i < FORKS; i++) {
         CHECK_INT(rp_sleep(co, i % 2 == 0 ? 0 : RP_MSEC(1)), ==, 0);
         pid_t pid = fork();

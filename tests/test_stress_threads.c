@@ -147,7 +147,7 @@ static int work_with_threads(rp_co *co, void *arg)
 
     rp_group_begin(co, &group);
     for (int i = 0; i < THREADS; i++)
-        CHECK_INT(rp_group_create_task(&group, work_with_thread, &partners[i]), ==, 0);
+        CHECK_INT(rp_group_create_task(&group, NULL, work_with_thread, &partners[i]), ==, 0);
     return rp_group_end(co, &group, 0);
 }
 

@@ -137,7 +137,7 @@ static int group_of_children(rp_co *co)
 
     rp_group_begin(co, &group);
     for (int i = 0; i < 3 && rc == 0; i++) {
-        rc = rp_group_create_task_copy(&group, child, &i, sizeof i);
+        rc = rp_group_create_task_copy(&group, NULL, child, &i, sizeof i);
         t.children += rc == 0;
     }
     if (rc == 0)

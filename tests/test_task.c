@@ -49,6 +49,11 @@ static int sleeper(rp_co *co, void *arg)
     return rp_sleep(co, RP_SEC(100));
 }
 
+static int sets_result(rp_co *co, void *arg)
+{
+    return rp_future_set_result(arg, NULL);
+}
+
 static int create_and_join(rp_co *co, void *arg)
 {
     rp_task *task;
@@ -58,8 +63,10 @@ static int create_and_join(rp_co *co, void *arg)
     CHECK_INT(rp_task_get_state(task), ==, RP_TASK_CREATED);
     CHECK(rp_is_task(task));
     CHECK(rp_future_get_loop(task) == rp_co_loop(co));
+    rp_future_set_data(task, &value);
     CHECK_INT(rp_await(co, task), ==, 42);
     CHECK_INT(rp_task_get_state(task), ==, RP_TASK_DONE);
+    CHECK(rp_future_data(task) == &value);
     CHECK(!rp_task_cancel(task));
     return rp_join(co, task);
 }
@@ -67,6 +74,24 @@ static int create_and_join(rp_co *co, void *arg)
 TEST(create_and_join)
 {
     CHECK_INT(rp_run(create_and_join, NULL), ==, 42);
+}
+
+static int detached(rp_co *co, void *arg)
+{
+    rp_future *future;
+
+    CHECK_INT(rp_future_new(rp_co_loop(co), &future), ==, 0);
+    CHECK_INT(rp_create_task(NULL, sets_result, future), ==, 0);
+    CHECK_INT(rp_await(co, future), ==, 0);
+    CHECK_INT(rp_create_task_copy(NULL, sets_result, &future, 1 << 30), ==, -E2BIG);
+    CHECK_INT(rp_create_task(NULL, NULL, NULL), ==, -EINVAL);
+    rp_future_unref(future);
+    return 0;
+}
+
+TEST(nobody_takes_the_reference)
+{
+    CHECK_INT(rp_run(detached, NULL), ==, 0);
 }
 
 static int wrong_arguments(rp_co *co, void *arg)
@@ -433,7 +458,7 @@ static int left_in_group(rp_co *co, void *arg)
 
     rp_group_begin(co, &group);
     for (int i = 0; i < 3; i++)
-        rp_group_create_task(&group, sleeper, NULL);
+        rp_group_create_task(&group, NULL, sleeper, NULL);
     return rp_group_end(co, &group, 0);
 }
 
@@ -548,7 +573,7 @@ static int uses_factory(rp_co *co, void *arg)
     CHECK_STR(rp_task_get_name(task), "made");
     CHECK_INT(rp_join(co, task), ==, 3);
     rp_group_begin(co, &group);
-    CHECK_INT(rp_group_create_task(&group, returns_7, NULL), ==, 0);
+    CHECK_INT(rp_group_create_task(&group, NULL, returns_7, NULL), ==, 0);
     return rp_group_end(co, &group, 0);
 }
 

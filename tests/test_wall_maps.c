@@ -77,7 +77,7 @@ static int create_tasks(rp_co *co, rp_group *group, rp_event *event, int most, i
     int created = 0;
 
     *rc = 0;
-    while (created < most && (*rc = rp_group_create_task(group, wait_for_the_end, event)) == 0)
+    while (created < most && (*rc = rp_group_create_task(group, NULL, wait_for_the_end, event)) == 0)
         created++;
     CHECK_INT(rp_sleep(co, 0), ==, 0);
     CHECK_INT(rp_sleep(co, 0), ==, 0);
@@ -194,7 +194,7 @@ static int ended_in_the_middle(rp_co *co, void *arg)
         rp_event_init(&over[i]);
         rp_group_begin(co, &groups[i]);
         for (int j = 0; j < sizes[i]; j++)
-            CHECK_INT(rp_group_create_task(&groups[i], wait_for_the_end, &over[i]), ==, 0);
+            CHECK_INT(rp_group_create_task(&groups[i], NULL, wait_for_the_end, &over[i]), ==, 0);
     }
     settle(co);
     take_mappings(0);

@@ -58,7 +58,7 @@ static void others_are_served(rp_co *co)
     for (uint64_t i = 0; i < QUICK; i++) {
         guest g = {i, rp_server_port(server)};
 
-        CHECK_INT(rp_group_create_task_copy(&group, exchange, &g, sizeof g), ==, 0);
+        CHECK_INT(rp_group_create_task_copy(&group, NULL, exchange, &g, sizeof g), ==, 0);
     }
     CHECK_INT(rp_group_end(co, &group, 0), ==, 0);
     rp_server_close(server);

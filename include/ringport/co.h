@@ -70,8 +70,8 @@ RP_API int rp_worker_index(void);
 /*
  * Starts a coroutine as a task on the running loop; its first step comes in the next turn, always, even if it is
  * cancelled before. *task gets the caller's reference: await and drop it (rp_join), or give it up with rp_task_detach.
- * `arg` must live as long as the coroutine uses it. -EINVAL, -ENOMEM, RP_ENOLOOP. Never suspends. Mirrors
- * asyncio.create_task().
+ * With a NULL `task` it is given up from the start. `arg` must live as long as the coroutine uses it. -EINVAL, -ENOMEM,
+ * RP_ENOLOOP. Never suspends. Mirrors asyncio.create_task().
  */
 RP_API int rp_create_task(rp_task **task, rp_coro *coro, void *arg);
 
@@ -83,7 +83,7 @@ RP_API int rp_loop_create_task(rp_loop *loop, rp_task **task, rp_coro *coro, voi
 
 /*
  * Gives up the caller's reference: the task goes on by itself. If it ends with an error, the loop's exception handler
- * is told. NULL is let pass.
+ * is told. NULL is ignored.
  */
 RP_API void rp_task_detach(rp_task *task);
 
@@ -159,6 +159,14 @@ RP_API int rp_await(rp_co *co, rp_future *future);
 /* rp_await, and drops the caller's reference in every case: for a task that was created to be joined. */
 RP_API int rp_join(rp_co *co, rp_task *task);
 
+/*
+ * rp_task_cancel and rp_join in one: asks for the task's end, suspends until it has ended, and drops the caller's
+ * reference in every case.
+ * 0 if the task ended by being cancelled, now or before; else its result, since it may have been quicker.
+ * -ECANCELED if the caller was cancelled meanwhile and the task ended by being cancelled. NULL is ignored: 0.
+ */
+RP_API int rp_cancel_and_join(rp_co *co, rp_task *task);
+
 /* Suspends for `duration` nanoseconds; 0 or less yields for one turn. -ECANCELED. Mirrors asyncio.sleep(). */
 RP_API int rp_sleep(rp_co *co, int64_t duration);
 
@@ -211,8 +219,8 @@ RP_API int64_t rp_wait(rp_co *co, rp_future *const *futures, size_t count, int64
  * Futures one by one, in the order in which they end:
  *
  *     RP_TRY(rp_as_completed_begin(co, &it, futures, count, RP_NEVER));
- *     while ((rc = rp_as_completed_next(co, it, &future)) > 0)
- *         ... rp_future_result(future) ...
+ *     while ((rc = rp_as_completed_next(co, it, &future, &index)) > 0)
+ *         ... rp_future_result(future) is that of futures[index] ...
  *     rp_as_completed_end(it);
  *
  * For the task that began it. Mirrors asyncio.as_completed().
@@ -228,12 +236,13 @@ RP_API int rp_as_completed_begin(rp_co *co, rp_as_completed **it, rp_future *con
                                  int64_t timeout);
 
 /*
- * Suspends until the next future has ended: 1 and *future, lent. 0 when all were handed out; -ETIMEDOUT when all are
- * that ended in time; -ECANCELED, which cancels none of them, and it can go on.
+ * Suspends until the next future has ended: 1, with *future (lent) and its place in the array, *index; either pointer
+ * may be NULL. 0 when all were handed out; -ETIMEDOUT when all are that ended in time; -ECANCELED, which cancels none
+ * of them, and it can go on.
  */
-RP_API int rp_as_completed_next(rp_co *co, rp_as_completed *it, rp_future **future);
+RP_API int rp_as_completed_next(rp_co *co, rp_as_completed *it, rp_future **future, size_t *index);
 
-/* Ends it, at any point, and frees it. NULL is let pass. */
+/* Ends it, at any point, and frees it. NULL is ignored. */
 RP_API void rp_as_completed_end(rp_as_completed *it);
 
 /*
@@ -265,15 +274,26 @@ RP_API void rp_group_begin(rp_co *co, rp_group *group);
 
 /*
  * Starts a coroutine as a task of the group, which holds it. When one fails, the others are cancelled and the parent's
- * suspending call returns -ECANCELED, so that it comes to rp_group_end. -ENOMEM, -EINVAL; -ECANCELED when the group is
- * on its way out already. Mirrors TaskGroup.create_task().
+ * suspending call returns -ECANCELED, so that it comes to rp_group_end. One that ends by being cancelled is no failure.
+ * *task, unless `task` is NULL, gets a reference of the caller's own, as from rp_create_task: to name the task, to
+ * cancel or await it alone, to ask for its result even after rp_group_end. Drop it by rp_join or rp_task_detach.
+ * -ENOMEM, -EINVAL; -ECANCELED when the group is on its way out already. Mirrors TaskGroup.create_task().
  */
-RP_API int rp_group_create_task(rp_group *group, rp_coro *coro, void *arg);
+RP_API int rp_group_create_task(rp_group *group, rp_task **task, rp_coro *coro, void *arg);
 
 /*
  * The same, with `size` bytes at `arg` copied onto the task's own stack: no one passes the address of a loop variable.
  */
-RP_API int rp_group_create_task_copy(rp_group *group, rp_coro *coro, const void *arg, size_t size);
+RP_API int rp_group_create_task_copy(rp_group *group, rp_task **task, rp_coro *coro, const void *arg, size_t size);
+
+/*
+ * Ends the group early, which is no error: its tasks are cancelled, and if the parent is still in the body, so is that:
+ * its suspending call returns -ECANCELED, or its next one. rp_group_end takes that back, and returns 0 where the body
+ * went by -ECANCELED.
+ * From the parent, the group's tasks or callbacks, in the loop's thread, until rp_group_end has returned. Never
+ * suspends; once is enough, and more is harmless. Mirrors TaskGroup.cancel().
+ */
+RP_API void rp_group_cancel(rp_group *group);
 
 /*
  * Joins the group: `rc` is how the body went; if it is negative, the tasks are cancelled. Suspends until all have

@@ -51,6 +51,13 @@ RP_API int rp_future_result(rp_future *future);
 /* The value it was given; NULL if it was given none, or is not done. */
 RP_API void *rp_future_value(const rp_future *future);
 
+/*
+ * A pointer of the program's own that goes along with a future, a task or a job: NULL until it is set.
+ * It tells callbacks, and whoever is handed one future of many, which one that is. In Python one sets an attribute.
+ */
+RP_API void rp_future_set_data(rp_future *future, void *data);
+RP_API void *rp_future_data(const rp_future *future);
+
 /* Its loop, lent. Mirrors Future.get_loop(). */
 RP_API rp_loop *rp_future_get_loop(const rp_future *future);
 

@@ -97,8 +97,10 @@ int rp_as_completed_begin(rp_co *co, rp_as_completed **result, rp_future *const 
     return 0;
 }
 
-int rp_as_completed_next(rp_co *co, rp_as_completed *it, rp_future **future)
+int rp_as_completed_next(rp_co *co, rp_as_completed *it, rp_future **future, size_t *index)
 {
+    slot *s;
+
     while (rp_list_empty(&it->ended)) {
         if (it->left == 0)
             return 0;
@@ -106,7 +108,11 @@ int rp_as_completed_next(rp_co *co, rp_as_completed *it, rp_future **future)
             return -ETIMEDOUT;
         RP_TRY(rp_waiters_wait(co, &it->waiters));
     }
-    *future = rp_container_of(rp_list_pop(&it->ended), slot, link)->future;
+    s = rp_container_of(rp_list_pop(&it->ended), slot, link);
+    if (future)
+        *future = s->future;
+    if (index)
+        *index = (size_t)(s - it->slots);
     it->left--;
     return 1;
 }

@@ -73,11 +73,29 @@ int rp_await(rp_co *co, rp_future *future)
     return rp_co_await_as(co, future, &waiting, future);
 }
 
+static const rp_waiting joining = {interrupt_future, abandon_join};
+
 int rp_join(rp_co *co, rp_task *task)
 {
-    static const rp_waiting waiting = {interrupt_future, abandon_join};
-    int rc = rp_co_await_as(co, task, &waiting, task);
+    int rc = rp_co_await_as(co, task, &joining, task);
 
+    rp_future_unref(task);
+    return rc;
+}
+
+int rp_cancel_and_join(rp_co *co, rp_task *task)
+{
+    int rc;
+
+    if (!task)
+        return 0;
+    rc = check_future(co, task);
+    if (rc == 0) {
+        rp_future_cancel(task);
+        rc = rp_co_await_as(co, task, &joining, task);
+        if (rc == RP_EFUTCANCELED && rp_future_cancelled(task))
+            rc = 0;
+    }
     rp_future_unref(task);
     return rc;
 }

@@ -2,9 +2,9 @@
  * group.c - tasks that end together. Mirrors asyncio.TaskGroup.
  *
  * The group holds a reference to each of its tasks until that has ended, and learns of the end directly. The first
- * error cancels the other tasks; if the parent is still in the body, the parent too, and rp_group_end takes
- * that cancellation back. A cancellation from outside, told apart by the mark of how many there were at the beginning,
- * is kept: it is returned, or if an error is returned instead, delivered at the next suspension.
+ * error, or rp_group_cancel, cancels the other tasks; if the parent is still in the body, the parent too, and
+ * rp_group_end takes that cancellation back. A cancellation from outside, told apart by the mark of how many there were
+ * at the beginning, is kept: it is returned, or if an error is returned instead, delivered at the next suspension.
  */
 #include "co/task.h"
 
@@ -21,46 +21,61 @@ static void abort_group(rp_group *group)
         rp_task_cancel(&rp_container_of(node, rp_co, group_link)->future);
 }
 
-static int create_task(rp_group *group, rp_coro *coro, const void *arg, size_t size)
+/* Cancels the tasks, and the parent if it is still in the body, so that it comes to rp_group_end. */
+static void leave(rp_group *group)
 {
-    rp_task *task;
+    abort_group(group);
+    if (!group->ending) {
+        group->parent_cancelled = true;
+        rp_task_cancel(group->parent);
+    }
+}
+
+static bool is_over(const rp_group *group)
+{
+    return group->aborting || (group->ending && group->count == 0);
+}
+
+void rp_group_cancel(rp_group *group)
+{
+    if (!is_over(group))
+        leave(group);
+}
+
+int rp_group_create_task_copy(rp_group *group, rp_task **task, rp_coro *coro, const void *arg, size_t size)
+{
+    rp_task *created;
     rp_co *child;
 
-    if (group->aborting || (group->ending && group->count == 0))
+    if (task)
+        *task = NULL;
+    if (is_over(group))
         return -ECANCELED;
-    RP_TRY(rp_co_create(group->parent->loop, &task, coro, arg, size));
-    child = rp_co_of(task);
+    RP_TRY(rp_co_create(group->parent->loop, &created, coro, arg, size));
+    child = rp_co_of(created);
     if (!child) { /* a task factory's idea of a task */
-        rp_future_unref(task);
+        rp_future_unref(created);
         return -EINVAL;
     }
     child->group = group;
     rp_list_push(&group->tasks, &child->group_link);
     group->count++;
+    if (task)
+        *task = rp_future_ref(created);
     return 0;
 }
 
-int rp_group_create_task(rp_group *group, rp_coro *coro, void *arg)
+int rp_group_create_task(rp_group *group, rp_task **task, rp_coro *coro, void *arg)
 {
-    return create_task(group, coro, arg, 0);
-}
-
-int rp_group_create_task_copy(rp_group *group, rp_coro *coro, const void *arg, size_t size)
-{
-    return create_task(group, coro, arg, size);
+    return rp_group_create_task_copy(group, task, coro, arg, 0);
 }
 
 static void child_failed(rp_group *group, int error)
 {
     if (group->error == 0)
         group->error = error;
-    if (group->aborting)
-        return;
-    abort_group(group);
-    if (!group->ending) {
-        group->parent_cancelled = true;
-        rp_task_cancel(group->parent);
-    }
+    if (!group->aborting)
+        leave(group);
 }
 
 void rp_group_child_done(rp_group *group, rp_co *child)
@@ -113,8 +128,11 @@ int rp_group_end(rp_co *co, rp_group *group, int rc)
         abort_group(group);
     group->ending = true;
     cancelled |= join(co, group);
-    if (group->parent_cancelled && rp_co_uncancel_to(co, group->cancelling))
+    if (group->parent_cancelled && rp_co_uncancel_to(co, group->cancelling)) {
         cancelled = false;
+        if (rc == -ECANCELED)
+            rc = 0;
+    }
     if (group->error < 0)
         rc = group->error;
     else if (cancelled && (rc >= 0 || rc == -ECANCELED))

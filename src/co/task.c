@@ -309,15 +309,24 @@ int rp_task_new(rp_loop *loop, rp_task **task, rp_coro *coro, const void *arg, s
 int rp_co_create(rp_loop *loop, rp_task **task, rp_coro *coro, const void *arg, size_t copy_size)
 {
     rp_task_factory *factory;
+    rp_task *created = NULL;
     void *data;
+    int rc;
 
-    *task = NULL;
+    if (task)
+        *task = NULL;
     if (!loop)
         return RP_ENOLOOP;
     factory = rp_get_task_factory(loop, &data);
-    if (factory)
-        return factory(loop, task, coro, arg, copy_size, data);
-    return rp_task_new(loop, task, coro, arg, copy_size);
+    rc = factory ? factory(loop, &created, coro, arg, copy_size, data)
+                 : rp_task_new(loop, &created, coro, arg, copy_size);
+    if (rc < 0)
+        return rc;
+    if (task)
+        *task = created;
+    else
+        rp_task_detach(created);
+    return rc;
 }
 
 int rp_create_task(rp_task **task, rp_coro *coro, void *arg)

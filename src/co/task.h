@@ -128,7 +128,7 @@ void rp_co_step(void *arg);
 int rp_co_cancel_mark(const rp_co *co);
 bool rp_co_uncancel_to(rp_co *co, int mark);
 
-/* Creates a task by the loop's factory, checking that the result is one. RP_ENOLOOP if loop is NULL. */
+/* Creates a task by the loop's factory; `task` may be NULL. RP_ENOLOOP if loop is NULL. */
 int rp_co_create(rp_loop *loop, rp_task **task, rp_coro *coro, const void *arg, size_t copy_size);
 
 /* What rp_await() does, with a `waiting` of the caller's own; its `interrupt` is to cancel the future. */

@@ -167,6 +167,16 @@ void *rp_future_value(const rp_future *future)
     return future->value;
 }
 
+void rp_future_set_data(rp_future *future, void *data)
+{
+    future->data = data;
+}
+
+void *rp_future_data(const rp_future *future)
+{
+    return future->data;
+}
+
 rp_loop *rp_future_get_loop(const rp_future *future)
 {
     return future->loop;

@@ -31,6 +31,7 @@ struct rp_future {
     bool cancelled_at_end; /* a task: by the runner's close */
     int result;
     void *value;
+    void *data;        /* the program's own */
     rp_node callbacks; /* rp_done_callback, by their handles' links */
     rp_node task_link; /* in loop->tasks, if it is a task that is not done */
     void *origin;      /* debug mode: where it was created */
