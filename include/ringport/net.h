@@ -107,7 +107,13 @@ RP_API int rp_transport_setsockopt(rp_transport *transport, int level, int optio
 RP_API int rp_transport_getsockopt(const rp_transport *transport, int level, int option, void *value,
                                    uint32_t *length);
 
-/* Mirrors set_protocol() and get_protocol(). */
+/*
+ * Replaces the protocol, at any time and inside any of its callbacks: the next event is the new one's.
+ * connection_made is not called. What was received and handed over already is not repeated; the end of the stream is,
+ * to a protocol with `receivable`.
+ * Reading that is paused stays so, by `receivable` too; a protocol set while writing is paused gets resume_writing.
+ * Mirrors set_protocol() and get_protocol().
+ */
 RP_API void rp_transport_set_protocol(rp_transport *transport, const rp_protocol *protocol, void *self);
 RP_API const rp_protocol *rp_transport_get_protocol(const rp_transport *transport, void **self);
 

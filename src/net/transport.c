@@ -1,17 +1,11 @@
 /*
- * transport.c - a connection's life and its reading side. See transport.h for the life, write.c for the writing side.
- *
- * Receiving: one receive stream operation is in flight all the time. When it says that there may be something, the
- * transport takes it, straight into the protocol's buffer or else into the loop's. Pausing only sets a flag: what has
- * arrived stays in the kernel, and the peer is held back.
+ * transport.c - a connection's life: see transport.h. The reading side is in read.c, the writing side in write.c.
  */
 #include "base/memory.h"
 #include "base/origin.h"
 #include "base/socket.h"
 #include "net/server.h"
 #include "net/transport.h"
-
-enum { ROUNDS = 8 }; /* receives in a row before others get their turn */
 
 /* ---- the end ---- */
 
@@ -127,159 +121,6 @@ bool rp_transport_is_closing(const rp_transport *transport)
     return transport->closing;
 }
 
-/* ---- reading ---- */
-
-static bool can_pull(const rp_transport *transport)
-{
-    return transport->receiving && !transport->paused && !transport->eof_received && !transport->closing &&
-           rp_op_receivable(&transport->receive);
-}
-
-/*
- * A socket tells of a reset once. If a send in the background is told, the reader sees a stream that seems to have
- * ended. The send's completion is on its way then: where one is in flight, the end is certain if it still is a turn
- * later.
- */
-static bool end_is_certain(rp_transport *transport)
-{
-    uint64_t turn = transport->loop->stats.turns;
-
-    if (!transport->eof_doubted) {
-        transport->eof_doubted = true;
-        transport->eof_turn = turn;
-    }
-    return !transport->sending || transport->eof_turn != turn;
-}
-
-static void receive_eof(rp_transport *transport)
-{
-    const rp_protocol *protocol = transport->protocol;
-
-    transport->eof_received = true;
-    if (!protocol->eof_received || !protocol->eof_received(transport->self))
-        rp_transport_close(transport);
-}
-
-static void receive_once(rp_transport *transport)
-{
-    const rp_protocol *protocol = transport->protocol;
-    void *self = transport->self;
-    void *buffer = NULL;
-    size_t length = 0;
-    int64_t received;
-
-    if (protocol->get_buffer) {
-        protocol->get_buffer(self, RP_LOOP_RECEIVE_BUFFER, &buffer, &length);
-        if (!can_pull(transport))
-            return;
-        if (length == 0) {
-            rp_transport_fail(transport, -EINVAL, "get_buffer() gave an empty buffer");
-            return;
-        }
-    } else {
-        buffer = rp_loop_receive_buffer(transport->loop);
-        length = RP_LOOP_RECEIVE_BUFFER;
-        if (!buffer) {
-            rp_transport_fail(transport, -ENOMEM, "no memory for the loop's receive buffer");
-            return;
-        }
-    }
-    received = rp_op_receive(&transport->receive, buffer, length);
-    if (received == 0 && end_is_certain(transport))
-        receive_eof(transport);
-    else if (received < 0 && received != -EAGAIN)
-        rp_transport_fail(transport, (int)received, "fatal read error on socket transport");
-    else if (received > 0 && protocol->get_buffer && protocol->buffer_updated)
-        protocol->buffer_updated(self, (size_t)received);
-    else if (received > 0 && !protocol->get_buffer && protocol->data_received)
-        protocol->data_received(self, buffer, (size_t)received);
-}
-
-static void pull(void *arg)
-{
-    rp_transport *transport = arg;
-
-    if (transport->protocol->receivable && can_pull(transport)) {
-        transport->paused = true;
-        transport->protocol->receivable(transport->self);
-        return;
-    }
-    for (int i = 0; i < ROUNDS && can_pull(transport); i++)
-        receive_once(transport);
-    if (can_pull(transport) && !rp_handle_scheduled(&transport->pull))
-        rp_loop_ready(transport->loop, &transport->pull);
-}
-
-static void on_receivable(rp_op *op);
-
-static void start_receiving(rp_transport *transport)
-{
-    int rc;
-
-    rp_op_recv_stream(&transport->receive, transport->fd, on_receivable, transport);
-    rc = rp_submit(transport->loop, &transport->receive);
-    transport->receiving = rc == 0;
-    if (rc < 0)
-        rp_transport_fail(transport, rc, "cannot receive on socket transport");
-}
-
-static void on_receivable(rp_op *op)
-{
-    rp_transport *transport = op->data;
-
-    transport->receiving = op->flags & RP_OP_MORE;
-    if (transport->receiving) {
-        pull(transport);
-        return;
-    }
-    if (transport->closing)
-        rp_transport_settle(transport);
-    else if (op->result < 0)
-        rp_transport_fail(transport, (int)op->result, "fatal read error on socket transport");
-    else
-        start_receiving(transport);
-}
-
-int64_t rp_transport_try_read(rp_transport *transport, void *buffer, size_t length)
-{
-    int64_t received;
-
-    RP_TRY(rp_loop_check(transport->loop)); /* a child of fork() would take the parent's bytes */
-    if (transport->closing)
-        return transport->error ? transport->error : -EPIPE;
-    if (transport->eof_received)
-        return 0;
-    if (length == 0)
-        return -EINVAL;
-    if (!rp_op_receivable(&transport->receive))
-        return -EAGAIN;
-    received = rp_op_receive(&transport->receive, buffer, length);
-    if (received == 0 && !end_is_certain(transport))
-        return -EAGAIN;
-    if (received == 0)
-        transport->eof_received = true;
-    else if (received < 0 && received != -EAGAIN)
-        rp_transport_fail(transport, (int)received, "fatal read error on socket transport");
-    return received;
-}
-
-void rp_transport_pause_reading(rp_transport *transport)
-{
-    transport->paused = true;
-}
-
-void rp_transport_resume_reading(rp_transport *transport)
-{
-    transport->paused = false;
-    if (can_pull(transport) && !rp_handle_scheduled(&transport->pull))
-        rp_loop_ready(transport->loop, &transport->pull);
-}
-
-bool rp_transport_is_reading(const rp_transport *transport)
-{
-    return !transport->paused && !transport->closing;
-}
-
 /* ---- the beginning ---- */
 
 rp_transport *rp_transport_new(rp_loop *loop, rp_fd fd)
@@ -291,7 +132,7 @@ rp_transport *rp_transport_new(rp_loop *loop, rp_fd fd)
     transport->loop = loop;
     transport->fd = fd;
     transport->resource.reap = reap;
-    rp_handle_prepare(&transport->pull, loop, pull, transport);
+    rp_handle_prepare(&transport->pull, loop, rp_transport_pull, transport);
     rp_handle_prepare(&transport->end, loop, end, transport);
     rp_transport_set_write_buffer_limits(transport, SIZE_MAX, SIZE_MAX);
     if (loop->debug)
@@ -309,7 +150,7 @@ void rp_transport_start(rp_transport *transport, const rp_protocol *protocol, vo
     transport->protocol = protocol;
     transport->self = self;
     rp_list_push(&transport->loop->resources, &transport->resource.link);
-    start_receiving(transport);
+    rp_transport_start_receiving(transport);
     if (protocol->connection_made)
         protocol->connection_made(self, transport);
 }
@@ -362,12 +203,6 @@ int rp_transport_setsockopt(rp_transport *transport, int level, int option, cons
 int rp_transport_getsockopt(const rp_transport *transport, int level, int option, void *value, uint32_t *length)
 {
     return getsockopt(transport->fd, level, option, value, (socklen_t *)length) < 0 ? rp_socket_error() : 0;
-}
-
-void rp_transport_set_protocol(rp_transport *transport, const rp_protocol *protocol, void *self)
-{
-    transport->protocol = protocol;
-    transport->self = self;
 }
 
 const rp_protocol *rp_transport_get_protocol(const rp_transport *transport, void **self)

@@ -58,6 +58,12 @@ void rp_transport_discard(rp_transport *transport);
  */
 void rp_transport_start(rp_transport *transport, const rp_protocol *protocol, void *self);
 
+/* Begins to receive, or loses the connection over that. */
+void rp_transport_start_receiving(rp_transport *transport);
+
+/* The callback of `pull`: hands over what has arrived. */
+void rp_transport_pull(void *arg);
+
 /* Loses the connection over an error, which is reported unless a peer or the network may cause it. */
 void rp_transport_fail(rp_transport *transport, int error, const char *message);
 
