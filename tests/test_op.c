@@ -491,6 +491,7 @@ static void try_stream(rp_proactor *port, const int fds[2])
     CHECK_INT(write(fds[1], "abcdefghij", 10), ==, 10);
     CHECK_INT(take_from_stream(port, &op, bytes, 3), ==, 3);
     CHECK(rp_op_receivable(&op));
+    CHECK_INT(rp_op_receive(&op, bytes, 0), ==, -EINVAL); /* and not 0, as if this were the end */
     CHECK_INT(rp_op_receive(&op, bytes, 3), ==, 3);
     CHECK_INT(rp_op_receive(&op, bytes, 4), ==, 4);
     CHECK_INT(rp_op_receive(&op, bytes, 4), ==, -EAGAIN);

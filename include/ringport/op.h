@@ -180,6 +180,7 @@ RP_API void rp_op_recv_stream(rp_op *op, rp_fd fd, rp_op_callback *callback, voi
 /*
  * Takes what has arrived on a receive stream: bytes, 0 at the end of the stream, -EAGAIN if there is nothing until the
  * stream completes next, or the connection's error. Never suspends or blocks. The loop's thread.
+ * A length of 0 is -EINVAL, so that 0 means the end and nothing else.
  */
 RP_API int64_t rp_op_receive(rp_op *op, void *buffer, size_t length);
 

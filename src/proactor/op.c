@@ -169,7 +169,7 @@ int64_t rp_op_receive(rp_op *op, void *buffer, size_t length)
 {
     rp_proactor *proactor = op->owner;
 
-    if (op->kind != RP_OP_RECV_STREAM || proactor == NULL)
+    if (op->kind != RP_OP_RECV_STREAM || proactor == NULL || length == 0)
         return -EINVAL;
     return proactor->backend->receive(op, buffer, length);
 }
