@@ -1413,6 +1413,8 @@ TEST(wait_for_no_child)
     rp_op_wait_child(&op, getppid(), NULL, NULL);
     CHECK_INT(perform(port, &op), ==, -ECHILD);
 #endif
+    rp_op_wait_child(&op, INT32_MAX - 4, NULL, NULL); /* a number that no process has, on Windows either */
+    CHECK_INT(perform(port, &op), ==, -ECHILD);
     rp_op_wait_child(&op, 0, NULL, NULL);
     CHECK_INT(perform(port, &op), ==, -EINVAL);
     rp_op_wait_child(&op, -1, NULL, NULL);

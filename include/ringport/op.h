@@ -243,6 +243,8 @@ RP_API void rp_op_statx(rp_op *op, rp_fd directory, const char *path, int flags,
  * Waits for a child process and reaps it: the result is its wait status (WIFEXITED and so on). On Windows it is the
  * exit code, of 32 bits, shifted by 8: `status >> 8`; nothing is reaped, and the owner keeps the process open until
  * then.
+ * -ECHILD: no such child (never there, reaped already or meanwhile, or, but for Windows, somebody else's).
+ * -EINVAL: no number of a process.
  */
 RP_API void rp_op_wait_child(rp_op *op, int64_t pid, rp_op_callback *callback, void *data);
 

@@ -130,7 +130,10 @@ int rp_child_open(rp_op *op)
     if (op->u.child.pid <= 0 || op->u.child.pid > INT32_MAX)
         return -EINVAL;
     op->fd = pidfd_open((pid_t)op->u.child.pid, 0);
-    return op->fd < 0 ? -errno : 0;
+    if (op->fd >= 0)
+        return 0;
+    /* Gone or never there, or the number of a thread: nobody's child, as waitpid() has it. */
+    return errno == ESRCH || errno == EINVAL || errno == ENOENT ? -ECHILD : -errno;
 }
 
 int64_t rp_child_reap(rp_op *op)

@@ -31,7 +31,7 @@ static int64_t start(iocp *i, rp_op *op)
         return -EINVAL;
     HANDLE process = OpenProcess(SYNCHRONIZE | PROCESS_QUERY_LIMITED_INFORMATION, FALSE, (DWORD)pid);
     if (process == NULL)
-        return GetLastError() == ERROR_INVALID_PARAMETER ? -ESRCH : rp_error_last();
+        return GetLastError() == ERROR_INVALID_PARAMETER ? -ECHILD : rp_error_last();
     extra->u.child.process = process;
     extra->u.child.port = i->port;
     if (!RegisterWaitForSingleObject(&extra->u.child.wait, process, on_exit_, op, INFINITE,
