@@ -1177,6 +1177,102 @@ TEST(poll_once_what_is_no_socket)
 TEST_ABSENT(poll_once_what_is_no_socket, "only sockets can be polled on Windows");
 #endif
 
+/* What is always ready is so for reading and writing; whoever polls it for anything else waits until cancelled. */
+static void poll_what_is_always_ready(int fd)
+{
+    static const uint32_t never[] = {0, RP_POLL_PRI, RP_POLL_HUP, RP_POLL_RDHUP, RP_POLL_PRI | RP_POLL_RDHUP};
+    enum { COUNT = sizeof never / sizeof never[0] };
+    rp_proactor *port = open_port();
+    rp_op ops[COUNT], op;
+
+    CHECK_INT(fd, >=, 0);
+    for (int multi = 0; multi < 2; multi++) {
+        for (int i = 0; i < COUNT; i++) {
+            if (multi)
+                rp_op_poll_multi(&ops[i], fd, never[i], NULL, NULL);
+            else
+                rp_op_poll(&ops[i], fd, never[i], NULL, NULL);
+            submit(port, &ops[i]);
+        }
+        rp_op_poll(&op, fd, RP_POLL_IN | RP_POLL_RDHUP, NULL, NULL);
+        CHECK_INT(perform(port, &op), ==, RP_POLL_IN);
+        stays_quiet(port);
+        for (int i = 0; i < COUNT; i++)
+            cancel_and_finish(port, &ops[i]);
+    }
+    rp_op_poll(&op, fd, RP_POLL_PRI, NULL, NULL); /* cancelled at once */
+    submit(port, &op);
+    cancel_and_finish(port, &op);
+    CHECK_INT(port->in_flight, ==, 0);
+    rp_proactor_close(port);
+    close(fd);
+}
+
+TEST(poll_file_for_what_never_comes)
+{
+    poll_what_is_always_ready(open(TEST_EXE, O_RDONLY | O_CLOEXEC));
+}
+
+#ifndef _WIN32
+TEST(poll_device_for_what_never_comes)
+{
+    poll_what_is_always_ready(open("/dev/null", O_RDWR | O_CLOEXEC));
+}
+
+TEST(poll_directory_for_what_never_comes)
+{
+    poll_what_is_always_ready(open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+}
+#else
+TEST_ABSENT(poll_device_for_what_never_comes, "only sockets and files can be polled on Windows");
+TEST_ABSENT(poll_directory_for_what_never_comes, "only sockets and files can be polled on Windows");
+#endif
+
+/* The peer has ended, which nobody asked for: it is not told, and ends no wait for something else. */
+TEST(poll_once_beside_the_peers_end)
+{
+    rp_proactor *port = open_port();
+    char bytes[65536];
+    int fds[2];
+    rp_op op, other;
+
+    for (int tcp = 0; tcp < 2; tcp++) {
+        if (tcp)
+            tcp_pair(fds);
+        else
+            unix_pair(fds);
+        CHECK_INT(shutdown(fds[1], SHUT_WR), ==, 0);
+        rp_op_poll(&op, fds[0], RP_POLL_IN, NULL, NULL);
+        CHECK_INT(perform(port, &op), ==, RP_POLL_IN);
+        rp_op_poll(&op, fds[0], RP_POLL_OUT, NULL, NULL);
+        CHECK_INT(perform(port, &op), ==, RP_POLL_OUT);
+        rp_op_poll(&op, fds[0], RP_POLL_PRI, NULL, NULL);
+        submit(port, &op);
+        stays_quiet(port);
+        cancel_and_finish(port, &op);
+        fill(fds[0]);
+        rp_op_poll(&op, fds[0], RP_POLL_OUT, NULL, NULL);
+        rp_op_send(&other, fds[0], "x", 1, 0, NULL, NULL); /* its descriptor does not block: it polls, too */
+        submit(port, &op);
+        submit(port, &other);
+        stays_quiet(port);
+        set_nonblocking(fds[1]);
+        int64_t deadline = rp_monotonic() + RP_SEC(20);
+        rp_completion completion;
+        while (!take_pending(&op, &completion)) {
+            while (read(fds[1], bytes, sizeof bytes) > 0)
+                ;
+            collect_once(port, rp_monotonic() + RP_MSEC(1));
+            CHECK_INT(rp_monotonic(), <, deadline);
+        }
+        CHECK_INT(completion.result, ==, RP_POLL_OUT);
+        CHECK_INT(finish(port, &other), ==, 1);
+        close_pair(fds);
+    }
+    CHECK_INT(port->in_flight, ==, 0);
+    rp_proactor_close(port);
+}
+
 static void expect_edge(rp_proactor *port, const rp_op *op, uint32_t events)
 {
     rp_completion completion = next_completion(port, op);
@@ -1365,7 +1461,7 @@ TEST(wait_for_child)
     rp_op_wait_child(&op, pid, NULL, NULL);
     status = (int)perform(port, &op);
     CHECK_INT(WEXITSTATUS(status), ==, 7);
-    CHECK_INT(perform(port, &op), ==, -ESRCH); /* and is no more */
+    CHECK_INT(perform(port, &op), ==, -ECHILD); /* and is no more */
 
     pid = start_child(gate[0]); /* reaped by somebody else, meanwhile */
     rp_op_wait_child(&op, pid, NULL, NULL);

@@ -203,7 +203,10 @@ RP_API void rp_op_shutdown(rp_op *op, rp_fd fd, int how, rp_op_callback *callbac
 /* close(). No other operation may be in flight on the descriptor. */
 RP_API void rp_op_close(rp_op *op, rp_fd fd, rp_op_callback *callback, void *data);
 
-/* Waits until one of the RP_POLL_* events holds (now, perhaps). Any descriptor, a regular file too (always ready). */
+/*
+ * Waits until one of the RP_POLL_* events holds (now, perhaps): the result is those asked for that hold, with ERR and
+ * HUP. Any descriptor, as poll(2) has it: a regular file is always ready for IN and OUT, and never for anything else.
+ */
 RP_API void rp_op_poll(rp_op *op, rp_fd fd, uint32_t events, rp_op_callback *callback, void *data);
 
 /*

@@ -18,12 +18,32 @@ static int send_flags(int flags)
     return (flags & ~RP_SEND_ALL) | MSG_NOSIGNAL | (flags & RP_SEND_ALL ? MSG_WAITALL : 0);
 }
 
-void rp_entry_prepare_poll(struct io_uring_sqe *sqe, const rp_op *op)
+uint32_t rp_entry_events(const rp_op *op)
 {
-    bool writes = op->kind == RP_OP_SEND || op->kind == RP_OP_SENDMSG || op->kind == RP_OP_WRITE ||
-                  op->kind == RP_OP_WRITEV || op->kind == RP_OP_CONNECT;
+    switch (op->kind) {
+    case RP_OP_POLL:
+    case RP_OP_POLL_MULTI:
+        return op->u.poll.events;
+    case RP_OP_RECV_STREAM:
+        /* Not PRI: the wake-up of a TCP socket always claims it, and each read would be followed by one in vain. */
+        return RP_RECEIVE_EVENTS & ~(uint32_t)RP_POLL_PRI;
+    case RP_OP_SEND:
+    case RP_OP_SENDMSG:
+    case RP_OP_WRITE:
+    case RP_OP_WRITEV:
+    case RP_OP_CONNECT:
+        return POLLOUT;
+    default:
+        return POLLIN;
+    }
+}
 
-    io_uring_prep_poll_add(sqe, op->fd, writes ? POLLOUT : POLLIN);
+void rp_entry_prepare_poll(struct io_uring_sqe *sqe, const rp_op *op, bool edges)
+{
+    if (edges)
+        io_uring_prep_poll_multishot(sqe, op->fd, rp_entry_events(op));
+    else
+        io_uring_prep_poll_add(sqe, op->fd, rp_entry_events(op));
 }
 
 static void prepare_network(struct io_uring_sqe *sqe, const rp_op *op)
@@ -42,10 +62,6 @@ static void prepare_network(struct io_uring_sqe *sqe, const rp_op *op)
         break;
     case RP_OP_RECV:
         io_uring_prep_recv(sqe, op->fd, op->u.buffer.base, length, op->u.buffer.flags);
-        break;
-    case RP_OP_RECV_STREAM:
-        /* Not PRI: the wake-up of a TCP socket always claims it, and each read would be followed by one in vain. */
-        io_uring_prep_poll_multishot(sqe, op->fd, RP_RECEIVE_EVENTS & ~RP_POLL_PRI);
         break;
     case RP_OP_SEND:
         io_uring_prep_send(sqe, op->fd, op->u.buffer.base, length, send_flags(op->u.buffer.flags));
@@ -76,10 +92,12 @@ void rp_entry_prepare(struct io_uring_sqe *sqe, const rp_op *op)
         io_uring_prep_close(sqe, op->fd);
         break;
     case RP_OP_POLL:
-        io_uring_prep_poll_add(sqe, op->fd, op->u.poll.events);
+    case RP_OP_WAIT_CHILD:
+        rp_entry_prepare_poll(sqe, op, false);
         break;
     case RP_OP_POLL_MULTI:
-        io_uring_prep_poll_multishot(sqe, op->fd, op->u.poll.events);
+    case RP_OP_RECV_STREAM:
+        rp_entry_prepare_poll(sqe, op, true);
         break;
     case RP_OP_READ:
         io_uring_prep_read(sqe, op->fd, op->u.buffer.base, length, (uint64_t)op->u.buffer.offset);
@@ -101,9 +119,6 @@ void rp_entry_prepare(struct io_uring_sqe *sqe, const rp_op *op)
         break;
     case RP_OP_STATX:
         io_uring_prep_statx(sqe, op->fd, op->u.path.path, op->u.path.flags, op->u.path.mode, op->u.path.statx);
-        break;
-    case RP_OP_WAIT_CHILD:
-        io_uring_prep_poll_add(sqe, op->fd, POLLIN);
         break;
     default:
         prepare_network(sqe, op);

@@ -11,7 +11,10 @@
 /* What the operation does. */
 void rp_entry_prepare(struct io_uring_sqe *sqe, const rp_op *op);
 
-/* A poll for the readiness that it waits for. */
-void rp_entry_prepare_poll(struct io_uring_sqe *sqe, const rp_op *op);
+/* The readiness that it waits for: RP_POLL_*. */
+uint32_t rp_entry_events(const rp_op *op);
+
+/* A poll for that: once, or (edges) as it is now and then each time it changes. */
+void rp_entry_prepare_poll(struct io_uring_sqe *sqe, const rp_op *op, bool edges);
 
 #endif

@@ -136,8 +136,8 @@ static void wait_on_port(epoll *e, rp_op *op)
 
     if (rc == 0 && rp_list_empty(&p->waiting))
         rc = register_port(e, p, op->fd);
-    if (rc == -EPERM && op->kind == RP_OP_POLL_MULTI)
-        rc = 0; /* always ready, as files are: there will be no edges */
+    if (rc == -EPERM && (op->kind == RP_OP_POLL || op->kind == RP_OP_POLL_MULTI))
+        rc = 0; /* as files are, whose readiness never changes: there will be no edges */
     if (rc < 0) {
         if (op->kind == RP_OP_WAIT_CHILD)
             rp_child_close(op);

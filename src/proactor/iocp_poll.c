@@ -27,7 +27,10 @@ enum {
     AFD_CONNECT_FAIL = 1 << 8,
 };
 
-enum { ALWAYS = RP_POLL_ERR | RP_POLL_HUP };
+enum {
+    ALWAYS = RP_POLL_ERR | RP_POLL_HUP,
+    FILE_EVENTS = RP_POLL_IN | RP_POLL_OUT,
+};
 
 /* Whoever waits for anything, waits in vain once the connection has failed or is reset. */
 static ULONG to_afd(uint32_t events)
@@ -142,9 +145,12 @@ static int64_t poll_start(iocp *i, rp_op *op)
     iocp_extra *extra = iocp_extra_of(op);
     int rc = iocp_socket_type(op->fd);
 
-    if (rc == -ENOTSOCK && is_disk(op->fd)) { /* always ready */
+    if (rc == -ENOTSOCK && is_disk(op->fd)) { /* always ready, for what a file can be ready for */
         extra->u.poll.is_file = true;
-        iocp_post(i->port, op, 0);
+        if (op->u.poll.events & FILE_EVENTS)
+            iocp_post(i->port, op, 0);
+        else
+            op->state = RP_OP_QUEUED;
         return IOCP_PENDING;
     }
     if (rc < 0)
@@ -157,7 +163,7 @@ static int64_t poll_collect(iocp *i, rp_op *op, NTSTATUS status, size_t bytes)
     iocp_extra *extra = iocp_extra_of(op);
 
     if (extra->u.poll.is_file)
-        return op->u.poll.events & (RP_POLL_IN | RP_POLL_OUT);
+        return op->u.poll.events & FILE_EVENTS;
     int64_t events = iocp_poll_result(op, &extra->u.poll.poll, status);
     return events < 0 ? events : events & (op->u.poll.events | ALWAYS);
 }

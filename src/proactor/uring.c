@@ -8,6 +8,9 @@
  * What must stay true: an operation in flight is in `backlog` or `parked` (RP_OP_QUEUED), or has exactly one entry with
  * its address in the kernel (RP_OP_SUBMITTED), or is among the finished. An operation that the kernel answers with
  * "would block" waits for readiness with a poll entry in place of its own, and is then issued again (phase POLLING).
+ *
+ * A poll of the kernel's ends when the peer has ended (RDHUP), whether that was asked for or not, and would do so at
+ * once again. Then a multishot one, which tells changes, stands for it until there is what was asked for (phase EDGES).
  */
 #include <errno.h>
 #include <liburing.h>
@@ -36,6 +39,7 @@ enum { TAG_IGNORE = 1, TAG_WAKE = 2, TAG_LAST = TAG_WAKE };
 enum {
     PHASE_POLLING = 1 << 0,   /* its entry in the kernel is a poll for readiness */
     PHASE_CANCELLED = 1 << 1, /* its end was asked for: it is not issued again */
+    PHASE_EDGES = 1 << 2, /* its poll is a multishot one; what it has found, and ends with, is in op->outcome */
 };
 
 typedef struct uring {
@@ -170,8 +174,8 @@ static void issue(uring *u, rp_op *op)
         rp_list_push(&u->backlog, &op->queue);
         return;
     }
-    if (op->phase & PHASE_POLLING)
-        rp_entry_prepare_poll(sqe, op);
+    if (op->phase & (PHASE_POLLING | PHASE_EDGES))
+        rp_entry_prepare_poll(sqe, op, op->phase & PHASE_EDGES);
     else
         rp_entry_prepare(sqe, op);
     io_uring_sqe_set_data(sqe, op);
@@ -241,6 +245,12 @@ static void uring_submit(rp_proactor *proactor, rp_op *op)
     issue(u, op);
 }
 
+/* Whether its poll has found something, and is being ended for that. */
+static bool is_ending(const rp_op *op)
+{
+    return op->phase & PHASE_EDGES && op->outcome != 0;
+}
+
 static void uring_cancel(rp_proactor *proactor, rp_op *op)
 {
     uring *u = (uring *)proactor;
@@ -255,7 +265,8 @@ static void uring_cancel(rp_proactor *proactor, rp_op *op)
     if (op->phase & PHASE_CANCELLED)
         return;
     op->phase |= PHASE_CANCELLED;
-    issue_cancel(u, op);
+    if (!is_ending(op))
+        issue_cancel(u, op);
 }
 
 /* ---- collecting completions ---- */
@@ -287,9 +298,30 @@ static bool wants_would_block(const rp_op *op)
     }
 }
 
-/* A completion of a multishot poll, the kernel's or ours. Returns how many completions it makes: 0 or 1. */
-static int collect_poll(uring *u, rp_op *op, int result, bool more, rp_completion *completion)
+/* Of what a poll in the kernel has found, that which its owner waits for: the kernel adds RDHUP unasked. */
+static int events_asked_for(const rp_op *op, int result)
 {
+    return result < 0 ? result : result & (int)(rp_entry_events(op) | RP_POLL_ERR | RP_POLL_HUP);
+}
+
+/* A poll of a file, say, for what this is never ready for: the kernel refuses it, and it is to wait until cancelled. */
+static bool never_ready(uring *u, rp_op *op, int *result)
+{
+    if (*result != -EINVAL)
+        return false;
+    if (may_issue_again(op)) {
+        park(u, op);
+        return true;
+    }
+    *result = -ECANCELED;
+    return false;
+}
+
+/* A completion of a multishot poll, the kernel's or ours. Returns how many completions it makes: 0 or 1. */
+static int collect_multi_poll(uring *u, rp_op *op, int result, bool more, rp_completion *completion)
+{
+    if (never_ready(u, op, &result))
+        return 0;
     if (result < 0) {
         rp_op_complete(&u->base, op, completion, result, 0);
         return 1;
@@ -304,7 +336,50 @@ static int collect_poll(uring *u, rp_op *op, int result, bool more, rp_completio
         park(u, op);
     else if (!more)
         issue(u, op);
+    result = events_asked_for(op, result);
+    if (result == 0)
+        return 0;
     rp_op_complete(&u->base, op, completion, result, RP_OP_MORE);
+    return 1;
+}
+
+/*
+ * A completion of a poll that ends with what it finds. Returns whether it has ended: with what, or an error, is in
+ * *result.
+ */
+static bool poll_has_ended(uring *u, rp_op *op, int *result, bool more)
+{
+    *result = events_asked_for(op, *result);
+    if (!(op->phase & PHASE_EDGES)) {
+        if (*result != 0)
+            return true;
+        op->phase |= PHASE_EDGES;
+        op->outcome = 0;
+    } else if (*result > 0 && op->outcome == 0) {
+        op->outcome = *result;
+        if (more && may_issue_again(op))
+            issue_cancel(u, op);
+    }
+    if (more)
+        return false;
+    if (op->outcome != 0)
+        *result = (int)op->outcome;
+    else if (*result == 0 && may_issue_again(op)) {
+        issue(u, op);
+        return false;
+    } else if (*result == 0)
+        *result = -ECANCELED;
+    op->phase &= (uint8_t)~PHASE_EDGES;
+    return true;
+}
+
+static int collect_poll(uring *u, rp_op *op, int result, bool more, rp_completion *completion)
+{
+    if (never_ready(u, op, &result))
+        return 0;
+    if (!poll_has_ended(u, op, &result, more))
+        return 0;
+    rp_op_complete(&u->base, op, completion, result, 0);
     return 1;
 }
 
@@ -331,11 +406,15 @@ static int collect(uring *u, rp_op *op, int result, bool more, rp_completion *co
     if (!more && rp_node_linked(&op->queue)) /* its cancellation was still to be issued */
         rp_list_remove(&op->queue);
     if (op->kind == RP_OP_RECV_STREAM || op->kind == RP_OP_POLL_MULTI)
+        return collect_multi_poll(u, op, result, more, completion);
+    if (op->kind == RP_OP_POLL)
         return collect_poll(u, op, result, more, completion);
     if (op->kind == RP_OP_WAIT_CHILD)
         return collect_child(u, op, result, completion);
 
     if (op->phase & PHASE_POLLING) {
+        if (!poll_has_ended(u, op, &result, more))
+            return 0;
         op->phase &= (uint8_t)~PHASE_POLLING;
         if (result >= 0 && may_issue_again(op)) {
             issue(u, op);
