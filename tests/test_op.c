@@ -65,6 +65,73 @@ TEST(accept_on_blocking_listener)
     rp_proactor_close(port);
 }
 
+#ifndef _WIN32
+static void still_blocks(int fd)
+{
+    CHECK_INT(fcntl(fd, F_GETFL) & O_NONBLOCK, ==, 0);
+}
+
+/* Whatever becomes of the operation, and while it waits. */
+TEST(blocking_sockets_stay_blocking)
+{
+    rp_proactor *port = open_port();
+    struct sockaddr_in address, full;
+    int listener = listen_tcp(&address), crowded, fd;
+    rp_op op;
+
+    CHECK_INT(fcntl(listener, F_SETFL, 0), ==, 0);
+    for (int multi = 0; multi < 2; multi++) {
+        if (multi)
+            rp_op_accept_multi(&op, listener, NULL, NULL);
+        else
+            rp_op_accept(&op, listener, NULL, NULL, NULL, NULL);
+        submit(port, &op);
+        stays_quiet(port);
+        still_blocks(listener);
+        fd = connect_tcp(&address);
+        rp_completion completion = next_completion(port, &op);
+        CHECK_INT(completion.result, >=, 0);
+        close((int)completion.result);
+        close(fd);
+        still_blocks(listener);
+        if (!multi)
+            submit(port, &op);
+        cancel_and_finish(port, &op);
+        still_blocks(listener);
+    }
+
+    fd = tcp_socket();
+    rp_op_connect(&op, fd, (struct sockaddr *)&address, sizeof address, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, 0);
+    still_blocks(fd);
+    close(fd);
+    close(listener);
+    fd = tcp_socket();
+    rp_op_connect(&op, fd, (struct sockaddr *)&address, sizeof address, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, -ECONNREFUSED);
+    still_blocks(fd);
+    close(fd);
+
+    /* One that waits, since the listener's queue is full. */
+    crowded = listen_tcp(&full);
+    CHECK_INT(listen(crowded, 0), ==, 0);
+    int first = connect_tcp(&full);
+    fd = tcp_socket();
+    rp_op_connect(&op, fd, (struct sockaddr *)&full, sizeof full, NULL, NULL);
+    submit(port, &op);
+    stays_quiet(port);
+    still_blocks(fd);
+    cancel_and_finish(port, &op);
+    still_blocks(fd);
+    close(fd);
+    close(first);
+    close(crowded);
+    rp_proactor_close(port);
+}
+#else
+TEST_ABSENT(blocking_sockets_stay_blocking, "Windows does not tell whether a socket blocks");
+#endif
+
 TEST(accepts_in_order)
 {
     enum { COUNT = 5 };

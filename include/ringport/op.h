@@ -153,7 +153,11 @@ struct rp_op {
 /* Does nothing, and completes with 0. */
 RP_API void rp_op_nop(rp_op *op, rp_op_callback *callback, void *data);
 
-/* accept4(): one connection, non-blocking and close-on-exec. address and length may be NULL. */
+/*
+ * accept4(): one connection, non-blocking and close-on-exec. address and length may be NULL.
+ * The listener may be a blocking one and stays so (on epoll it is not for as long as each call of the kernel's takes,
+ * which another process that shares it could see).
+ */
 RP_API void rp_op_accept(rp_op *op, rp_fd fd, struct sockaddr *address, uint32_t *length, rp_op_callback *callback,
                          void *data);
 
@@ -163,7 +167,7 @@ RP_API void rp_op_accept(rp_op *op, rp_fd fd, struct sockaddr *address, uint32_t
  */
 RP_API void rp_op_accept_multi(rp_op *op, rp_fd fd, rp_op_callback *callback, void *data);
 
-/* connect(). */
+/* connect(). A blocking socket stays one, as a listener does. */
 RP_API void rp_op_connect(rp_op *op, rp_fd fd, const struct sockaddr *address, uint32_t length,
                           rp_op_callback *callback, void *data);
 

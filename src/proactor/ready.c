@@ -12,9 +12,25 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "base/thread.h"
 #include "proactor/files.h"
 
-enum { PHASE_CONNECTING = 1 };
+/* rp_op.phase */
+enum {
+    PHASE_CONNECTING = 1 << 0,
+    PHASE_BLOCKING = 1 << 1, /* the socket is a blocking one */
+};
+
+/*
+ * accept() and connect() know no MSG_DONTWAIT: a socket that blocks is made one that does not for as long as the call
+ * takes. It may be another thread's as well, which must not take it for what it is just then.
+ */
+static rp_mutex blocking_mutex = RP_MUTEX_INIT;
+
+__attribute__((constructor)) static void hold_in_forks(void)
+{
+    rp_mutex_hold_in_forks(&blocking_mutex);
+}
 
 uint32_t rp_ready_direction(const rp_op *op)
 {
@@ -52,15 +68,31 @@ bool rp_ready_blocks(const rp_op *op)
     }
 }
 
-static int set_nonblocking(int fd)
+/* Learns whether the socket blocks. */
+static int ask_blocking(rp_op *op)
 {
-    int flags = fcntl(fd, F_GETFL);
-
+    rp_mutex_lock(&blocking_mutex);
+    int flags = fcntl(op->fd, F_GETFL);
+    rp_mutex_unlock(&blocking_mutex);
     if (flags < 0)
         return -errno;
-    if (!(flags & O_NONBLOCK) && fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
-        return -errno;
+    if (!(flags & O_NONBLOCK))
+        op->phase |= PHASE_BLOCKING;
     return 0;
+}
+
+/* Makes a call on the operation's socket that does not block. */
+static int call_without_blocking(const rp_op *op, int (*call)(const rp_op *op))
+{
+    if (!(op->phase & PHASE_BLOCKING))
+        return call(op);
+    rp_mutex_lock(&blocking_mutex);
+    int flags = fcntl(op->fd, F_GETFL);
+    int rc = flags < 0 || fcntl(op->fd, F_SETFL, flags | O_NONBLOCK) < 0 ? -errno : call(op);
+    if (flags >= 0)
+        fcntl(op->fd, F_SETFL, flags);
+    rp_mutex_unlock(&blocking_mutex);
+    return rc;
 }
 
 int rp_ready_begin(rp_op *op)
@@ -70,7 +102,7 @@ int rp_ready_begin(rp_op *op)
     case RP_OP_ACCEPT:
     case RP_OP_ACCEPT_MULTI:
     case RP_OP_CONNECT:
-        return set_nonblocking(op->fd);
+        return ask_blocking(op);
     case RP_OP_RECV_STREAM:
         rp_receive_begin(op);
         return 0;
@@ -99,7 +131,7 @@ bool rp_ready_signal(rp_op *op, uint32_t events)
     return true;
 }
 
-static int64_t attempt_accept(const rp_op *op)
+static int try_accept(const rp_op *op)
 {
     bool single = op->kind == RP_OP_ACCEPT;
     int fd;
@@ -111,18 +143,23 @@ static int64_t attempt_accept(const rp_op *op)
     return fd < 0 ? -errno : fd;
 }
 
+static int try_connect(const rp_op *op)
+{
+    return connect(op->fd, op->u.connect.address, op->u.connect.length) < 0 ? -errno : 0;
+}
+
 static int64_t attempt_connect(rp_op *op)
 {
     struct sockaddr_storage peer;
     socklen_t length = sizeof(int);
     int error;
 
-    if (op->phase != PHASE_CONNECTING) {
-        if (connect(op->fd, op->u.connect.address, op->u.connect.length) == 0)
-            return 0;
-        if (errno != EINPROGRESS && errno != EINTR)
-            return -errno;
-        op->phase = PHASE_CONNECTING;
+    if (!(op->phase & PHASE_CONNECTING)) {
+        int rc = call_without_blocking(op, try_connect);
+
+        if (rc != -EINPROGRESS && rc != -EINTR)
+            return rc;
+        op->phase |= PHASE_CONNECTING;
         return -EAGAIN;
     }
     if (getsockopt(op->fd, SOL_SOCKET, SO_ERROR, &error, &length) < 0)
@@ -244,7 +281,7 @@ int64_t rp_ready_attempt(rp_op *op)
         return 0;
     case RP_OP_ACCEPT:
     case RP_OP_ACCEPT_MULTI:
-        return attempt_accept(op);
+        return call_without_blocking(op, try_accept);
     case RP_OP_CONNECT:
         return attempt_connect(op);
     case RP_OP_RECV:
@@ -278,7 +315,7 @@ bool rp_ready_may_wait(const rp_op *op)
     case RP_OP_SENDMSG:
         return !(op->u.message.flags & MSG_DONTWAIT);
     case RP_OP_CONNECT:
-        return op->phase == PHASE_CONNECTING; /* else the peer's queue is full, and nothing tells when it is not */
+        return op->phase & PHASE_CONNECTING; /* else the peer's queue is full, and nothing tells when it is not */
     default:
         return true;
     }
