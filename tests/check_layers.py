@@ -22,6 +22,7 @@ PUBLIC = {
     "net.h": "net",
     "co.h": "co",
     "sync.h": "co",
+    "io.h": "co",
     "stream.h": "co",
 }
 

@@ -70,10 +70,6 @@ int test_fsync(int fd);
 int64_t test_lseek(int fd, int64_t offset, int whence);
 int test_rand_r(unsigned *seed);
 
-/* A wait status is an exit status: nothing kills but by one. */
-#define WIFEXITED(status) true
-#define WEXITSTATUS(status) ((status) >> 8)
-
 int test_setenv(const char *name, const char *value, int replace);
 int test_unsetenv(const char *name);
 

@@ -78,6 +78,12 @@ struct statx {
 #define MSG_DONTWAIT 0x40
 #define MSG_NOSIGNAL 0x4000
 
+/* A wait status, of rp_op_wait_child and rp_wait_child: every process exits, one that was killed too. */
+#define WIFEXITED(status) 1
+#define WEXITSTATUS(status) ((status) >> 8)
+#define WIFSIGNALED(status) 0
+#define WTERMSIG(status) 0
+
 /* How to shut a connection down. */
 #define SHUT_RD 0x00
 #define SHUT_WR 0x01

@@ -180,6 +180,20 @@ static void interrupt_op(rp_co *co, void *arg)
     rp_cancel(co->future.loop, arg);
 }
 
+static int start(rp_co *co, rp_op *op)
+{
+    op->callback = wake_by_op;
+    op->data = co;
+    return rp_submit(co->future.loop, op);
+}
+
+int64_t rp_co_op_uncancelled(rp_co *co, rp_op *op)
+{
+    RP_TRY(start(co, op));
+    rp_co_suspend(co, NULL, NULL);
+    return op->result;
+}
+
 int64_t rp_op_await(rp_co *co, rp_op *op)
 {
     static const rp_waiting waiting = {interrupt_op, NULL};
@@ -190,9 +204,7 @@ int64_t rp_op_await(rp_co *co, rp_op *op)
     RP_TRY(rp_co_check(co));
     if (op->state != RP_OP_IDLE)
         return -EBUSY;
-    op->callback = wake_by_op;
-    op->data = co;
-    RP_TRY(rp_submit(co->future.loop, op));
+    RP_TRY(start(co, op));
     cancelled = rp_co_suspend(co, &waiting, op);
     if (op->result != -ECANCELED)
         return op->result;

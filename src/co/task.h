@@ -134,6 +134,9 @@ int rp_co_create(rp_loop *loop, rp_task **task, rp_coro *coro, const void *arg, 
 /* What rp_await() does, with a `waiting` of the caller's own; its `interrupt` is to cancel the future. */
 int rp_co_await_as(rp_co *co, rp_future *future, const rp_waiting *waiting, void *arg);
 
+/* What rp_op_await() does with an operation of the library's own, but a cancellation is left to the next suspension. */
+int64_t rp_co_op_uncancelled(rp_co *co, rp_op *op);
+
 /* What rp_shield() does; if the task is abandoned in it, its reference goes with it. */
 int rp_co_shield_owned(rp_co *co, rp_future *future);
 
