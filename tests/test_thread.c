@@ -4,11 +4,17 @@
 #include "harness.h"
 #include "platform.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 
 #include "base/thread.h"
+
+#ifndef _WIN32
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#endif
 
 static rp_mutex mutex;
 static rp_cond cond;
@@ -161,22 +167,61 @@ static int exit_status(pid_t pid)
     return WEXITSTATUS(status);
 }
 
-TEST(forks_are_counted)
+TEST(a_child_finds_a_generation_of_its_own)
 {
     unsigned generation = rp_fork_generation();
     pid_t pid = fork();
 
+    CHECK(generation != 0);
     if (pid == 0) {
-        CHECK_INT(rp_fork_generation(), ==, generation + 1);
+        unsigned child = rp_fork_generation();
+
+        CHECK(child != generation);
+        CHECK_INT(rp_fork_generation(), ==, child);
         pid = fork();
         if (pid == 0) {
-            CHECK_INT(rp_fork_generation(), ==, generation + 2);
+            CHECK(rp_fork_generation() != generation);
+            CHECK(rp_fork_generation() != child);
             _exit(0);
         }
         _exit(exit_status(pid));
     }
     CHECK_INT(exit_status(pid), ==, 0);
     CHECK_INT(rp_fork_generation(), ==, generation);
+}
+
+/* Whether the kernel wipes a page in a child; emulators may not. */
+static bool can_wipe(void)
+{
+    unsigned char *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    CHECK(page != MAP_FAILED);
+    page[0] = 1;
+    bool told = madvise(page, 4096, MADV_WIPEONFORK) == 0;
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(page[0]);
+    bool kept = exit_status(pid) != 0;
+    munmap(page, 4096);
+    return told && !kept;
+}
+
+static void check_child(pid_t pid, unsigned generation)
+{
+    if (pid == 0)
+        _exit(rp_fork_generation() == generation);
+    CHECK_INT(exit_status(pid), ==, 0);
+    CHECK_INT(rp_fork_generation(), ==, generation);
+}
+
+TEST(a_fork_without_handlers_is_noticed)
+{
+    unsigned generation = rp_fork_generation();
+
+    if (!can_wipe())
+        SKIP("nothing wipes a page in a child here");
+    check_child(_Fork(), generation);
+    check_child((pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0), generation);
 }
 
 static void fork_off_main_thread(void *arg)
@@ -202,7 +247,8 @@ TEST(forking_thread_is_the_childs_main_thread)
     await_stage(1);
 }
 #else
-TEST_ABSENT(forks_are_counted, "Windows has no fork()");
+TEST_ABSENT(a_child_finds_a_generation_of_its_own, "Windows has no fork()");
+TEST_ABSENT(a_fork_without_handlers_is_noticed, "Windows has no fork()");
 TEST_ABSENT(forking_thread_is_the_childs_main_thread, "Windows has no fork()");
 #endif
 

@@ -1,9 +1,11 @@
 /*
  * thread.c - threads as pthreads have them, and fork detection.
  *
- * Operations on a mutex or condition that was made can only fail by our own mistake: those are asserted. What a
- * fork changes (the generation, the thread's id) is put right by a handler in the child, before fork() returns
- * there.
+ * Operations on a mutex or condition that was made can only fail by our own mistake: those are asserted.
+ *
+ * The fork generation lies in a page that the kernel wipes in a child, so that even a child of _Fork() or clone(), where
+ * no handlers run, finds a 0 there and counts. What else a fork changes (the thread's id, the mutexes of the process)
+ * is put right by handlers, before fork() returns in the child.
  */
 #include "base/thread.h"
 
@@ -12,6 +14,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -161,7 +164,10 @@ unsigned rp_cpu_count(void)
 
 static _Thread_local uint64_t thread_id;
 static atomic_uint_fast64_t threads_seen; /* the kernel's numbers are used again */
-static atomic_uint fork_generation;
+
+static atomic_uint last_generation; /* the last that was given out; a child goes on from its parent's */
+static atomic_uint unwiped;         /* stands in where there is no page that the kernel wipes */
+static atomic_uint *generation = &unwiped; /* this process's; 0: a fork came in between, and nobody has counted it */
 
 /* The process's own mutexes, which no fork may come between. */
 enum { HELD_MAX = 4 };
@@ -190,13 +196,29 @@ static void after_fork_in_child(void)
 {
     after_fork();
     thread_id = 0;
-    atomic_fetch_add_explicit(&fork_generation, 1, memory_order_relaxed);
+    atomic_store_explicit(generation, 0, memory_order_relaxed);
 }
 
 /* At load time, so that asking for the generation needs no check whether anyone counts. */
 __attribute__((constructor)) static void watch_forks(void)
 {
+    size_t size = (size_t)sysconf(_SC_PAGESIZE);
+    void *page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (page != MAP_FAILED && madvise(page, size, MADV_WIPEONFORK) == 0)
+        generation = page;
+    else if (page != MAP_FAILED)
+        munmap(page, size);
     pthread_atfork(before_fork, after_fork, after_fork_in_child);
+}
+
+/* The first call in a process. Several threads may make it at once: one number stands, and the others are skipped. */
+static unsigned count_generation(void)
+{
+    unsigned next = atomic_fetch_add_explicit(&last_generation, 1, memory_order_relaxed) + 1;
+    unsigned found = 0;
+
+    return atomic_compare_exchange_strong(generation, &found, next) ? next : found;
 }
 
 uint64_t rp_thread_id(void)
@@ -213,5 +235,7 @@ bool rp_thread_is_main(void)
 
 unsigned rp_fork_generation(void)
 {
-    return atomic_load_explicit(&fork_generation, memory_order_relaxed);
+    unsigned now = atomic_load_explicit(generation, memory_order_relaxed);
+
+    return now != 0 ? now : count_generation();
 }
