@@ -111,21 +111,34 @@ static void *run_thread(void *data)
     return NULL;
 }
 
+/*
+ * The kernel kills a process whose thread blocks the signal of its own fault: no handler is called. And a profiler that
+ * sees no samples of a thread takes it for idle.
+ */
+static void mask_of_own_threads(sigset_t *mask)
+{
+    static const int open[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT, SIGPROF};
+
+    sigfillset(mask);
+    for (size_t i = 0; i < sizeof open / sizeof open[0]; i++)
+        sigdelset(mask, open[i]);
+}
+
 static int start_detached(thread_start *start)
 {
     pthread_attr_t attributes;
-    sigset_t all, before;
+    rp_signal_mask mask;
     pthread_t thread;
     int error = pthread_attr_init(&attributes);
 
     if (error)
         return -error;
     /* A thread inherits the mask: blocked here, no signal can reach it even in its first moment. */
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    mask_of_own_threads(&mask.signals);
+    rp_signal_mask_swap(&mask);
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     error = pthread_create(&thread, &attributes, run_thread, start);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    rp_signal_mask_swap(&mask);
     pthread_attr_destroy(&attributes);
     return -error;
 }
@@ -142,6 +155,18 @@ int rp_thread_start(void (*function)(void *arg), void *arg)
     if (rc < 0)
         rp_free(start);
     return rc;
+}
+
+void rp_signal_mask_get(rp_signal_mask *mask)
+{
+    must(pthread_sigmask(SIG_SETMASK, NULL, &mask->signals));
+}
+
+void rp_signal_mask_swap(rp_signal_mask *mask)
+{
+    sigset_t wanted = mask->signals;
+
+    must(pthread_sigmask(SIG_SETMASK, &wanted, &mask->signals));
 }
 
 void rp_thread_yield(void)

@@ -20,6 +20,7 @@ typedef struct rp_cond {
     }
 #else
 #include <pthread.h>
+#include <signal.h>
 typedef pthread_mutex_t rp_mutex;
 typedef pthread_cond_t rp_cond;
 #define RP_MUTEX_INIT PTHREAD_MUTEX_INITIALIZER
@@ -50,8 +51,39 @@ void rp_cond_broadcast(rp_cond *cond);
 /* Waits until signalled or the monotonic clock reaches `deadline` (RP_NEVER: no limit): false on that time-out. */
 bool rp_cond_wait(rp_cond *cond, rp_mutex *mutex, int64_t deadline);
 
-/* Starts a detached thread with every signal blocked. 0 or a negative error (-EAGAIN). */
+/*
+ * Starts a detached thread for the library's own work: 0 or a negative error (-EAGAIN). Signals that are meant for the
+ * process do not interrupt it. Those that its own code causes get through, and SIGPROF, by which profilers sample.
+ */
 int rp_thread_start(void (*function)(void *arg), void *arg);
+
+/*
+ * Which signals a thread blocks. What a thread of ours runs for a user runs under the mask of the thread that asked for
+ * it: a program that it starts inherits that mask. Windows has none.
+ */
+#ifdef _WIN32
+typedef struct rp_signal_mask {
+    char none;
+} rp_signal_mask;
+static inline void rp_signal_mask_get(rp_signal_mask *mask)
+{
+    mask->none = 0;
+}
+static inline void rp_signal_mask_swap(rp_signal_mask *mask)
+{
+    (void)mask;
+}
+#else
+typedef struct rp_signal_mask {
+    sigset_t signals;
+} rp_signal_mask;
+
+/* The calling thread's. */
+void rp_signal_mask_get(rp_signal_mask *mask);
+
+/* Makes `mask` the calling thread's, and stores there what was in force before. */
+void rp_signal_mask_swap(rp_signal_mask *mask);
+#endif
 
 /* A number that no other living thread has; never 0. */
 uint64_t rp_thread_id(void);

@@ -41,6 +41,7 @@ struct group {
     rp_cond ended;
     rp_coro *coro;
     void *arg;
+    rp_signal_mask mask; /* of the thread that started the group: all workers run under it */
     unsigned running; /* threads, the caller's not counted */
     bool stopping;
     int error; /* the first */
@@ -147,7 +148,9 @@ static void run_thread(void *arg)
 {
     worker *w = arg;
     group *g = w->group;
+    rp_signal_mask mask = g->mask;
 
+    rp_signal_mask_swap(&mask);
     if (!run_worker(w))
         return;
     rp_mutex_lock(&g->mutex);
@@ -189,6 +192,7 @@ static int make_group(unsigned count, rp_coro *coro, void *arg, group **out)
         goto no_cond;
     g->coro = coro;
     g->arg = arg;
+    rp_signal_mask_get(&g->mask);
     g->count = count;
     for (unsigned i = 0; i < count; i++)
         g->workers[i] = (worker){.group = g, .index = i};

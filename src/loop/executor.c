@@ -28,6 +28,7 @@ typedef struct job {
     rp_loop *loop; /* the worker side's reference */
     rp_blocking *function;
     void *arg;
+    rp_signal_mask mask; /* of the thread that asked for it; while the function runs, the worker's own */
     int result;
     bool posted; /* under the loop's mutex: `done` has been posted */
     atomic_uint holders;
@@ -116,7 +117,9 @@ static void run_job(rp_work *work)
     job *j = rp_container_of(work, job, work);
     bool post;
 
+    rp_signal_mask_swap(&j->mask);
     j->result = j->function(j->arg);
+    rp_signal_mask_swap(&j->mask);
     rp_mutex_lock(&j->loop->mutex);
     post = !j->loop->posts_refused;
     if (post) {
@@ -191,6 +194,7 @@ int rp_run_in_executor(rp_loop *loop, rp_executor *executor, rp_blocking *functi
     j->loop = rp_loop_ref(loop);
     j->function = function;
     j->arg = arg;
+    rp_signal_mask_get(&j->mask);
     atomic_init(&j->holders, 2);
     atomic_fetch_add(&executor->refs, 1);
     rp_list_push(&loop->resources, &j->resource.link);
