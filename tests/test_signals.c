@@ -16,7 +16,9 @@ enum { FIRST = SIGINT, SECOND = SIGTERM };
 #else
 enum { FIRST = SIGUSR1, SECOND = SIGUSR2 };
 #define KNOWN SIGUSR1, SIGUSR2, SIGTERM, SIGRTMIN
-#define UNKNOWN 0, -1, SIGKILL, SIGSTOP, NSIG, 1000, 32 /* 32 is the C library's own */
+#define UNKNOWN                                                                                                   \
+    0, -1, NSIG, 1000, 32 /* 32 is the C library's own */, SIGKILL, SIGSTOP, SIGSEGV, SIGBUS, SIGFPE, SIGILL,     \
+        SIGTRAP, SIGSYS, SIGABRT
 #endif
 
 static rp_loop *loop;
@@ -225,6 +227,42 @@ TEST(removed_in_its_callback)
     settle();
     rp_loop_free(loop);
 }
+
+#ifndef _WIN32
+static uint64_t operations(void)
+{
+    rp_loop_stats stats;
+
+    rp_loop_get_stats(loop, &stats);
+    return stats.operations_in_flight;
+}
+
+/* A loop without handlers has no operation in flight for their sake, and may move to another thread. */
+TEST(nothing_is_left_in_flight_by_the_last_handler)
+{
+    make_loop();
+    for (int i = 0; i < 3; i++) {
+        CHECK_INT(rp_add_signal_handler(loop, FIRST, count, &first_count), ==, 0);
+        CHECK_INT(rp_add_signal_handler(loop, SECOND, count, &second_count), ==, 0);
+        CHECK_INT(rp_remove_signal_handler(loop, FIRST), ==, 1);
+        while (operations() > 1)
+            turn(loop);
+        raise(SECOND);
+        run_until(&second_count, i + 1);
+        CHECK_INT(rp_remove_signal_handler(loop, SECOND), ==, 1);
+        while (operations() > 0)
+            turn(loop);
+    }
+    CHECK_INT(rp_add_signal_handler(loop, FIRST, count, &first_count), ==, 0);
+    CHECK_INT(rp_remove_signal_handler(loop, FIRST), ==, 1);
+    CHECK_INT(rp_add_signal_handler(loop, FIRST, count, &first_count), ==, 0); /* before the poll has ended */
+    raise(FIRST);
+    run_until(&first_count, 1);
+    rp_loop_free(loop);
+}
+#else
+TEST_ABSENT(nothing_is_left_in_flight_by_the_last_handler, "signals there are no operations");
+#endif
 
 /* Signals go to the loop that asked last. */
 TEST(two_loops)

@@ -198,9 +198,14 @@ RP_API int rp_remove_writer(rp_loop *loop, rp_fd fd);
 
 /*
  * Calls callback(arg) on the loop, not in signal context, after each arrival (or run of arrivals) of the signal.
- * Main thread only: RP_ETHREAD elsewhere. -EINVAL for SIGKILL, SIGSTOP and what is no signal; Windows has SIGINT
- * (Ctrl-C), SIGBREAK, and SIGTERM for the console's end. A second call replaces the callback; signals go to the loop
- * that asked last. Mirrors loop.add_signal_handler().
+ * A second call replaces the callback. Signals go to the loop that asked last.
+ * Windows has SIGINT (Ctrl-C), SIGBREAK, and SIGTERM for the console's end.
+ * Errors:
+ *   RP_ETHREAD   not called in the main thread
+ *   -EINVAL      no signal, SIGKILL or SIGSTOP; SIGABRT, or one that a fault raises, after which no loop goes on: SIGSEGV,
+ *                SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS
+ *   -ENOMEM, -EMFILE, RP_ECLOSED, RP_EFORK
+ * Mirrors loop.add_signal_handler().
  */
 RP_API int rp_add_signal_handler(rp_loop *loop, int signal, rp_callback *callback, void *arg);
 
@@ -231,7 +236,8 @@ RP_API int rp_executor_shutdown(rp_executor *executor, int64_t timeout);
 RP_API void rp_executor_free(rp_executor *executor);
 
 /*
- * Runs function(arg) on a thread of the executor (NULL: the loop's default one, made on first use). *future gets the
+ * Runs function(arg) on a thread of the executor (NULL: the loop's default one, made on first use), under the caller's
+ * signal mask. *future gets the
  * caller's reference to a future whose result is what the function returns. Cancelling it takes the job from the queue;
  * a job that runs already goes on, and its result comes: `arg` must live until the future is done. Only closing the
  * loop ends the future before that: the function may still run then, or even begin, so shut the executor down first.

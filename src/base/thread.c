@@ -192,7 +192,8 @@ static atomic_uint_fast64_t threads_seen; /* the kernel's numbers are used again
 
 static atomic_uint last_generation; /* the last that was given out; a child goes on from its parent's */
 static atomic_uint unwiped;         /* stands in where there is no page that the kernel wipes */
-static atomic_uint *generation = &unwiped; /* this process's; 0: a fork came in between, and nobody has counted it */
+static atomic_uint *generation =
+    &unwiped; /* this process's; 0: a fork came in between, and nobody has counted it */
 
 /* The process's own mutexes, which no fork may come between. */
 enum { HELD_MAX = 4 };

@@ -97,9 +97,9 @@ unsigned rp_cpu_count(void);
 void rp_thread_yield(void);
 
 /*
- * A number that a child of fork() has anew: a thing that stored it when it was made, and finds another now, belongs to a
- * parent process. Costs two loads. Async-signal-safe. _Fork() and clone() are noticed too, where the kernel can wipe a
- * page in a child (4.14). Windows knows no fork: always 0.
+ * A number that a child of fork() has anew: a thing that stored it when it was made, and finds another now, belongs to
+ * a parent process. Costs two loads. Async-signal-safe. _Fork() and clone() are noticed too, where the kernel can wipe
+ * a page in a child (4.14). Windows knows no fork: always 0.
  */
 unsigned rp_fork_generation(void);
 

@@ -42,7 +42,7 @@ struct group {
     rp_coro *coro;
     void *arg;
     rp_signal_mask mask; /* of the thread that started the group: all workers run under it */
-    unsigned running; /* threads, the caller's not counted */
+    unsigned running;    /* threads, the caller's not counted */
     bool stopping;
     int error; /* the first */
     struct {

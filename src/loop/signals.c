@@ -2,10 +2,12 @@
  * signals.c - signals as callbacks on the loop. Mirrors loop.add_signal_handler.
  *
  * The handler proper runs in signal context: it notes in `arrived` that the signal has come, and writes into a pipe,
- * which the loop reads like any other input; a full pipe loses nothing. `targets` says which loop's pipe that is. These
- * two are the only things that both sides touch. Handlers are added and removed in the main thread alone, and each
- * signal has one owner: the entry of the loop that asked last, which knows the disposition that stood before
- * ringport's.
+ * which the loop reads like any other input; a full pipe loses nothing. `targets` says which loop's pipe that is, and
+ * `handling` how many threads are in the handler: a pipe is closed when none can be about to write into it. These three
+ * are the only things that both sides touch. Handlers are added and removed in the main thread alone, and each signal
+ * has one owner: the entry of the loop that asked last, which knows the disposition that stood before ringport's.
+ *
+ * The pipe is polled only while the loop owns a signal: one that owns none has nothing in its proactor.
  */
 #include "loop/signals.h"
 
@@ -17,6 +19,7 @@
 
 #include "base/memory.h"
 #include "base/sanitized.h"
+#include "base/thread.h"
 
 /*
  * ThreadSanitizer puts handlers off until the program calls something that it knows. A wait on the ring that the kernel
@@ -40,7 +43,8 @@ struct rp_signals {
     rp_loop *loop;
     int read_fd;
     int write_fd;
-    rp_op op; /* a poll of read_fd */
+    rp_op op;      /* a poll of read_fd */
+    bool watching; /* it is in flight */
     rp_timer retry;
     entry entries[NSIG];
 };
@@ -48,6 +52,7 @@ struct rp_signals {
 /* The pipe that a signal goes to, plus 1; 0: none. */
 static atomic_int targets[NSIG];
 static atomic_bool arrived[NSIG];
+static atomic_uint handling;
 static atomic_uint owner_generation; /* of the process that the pipes belong to */
 static entry *owners[NSIG];
 
@@ -61,16 +66,18 @@ static void nudge(int fd)
 static void on_signal(int number)
 {
     int saved = errno;
-    int fd = atomic_load(&targets[number]) - 1;
 
     if (atomic_load(&owner_generation) != rp_fork_generation()) {
         /* A child of fork() must not wake its parent: there the signal does what it does by default. */
         signal(number, SIG_DFL);
         raise(number);
     } else {
+        atomic_fetch_add(&handling, 1);
+        int fd = atomic_load(&targets[number]) - 1;
         atomic_store(&arrived[number], true);
         if (fd >= 0)
             nudge(fd);
+        atomic_fetch_sub(&handling, 1);
     }
     errno = saved;
 }
@@ -82,23 +89,31 @@ static void run_entry(void *arg)
     e->callback(e->arg);
 }
 
+/* ---- the loop's pipe ---- */
+
+static bool owns_any(const struct rp_signals *signals)
+{
+    for (int number = 1; number < NSIG; number++)
+        if (owners[number] == &signals->entries[number])
+            return true;
+    return false;
+}
+
 static void on_readable(rp_op *op);
-static void watch_later(struct rp_signals *signals, int error);
 
-static int watch_pipe(struct rp_signals *signals)
+/* Polls the pipe, if that is not done already. */
+static int watch(struct rp_signals *signals)
 {
+    if (signals->watching)
+        return 0;
+    rp_timer_cancel(&signals->retry);
     rp_op_poll(&signals->op, signals->read_fd, RP_POLL_IN, on_readable, signals);
-    return rp_proactor_submit(signals->loop->proactor, &signals->op);
+    int rc = rp_proactor_submit(signals->loop->proactor, &signals->op);
+    signals->watching = rc == 0;
+    return rc;
 }
 
-static void watch_again(void *arg)
-{
-    struct rp_signals *signals = arg;
-    int rc = watch_pipe(signals);
-
-    if (rc < 0)
-        watch_later(signals, rc);
-}
+static void watch_again(void *arg);
 
 /* No memory, perhaps. Signals that come meanwhile wait in the pipe. */
 static void watch_later(struct rp_signals *signals, int error)
@@ -108,16 +123,29 @@ static void watch_later(struct rp_signals *signals, int error)
     rp_call_later(signals->loop, &signals->retry, RP_SEC(1), watch_again, signals);
 }
 
-static void on_readable(rp_op *op)
+static void watch_again(void *arg)
 {
-    struct rp_signals *signals = op->data;
+    struct rp_signals *signals = arg;
+    int rc = owns_any(signals) ? watch(signals) : 0;
+
+    if (rc < 0)
+        watch_later(signals, rc);
+}
+
+/* Polls no more, if no signal is left. */
+static void unwatch(struct rp_signals *signals)
+{
+    if (owns_any(signals))
+        return;
+    rp_timer_cancel(&signals->retry);
+    if (signals->watching)
+        rp_proactor_cancel(signals->loop->proactor, &signals->op);
+}
+
+static void take_signals(struct rp_signals *signals)
+{
     char bytes[256];
 
-    if (op->result < 0) {
-        if (op->result != -ECANCELED)
-            watch_later(signals, (int)op->result);
-        return;
-    }
     while (read(signals->read_fd, bytes, sizeof bytes) > 0)
         ;
     for (int number = 1; number < NSIG; number++) {
@@ -128,11 +156,27 @@ static void on_readable(rp_op *op)
         rp_handle_prepare(&e->handle, signals->loop, run_entry, e);
         rp_loop_ready(signals->loop, &e->handle);
     }
-    watch_again(signals);
 }
 
+static void on_readable(rp_op *op)
+{
+    struct rp_signals *signals = op->data;
+
+    signals->watching = false;
+    if (op->result < 0 && op->result != -ECANCELED) {
+        watch_later(signals, (int)op->result);
+        return;
+    }
+    if (op->result >= 0)
+        take_signals(signals);
+    watch_again(signals); /* also if it was cancelled with the last handler, and there is a new one */
+}
+
+/* No signal goes to its pipe any more. In a child of fork() no handler of the parent's goes on. */
 static void free_signals(struct rp_signals *signals)
 {
+    while (!rp_loop_is_forked(signals->loop) && atomic_load(&handling) > 0)
+        rp_thread_yield();
     close(signals->read_fd);
     close(signals->write_fd);
     rp_free(signals);
@@ -155,14 +199,11 @@ static int open_signals(rp_loop *loop)
     signals->loop = loop;
     signals->read_fd = fds[0];
     signals->write_fd = fds[1];
-    int rc = watch_pipe(signals);
-    if (rc < 0) {
-        free_signals(signals);
-        return rc;
-    }
     loop->signals = signals;
     return 0;
 }
+
+/* ---- whose a signal is ---- */
 
 /* The disposition that stood before ringport's stands again. */
 static void restore(entry *e, int number)
@@ -179,6 +220,7 @@ static void forget_parent(void)
     for (int number = 1; number < NSIG; number++)
         if (owners[number] != NULL)
             restore(owners[number], number);
+    atomic_store(&handling, 0);
     atomic_store(&owner_generation, rp_fork_generation());
 }
 
@@ -206,6 +248,20 @@ static int install(entry *e, int number, int flags, int target)
     return 0;
 }
 
+/*
+ * Whether a callback on the loop can answer it. A fault's signal comes again as soon as its handler returns, for ever;
+ * an abort is none that goes on.
+ */
+static bool is_catchable(int number)
+{
+    static const int others[] = {SIGKILL, SIGSTOP, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT};
+
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        if (number == others[i])
+            return false;
+    return number > 0 && number < NSIG;
+}
+
 int rp_signals_add(rp_loop *loop, int number, bool once, rp_callback *callback, void *arg)
 {
     int rc = rp_loop_check(loop);
@@ -215,16 +271,20 @@ int rp_signals_add(rp_loop *loop, int number, bool once, rp_callback *callback, 
         return rc;
     if (!rp_thread_is_main())
         return RP_ETHREAD;
-    if (number <= 0 || number >= NSIG || number == SIGKILL || number == SIGSTOP || callback == NULL)
+    if (!is_catchable(number) || callback == NULL)
         return -EINVAL;
     rc = open_signals(loop);
+    if (rc == 0)
+        rc = watch(loop->signals);
     if (rc < 0)
         return rc;
     entry *e = &loop->signals->entries[number];
     if (owners[number] != e || e->flags != flags)
         rc = install(e, number, flags, loop->signals->write_fd + 1);
-    if (rc < 0)
+    if (rc < 0) {
+        unwatch(loop->signals);
         return rc;
+    }
     e->callback = callback;
     e->arg = arg;
     return 0;
@@ -268,6 +328,7 @@ int rp_remove_signal_handler(rp_loop *loop, int number)
     if (rp_signals_get(loop, number) == NULL)
         return 0;
     uninstall(&loop->signals->entries[number], number);
+    unwatch(loop->signals);
     return 1;
 }
 
