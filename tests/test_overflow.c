@@ -229,6 +229,16 @@ static int quiet(rp_co *co, void *arg)
     return rp_sleep(co, 0);
 }
 
+static void *run_once(void *arg)
+{
+    rp_task *task;
+
+    CHECK_INT(rp_loop_create_task(arg, &task, quiet, NULL), ==, 0);
+    CHECK_INT(rp_run_until_complete(arg, task), ==, 0);
+    rp_future_unref(task);
+    return NULL;
+}
+
 #ifndef _WIN32
 static void on_segv(int number, siginfo_t *info, void *context)
 {
@@ -309,22 +319,59 @@ TEST(what_was_there_is_restored)
     CHECK_INT(stack_before.ss_flags, ==, stack_after.ss_flags);
     CHECK(stack_before.ss_sp == stack_after.ss_sp || (stack_after.ss_flags & SS_DISABLE));
 }
+
+static pthread_key_t late;
+static bool run_late;
+static _Thread_local int rounds;
+
+static void *free_late(void *arg)
+{
+    rp_loop *loop;
+
+    (void)arg;
+    CHECK_INT(rp_loop_new(NULL, &loop), ==, 0);
+    CHECK_INT(pthread_setspecific(late, loop), ==, 0);
+    return run_once(loop);
+}
+
+/* By a second round of destructors, whatever their order: then the claims were given up. */
+static void put_off(void *arg)
+{
+    if (rounds++ == 0) {
+        pthread_setspecific(late, arg);
+        return;
+    }
+    if (run_late) /* a loop may even run there */
+        run_once(arg);
+    rp_loop_free(arg);
+}
+
+TEST(a_loop_freed_by_a_late_destructor)
+{
+    struct sigaction before, after;
+    pthread_t id;
+
+    CHECK_INT(pthread_key_create(&late, put_off), ==, 0);
+    sigaction(SIGSEGV, NULL, &before);
+    for (int i = 0; i < 4; i++) {
+        run_late = i % 2 == 1;
+        CHECK_INT(pthread_create(&id, NULL, free_late, NULL), ==, 0);
+        CHECK_INT(pthread_join(id, NULL), ==, 0);
+        sigaction(SIGSEGV, NULL, &after);
+        CHECK(before.sa_handler == after.sa_handler);
+    }
+    /* The counts are right: the next to run has the handler. */
+    test_end end = run_child(named);
+    CHECK(faulted(end));
+    check_output("ringport: stack overflow in task 'greedy'\n");
+}
 #else
+TEST_ABSENT(a_loop_freed_by_a_late_destructor, "claims are not given up at a thread's end on Windows");
 TEST_ABSENT(earlier_handlers_are_called, "there are no signal handlers to pass a fault on to on Windows");
 TEST_ABSENT(what_was_there_is_restored, "there are no signal handlers to pass a fault on to on Windows");
 #endif
 
 /* A loop that runs on several threads, the first of which are gone when it is closed. */
-static void *run_once(void *arg)
-{
-    rp_task *task;
-
-    CHECK_INT(rp_loop_create_task(arg, &task, quiet, NULL), ==, 0);
-    CHECK_INT(rp_run_until_complete(arg, task), ==, 0);
-    rp_future_unref(task);
-    return NULL;
-}
-
 TEST(a_loop_moves_between_threads)
 {
     pthread_t id;

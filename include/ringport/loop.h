@@ -202,8 +202,8 @@ RP_API int rp_remove_writer(rp_loop *loop, rp_fd fd);
  * Windows has SIGINT (Ctrl-C), SIGBREAK, and SIGTERM for the console's end.
  * Errors:
  *   RP_ETHREAD   not called in the main thread
- *   -EINVAL      no signal, SIGKILL or SIGSTOP; SIGABRT, or one that a fault raises, after which no loop goes on: SIGSEGV,
- *                SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS
+ *   -EINVAL      no signal, SIGKILL or SIGSTOP; SIGABRT, or one that a fault raises, after which no loop goes on:
+ *                SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS
  *   -ENOMEM, -EMFILE, RP_ECLOSED, RP_EFORK
  * Mirrors loop.add_signal_handler().
  */

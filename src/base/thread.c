@@ -3,9 +3,9 @@
  *
  * Operations on a mutex or condition that was made can only fail by our own mistake: those are asserted.
  *
- * The fork generation lies in a page that the kernel wipes in a child, so that even a child of _Fork() or clone(), where
- * no handlers run, finds a 0 there and counts. What else a fork changes (the thread's id, the mutexes of the process)
- * is put right by handlers, before fork() returns in the child.
+ * The fork generation lies in a page that the kernel wipes in a child, so that even a child of _Fork() or clone(),
+ * where no handlers run, finds a 0 there and counts. What else a fork changes (the thread's id, the mutexes of the
+ * process) is put right by handlers, before fork() returns in the child.
  */
 #include "base/thread.h"
 

@@ -127,7 +127,10 @@ static void drop_claims(unsigned count)
     rp_mutex_unlock(&mutex);
 }
 
-/* A thread ended whose loops were closed by others, or not at all. */
+/*
+ * A thread ends whose loops were closed by others, or not at all. A destructor that runs after this one may free a
+ * loop, whose claim is not the thread's any more, or even run one, which claims anew.
+ */
 static void on_thread_end(void *arg)
 {
     thread_state *state = arg;
@@ -135,6 +138,7 @@ static void on_thread_end(void *arg)
     drop_signal_stack(state);
     drop_claims(state->claims);
     state->claims = 0;
+    rp_overflow_thread = 0;
 }
 
 static void make_key(void)

@@ -16,7 +16,7 @@ enum { RP_OVERFLOW_TEXT = 128 };
  */
 typedef bool rp_overflow_query(const void *address, char *name, size_t size);
 
-/* A number that no other thread ever has, once this one has claimed; 0 before. */
+/* A number that no other thread ever has, once this one has claimed; 0 before, and when its claims were given up. */
 extern _Thread_local uint64_t rp_overflow_thread __attribute__((tls_model("initial-exec")));
 
 /*
