@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/socket.h"
 #include "loop/handle.h"
 #include "loop/readers.h"
 #include "loop/signals.h"
@@ -382,4 +383,10 @@ void rp_cancel(rp_loop *loop, rp_op *op)
 {
     if (rp_loop_check(loop) == 0)
         rp_proactor_cancel(loop->proactor, op);
+}
+
+void rp_loop_close_socket(rp_loop *loop, rp_fd fd)
+{
+    rp_proactor_forget(loop->proactor, fd);
+    rp_socket_close(fd);
 }

@@ -116,6 +116,9 @@ static inline void rp_loop_ready(rp_loop *loop, rp_handle *handle)
 /* Posts a prepared handle from any thread. The mutex is held, and posts are not refused. */
 void rp_loop_post(rp_loop *loop, rp_handle *handle);
 
+/* Closes a socket that operations of the open loop may have waited on. */
+void rp_loop_close_socket(rp_loop *loop, rp_fd fd);
+
 /* RP_LOOP_RECEIVE_BUFFER bytes to receive into, valid until the next turn; made on first use: NULL, no memory. */
 void *rp_loop_receive_buffer(rp_loop *loop);
 

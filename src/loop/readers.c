@@ -11,6 +11,7 @@
 
 #include "base/memory.h"
 #include "base/socket.h"
+#include "proactor/proactor.h"
 
 enum { READ, WRITE };
 
@@ -99,12 +100,13 @@ static void discard(watch *w)
     w->loop->readers->count--;
     w->removed = true;
     rp_handle_cancel(&w->handle);
-    if (!w->polling) {
-        rp_free(w);
-        return;
+    if (w->polling) {
+        rp_list_push(&w->loop->readers->dying, &w->link);
+        rp_cancel(w->loop, &w->op);
     }
-    rp_list_push(&w->loop->readers->dying, &w->link);
-    rp_cancel(w->loop, &w->op);
+    rp_proactor_forget(w->loop->proactor, w->fd);
+    if (!w->polling)
+        rp_free(w);
 }
 
 static void on_ready(rp_op *op);

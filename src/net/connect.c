@@ -102,7 +102,7 @@ static void connected(attempt *self)
     if (rc < 0) {
         if (transport)
             rp_transport_discard(transport);
-        rp_socket_close(self->fd);
+        rp_loop_close_socket(self->future.loop, self->fd);
         self->fd = -1;
         finish(self, rc, NULL);
         return;
@@ -171,7 +171,7 @@ static void on_connected(rp_op *op)
         connected(self);
         return;
     }
-    rp_socket_close(self->fd);
+    rp_loop_close_socket(self->future.loop, self->fd);
     self->fd = -1;
     self->error = (int)op->result;
     self->address = self->address->ai_next;

@@ -45,7 +45,7 @@ static void settle(rp_server *server)
 
 static void close_listener(rp_listener *listener)
 {
-    rp_socket_close(listener->fd);
+    rp_loop_close_socket(listener->server->loop, listener->fd);
     listener->fd = -1;
     listener->server->open_listeners--;
 }

@@ -23,7 +23,7 @@ static void end(void *arg)
     rp_list_remove(&transport->resource.link);
     if (rp_handle_scheduled(&transport->pull))
         rp_handle_cancel(&transport->pull);
-    rp_socket_close(transport->fd);
+    rp_loop_close_socket(transport->loop, transport->fd);
     transport->fd = -1;
     if (transport->protocol->connection_lost)
         transport->protocol->connection_lost(transport->self, transport->error);

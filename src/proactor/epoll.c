@@ -5,6 +5,11 @@
  * for as long as operations wait. An edge makes the waiting operations try again. Since the owner may have closed and
  * reused a number while nothing waited on it, the first to wait asks the kernel anew (EPOLL_CTL_MOD also reports
  * readiness that is there already, so that no edge is lost).
+ *
+ * The kernel keeps a registration as long as the file is open under any number, in any process. It is taken back before
+ * a close that is ours. One whose number the owner closed is out of reach, and goes on to report: so each registering
+ * has a generation, and what comes from an earlier one than the port's is another file's, and ignored.
+ *
  * File operations, and whatever epoll refuses, block a thread of the backend's own pool instead.
  *
  * What must stay true: an operation in flight waits on a port (RP_OP_QUEUED), or is with the pool (RP_OP_SUBMITTED), or
@@ -36,8 +41,9 @@ enum {
 };
 
 typedef struct port {
-    rp_node waiting; /* operations, by their queue nodes */
-    bool registered; /* as far as we know */
+    rp_node waiting;     /* operations, by their queue nodes */
+    uint32_t generation; /* of its latest registering */
+    bool registered;     /* as far as we know */
 } port;
 
 typedef struct epoll {
@@ -112,9 +118,16 @@ static int make_port(epoll *e, int fd)
     return 0;
 }
 
+/* What an event says of where it comes from: the number in the lower half, the generation in the upper. */
+static uint64_t event_data(int fd, uint32_t generation)
+{
+    return (uint64_t)generation << 32 | (uint32_t)fd;
+}
+
 static int register_port(epoll *e, port *p, int fd)
 {
-    struct epoll_event event = {.events = EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.fd = fd};
+    struct epoll_event event = {.events = EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+                                .data.u64 = event_data(fd, ++p->generation)};
     int first = p->registered ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
     int second = p->registered ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
 
@@ -129,6 +142,34 @@ static int register_port(epoll *e, port *p, int fd)
     return 0;
 }
 
+/* Takes the registration back, before the number may come to stand for something else. */
+static void retract(epoll *e, port *p, int fd)
+{
+    if (!p->registered)
+        return;
+    p->registered = false;
+    epoll_ctl(e->fd, EPOLL_CTL_DEL, fd, NULL); /* it fails if the owner has closed the number already */
+}
+
+static void epoll_forget(rp_proactor *proactor, rp_fd fd)
+{
+    epoll *e = (epoll *)proactor;
+    port *p = find_port(e, fd);
+
+    if (p != NULL && rp_list_empty(&p->waiting))
+        retract(e, p, fd);
+}
+
+/* Ends an operation that waits no more. A child's descriptor is closed with it. */
+static void finish(epoll *e, rp_op *op, int64_t result)
+{
+    if (op->kind == RP_OP_WAIT_CHILD && op->fd >= 0) {
+        epoll_forget(&e->base, op->fd);
+        rp_child_close(op);
+    }
+    rp_op_finish(&e->base, op, result);
+}
+
 static void wait_on_port(epoll *e, rp_op *op)
 {
     int rc = make_port(e, op->fd);
@@ -139,9 +180,7 @@ static void wait_on_port(epoll *e, rp_op *op)
     if (rc == -EPERM && (op->kind == RP_OP_POLL || op->kind == RP_OP_POLL_MULTI))
         rc = 0; /* as files are, whose readiness never changes: there will be no edges */
     if (rc < 0) {
-        if (op->kind == RP_OP_WAIT_CHILD)
-            rp_child_close(op);
-        rp_op_finish(&e->base, op, rc);
+        finish(e, op, rc);
         return;
     }
     op->state = RP_OP_QUEUED;
@@ -285,14 +324,14 @@ static void epoll_submit(rp_proactor *proactor, rp_op *op)
         return;
     }
     if (op->kind == RP_OP_CLOSE && find_port(e, op->fd) != NULL)
-        find_port(e, op->fd)->registered = false;
+        retract(e, find_port(e, op->fd), op->fd);
     result = rp_ready_begin(op);
     if (result == 0)
         result = must_queue(e, op) ? -EAGAIN : rp_ready_attempt(op);
     if (result == -EAGAIN && rp_ready_may_wait(op))
         wait_on_port(e, op);
     else
-        rp_op_finish(proactor, op, result);
+        finish(e, op, result);
 }
 
 static void epoll_cancel(rp_proactor *proactor, rp_op *op)
@@ -307,9 +346,8 @@ static void epoll_cancel(rp_proactor *proactor, rp_op *op)
     leave_port(e, op);
     if (rp_op_is_multishot(op) && rp_node_linked(&extra_of(op)->u.signalled))
         rp_list_remove(&extra_of(op)->u.signalled);
-    if (op->kind == RP_OP_WAIT_CHILD)
-        rp_child_close(op);
-    rp_op_finish(proactor, op, rp_ready_cancelled(op));
+    epoll_forget(proactor, op->fd); /* most often its owner closes the descriptor next */
+    finish(e, op, rp_ready_cancelled(op));
 }
 
 /* ---- waiting ---- */
@@ -317,17 +355,18 @@ static void epoll_cancel(rp_proactor *proactor, rp_op *op)
 /*
  * An edge: multishot operations are signalled, others try again, in order, until one of their direction must wait on.
  */
-static void dispatch(epoll *e, int fd, uint32_t events)
+static void dispatch(epoll *e, const struct epoll_event *event)
 {
+    int fd = (int)(uint32_t)event->data.u64;
+    uint32_t events = event->events;
     port *p = find_port(e, fd);
     uint32_t blocked = 0;
     rp_node *next;
 
-    if (p == NULL)
+    if (p == NULL || event->data.u64 != event_data(fd, p->generation))
         return;
     if (rp_list_empty(&p->waiting)) { /* nobody has waited for some time: no more edges */
-        p->registered = false;
-        epoll_ctl(e->fd, EPOLL_CTL_DEL, fd, NULL);
+        retract(e, p, fd);
         return;
     }
     for (rp_node *node = p->waiting.next; node != &p->waiting; node = next) {
@@ -351,7 +390,7 @@ static void dispatch(epoll *e, int fd, uint32_t events)
             continue;
         }
         leave_port(e, op);
-        rp_op_finish(&e->base, op, result);
+        finish(e, op, result);
     }
 }
 
@@ -437,8 +476,8 @@ static int poll_kernel(epoll *e, int64_t deadline)
     int rc = n < 0 && errno != EINTR ? -errno : 0;
     rp_proactor_awake(&e->base);
     for (int i = 0; i < n; i++) {
-        if (events[i].data.fd != e->wake_fd)
-            dispatch(e, events[i].data.fd, events[i].events);
+        if (events[i].data.u64 != event_data(e->wake_fd, 0))
+            dispatch(e, &events[i]);
         else if (read(e->wake_fd, &count, sizeof count) < 0 && errno != EAGAIN && errno != EINTR)
             rc = -errno;
     }
@@ -485,7 +524,7 @@ static int open_descriptors(epoll *e)
     e->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (e->wake_fd < 0)
         return -errno;
-    event.data.fd = e->wake_fd;
+    event.data.u64 = event_data(e->wake_fd, 0);
     return epoll_ctl(e->fd, EPOLL_CTL_ADD, e->wake_fd, &event) < 0 ? -errno : 0;
 }
 
@@ -528,6 +567,7 @@ const rp_backend rp_epoll_backend = {
     .close = epoll_close,
     .submit = epoll_submit,
     .cancel = epoll_cancel,
+    .forget = epoll_forget,
     .wait = epoll_wait_,
     .kick = epoll_kick,
     .receive = rp_receive_when_ready,

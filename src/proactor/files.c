@@ -136,7 +136,7 @@ int rp_child_open(rp_op *op)
     return errno == ESRCH || errno == EINVAL || errno == ENOENT ? -ECHILD : -errno;
 }
 
-int64_t rp_child_reap(rp_op *op)
+int64_t rp_child_reap(const rp_op *op)
 {
     int status = 0;
     pid_t pid;
@@ -146,9 +146,7 @@ int64_t rp_child_reap(rp_op *op)
     while (pid < 0 && errno == EINTR);
     if (pid == 0)
         return -EAGAIN;
-    int64_t result = pid < 0 ? -errno : status;
-    rp_child_close(op);
-    return result;
+    return pid < 0 ? -errno : status;
 }
 
 void rp_child_close(rp_op *op)

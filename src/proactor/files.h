@@ -30,8 +30,8 @@ int64_t rp_file_perform(const rp_op *op);
 /* Opens a descriptor that becomes readable when the child ends, as op->fd: 0 or an error. */
 int rp_child_open(rp_op *op);
 
-/* Reaps the child if it has ended, and closes op->fd: its wait status, -EAGAIN if it runs yet, or an error. */
-int64_t rp_child_reap(rp_op *op);
+/* Reaps the child if it has ended: its wait status, -EAGAIN if it runs yet, or an error. */
+int64_t rp_child_reap(const rp_op *op);
 
 /* Closes op->fd: nobody waits for the child any more. */
 void rp_child_close(rp_op *op);

@@ -193,6 +193,12 @@ void rp_proactor_cancel(rp_proactor *proactor, rp_op *op)
     proactor->backend->cancel(proactor, op);
 }
 
+void rp_proactor_forget(rp_proactor *proactor, rp_fd fd)
+{
+    if (proactor->backend->forget != NULL && !is_forked(proactor))
+        proactor->backend->forget(proactor, fd);
+}
+
 int rp_proactor_wait(rp_proactor *proactor, rp_completion *completions, int capacity, int64_t deadline)
 {
     if (is_forked(proactor))

@@ -36,6 +36,7 @@ typedef struct rp_backend {
     void (*close)(rp_proactor *proactor);
     void (*submit)(rp_proactor *proactor, rp_op *op);
     void (*cancel)(rp_proactor *proactor, rp_op *op);
+    void (*forget)(rp_proactor *proactor, rp_fd fd); /* NULL: there is nothing that it might remember */
     int (*wait)(rp_proactor *proactor, rp_completion *completions, int capacity, int64_t deadline);
     void (*kick)(rp_proactor *proactor); /* ends a wait that has gone to sleep */
     int64_t (*receive)(rp_op *op, void *buffer, size_t length);
@@ -85,6 +86,14 @@ static inline bool rp_op_is_multishot(const rp_op *op)
 {
     return op->kind == RP_OP_ACCEPT_MULTI || op->kind == RP_OP_RECV_STREAM || op->kind == RP_OP_POLL_MULTI;
 }
+
+/*
+ * Whoever waited on the descriptor may close it now, and others may hold it yet (a duplicate, a child of fork()): what
+ * the backend keeps of it is given up, unless operations wait on it. To be called before a close by plain close(), and
+ * when a foreign descriptor is not watched any more. An operation that is cancelled, and RP_OP_CLOSE, see to it
+ * themselves. In a child of fork() it does nothing.
+ */
+void rp_proactor_forget(rp_proactor *proactor, rp_fd fd);
 
 /* ---- for the backends ---- */
 

@@ -238,6 +238,8 @@ static void uring_submit(rp_proactor *proactor, rp_op *op)
         if (status == 0)
             status = rp_child_reap(op); /* it may have ended, or be nobody's child of ours */
         if (status != -EAGAIN) {
+            if (op->fd >= 0)
+                rp_child_close(op);
             rp_op_finish(proactor, op, status);
             return;
         }
@@ -394,8 +396,7 @@ static int collect_child(uring *u, rp_op *op, int result, rp_completion *complet
             return 0;
         }
     }
-    if (op->fd >= 0)
-        rp_child_close(op);
+    rp_child_close(op);
     rp_op_complete(&u->base, op, completion, status, 0);
     return 1;
 }
