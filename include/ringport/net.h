@@ -24,7 +24,7 @@ typedef struct rp_server rp_server;
  * What a protocol does at each event; `self` is what its factory gave. Any may be NULL. The order is: connection_made
  * once; data_received (or get_buffer and buffer_updated, or receivable) any number of times; eof_received at most once;
  * connection_lost once, after which the transport is gone (if the loop is closed under it, it is gone without that).
- * pause_writing and resume_writing alternate.
+ * pause_writing and resume_writing alternate, until write_failed.
  */
 typedef struct rp_protocol {
     void (*connection_made)(void *self, rp_transport *transport);
@@ -43,6 +43,15 @@ typedef struct rp_protocol {
      * Reading is paused by it; resume it to be told again. eof_received is not called.
      */
     void (*receivable)(void *self);
+
+    /*
+     * If set, what a peer or the network does to a write ends writing only: what is buffered is dropped, further writes
+     * fail with the same error, and reading goes on to the stream's end or an error of its own, so that an answer which
+     * came before is not lost. connection_lost then tells the write's error, also after close or abort. Neither
+     * pause_writing nor resume_writing follow. May be called inside a write. NULL: the connection is lost at once, as
+     * asyncio has it.
+     */
+    void (*write_failed)(void *self, int error);
 } rp_protocol;
 
 /*

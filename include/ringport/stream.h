@@ -7,6 +7,10 @@
  *
  * Errors of all calls that read or write: -ECANCELED (the task was cancelled, no byte is lost), -ECONNRESET, -EPIPE (it
  * was closed, or lost), -ENOMEM.
+ *
+ * A write that fails (-ECONNRESET, -EPIPE, -ETIMEDOUT and the like) ends writing: further writes fail with the same
+ * error, and so does rp_stream_wait_closed(). Reading goes on to the end of what has come, so that the answer of a peer
+ * which answers and closes during an upload is not lost; asyncio loses it.
  */
 #ifndef RINGPORT_STREAM_H
 #define RINGPORT_STREAM_H

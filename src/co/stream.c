@@ -152,6 +152,16 @@ static void resume_writing(void *self)
     wake_all(&stream->writers);
 }
 
+/* The answer that may have come before is still to be read. */
+static void write_failed(void *self, int error)
+{
+    rp_stream *stream = self;
+
+    stream->paused = true;
+    stream->error = error;
+    wake_all(&stream->writers);
+}
+
 static void connection_lost(void *self, int error)
 {
     rp_stream *stream = self;
@@ -170,6 +180,7 @@ const rp_protocol rp_stream_protocol = {
     .receivable = receivable,
     .pause_writing = pause_writing,
     .resume_writing = resume_writing,
+    .write_failed = write_failed,
     .connection_lost = connection_lost,
 };
 
@@ -181,9 +192,11 @@ static int drain(rp_co *co, rp_stream *stream)
         return rp_stream_error(stream);
     if (!stream->paused)
         return rp_stream_take_turn(co, stream);
+    if (stream->error < 0)
+        return stream->error;
     RP_TRY(rp_co_check(co));
     RP_TRY(wait_in(co, &stream->writers));
-    return stream->lost ? rp_stream_error(stream) : 0;
+    return stream->lost ? rp_stream_error(stream) : stream->error;
 }
 
 static int write_and_drain(rp_co *co, rp_stream *stream, const struct iovec *vector, int count)

@@ -25,13 +25,13 @@ struct rp_stream {
     bool closed;   /* by rp_stream_close() or rp_stream_abort() */
     bool lost;
     bool eof;       /* the end of the stream was seen */
-    bool paused;    /* writing is, by the transport */
+    bool paused;    /* writing is, by the transport; for good if it has failed (`error`) */
     bool reading;   /* a reading call is inside */
     rp_bytes ahead; /* received, and not yet read */
     size_t limit;
     size_t partial;
 
-    int error;       /* the connection was lost by; 0: closed in order */
+    int error;       /* that writing failed with, or the connection was lost by; 0: closed in order */
     rp_node writers; /* wait for resume_writing */
     rp_node closers; /* wait for the connection's end */
     rp_resource resource;

@@ -41,12 +41,25 @@ static bool end_is_certain(rp_transport *transport)
     return !transport->sending || transport->eof_turn != turn;
 }
 
+/* Bytes, 0 at the end of the stream, -EAGAIN or an error: also the one that a write was told in the reader's place. */
+static int64_t take(rp_transport *transport, void *buffer, size_t length)
+{
+    int64_t received = rp_op_receive(&transport->receive, buffer, length);
+
+    if (received != 0)
+        return received;
+    if (transport->end_hidden)
+        return transport->error;
+    return end_is_certain(transport) ? 0 : -EAGAIN;
+}
+
+/* When writing has failed there is nothing to keep the transport open for. */
 static void receive_eof(rp_transport *transport)
 {
     const rp_protocol *protocol = transport->protocol;
 
     transport->eof_received = true;
-    if (!protocol->eof_received || !protocol->eof_received(transport->self))
+    if (!protocol->eof_received || !protocol->eof_received(transport->self) || transport->error < 0)
         rp_transport_close(transport);
 }
 
@@ -80,8 +93,8 @@ static void receive_once(rp_transport *transport)
     if (!find_buffer(transport, &buffer, &length))
         return;
     const rp_protocol *protocol = transport->protocol;
-    received = rp_op_receive(&transport->receive, buffer, length);
-    if (received == 0 && end_is_certain(transport))
+    received = take(transport, buffer, length);
+    if (received == 0)
         receive_eof(transport);
     else if (received < 0 && received != -EAGAIN)
         rp_transport_fail(transport, (int)received, "fatal read error on socket transport");
@@ -147,11 +160,11 @@ int64_t rp_transport_try_read(rp_transport *transport, void *buffer, size_t leng
         return -EINVAL;
     if (!rp_op_receivable(&transport->receive))
         return -EAGAIN;
-    received = rp_op_receive(&transport->receive, buffer, length);
-    if (received == 0 && !end_is_certain(transport))
-        return -EAGAIN;
+    received = take(transport, buffer, length);
     if (received == 0)
         transport->eof_received = true;
+    if (received == 0 && transport->error < 0)
+        rp_transport_lose(transport, 0);
     else if (received < 0 && received != -EAGAIN)
         rp_transport_fail(transport, (int)received, "fatal read error on socket transport");
     return received;

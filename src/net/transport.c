@@ -56,7 +56,8 @@ void rp_transport_lose(rp_transport *transport, int error)
     if (transport->lost)
         return;
     transport->lost = transport->closing = true;
-    transport->error = error;
+    if (transport->error == 0)
+        transport->error = error;
     if (transport->receiving)
         rp_cancel(transport->loop, &transport->receive);
     if (transport->sending)
@@ -94,6 +95,23 @@ void rp_transport_fail(rp_transport *transport, int error, const char *message)
     if (!transport->lost && !is_everyday(error))
         rp_loop_report(transport->loop, message, error, NULL, NULL, transport, transport->origin);
     rp_transport_lose(transport, error);
+}
+
+/* -EPIPE comes after the peer's end of the stream was seen: that is a true one. */
+void rp_transport_fail_writing(rp_transport *transport, int error, bool told, const char *message)
+{
+    const rp_protocol *protocol = transport->protocol;
+
+    if (!protocol->write_failed || !is_everyday(error) || transport->closing || transport->eof_received ||
+        !transport->receiving) {
+        rp_transport_fail(transport, error, message);
+        return;
+    }
+    transport->error = error;
+    transport->eof_wanted = true;
+    transport->end_hidden = told && error != -EPIPE;
+    rp_buffer_fini(&transport->buffer);
+    protocol->write_failed(transport->self, error);
 }
 
 void rp_transport_close(rp_transport *transport)

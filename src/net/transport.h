@@ -25,11 +25,12 @@ struct rp_transport {
     bool protocol_paused; /* between pause_writing and resume_writing */
     bool eof_received;    /* the peer's */
     bool eof_doubted;     /* in the turn eof_turn: see end_is_certain() */
-    bool eof_wanted;      /* write_eof was called */
+    bool eof_wanted;      /* write_eof was called, or a write has failed: nothing more may be written */
     bool eof_sent;
+    bool end_hidden; /* a write was told how the stream ended, and the reader will not be */
     bool closing;
     bool lost;
-    int error;     /* for connection_lost */
+    int error;     /* for connection_lost, or what writing has ended with while reading goes on */
     rp_op receive; /* a receive stream, from start to end */
     rp_buffer buffer;
 
@@ -66,6 +67,12 @@ void rp_transport_pull(void *arg);
 
 /* Loses the connection over an error, which is reported unless a peer or the network may cause it. */
 void rp_transport_fail(rp_transport *transport, int error, const char *message);
+
+/*
+ * The same for an error of writing, which ends only that if the protocol asks for it; nothing is in flight. `told`: the
+ * socket has told of the error, and does so once.
+ */
+void rp_transport_fail_writing(rp_transport *transport, int error, bool told, const char *message);
 
 /* Loses the connection: connection_lost(error) follows. Once it is lost: let pass. */
 void rp_transport_lose(rp_transport *transport, int error);

@@ -97,7 +97,7 @@ static void on_sent(rp_op *op)
         return;
     }
     if (op->result < 0) {
-        rp_transport_fail(transport, (int)op->result, "fatal write error on socket transport");
+        rp_transport_fail_writing(transport, (int)op->result, true, "fatal write error on socket transport");
         return;
     }
     rp_buffer_sent(&transport->buffer, (size_t)op->result);
@@ -112,7 +112,7 @@ static void on_sent(rp_op *op)
         int rc = send_eof(transport);
 
         if (rc < 0)
-            rp_transport_fail(transport, rc, "cannot shut the socket down for writing");
+            rp_transport_fail_writing(transport, rc, false, "cannot shut the socket down for writing");
     }
 }
 
@@ -163,7 +163,7 @@ int rp_transport_writev(rp_transport *transport, const struct iovec *vector, int
     }
     RP_TRY(rp_loop_check(transport->loop)); /* a child of fork() shares the parent's socket */
     if (transport->closing || transport->eof_wanted)
-        return -EPIPE;
+        return !transport->closing && transport->error ? transport->error : -EPIPE;
     if (length == 0)
         return 0;
     if (rp_buffer_size(&transport->buffer) == 0) {
@@ -171,7 +171,7 @@ int rp_transport_writev(rp_transport *transport, const struct iovec *vector, int
         if (sent == -EAGAIN)
             sent = 0;
         if (sent < 0) {
-            rp_transport_fail(transport, (int)sent, "fatal write error on socket transport");
+            rp_transport_fail_writing(transport, (int)sent, true, "fatal write error on socket transport");
             return (int)sent;
         }
         if ((size_t)sent == length)
@@ -191,7 +191,7 @@ int rp_transport_write_eof(rp_transport *transport)
 {
     RP_TRY(rp_loop_check(transport->loop));
     if (transport->closing || transport->eof_wanted)
-        return 0;
+        return transport->closing ? 0 : transport->error;
     transport->eof_wanted = true;
     return rp_buffer_size(&transport->buffer) == 0 ? send_eof(transport) : 0;
 }
