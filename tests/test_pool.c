@@ -9,6 +9,7 @@
 #include "base/list.h"
 #include "base/pool.h"
 #include "base/thread.h"
+#include "wrap.h"
 
 typedef struct job {
     rp_work work;
@@ -26,8 +27,29 @@ static int order[COUNT];
 static int done, running, most_running;
 static bool gate_open;
 
+static atomic_int threads_started, threads_waiting;
+static _Thread_local bool of_the_test;
+
+WRAP(int, rp_thread_start, void (*function)(void *), void *arg)
+{
+    atomic_fetch_add(&threads_started, 1);
+    return __real_rp_thread_start(function, arg);
+}
+
+/* A thread of the pool waits for work as soon as the mutex, under which this is called, is free again. */
+WRAP(bool, rp_cond_wait, rp_cond *condition, rp_mutex *held, int64_t deadline)
+{
+    bool in_time;
+
+    atomic_fetch_add(&threads_waiting, !of_the_test && held != &mutex);
+    in_time = __real_rp_cond_wait(condition, held, deadline);
+    atomic_fetch_sub(&threads_waiting, !of_the_test && held != &mutex);
+    return in_time;
+}
+
 static void set_up(unsigned max_threads)
 {
+    of_the_test = true;
     CHECK_INT(rp_cond_init(&cond), ==, 0);
     CHECK_INT(rp_pool_new(max_threads, &pool), ==, 0);
     for (int i = 0; i < COUNT; i++)
@@ -98,17 +120,14 @@ TEST(threads_are_made_up_to_the_maximum)
     set_up(3);
     submit(0, 10);
     await_value(&running, 3);
-    rp_mutex_lock(&mutex);
-    rp_cond_wait(&cond, &mutex, rp_monotonic() + RP_MSEC(50));
-    CHECK_INT(most_running, ==, 3);
-    rp_mutex_unlock(&mutex);
+    CHECK_INT(threads_started, ==, 3);
     open_gate();
     tear_down();
     CHECK_INT(done, ==, 10);
     CHECK_INT(most_running, ==, 3);
 }
 
-/* A thread that has done its work takes the next: a moment after the work was seen done it is idle again. */
+/* A thread that has done its work takes the next. */
 TEST(idle_threads_are_reused)
 {
     set_up(8);
@@ -116,8 +135,10 @@ TEST(idle_threads_are_reused)
     for (int i = 0; i < 20; i++) {
         submit(i, i + 1);
         await_value(&done, i + 1);
-        usleep(test_slow() ? 50000 : 5000);
+        while (threads_waiting == 0)
+            usleep(100);
     }
+    CHECK_INT(threads_started, ==, 1);
     for (int i = 1; i < 20; i++)
         CHECK_INT(jobs[i].thread, ==, jobs[0].thread);
     tear_down();
