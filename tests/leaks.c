@@ -15,7 +15,7 @@
 
 enum {
     TRACE_DEPTH = 16,
-    PATIENCE = 30, /* seconds, with threads that do not end */
+    LOOKS = 3000, /* 10 ms apart, with threads that do not end */
 };
 
 /* ---- memory: every block carries a header, by which it is listed while it lives ---- */
@@ -166,11 +166,10 @@ void leaks_begin(void)
 /* Threads that are on their way out may still hold something. */
 bool leaks_find(char *text, size_t size)
 {
-    int64_t deadline = rp_monotonic() + RP_SEC(PATIENCE);
     bool open;
 
-    for (;;) {
-        bool last_look = process_threads_ended() || rp_monotonic() >= deadline;
+    for (int looks = 0;; looks++) {
+        bool last_look = looks == LOOKS || process_threads_ended();
 
         open = process_left_open(text, size);
         if (!open && test_live_allocations() == 0)

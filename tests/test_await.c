@@ -460,7 +460,6 @@ static int cancel_sleep(rp_co *co, void *arg)
 {
     rp_coro *coros[] = {sleeper, sleeps_never, sleeps_until};
     rp_task *task;
-    int64_t start = rp_monotonic();
 
     for (int i = 0; i < 3; i++) {
         task = spawn(coros[i], NULL);
@@ -470,7 +469,6 @@ static int cancel_sleep(rp_co *co, void *arg)
         CHECK(rp_task_cancel(task)); /* it has been delivered: this one comes too late for anything */
         CHECK_INT(rp_join(co, task), ==, RP_EFUTCANCELED);
     }
-    CHECK(rp_monotonic() - start < RP_SEC(50));
     task = spawn(yields, NULL);
     RP_TRY(rp_sleep(co, 0));
     CHECK(rp_task_cancel(task));

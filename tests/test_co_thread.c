@@ -164,7 +164,7 @@ static int slow_end(void *arg)
     atomic_store(&has_begun, true);
     while (rp_call_soon_threadsafe(closing, NULL, nothing, NULL) == 0)
         doze(1);
-    doze(5); /* for a close that does not wait to be found out */
+    doze(5);                                /* for a close that does not wait to be found out */
     atomic_store((atomic_bool *)arg, true); /* on the task's stack */
     return 0;
 }

@@ -1,6 +1,6 @@
 /*
- * test_executor.c - jobs on threads: results, limits, cancellation, shutdown, and loops that end before their jobs. What
- * threads that are left behind hold is to go with them: the harness waits for that.
+ * test_executor.c - jobs on threads: results, limits, cancellation, shutdown, and loops that end before their jobs.
+ * What threads that are left behind hold is to go with them: the harness waits for that.
  */
 #include <pthread.h>
 #include <stdatomic.h>

@@ -682,7 +682,6 @@ TEST(busy_loop_needs_no_wakeup)
     CHECK_INT(rp_run_forever(loop), ==, 0);
     CHECK_INT(stats().wakeups, ==, 0);
     run_turns(1);
-    usleep(1000);
     rp_loop_free(loop);
     close_pair(fds);
 }
@@ -728,7 +727,6 @@ TEST(threads_post)
     CHECK_INT(total_seen, ==, THREADS * POSTS);
     while (atomic_load(&posted) < THREADS)
         usleep(100);
-    usleep(1000);
     rp_loop_free(loop);
 }
 
@@ -751,7 +749,6 @@ TEST(closed_while_threads_post)
     CHECK_INT(rp_loop_close(loop), ==, 0);
     while (atomic_load(&posted) < 4)
         usleep(100);
-    usleep(1000);
     rp_loop_free(loop);
 }
 

@@ -7,6 +7,7 @@
 
 #include "proactor/proactor.h"
 #include "support.h"
+#include "wrap.h"
 
 TEST(names)
 {
@@ -456,9 +457,24 @@ static rp_proactor *open_spinning(int64_t nanoseconds)
     return port;
 }
 
+static atomic_bool spinning;
+
+/* What the proactor does between two looks. */
+WRAP(void, rp_thread_yield, void)
+{
+    atomic_store(&spinning, true);
+    __real_rp_thread_yield();
+}
+
+static void await_spin(void)
+{
+    while (!atomic_load(&spinning))
+        usleep(100);
+}
+
 static void *send_a_byte(void *arg)
 {
-    usleep(2000);
+    await_spin();
     CHECK_INT(send(*(int *)arg, "x", 1, 0), ==, 1);
     return NULL;
 }
@@ -483,9 +499,9 @@ TEST(busy_poll_finds_a_completion)
     close_pair(fds);
 }
 
-static void *wake_later(void *arg)
+static void *wake_a_spin(void *arg)
 {
-    usleep(2000);
+    await_spin();
     rp_proactor_wake(arg);
     return NULL;
 }
@@ -497,7 +513,8 @@ TEST(busy_poll_is_ended_by_a_wake)
     for (int i = 0; i < 5; i++) {
         pthread_t thread;
 
-        CHECK_INT(pthread_create(&thread, NULL, wake_later, port), ==, 0);
+        atomic_store(&spinning, false);
+        CHECK_INT(pthread_create(&thread, NULL, wake_a_spin, port), ==, 0);
         CHECK_INT(collect_once(port, RP_NEVER), ==, 0);
         CHECK_INT(pthread_join(thread, NULL), ==, 0);
         CHECK_INT(atomic_load(&port->wakeups), ==, 0); /* it never slept */
