@@ -972,9 +972,118 @@ TEST(fork_refused)
     rp_loop_free(loop);
     close_pair(fds);
 }
+
+static int exit_status(pid_t pid)
+{
+    int status;
+
+    CHECK_INT(waitpid(pid, &status, 0), ==, pid);
+    CHECK(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static pid_t child;
+static bool with_loop_of_its_own;
+
+static void free_in_child(void *arg)
+{
+    rp_loop *own;
+
+    child = fork();
+    if (child != 0) {
+        rp_loop_stop(loop);
+        return;
+    }
+    CHECK_INT(rp_loop_close(loop), ==, RP_EFORK);
+    rp_loop_free(loop);
+    if (with_loop_of_its_own) {
+        CHECK_INT(rp_loop_new(NULL, &own), ==, 0);
+        CHECK_INT(rp_call_soon(own, NULL, note, arg), ==, 0);
+        rp_loop_stop(own);
+        CHECK_INT(rp_run_forever(own), ==, 0);
+        rp_loop_free(own);
+    }
+    CHECK_INT(rp_call_soon(loop, NULL, note, "x"), ==, RP_EFORK); /* it is there yet */
+}
+
+/* The child ends with its heap looked over: the copy of the loop is freed once, and wholly. */
+TEST(a_child_frees_the_loop_in_the_callback_that_forked)
+{
+    for (int i = 0; i < 2; i++) {
+        with_loop_of_its_own = i == 1;
+        make_loop();
+        CHECK_INT(rp_call_soon(loop, NULL, free_in_child, "c"), ==, 0);
+        CHECK_INT(rp_call_soon(loop, NULL, note, "p"), ==, 0);
+        int rc = rp_run_forever(loop);
+        if (child == 0) {
+            CHECK_INT(rc, ==, RP_EFORK);
+            CHECK_STR(trace, with_loop_of_its_own ? "c" : "");
+            CHECK_INT(test_live_allocations(), ==, 0);
+            _exit(42);
+        }
+        CHECK_INT(rc, ==, 0);
+        CHECK_INT(exit_status(child), ==, 42);
+        rp_loop_free(loop);
+    }
+}
+
+static void *fork_elsewhere(void *arg)
+{
+    (void)arg;
+    child = fork();
+    if (child == 0) {
+        rp_loop_free(loop);
+        CHECK_INT(test_live_allocations(), ==, 0);
+        _exit(42);
+    }
+    rp_call_soon_threadsafe(loop, NULL, stop, NULL);
+    return NULL;
+}
+
+/* The run is on the stack of a thread that the child does not have. */
+TEST(a_child_of_another_thread_frees_the_loop)
+{
+    pthread_t thread;
+
+    make_loop();
+    CHECK_INT(pthread_create(&thread, NULL, fork_elsewhere, NULL), ==, 0);
+    CHECK_INT(rp_run_forever(loop), ==, 0);
+    CHECK_INT(pthread_join(thread, NULL), ==, 0);
+    CHECK_INT(exit_status(child), ==, 42);
+    rp_loop_free(loop);
+}
 #else
+TEST_ABSENT(a_child_frees_the_loop_in_the_callback_that_forked, "Windows has no fork()");
+TEST_ABSENT(a_child_of_another_thread_frees_the_loop, "Windows has no fork()");
 TEST_ABSENT(fork_refused, "Windows has no fork()");
 #endif
+
+static void count_reports(rp_loop *owner, const rp_exception_context *context, void *arg)
+{
+    CHECK(owner == loop);
+    CHECK_INT(context->error, ==, RP_ERUNNING);
+    ++*(int *)arg;
+}
+
+static void free_running(void *arg)
+{
+    (void)arg;
+    rp_loop_free(loop);
+    CHECK(!rp_loop_is_closed(loop));
+    CHECK_INT(rp_call_soon(loop, NULL, stop, NULL), ==, 0);
+}
+
+TEST(a_running_loop_is_not_freed)
+{
+    int reports = 0;
+
+    make_loop();
+    rp_set_exception_handler(loop, count_reports, &reports);
+    CHECK_INT(rp_call_soon(loop, NULL, free_running, NULL), ==, 0);
+    CHECK_INT(rp_run_forever(loop), ==, 0);
+    CHECK_INT(reports, ==, 1);
+    rp_loop_free(loop);
+}
 
 /* ---- memory ---- */
 

@@ -701,3 +701,40 @@ TEST(the_report_of_a_task_at_the_close_may_cancel_another)
     rp_future_unref(first);
     rp_future_unref(cancelled_by_report);
 }
+
+#ifndef _WIN32
+static pid_t child;
+
+static int frees_in_child(rp_co *co, void *arg)
+{
+    child = fork();
+    if (child == 0) {
+        rp_loop_free(arg);
+        CHECK_INT(rp_sleep(co, 0), ==, RP_EFORK); /* the loop is there yet */
+    }
+    return 7;
+}
+
+/* In the child the run ends with the task, and with it the loop's copy, the stacks and all. */
+TEST(a_child_frees_the_loop_in_the_task_that_forked)
+{
+    rp_loop *loop = new_loop();
+    rp_task *task;
+    int status;
+
+    CHECK_INT(rp_loop_create_task(loop, &task, frees_in_child, loop), ==, 0);
+    int rc = rp_run_until_complete(loop, task);
+    rp_future_unref(task);
+    if (child == 0) {
+        CHECK_INT(rc, ==, RP_EFORK);
+        CHECK_INT(test_live_allocations(), ==, 0);
+        _exit(42);
+    }
+    CHECK_INT(rc, ==, 7);
+    CHECK_INT(waitpid(child, &status, 0), ==, child);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 42);
+    rp_loop_free(loop);
+}
+#else
+TEST_ABSENT(a_child_frees_the_loop_in_the_task_that_forked, "Windows has no fork()");
+#endif

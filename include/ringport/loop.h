@@ -51,11 +51,16 @@ RP_API int rp_loop_new(const rp_loop_options *options, rp_loop **loop);
  * memory is given back, operations in flight are cancelled and waited for, the default executor is shut down without
  * waiting (what it has queued still runs, in its threads). No callback runs from then on: not those of handles, nor of
  * operations, nor connection_lost; run the loop until they have if they own something. Closing twice is let pass.
- * RP_ERUNNING while it runs, and nothing is done. Mirrors loop.close().
+ * RP_ERUNNING while it runs, and nothing is done; RP_EFORK in a child of fork() that a callback or task made, until
+ * that returns. Mirrors loop.close().
  */
 RP_API int rp_loop_close(rp_loop *loop);
 
-/* Closes the loop if it is open, and frees it. It must not be running. NULL is let pass. */
+/*
+ * Closes the loop if it is open, and frees it. NULL is ignored.
+ * While it runs, nothing is done; in one of its own callbacks or tasks, that is told to the exception handler.
+ * In a child of fork() that one of these made, the copy is freed as soon as the callback or task returns.
+ */
 RP_API void rp_loop_free(rp_loop *loop);
 
 /*

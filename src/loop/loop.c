@@ -23,6 +23,12 @@
 
 static _Thread_local rp_loop *running_loop;
 
+/* Whether its run is on this thread's stack; in a child of fork() that may be the parent's run. */
+static bool is_on_this_stack(const rp_loop *loop)
+{
+    return loop->stack == &running_loop;
+}
+
 /* ---- making ---- */
 
 static int open_proactor(rp_loop *loop, const rp_loop_options *options)
@@ -222,13 +228,17 @@ int rp_run_forever(rp_loop *loop)
     if (rp_get_running_loop() != NULL || !atomic_compare_exchange_strong(&loop->thread, &nobody, rp_thread_id()))
         return RP_ERUNNING;
     running_loop = loop;
+    loop->stack = &running_loop;
     loop->now = rp_monotonic();
     do
         rc = run_turn(loop);
     while (rc == 0 && !loop->stopping);
     loop->stopping = false;
     running_loop = NULL;
+    loop->stack = NULL;
     atomic_store(&loop->thread, 0);
+    if (loop->free_after_run)
+        rp_loop_free(loop);
     return rc;
 }
 
@@ -245,7 +255,7 @@ int rp_run_until_complete(rp_loop *loop, rp_future *future)
 
     if (future == NULL || rp_future_get_loop(future) != loop)
         return -EINVAL;
-    rp_future_ref(future);
+    rp_future_ref(future); /* and with it the loop, should that be freed in a child of fork() */
     rc = rp_future_add_done_callback(future, &done, stop_when_done, loop);
     if (rc == 0) {
         rc = rp_run_forever(loop);
@@ -275,11 +285,12 @@ static void reap(rp_node *resources)
 
 int rp_loop_close(rp_loop *loop)
 {
-    if (rp_loop_is_running(loop))
-        return rp_loop_is_forked(loop) ? RP_EFORK : RP_ERUNNING;
+    bool forked = rp_loop_is_forked(loop);
+
+    if (forked ? is_on_this_stack(loop) : rp_loop_is_running(loop))
+        return forked ? RP_EFORK : RP_ERUNNING;
     if (loop->closed)
         return 0;
-    bool forked = rp_loop_is_forked(loop);
     loop->closed = true;
     if (forked) /* another thread may have held it at the fork */
         rp_mutex_init(&loop->mutex);
@@ -305,8 +316,13 @@ void rp_loop_free(rp_loop *loop)
 {
     if (loop == NULL)
         return;
-    rp_loop_close(loop);
-    rp_loop_unref(loop);
+    int rc = rp_loop_close(loop);
+    if (rc == RP_EFORK)
+        loop->free_after_run = true;
+    else if (rc == RP_ERUNNING && is_on_this_stack(loop))
+        rp_loop_report(loop, "a loop that runs cannot be freed", rc, NULL, NULL, NULL, NULL);
+    if (rc == 0)
+        rp_loop_unref(loop);
 }
 
 /* ---- asking ---- */

@@ -56,6 +56,8 @@ struct rp_loop {
     bool debug;
     unsigned fork_generation;
     _Atomic uint64_t thread; /* that runs it now; 0: none */
+    const void *stack;   /* a mark of the thread on whose stack its run is; in a child of fork() too; or NULL */
+    bool free_after_run; /* asked for in such a child, where the run is on the stack yet */
     atomic_uint refs;
 
     rp_mutex mutex;
