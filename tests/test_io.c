@@ -1,4 +1,6 @@
 /* test_io.c - system calls that suspend: what they return, and what becomes of them when their task is cancelled. */
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 
 #include "platform.h"
@@ -265,4 +267,164 @@ static int children(rp_co *co, void *arg)
 TEST(children)
 {
     CHECK_INT(rp_run(children, NULL), ==, 0);
+}
+
+/* ---- signals ---- */
+
+static int waits_for_term(rp_co *co, void *arg)
+{
+    return rp_wait_signal(co, SIGTERM);
+}
+
+static void old_handler(int number)
+{
+    (void)number;
+}
+
+static int signals(rp_co *co, void *arg)
+{
+    rp_task *tasks[3];
+
+    CHECK_INT(rp_wait_signal(co, 0), ==, -EINVAL);
+    CHECK_INT(rp_wait_signal(co, 1000), ==, -EINVAL);
+    signal(SIGTERM, old_handler);
+    for (int i = 0; i < 3; i++)
+        tasks[i] = spawn(waits_for_term, NULL);
+    settle(co);
+    cancel_and_join(co, tasks[1]);
+    CHECK(test_disposition(SIGTERM) != old_handler); /* others wait still */
+    raise(SIGTERM);
+    CHECK_INT(rp_join(co, tasks[0]), ==, 0);
+    CHECK_INT(rp_join(co, tasks[2]), ==, 0);
+
+    for (int i = 0; i < 3; i++) { /* between two waits none is missed */
+        raise(SIGTERM);
+        raise(SIGTERM);
+        CHECK_INT(rp_wait_signal(co, SIGTERM), ==, 0);
+    }
+    tasks[0] = spawn(waits_for_term, NULL);
+    settle(co);
+    CHECK(!rp_future_done(tasks[0]));
+    cancel_and_join(co, tasks[0]);
+    CHECK(test_disposition(SIGTERM) == old_handler);
+
+    tasks[0] = spawn(waits_for_term, NULL);
+    settle(co);
+    raise(SIGTERM);
+    CHECK_INT(rp_join(co, tasks[0]), ==, 0);
+    CHECK(test_disposition(SIGTERM) != old_handler);
+    CHECK_INT(rp_remove_signal_handler(rp_co_loop(co), SIGTERM), ==, 0); /* there is none, but it is given back */
+    CHECK(test_disposition(SIGTERM) == old_handler);
+    return 0;
+}
+
+TEST(signals)
+{
+    CHECK_INT(rp_run(signals, NULL), ==, 0);
+}
+
+static void count(void *arg)
+{
+    ++*(int *)arg;
+}
+
+static int beside_a_handler(rp_co *co, void *arg)
+{
+    rp_loop *loop = rp_co_loop(co);
+    rp_task *task;
+    int calls = 0;
+
+    CHECK_INT(rp_add_signal_handler(loop, SIGTERM, count, &calls), ==, 0);
+    task = spawn(waits_for_term, NULL);
+    settle(co);
+    raise(SIGTERM);
+    CHECK_INT(rp_join(co, task), ==, 0);
+    CHECK_INT(calls, ==, 0);
+    raise(SIGTERM);
+    while (calls == 0)
+        CHECK_INT(rp_sleep(co, 0), ==, 0);
+
+    task = spawn(waits_for_term, NULL);
+    settle(co);
+    CHECK_INT(rp_remove_signal_handler(loop, SIGTERM), ==, 1); /* which the wait outlasts */
+    CHECK_INT(rp_remove_signal_handler(loop, SIGTERM), ==, 0);
+    raise(SIGTERM);
+    CHECK_INT(rp_join(co, task), ==, 0);
+
+    task = spawn(waits_for_term, NULL);
+    settle(co);
+    CHECK_INT(rp_add_signal_handler(loop, SIGTERM, count, &calls), ==, 0);
+    cancel_and_join(co, task);
+    raise(SIGTERM);
+    while (calls == 1)
+        CHECK_INT(rp_sleep(co, 0), ==, 0);
+    CHECK_INT(calls, ==, 2);
+    return 0;
+}
+
+TEST(a_wait_goes_before_a_handler)
+{
+    CHECK_INT(rp_run(beside_a_handler, NULL), ==, 0);
+    CHECK(test_disposition(SIGTERM) == SIG_DFL);
+}
+
+static int waits_for_interrupt(rp_co *co, void *arg)
+{
+    CHECK_INT(rp_wait_signal(co, SIGINT), ==, 0);
+    note('i');
+    return 0;
+}
+
+static int interrupted(rp_co *co, void *arg)
+{
+    for (int i = 0; i < 3; i++) {
+        rp_task *task = spawn(waits_for_interrupt, NULL);
+
+        settle(co);
+        raise(SIGINT);
+        CHECK_INT(rp_join(co, task), ==, 0); /* and the main task is not cancelled */
+    }
+    CHECK_EVENTS("iii");
+    raise(SIGINT); /* it is, where nobody waits */
+    return rp_sleep(co, RP_SEC(100));
+}
+
+TEST(interrupts_are_the_waiting_tasks_and_then_the_runners)
+{
+    CHECK_INT(rp_run(interrupted, NULL), ==, -EINTR);
+    CHECK(test_disposition(SIGINT) == SIG_DFL);
+}
+
+static void *run_abroad(void *arg)
+{
+    CHECK_INT(rp_run(waits_for_term, NULL), ==, RP_ETHREAD);
+    return arg;
+}
+
+TEST(signals_are_the_main_threads)
+{
+    pthread_t thread;
+
+    CHECK_INT(pthread_create(&thread, NULL, run_abroad, NULL), ==, 0);
+    CHECK_INT(pthread_join(thread, NULL), ==, 0);
+}
+
+static void no_report(rp_loop *loop, const rp_exception_context *context, void *arg)
+{
+    note('r');
+}
+
+TEST(the_loop_is_closed_under_a_wait_for_a_signal)
+{
+    rp_loop *loop;
+
+    CHECK_INT(rp_loop_new(NULL, &loop), ==, 0);
+    rp_set_exception_handler(loop, no_report, NULL);
+    CHECK_INT(rp_loop_create_task(loop, NULL, waits_for_term, NULL), ==, 0);
+    rp_loop_stop(loop);
+    CHECK_INT(rp_run_forever(loop), ==, 0);
+    CHECK(test_disposition(SIGTERM) != SIG_DFL);
+    rp_loop_free(loop);
+    CHECK(test_disposition(SIGTERM) == SIG_DFL);
+    CHECK_EVENTS("r");
 }

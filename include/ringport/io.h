@@ -87,6 +87,20 @@ RP_API ssize_t rp_sendto(rp_co *co, rp_fd fd, const void *buffer, size_t length,
  */
 RP_API int64_t rp_wait_child(rp_co *co, int64_t pid);
 
+/* ---- signals ---- */
+
+/*
+ * Suspends until the signal comes: 0. Every task that waits for it goes on.
+ * While a task waits, the signal is the tasks' alone: a handler of rp_add_signal_handler(), or rp_run's for SIGINT, is
+ * not called; it is when the signal comes and no task waits. Without a handler, such a signal is kept for the next
+ * wait, which returns at once: a loop of waits misses none, but several may be told as one.
+ * The signal is caught until the loop is closed, until rp_remove_signal_handler() while no task waits, or until the
+ * last wait is cancelled and there is no handler. What stood before stands again then.
+ * Main thread only: RP_ETHREAD elsewhere. -EINVAL and what Windows has are as for rp_add_signal_handler(). -ECANCELED.
+ * asyncio has nothing like it but loop.add_signal_handler() with an event.
+ */
+RP_API int rp_wait_signal(rp_co *co, int signal);
+
 #ifdef __cplusplus
 }
 #endif

@@ -204,6 +204,7 @@ RP_API int rp_remove_writer(rp_loop *loop, rp_fd fd);
 /*
  * Calls callback(arg) on the loop, not in signal context, after each arrival (or run of arrivals) of the signal.
  * A second call replaces the callback. Signals go to the loop that asked last.
+ * While tasks wait for the signal (rp_wait_signal in io.h), it is theirs, and the callback is not called.
  * Windows has SIGINT (Ctrl-C), SIGBREAK, and SIGTERM for the console's end.
  * Errors:
  *   RP_ETHREAD   not called in the main thread

@@ -1,5 +1,6 @@
 /*
- * io.c - system calls that suspend: each is an operation on the coroutine's stack, and its rp_op_await.
+ * io.c - system calls that suspend: each is an operation on the coroutine's stack, and its rp_op_await; but for
+ * signals, which the loop catches.
  */
 #include "ringport/io.h"
 
@@ -7,6 +8,7 @@
 
 #include "base/socket.h"
 #include "co/task.h"
+#include "loop/signals.h"
 
 ssize_t rp_read(rp_co *co, rp_fd fd, void *buffer, size_t length, int64_t offset)
 {
@@ -102,4 +104,37 @@ int64_t rp_wait_child(rp_co *co, int64_t pid)
 
     rp_op_wait_child(&op, pid, NULL, NULL);
     return rp_op_await(co, &op);
+}
+
+/* ---- signals ---- */
+
+typedef struct signal_wait {
+    rp_signal_wait wait;
+    int signal;
+} signal_wait;
+
+static void wake_by_signal(void *arg)
+{
+    rp_co_wake(arg);
+}
+
+static void interrupt_signal(rp_co *co, void *arg)
+{
+    signal_wait *w = arg;
+
+    rp_signals_stop_waiting(co->future.loop, w->signal, &w->wait);
+    rp_co_wake(co);
+}
+
+int rp_wait_signal(rp_co *co, int signal)
+{
+    static const rp_waiting waiting = {interrupt_signal, NULL};
+    signal_wait w = {.signal = signal};
+    int rc;
+
+    RP_TRY(rp_co_check(co));
+    rc = rp_signals_wait(co->future.loop, signal, &w.wait, wake_by_signal, co);
+    if (rc != 0)
+        return rc < 0 ? rc : 0;
+    return rp_co_suspend(co, &waiting, &w) ? rp_co_cancelled(co) : 0;
 }

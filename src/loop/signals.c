@@ -33,9 +33,9 @@
 
 typedef struct entry {
     rp_handle handle;
-    rp_callback *callback;
-    void *arg;
-    int flags;
+    rp_signal_sink sink;
+    struct rp_signals *signals; /* that it is in */
+    int flags;                  /* that it is caught with */
     struct sigaction previous;
 } entry;
 
@@ -82,11 +82,16 @@ static void on_signal(int number)
     errno = saved;
 }
 
+static int apply(entry *e);
+
 static void run_entry(void *arg)
 {
     entry *e = arg;
+    bool waits = !rp_list_empty(&e->sink.waits);
 
-    e->callback(e->arg);
+    rp_signal_sink_run(&e->sink); /* a handler may close the loop, or fork */
+    if (waits)
+        (void)apply(e);
 }
 
 /* ---- the loop's pipe ---- */
@@ -199,6 +204,10 @@ static int open_signals(rp_loop *loop)
     signals->loop = loop;
     signals->read_fd = fds[0];
     signals->write_fd = fds[1];
+    for (int number = 0; number < NSIG; number++) {
+        signals->entries[number].signals = signals;
+        rp_signal_sink_init(&signals->entries[number].sink);
+    }
     loop->signals = signals;
     return 0;
 }
@@ -240,8 +249,10 @@ static int install(entry *e, int number, int flags, int target)
     }
     e->previous = owners[number] != NULL ? owners[number]->previous : previous;
     e->flags = flags;
-    if (owners[number] != NULL && owners[number] != e)
+    if (owners[number] != NULL && owners[number] != e) {
         rp_handle_cancel(&owners[number]->handle);
+        owners[number]->sink.pending = false;
+    }
     owners[number] = e;
     if (atomic_load(&arrived[number])) /* and the other loop has not looked yet */
         nudge(target - 1);
@@ -262,32 +273,53 @@ static bool is_catchable(int number)
     return number > 0 && number < NSIG;
 }
 
-int rp_signals_add(rp_loop *loop, int number, bool once, rp_callback *callback, void *arg)
+/* Has the signal caught as its sink wants it now, by this loop. */
+static int apply(entry *e)
+{
+    int number = (int)(e - e->signals->entries);
+    int flags = rp_signal_sink_is_once(&e->sink) ? (int)SA_RESETHAND : 0;
+
+    if (owners[number] == e && e->flags == flags)
+        return 0;
+    int rc = owners[number] == e ? 0 : watch(e->signals);
+    if (rc == 0)
+        rc = install(e, number, flags, e->signals->write_fd + 1);
+    if (rc < 0)
+        unwatch(e->signals);
+    return rc;
+}
+
+/* The loop's entry for a signal, or why it can have none. */
+static int find_entry(rp_loop *loop, int number, entry **e)
 {
     int rc = rp_loop_check(loop);
-    int flags = once ? (int)SA_RESETHAND : 0;
 
     if (rc < 0)
         return rc;
     if (!rp_thread_is_main())
         return RP_ETHREAD;
-    if (!is_catchable(number) || callback == NULL)
+    if (!is_catchable(number))
         return -EINVAL;
     rc = open_signals(loop);
     if (rc == 0)
-        rc = watch(loop->signals);
+        *e = &loop->signals->entries[number];
+    return rc;
+}
+
+int rp_signals_add(rp_loop *loop, int number, bool once, rp_callback *callback, void *arg)
+{
+    entry *e;
+    int rc = find_entry(loop, number, &e);
+
+    if (rc == 0 && callback == NULL)
+        rc = -EINVAL;
     if (rc < 0)
         return rc;
-    entry *e = &loop->signals->entries[number];
-    if (owners[number] != e || e->flags != flags)
-        rc = install(e, number, flags, loop->signals->write_fd + 1);
-    if (rc < 0) {
-        unwatch(loop->signals);
-        return rc;
-    }
-    e->callback = callback;
-    e->arg = arg;
-    return 0;
+    rp_signal_sink_handle(&e->sink, callback, arg, once);
+    rc = apply(e);
+    if (rc < 0) /* it is no signal, after all */
+        rp_signal_sink_handle(&e->sink, NULL, NULL, false);
+    return rc;
 }
 
 int rp_add_signal_handler(rp_loop *loop, int number, rp_callback *callback, void *arg)
@@ -302,11 +334,19 @@ bool rp_signals_is_default(int number)
     return sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_DFL;
 }
 
+/* The loop's entry for a signal that it catches; NULL if it does not. */
+static entry *own_entry(const rp_loop *loop, int number)
+{
+    entry *e = loop->signals != NULL ? &loop->signals->entries[number] : NULL;
+
+    return e != NULL && owners[number] == e ? e : NULL;
+}
+
 rp_callback *rp_signals_get(const rp_loop *loop, int number)
 {
-    if (loop->signals == NULL || owners[number] != &loop->signals->entries[number])
-        return NULL;
-    return loop->signals->entries[number].callback;
+    const entry *e = own_entry(loop, number);
+
+    return e != NULL ? e->sink.callback : NULL;
 }
 
 static void uninstall(entry *e, int number)
@@ -315,9 +355,20 @@ static void uninstall(entry *e, int number)
     rp_handle_cancel(&e->handle);
 }
 
+/* What nobody waits for, and what has no handler, is let go. */
+static void let_go(entry *e, int number)
+{
+    if (rp_signal_sink_is_idle(&e->sink)) {
+        uninstall(e, number);
+        unwatch(e->signals);
+    } else
+        (void)apply(e); /* of what is caught already it cannot fail */
+}
+
 int rp_remove_signal_handler(rp_loop *loop, int number)
 {
     int rc = rp_loop_check(loop);
+    entry *e;
 
     if (rc < 0)
         return rc;
@@ -325,18 +376,47 @@ int rp_remove_signal_handler(rp_loop *loop, int number)
         return RP_ETHREAD;
     if (number <= 0 || number >= NSIG)
         return -EINVAL;
-    if (rp_signals_get(loop, number) == NULL)
+    e = own_entry(loop, number);
+    if (e == NULL)
         return 0;
-    uninstall(&loop->signals->entries[number], number);
-    unwatch(loop->signals);
-    return 1;
+    rc = e->sink.callback != NULL;
+    rp_signal_sink_handle(&e->sink, NULL, NULL, false);
+    let_go(e, number);
+    return rc;
+}
+
+int rp_signals_wait(rp_loop *loop, int number, rp_signal_wait *wait, rp_callback *wake, void *arg)
+{
+    entry *e;
+    int rc = find_entry(loop, number, &e);
+
+    if (rc < 0)
+        return rc;
+    if (rp_signal_sink_wait(&e->sink, wait, wake, arg))
+        return 1;
+    rc = apply(e);
+    if (rc < 0)
+        rp_list_remove(&wait->link);
+    return rc;
+}
+
+void rp_signals_stop_waiting(rp_loop *loop, int number, rp_signal_wait *wait)
+{
+    entry *e = own_entry(loop, number);
+
+    rp_list_remove(&wait->link);
+    if (e != NULL)
+        let_go(e, number);
 }
 
 void rp_signals_close(rp_loop *loop)
 {
-    for (int number = 1; number < NSIG; number++)
-        if (rp_signals_get(loop, number) != NULL)
-            uninstall(&loop->signals->entries[number], number);
+    for (int number = 1; number < NSIG; number++) {
+        entry *e = own_entry(loop, number);
+
+        if (e != NULL)
+            uninstall(e, number);
+    }
 }
 
 void rp_signals_free(rp_loop *loop)

@@ -4,9 +4,9 @@
  * Windows has two things that are like signals: console events, which come in a thread of their own (Ctrl-C is SIGINT,
  * Ctrl-Break is SIGBREAK), and raise() of the C library, which is how SIGTERM comes. Both end in deliver(), which
  * posts the entry's handle to its loop: there is nothing that could fail. The mutex is over `owners` and the entries'
- * `fired`, since a thread of the console's may look at them at any time; it is not held while the console's functions
- * are called, which hold a lock of theirs while they call on_console(). The rest belongs to the main thread, as it does
- * elsewhere.
+ * `once` and `fired`, since a thread of the console's may look at them at any time; it is not held while the console's
+ * functions are called, which hold a lock of theirs while they call on_console(). The rest belongs to the main thread,
+ * as it does elsewhere.
  */
 #include "loop/signals.h"
 
@@ -21,8 +21,7 @@ typedef void signal_handler(int number);
 typedef struct entry {
     rp_handle handle;
     rp_loop *loop;
-    rp_callback *callback;
-    void *arg;
+    rp_signal_sink sink;
     signal_handler *previous; /* the C library's */
     bool once;
     bool fired;
@@ -41,11 +40,27 @@ static bool is_known(int number)
     return number == SIGINT || number == SIGTERM || number == SIGBREAK;
 }
 
+/* Has the signal caught as its sink wants it now. It is the entry's already. */
+static void renew(entry *e)
+{
+    bool once = rp_signal_sink_is_once(&e->sink);
+
+    rp_mutex_lock(&mutex);
+    if (e->once != once) {
+        e->once = once;
+        e->fired = false;
+    }
+    rp_mutex_unlock(&mutex);
+}
+
 static void run_entry(void *arg)
 {
     entry *e = arg;
+    bool waits = !rp_list_empty(&e->sink.waits);
 
-    e->callback(e->arg);
+    rp_signal_sink_run(&e->sink); /* a handler may close the loop */
+    if (waits)
+        renew(e);
 }
 
 /* Posts a signal to its owner's loop. Any thread. False if it is nobody's, and shall do what it does by default. */
@@ -97,9 +112,12 @@ static int install(entry *e, int number)
     owned += owner == NULL;
     e->previous = owner != NULL ? owner->previous : previous;
     owners[number] = e;
+    e->fired = false;
     rp_mutex_unlock(&mutex);
-    if (owner != NULL)
+    if (owner != NULL) {
         rp_handle_cancel(&owner->handle);
+        owner->sink.pending = false;
+    }
     return 0;
 }
 
@@ -115,7 +133,23 @@ static void uninstall(entry *e, int number)
         SetConsoleCtrlHandler(on_console, FALSE);
 }
 
-int rp_signals_add(rp_loop *loop, int number, bool once, rp_callback *callback, void *arg)
+/* The loop's entries, made on first use. */
+static int open_signals(rp_loop *loop)
+{
+    if (loop->signals != NULL)
+        return 0;
+    loop->signals = rp_calloc(sizeof *loop->signals);
+    if (loop->signals == NULL)
+        return -ENOMEM;
+    for (int number = 0; number < NSIG; number++) {
+        loop->signals->entries[number].loop = loop;
+        rp_signal_sink_init(&loop->signals->entries[number].sink);
+    }
+    return 0;
+}
+
+/* The loop's entry for a signal, or why it can have none. */
+static int find_entry(rp_loop *loop, int number, entry **e)
 {
     int rc = rp_loop_check(loop);
 
@@ -123,21 +157,35 @@ int rp_signals_add(rp_loop *loop, int number, bool once, rp_callback *callback, 
         return rc;
     if (!rp_thread_is_main())
         return RP_ETHREAD;
-    if (!is_known(number) || callback == NULL)
+    if (!is_known(number))
         return -EINVAL;
-    if (loop->signals == NULL)
-        loop->signals = rp_calloc(sizeof *loop->signals);
-    if (loop->signals == NULL)
-        return -ENOMEM;
-    entry *e = &loop->signals->entries[number];
-    rp_mutex_lock(&mutex);
-    e->loop = loop;
-    e->callback = callback;
-    e->arg = arg;
-    e->once = once;
-    e->fired = false;
-    rp_mutex_unlock(&mutex);
+    rc = open_signals(loop);
+    if (rc == 0)
+        *e = &loop->signals->entries[number];
+    return rc;
+}
+
+/* Has the signal caught as its sink wants it now, by this loop. */
+static int apply(entry *e, int number)
+{
+    renew(e);
     return owners[number] == e ? 0 : install(e, number);
+}
+
+int rp_signals_add(rp_loop *loop, int number, bool once, rp_callback *callback, void *arg)
+{
+    entry *e;
+    int rc = find_entry(loop, number, &e);
+
+    if (rc == 0 && callback == NULL)
+        rc = -EINVAL;
+    if (rc < 0)
+        return rc;
+    rp_signal_sink_handle(&e->sink, callback, arg, once);
+    rc = apply(e, number);
+    if (rc < 0)
+        rp_signal_sink_handle(&e->sink, NULL, NULL, false);
+    return rc;
 }
 
 int rp_add_signal_handler(rp_loop *loop, int number, rp_callback *callback, void *arg)
@@ -158,16 +206,34 @@ bool rp_signals_is_default(int number)
     return present == SIG_DFL;
 }
 
+/* The loop's entry for a signal that it catches; NULL if it does not. */
+static entry *own_entry(const rp_loop *loop, int number)
+{
+    entry *e = loop->signals != NULL ? &loop->signals->entries[number] : NULL;
+
+    return e != NULL && owners[number] == e ? e : NULL;
+}
+
 rp_callback *rp_signals_get(const rp_loop *loop, int number)
 {
-    if (loop->signals == NULL || owners[number] != &loop->signals->entries[number])
-        return NULL;
-    return loop->signals->entries[number].callback;
+    const entry *e = own_entry(loop, number);
+
+    return e != NULL ? e->sink.callback : NULL;
+}
+
+/* What nobody waits for, and what has no handler, is let go. */
+static void let_go(entry *e, int number)
+{
+    if (rp_signal_sink_is_idle(&e->sink))
+        uninstall(e, number);
+    else
+        renew(e);
 }
 
 int rp_remove_signal_handler(rp_loop *loop, int number)
 {
     int rc = rp_loop_check(loop);
+    entry *e;
 
     if (rc < 0)
         return rc;
@@ -175,17 +241,47 @@ int rp_remove_signal_handler(rp_loop *loop, int number)
         return RP_ETHREAD;
     if (number <= 0 || number >= NSIG)
         return -EINVAL;
-    if (rp_signals_get(loop, number) == NULL)
+    e = own_entry(loop, number);
+    if (e == NULL)
         return 0;
-    uninstall(&loop->signals->entries[number], number);
-    return 1;
+    rc = e->sink.callback != NULL;
+    rp_signal_sink_handle(&e->sink, NULL, NULL, false);
+    let_go(e, number);
+    return rc;
+}
+
+int rp_signals_wait(rp_loop *loop, int number, rp_signal_wait *wait, rp_callback *wake, void *arg)
+{
+    entry *e;
+    int rc = find_entry(loop, number, &e);
+
+    if (rc < 0)
+        return rc;
+    if (rp_signal_sink_wait(&e->sink, wait, wake, arg))
+        return 1;
+    rc = apply(e, number);
+    if (rc < 0)
+        rp_list_remove(&wait->link);
+    return rc;
+}
+
+void rp_signals_stop_waiting(rp_loop *loop, int number, rp_signal_wait *wait)
+{
+    entry *e = own_entry(loop, number);
+
+    rp_list_remove(&wait->link);
+    if (e != NULL)
+        let_go(e, number);
 }
 
 void rp_signals_close(rp_loop *loop)
 {
-    for (int number = 1; number < NSIG; number++)
-        if (rp_signals_get(loop, number) != NULL)
-            uninstall(&loop->signals->entries[number], number);
+    for (int number = 1; number < NSIG; number++) {
+        entry *e = own_entry(loop, number);
+
+        if (e != NULL)
+            uninstall(e, number);
+    }
 }
 
 void rp_signals_free(rp_loop *loop)
