@@ -121,6 +121,101 @@ TEST(clients_that_come_one_by_one_are_spread_too)
     serve_with(4, true);
 }
 
+/* ---- ports ---- */
+
+enum { SERVERS = 3, ATTEMPTS = 70 };
+
+typedef struct ports {
+    bool balance;
+    atomic_int of[SERVERS];
+    atomic_uint ready;
+} ports;
+
+static int start_by_name(rp_co *co, void *arg)
+{
+    ports *p = arg;
+    rp_server_options options = {.balance = p->balance};
+    rp_server *server;
+
+    return rp_start_server(co, &server, echo, NULL, "localhost", 0, &options);
+}
+
+static int hold(void *gate)
+{
+    while (!atomic_load((atomic_bool *)gate))
+        usleep(1000);
+    return 0;
+}
+
+/* While its name is being looked up, behind a job that goes on until the test lets it. */
+static void cancel_a_start(rp_co *co, ports *p)
+{
+    atomic_bool gate = false;
+    rp_executor *executor;
+    rp_future *job;
+    rp_task *task;
+
+    CHECK_INT(rp_executor_new(1, &executor), ==, 0);
+    CHECK_INT(rp_set_default_executor(rp_co_loop(co), executor), ==, 0);
+    CHECK_INT(rp_run_in_executor(rp_co_loop(co), NULL, hold, &gate, &job), ==, 0);
+    CHECK_INT(rp_create_task(&task, start_by_name, p), ==, 0);
+    CHECK_INT(rp_sleep(co, 0), ==, 0);
+    CHECK(rp_task_cancel(task));
+    CHECK_INT(rp_join(co, task), ==, RP_EFUTCANCELED);
+    atomic_store(&gate, true);
+    CHECK_INT(rp_await(co, job), ==, 0);
+    rp_future_unref(job);
+}
+
+/* In every way and place, and more often than there are numbers. */
+static void fail_to_start(rp_co *co, ports *p)
+{
+    rp_server_options options = {.balance = p->balance};
+    rp_server *server;
+
+    for (int i = 0; i < ATTEMPTS; i++) {
+        CHECK_INT(rp_start_server(co, &server, echo, NULL, "192.0.2.1", 0, &options), ==, -EADDRNOTAVAIL);
+        CHECK_INT(rp_start_server(co, &server, NULL, NULL, "127.0.0.1", 0, &options), ==, -EINVAL);
+    }
+    cancel_a_start(co, p);
+}
+
+/* The workers fail at different times, and each has the same servers in the end. */
+static int start_some(rp_co *co, void *arg)
+{
+    ports *p = arg;
+    rp_server_options options = {.balance = p->balance};
+    rp_server *servers[SERVERS];
+
+    for (int i = 0; i < SERVERS; i++) {
+        int expected = 0;
+
+        if (i == rp_worker_index())
+            fail_to_start(co, p);
+        CHECK_INT(rp_start_server(co, &servers[i], echo, NULL, "127.0.0.1", 0, &options), ==, 0);
+        if (!atomic_compare_exchange_strong(&p->of[i], &expected, rp_server_port(servers[i])))
+            CHECK_INT(rp_server_port(servers[i]), ==, expected);
+    }
+    atomic_fetch_add(&p->ready, 1);
+    while (atomic_load(&p->ready) < SERVERS)
+        CHECK_INT(rp_sleep(co, RP_MSEC(1)), ==, 0);
+    for (int i = 0; i < SERVERS; i++)
+        rp_server_free(servers[i]);
+    return 0;
+}
+
+TEST(a_start_that_fails_leaves_its_port_to_the_next_one)
+{
+    for (int balance = 0; balance < 2; balance++) {
+        ports p = {.balance = balance};
+
+        CHECK_INT(rp_run_workers(SERVERS, start_some, &p), ==, 0);
+        for (int i = 0; i < SERVERS; i++)
+            for (int j = 0; j < i; j++)
+                CHECK_INT(p.of[i], !=, p.of[j]);
+    }
+}
+
 /* ---- ends ---- */
 
 static void *flood(void *arg)

@@ -57,7 +57,8 @@ RP_API int rp_runner_run(rp_runner *runner, rp_coro *coro, void *arg);
  * of the client's address. On Windows, where it does not, and elsewhere with the option `balance`, one more thread
  * accepts, and hands each connection to the server that has the fewest; those on their way to a server that is closed
  * go to another, and are closed if there is none. Port 0 is the same one for all: the nth server on port 0 of each
- * worker gets the group's nth port (-ENOBUFS after 64). A Unix socket has one listener: start that in one worker.
+ * worker gets the group's nth port (-ENOBUFS after 64); a start that fails does not count. A Unix socket has one
+ * listener: start that in one worker.
  */
 #define RP_WORKERS_MAX 1024
 RP_API int rp_run_workers(unsigned count, rp_coro *coro, void *arg);

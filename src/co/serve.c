@@ -90,6 +90,17 @@ static int new_service(rp_loop *loop, rp_client_connected *handler, void *arg, r
     return 0;
 }
 
+/* Suspends while the server is being made. */
+static int await_server(rp_co *co, rp_server **server, rp_future *request)
+{
+    int rc = rp_co_await_request(co, request);
+
+    if (rc == 0)
+        *server = rp_future_value(request);
+    rp_future_unref(request);
+    return rc;
+}
+
 int rp_start_server(rp_co *co, rp_server **server, rp_client_connected *handler, void *arg, const char *host,
                     int port, const rp_server_options *options)
 {
@@ -101,17 +112,16 @@ int rp_start_server(rp_co *co, rp_server **server, rp_client_connected *handler,
     int rc;
 
     RP_TRY(rp_co_check(co));
-    RP_TRY(rp_workers_share_address(&shared, &port, &place));
     RP_TRY(new_service(loop, handler, arg, &protocol));
-    rc = rp_server_request(loop, &protocol, &place, host, port, &shared, &request);
-    if (rc < 0) {
-        rp_free(protocol.arg);
-        return rc;
-    }
-    rc = rp_co_await_request(co, request);
+    rc = rp_workers_share_address(&shared, &port, &place);
     if (rc == 0)
-        *server = rp_future_value(request);
-    rp_future_unref(request);
+        rc = rp_server_request(loop, &protocol, &place, host, port, &shared, &request);
+    if (rc < 0)
+        rp_free(protocol.arg);
+    else
+        rc = await_server(co, server, request);
+    if (rc < 0)
+        rp_workers_unshare_address(&place);
     return rc;
 }
 

@@ -11,9 +11,9 @@
  * that is asked for, a hub accepts for all (net/hub.c), and gives each to the worker that has the fewest.
  *
  * A server on port 0 must get the same port in every worker: the nth such server of each worker gets the group's nth
- * port. Where the kernel spreads, a bound socket that never listens keeps that free from the first one's start until
- * the group ends. A hub has a count of its own, and remembers the port; while no worker listens there, others may take
- * it.
+ * port. One that is not made gives its number back, since it may be made in the other workers, or at a second try.
+ * Where the kernel spreads, a bound socket that never listens keeps that port free from the first one's start until the
+ * group ends. A hub has a count of its own, and remembers the port; while no worker listens there, others may take it.
  */
 #include "co/workers.h"
 
@@ -23,14 +23,15 @@
 #include "ringport/co.h"
 
 enum { PORTS_MAX = RP_HUB_SLOTS };
+_Static_assert(PORTS_MAX == 64, "a bit for each");
 
 typedef struct group group;
 
 typedef struct worker {
     group *group;
     unsigned index;
-    unsigned ports; /* servers on port 0 that it has started */
-    unsigned slots; /* and those of them that the hub accepts for */
+    uint64_t ports; /* by bits: the numbers that its servers on port 0 have */
+    uint64_t slots; /* and that those have that the hub accepts for */
     rp_loop *loop;  /* under the mutex; NULL: nothing can be posted */
     rp_task *main;  /* on the worker's thread; NULL before it is made and after it has ended */
     rp_handle stop;
@@ -270,22 +271,29 @@ static int reserve_port(rp_fd *fd, int *port)
     return 0;
 }
 
-static int find_port(worker *w, int *port)
+/* The first number that is free. -ENOBUFS. */
+static int take_number(uint64_t *taken, rp_place *place)
+{
+    if (*taken == UINT64_MAX)
+        return -ENOBUFS;
+    place->slot = (unsigned)__builtin_ctzll(~*taken);
+    place->numbered = true;
+    *taken |= UINT64_C(1) << place->slot;
+    return 0;
+}
+
+/* Numbers are taken in order by each worker, so that the group has the ports before this one's. */
+static int find_port(worker *w, int *port, rp_place *place)
 {
     group *g = w->group;
-    int rc = 0;
 
+    RP_TRY(take_number(&w->ports, place));
     rp_mutex_lock(&g->mutex);
-    unsigned n = w->ports;
-    if (n == PORTS_MAX)
-        rc = -ENOBUFS;
-    else if (n == g->port_count)
-        rc = reserve_port(&g->ports[n].fd, &g->ports[n].port);
-    if (rc == 0) {
-        g->port_count = n == g->port_count ? n + 1 : g->port_count;
-        *port = g->ports[n].port;
-        w->ports++;
-    }
+    unsigned n = place->slot;
+    int rc = n == g->port_count ? reserve_port(&g->ports[n].fd, &g->ports[n].port) : 0;
+    if (rc == 0 && n == g->port_count)
+        g->port_count++;
+    *port = rc == 0 ? g->ports[n].port : 0;
     rp_mutex_unlock(&g->mutex);
     return rc;
 }
@@ -295,21 +303,18 @@ static int find_place(worker *w, int port, rp_place *place)
     group *g = w->group;
     int rc = 0;
 
-    if (port == 0 && w->slots == PORTS_MAX)
-        return -ENOBUFS;
     rp_mutex_lock(&g->mutex);
     if (g->hub == NULL)
         rc = rp_hub_new(&g->hub);
     place->hub = g->hub;
     rp_mutex_unlock(&g->mutex);
-    if (rc == 0 && port == 0)
-        place->slot = w->slots++;
-    return rc;
+    return rc == 0 && port == 0 ? take_number(&w->slots, place) : rc;
 }
 
 int rp_workers_share_address(rp_server_options *options, int *port, rp_place *place)
 {
     worker *w = this_worker;
+    int rc = 0;
 
     *place = (rp_place){.hub = NULL};
     if (w == NULL)
@@ -317,5 +322,21 @@ int rp_workers_share_address(rp_server_options *options, int *port, rp_place *pl
     if (!RP_SOCKET_SHARES || options->balance)
         return find_place(w, *port, place);
     options->reuse_port = true;
-    return *port == 0 ? find_port(w, port) : 0;
+    if (*port == 0)
+        rc = find_port(w, port, place);
+    if (rc < 0)
+        rp_workers_unshare_address(place);
+    return rc;
+}
+
+void rp_workers_unshare_address(const rp_place *place)
+{
+    uint64_t number = UINT64_C(1) << place->slot;
+
+    if (!place->numbered)
+        return;
+    if (place->hub != NULL)
+        this_worker->slots &= ~number;
+    else
+        this_worker->ports &= ~number;
 }

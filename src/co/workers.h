@@ -14,4 +14,7 @@
  */
 int rp_workers_share_address(rp_server_options *options, int *port, rp_place *place);
 
+/* No server came of it: its number is free for the next one. */
+void rp_workers_unshare_address(const rp_place *place);
+
 #endif

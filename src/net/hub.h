@@ -21,6 +21,7 @@ enum { RP_HUB_SLOTS = 64 };
 typedef struct rp_place {
     rp_hub *hub;   /* NULL: from its own */
     unsigned slot; /* on port 0: servers with the same slot of a hub get the same port */
+    bool numbered; /* there is a slot */
 } rp_place;
 
 /* What a server has of its hub. */
