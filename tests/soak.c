@@ -386,8 +386,9 @@ static int highest_descriptor(void)
     return 2 * soak.connections + SPARE;
 }
 
-static void never(void *arg)
+static void never(rp_fd fd, void *arg)
 {
+    (void)fd;
     (void)arg;
     fail(__LINE__, NULL, "a descriptor is readable that nobody wrote to");
 }

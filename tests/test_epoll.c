@@ -481,6 +481,12 @@ TEST(failed_connections_leave_no_registration)
     }
 }
 
+static void stop_when_ready(rp_fd fd, void *loop)
+{
+    (void)fd;
+    rp_loop_stop(loop);
+}
+
 /* A reader that is removed is not watched, whether it waits just then or has been told. */
 TEST(removed_readers_leave_no_registration)
 {
@@ -489,7 +495,7 @@ TEST(removed_readers_leave_no_registration)
 
     unix_pair(fds);
     for (int ready = 0; ready < 2; ready++) {
-        CHECK_INT(rp_add_reader(loop, fds[0], wire_stop, loop), ==, 0);
+        CHECK_INT(rp_add_reader(loop, fds[0], stop_when_ready, loop), ==, 0);
         rp_loop_stop(loop);
         CHECK_INT(rp_run_forever(loop), ==, 0);
         CHECK_INT(registrations(), ==, 2);

@@ -21,6 +21,12 @@ static void increment(void *arg)
     count++;
 }
 
+static void not_ready(rp_fd fd, void *arg)
+{
+    (void)fd;
+    increment(arg);
+}
+
 static void stop(void *arg)
 {
     (void)arg;
@@ -280,7 +286,7 @@ static void *schedule_abroad(void *arg)
     CHECK_INT(rp_call_at(loop, NULL, 0, increment, NULL), ==, RP_ETHREAD);
     rp_op_nop(&op, NULL, NULL);
     CHECK_INT(rp_submit(loop, &op), ==, RP_ETHREAD);
-    CHECK_INT(rp_add_reader(loop, 0, increment, NULL), ==, RP_ETHREAD);
+    CHECK_INT(rp_add_reader(loop, 0, not_ready, NULL), ==, RP_ETHREAD);
     CHECK_INT(rp_remove_reader(loop, 0), ==, RP_ETHREAD);
     CHECK_INT(rp_call_soon_threadsafe(loop, NULL, increment, NULL), ==, 0);
     return NULL;

@@ -18,6 +18,12 @@ static void note(void *arg)
     strcat(trace, arg);
 }
 
+static void note_ready(rp_fd fd, void *arg)
+{
+    (void)fd;
+    note(arg);
+}
+
 static void stop(void *arg)
 {
     (void)arg;
@@ -68,7 +74,7 @@ TEST(made_and_closed)
     rp_op_nop(&op, NULL, NULL);
     CHECK_INT(rp_submit(loop, &op), ==, RP_ECLOSED);
     rp_cancel(loop, &op);
-    CHECK_INT(rp_add_reader(loop, 0, note, "x"), ==, RP_ECLOSED);
+    CHECK_INT(rp_add_reader(loop, 0, note_ready, "x"), ==, RP_ECLOSED);
     CHECK_INT(rp_remove_writer(loop, 0), ==, RP_ECLOSED);
     rp_future *future;
     CHECK_INT(rp_future_new(loop, &future), ==, RP_ECLOSED);
@@ -534,7 +540,7 @@ static void *leave_operations(void *arg)
 {
     static char byte;
 
-    CHECK_INT(rp_add_reader(loop, thread_fds[0], note, "x"), ==, 0);
+    CHECK_INT(rp_add_reader(loop, thread_fds[0], note_ready, "x"), ==, 0);
     rp_op_recv(&thread_op, thread_fds[0], &byte, 1, 0, NULL, NULL);
     CHECK_INT(rp_submit(loop, &thread_op), ==, 0);
     run_turns(3);
@@ -857,6 +863,12 @@ static void must_not_run(void *arg)
     CHECK(false);
 }
 
+static void must_not_be_ready(rp_fd fd, void *arg)
+{
+    (void)fd;
+    must_not_run(arg);
+}
+
 static void must_not_complete(rp_op *op)
 {
     (void)op;
@@ -886,7 +898,7 @@ TEST(close_with_everything_scheduled)
     rp_op_nop(&ops[1], must_not_complete, NULL);
     CHECK_INT(rp_submit(loop, &ops[0]), ==, 0);
     CHECK_INT(rp_submit(loop, &ops[1]), ==, 0);
-    CHECK_INT(rp_add_reader(loop, fds[0], must_not_run, NULL), ==, 0);
+    CHECK_INT(rp_add_reader(loop, fds[0], must_not_be_ready, NULL), ==, 0);
     CHECK_INT(rp_future_new(loop, &future), ==, 0);
     CHECK_INT(rp_future_set_result(future, NULL), ==, 0);
     CHECK_INT(rp_future_add_done_callback(future, &done, (rp_future_callback *)(void *)must_not_run, NULL), ==, 0);
@@ -936,7 +948,7 @@ TEST(fork_refused)
 
     make_loop();
     unix_pair(fds);
-    CHECK_INT(rp_add_reader(loop, fds[0], note, "r"), ==, 0);
+    CHECK_INT(rp_add_reader(loop, fds[0], note_ready, "r"), ==, 0);
     rp_op_poll(&op, fds[0], RP_POLL_IN, NULL, NULL);
     CHECK_INT(rp_submit(loop, &op), ==, 0);
     CHECK_INT(rp_future_new(loop, &waiting), ==, 0);
@@ -949,7 +961,7 @@ TEST(fork_refused)
         CHECK_INT(rp_call_soon(loop, &handle, note, "x"), ==, RP_EFORK);
         CHECK_INT(rp_call_soon_threadsafe(loop, NULL, note, "x"), ==, RP_EFORK);
         CHECK_INT(rp_call_later(loop, NULL, 0, note, "x"), ==, RP_EFORK);
-        CHECK_INT(rp_add_reader(loop, fds[0], note, "x"), ==, RP_EFORK);
+        CHECK_INT(rp_add_reader(loop, fds[0], note_ready, "x"), ==, RP_EFORK);
         CHECK_INT(rp_remove_reader(loop, fds[0]), ==, RP_EFORK);
         CHECK_INT(rp_future_new(loop, &future), ==, RP_EFORK);
         CHECK_INT(rp_run_forever(loop), ==, RP_EFORK);
@@ -1111,7 +1123,7 @@ TEST(allocations_fail)
             if (rc == 0)
                 rc = rp_call_soon_threadsafe(loop, NULL, note, "");
             if (rc == 0)
-                rc = rp_add_reader(loop, fds[0], note, "");
+                rc = rp_add_reader(loop, fds[0], note_ready, "");
             if (rc == 0)
                 run_turns(1);
             rp_loop_free(loop);

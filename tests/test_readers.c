@@ -6,6 +6,7 @@
 
 static rp_loop *loop;
 static int reads, writes, others, reports, fds[2];
+static rp_fd another = -1; /* a descriptor that is watched, too */
 
 static void make_loop(void)
 {
@@ -33,17 +34,18 @@ static void run_until(const int *value, int least)
         run_turns(1);
 }
 
-static void count(void *arg)
+static void count(rp_fd fd, void *arg)
 {
+    CHECK(fd == fds[0] || fd == fds[1] || fd == another);
     ++*(int *)arg;
 }
 
-static void take_byte(void *arg)
+static void take_byte(rp_fd fd, void *arg)
 {
     char byte;
 
-    CHECK_INT(recv(fds[0], &byte, 1, MSG_DONTWAIT), ==, 1);
-    count(arg);
+    CHECK_INT(recv(fd, &byte, 1, MSG_DONTWAIT), ==, 1);
+    count(fd, arg);
 }
 
 TEST(level_triggered)
@@ -66,9 +68,9 @@ TEST(level_triggered)
     end_loop();
 }
 
-static void stop_at_eleventh(void *arg)
+static void stop_at_eleventh(rp_fd fd, void *arg)
 {
-    count(arg);
+    count(fd, arg);
     if (*(int *)arg == 11)
         rp_loop_stop(loop);
 }
@@ -131,16 +133,16 @@ TEST(replaced)
     end_loop();
 }
 
-static void remove_itself(void *arg)
+static void remove_itself(rp_fd fd, void *arg)
 {
-    CHECK_INT(rp_remove_reader(loop, fds[0]), ==, 1);
-    CHECK_INT(rp_remove_reader(loop, fds[0]), ==, 0);
-    count(arg);
+    CHECK_INT(rp_remove_reader(loop, fd), ==, 1);
+    CHECK_INT(rp_remove_reader(loop, fd), ==, 0);
+    count(fd, arg);
 }
 
-static void remove_and_add(void *arg)
+static void remove_and_add(rp_fd fd, void *arg)
 {
-    remove_itself(arg);
+    remove_itself(fd, arg);
     CHECK_INT(rp_add_reader(loop, fds[0], take_byte, &others), ==, 0);
 }
 
@@ -160,18 +162,18 @@ TEST(removed_in_its_callback)
     end_loop();
 }
 
-static void remove_writer(void *arg)
+static void remove_writer(rp_fd fd, void *arg)
 {
     (void)arg;
     rp_remove_writer(loop, fds[0]);
-    count(&reads);
+    count(fd, &reads);
 }
 
-static void remove_reader(void *arg)
+static void remove_reader(rp_fd fd, void *arg)
 {
     (void)arg;
     rp_remove_reader(loop, fds[0]);
-    count(&writes);
+    count(fd, &writes);
 }
 
 /* Both become ready in one turn, and the first one removes the other: its callback must not run. */
@@ -278,6 +280,7 @@ TEST(ends_are_told)
     CHECK_INT(rp_remove_reader(loop, fds[0]), ==, 1);
     CHECK_INT(pipe2(pipe_fds, O_CLOEXEC), ==, 0);
     fill(pipe_fds[1]);
+    another = pipe_fds[1];
     CHECK_INT(rp_add_writer(loop, pipe_fds[1], count, &writes), ==, 0);
     run_turns(3);
     CHECK_INT(writes, ==, 0);
@@ -293,6 +296,7 @@ TEST(regular_file)
     int file = open(TEST_EXE, O_RDONLY | O_CLOEXEC);
 
     make_loop();
+    another = file;
     CHECK_INT(rp_add_reader(loop, file, count, &reads), ==, 0);
     run_until(&reads, 5);
     CHECK_INT(rp_remove_reader(loop, file), ==, 1);

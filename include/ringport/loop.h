@@ -189,13 +189,16 @@ RP_API int rp_submit(rp_loop *loop, rp_op *op);
  */
 RP_API void rp_cancel(rp_loop *loop, rp_op *op);
 
+/* What is called when a descriptor is ready: with that, and with what was given along with it. */
+typedef void rp_reader_callback(rp_fd fd, void *arg);
+
 /*
- * Calls callback(arg) in every turn in which the descriptor is readable (level-triggered), until removed. A second call
- * replaces the callback. Remove it before you close the descriptor. -EBADF, -ENOMEM, RP_ECLOSED, RP_EFORK. Mirrors
- * loop.add_reader().
+ * Calls callback(fd, arg) in every turn in which the descriptor is readable, or writable (level-triggered), until
+ * removed. A second call replaces the callback. Remove it before you close the descriptor. -EBADF, -ENOMEM, RP_ECLOSED,
+ * RP_EFORK. Mirrors loop.add_reader() and add_writer().
  */
-RP_API int rp_add_reader(rp_loop *loop, rp_fd fd, rp_callback *callback, void *arg);
-RP_API int rp_add_writer(rp_loop *loop, rp_fd fd, rp_callback *callback, void *arg);
+RP_API int rp_add_reader(rp_loop *loop, rp_fd fd, rp_reader_callback *callback, void *arg);
+RP_API int rp_add_writer(rp_loop *loop, rp_fd fd, rp_reader_callback *callback, void *arg);
 
 /* The callback will not be called again. Returns 1, 0 if there was none, or an error. Mirrors loop.remove_reader(). */
 RP_API int rp_remove_reader(rp_loop *loop, rp_fd fd);

@@ -18,7 +18,7 @@ enum { READ, WRITE };
 typedef struct watch {
     rp_op op;
     rp_handle handle;
-    rp_callback *callback;
+    rp_reader_callback *callback;
     void *arg;
     rp_loop *loop;
     rp_fd fd;
@@ -134,7 +134,7 @@ static void call(void *arg)
     rp_fd fd = w->fd;
     int direction = w->direction;
 
-    w->callback(w->arg);
+    w->callback(fd, w->arg);
     if (rp_loop_is_forked(loop))
         return;
     watch **place = find(loop->readers, fd, direction);
@@ -161,7 +161,7 @@ static void on_ready(rp_op *op)
     }
 }
 
-static int add(rp_loop *loop, rp_fd fd, int direction, rp_callback *callback, void *arg)
+static int add(rp_loop *loop, rp_fd fd, int direction, rp_reader_callback *callback, void *arg)
 {
     int rc = rp_loop_check(loop);
 
@@ -206,12 +206,12 @@ static int remove_watch(rp_loop *loop, rp_fd fd, int direction)
     return 1;
 }
 
-int rp_add_reader(rp_loop *loop, rp_fd fd, rp_callback *callback, void *arg)
+int rp_add_reader(rp_loop *loop, rp_fd fd, rp_reader_callback *callback, void *arg)
 {
     return add(loop, fd, READ, callback, arg);
 }
 
-int rp_add_writer(rp_loop *loop, rp_fd fd, rp_callback *callback, void *arg)
+int rp_add_writer(rp_loop *loop, rp_fd fd, rp_reader_callback *callback, void *arg)
 {
     return add(loop, fd, WRITE, callback, arg);
 }
