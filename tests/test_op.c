@@ -132,31 +132,6 @@ TEST(blocking_sockets_stay_blocking)
 TEST_ABSENT(blocking_sockets_stay_blocking, "Windows does not tell whether a socket blocks");
 #endif
 
-TEST(accepts_in_order)
-{
-    enum { COUNT = 5 };
-    rp_proactor *port = open_port();
-    struct sockaddr_in address;
-    int listener = listen_tcp(&address), clients[COUNT];
-    rp_op ops[COUNT];
-
-    for (int i = 0; i < COUNT; i++) {
-        rp_op_accept(&ops[i], listener, NULL, NULL, NULL, NULL);
-        submit(port, &ops[i]);
-    }
-    CHECK_INT(collect_once(port, 0), ==, 0);
-    for (int i = 0; i < COUNT; i++)
-        clients[i] = connect_tcp(&address);
-    for (int i = 0; i < COUNT; i++) {
-        int64_t fd = finish(port, &ops[i]);
-        CHECK_INT(fd, >=, 0);
-        close((int)fd);
-        close(clients[i]);
-    }
-    close(listener);
-    rp_proactor_close(port);
-}
-
 TEST(accept_multi)
 {
     enum { COUNT = 100 };
@@ -472,28 +447,6 @@ TEST(send_reset)
     close_with_reset(fds[1]);
     CHECK_INT(finish(port, &op), ==, -ECONNRESET);
     close(fds[0]);
-    rp_proactor_close(port);
-}
-
-/* Several on one socket are all served. (In which order is not promised: the kernel wakes the last one first.) */
-TEST(recv_by_several)
-{
-    rp_proactor *port = open_port();
-    char bytes[3] = "";
-    int fds[2];
-    rp_op ops[3];
-
-    unix_pair(fds);
-    for (int i = 0; i < 3; i++) {
-        rp_op_recv(&ops[i], fds[0], &bytes[i], 1, 0, NULL, NULL);
-        submit(port, &ops[i]);
-    }
-    CHECK_INT(collect_once(port, 0), ==, 0);
-    CHECK_INT(write(fds[1], "abc", 3), ==, 3);
-    for (int i = 0; i < 3; i++)
-        CHECK_INT(finish(port, &ops[i]), ==, 1);
-    CHECK_INT(bytes[0] + bytes[1] + bytes[2], ==, 'a' + 'b' + 'c');
-    close_pair(fds);
     rp_proactor_close(port);
 }
 

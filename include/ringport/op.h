@@ -7,6 +7,11 @@
  * operation completes many times; while RP_OP_MORE is set in its flags, it is still in flight.
  *
  * rp_op.result is 0 or more on success (bytes, a descriptor, a mask), else a negative error.
+ *
+ * Operations that take something out of one pipe, device or socket (read, readv, recv, recvmsg, accept) are served
+ * in the order of submission, and so are those that put something into it (write, writev, send, sendmsg, and shutdown,
+ * which waits for none that has to wait itself). One with MSG_DONTWAIT that would have to wait for its turn is -EAGAIN.
+ * Files have no order, also at their own position. On Windows it is kept for what receives, and not for what sends.
  */
 #ifndef RINGPORT_OP_H
 #define RINGPORT_OP_H

@@ -273,6 +273,34 @@ static void collect_performed(epoll *e)
     }
 }
 
+/* ---- trying again ---- */
+
+/* Single-shot operations that wait for the events try again, in order, until one of their direction must wait on. */
+static void try_again(epoll *e, port *p, uint32_t events)
+{
+    uint32_t blocked = 0;
+    rp_node *next;
+
+    for (rp_node *node = p->waiting.next; node != &p->waiting; node = next) {
+        rp_op *op = rp_container_of(node, rp_op, queue);
+        uint32_t direction = rp_ready_direction(op);
+
+        next = node->next;
+        if (!(events & (direction | EPOLLERR | EPOLLHUP)) || rp_op_is_multishot(op))
+            continue;
+        if ((blocked & direction) && takes_turns(op))
+            continue;
+        int64_t result = rp_ready_attempt(op);
+        if (result == -EAGAIN) {
+            if (takes_turns(op))
+                blocked |= direction;
+            continue;
+        }
+        leave_port(e, op);
+        finish(e, op, result);
+    }
+}
+
 /* ---- submitting and cancelling ---- */
 
 static void signal_op(epoll *e, rp_op *op)
@@ -332,6 +360,8 @@ static void epoll_submit(rp_proactor *proactor, rp_op *op)
         wait_on_port(e, op);
     else
         finish(e, op, result);
+    if (op->kind == RP_OP_SHUTDOWN && result == 0 && find_port(e, op->fd) != NULL)
+        try_again(e, find_port(e, op->fd), EPOLLIN | EPOLLOUT); /* what this ends makes no edge on every socket */
 }
 
 static void epoll_cancel(rp_proactor *proactor, rp_op *op)
@@ -352,16 +382,12 @@ static void epoll_cancel(rp_proactor *proactor, rp_op *op)
 
 /* ---- waiting ---- */
 
-/*
- * An edge: multishot operations are signalled, others try again, in order, until one of their direction must wait on.
- */
+/* An edge: multishot operations are signalled, others try again. */
 static void dispatch(epoll *e, const struct epoll_event *event)
 {
     int fd = (int)(uint32_t)event->data.u64;
     uint32_t events = event->events;
     port *p = find_port(e, fd);
-    uint32_t blocked = 0;
-    rp_node *next;
 
     if (p == NULL || event->data.u64 != event_data(fd, p->generation))
         return;
@@ -369,29 +395,14 @@ static void dispatch(epoll *e, const struct epoll_event *event)
         retract(e, p, fd);
         return;
     }
-    for (rp_node *node = p->waiting.next; node != &p->waiting; node = next) {
+    for (rp_node *node = p->waiting.next; node != &p->waiting; node = node->next) {
         rp_op *op = rp_container_of(node, rp_op, queue);
-        uint32_t direction = rp_ready_direction(op);
 
-        next = node->next;
-        if (!(events & (direction | EPOLLERR | EPOLLHUP)))
-            continue;
-        if (rp_op_is_multishot(op)) {
-            if (rp_ready_signal(op, events))
-                signal_op(e, op);
-            continue;
-        }
-        if ((blocked & direction) && takes_turns(op))
-            continue;
-        int64_t result = rp_ready_attempt(op);
-        if (result == -EAGAIN) {
-            if (takes_turns(op))
-                blocked |= direction;
-            continue;
-        }
-        leave_port(e, op);
-        finish(e, op, result);
+        if (rp_op_is_multishot(op) && events & (rp_ready_direction(op) | EPOLLERR | EPOLLHUP) &&
+            rp_ready_signal(op, events))
+            signal_op(e, op);
     }
+    try_again(e, p, events);
 }
 
 /* Accepts what there is, as far as there is room; stays signalled, as the last one, if there may be more. */

@@ -5,9 +5,14 @@
  * turn submits, waits and collects. It is made disabled, and enabled by the thread that first waits on it: until then,
  * and whenever the submission queue is full, operations wait in `backlog`.
  *
- * What must stay true: an operation in flight is in `backlog` or `parked` (RP_OP_QUEUED), or has exactly one entry with
- * its address in the kernel (RP_OP_SUBMITTED), or is among the finished. An operation that the kernel answers with
- * "would block" waits for readiness with a poll entry in place of its own, and is then issued again (phase POLLING).
+ * What must stay true: an operation in flight is in `backlog`, `parked` or `hasty` (RP_OP_QUEUED), or has exactly one
+ * entry with its address in the kernel (RP_OP_SUBMITTED), or is among the finished. An operation that the kernel
+ * answers with "would block" waits for readiness with a poll entry in place of its own, and is then issued again (phase
+ * POLLING).
+ *
+ * The kernel wakes those that wait on one descriptor in an order of its own, the last one first most often. So it gets
+ * one of each queue of turns.h at a time. The others are QUEUED, too: in `parked`; or in `hasty`, if they are not to
+ * wait: these are through when the kernel has had everything, and whoever goes first waits there.
  *
  * A poll of the kernel's ends when the peer has ended (RDHUP), whether that was asked for or not, and would do so at
  * once again. Then a multishot one, which tells changes, stands for it until there is what was asked for (phase EDGES).
@@ -26,6 +31,7 @@
 #include "proactor/files.h"
 #include "proactor/proactor.h"
 #include "proactor/ring.h"
+#include "proactor/turns.h"
 
 enum {
     DEFAULT_SUBMISSIONS = 4096,
@@ -50,7 +56,10 @@ typedef struct uring {
     bool enabled;
     uint64_t thread; /* that enabled it */
     rp_node backlog; /* operations that are to be issued, by their queue nodes */
-    rp_node parked;  /* polls of files that are always ready, which have been told so, by their queue nodes */
+    rp_node
+        parked;    /* operations with nothing to wait for in the kernel, or not their turn, by their queue nodes */
+    rp_node hasty; /* of those whose turn it is not, the ones that are not to wait, by their queue nodes */
+    rp_turns turns;
     rp_node cancels; /* issued ones whose cancellation found the queue full, by their queue nodes */
     int wake_fd;     /* an eventfd that the ring polls, where messages to the ring are not to be had; else -1 */
     bool wake_polled;
@@ -182,7 +191,7 @@ static void issue(uring *u, rp_op *op)
     op->state = RP_OP_SUBMITTED;
 }
 
-/* Keeps an operation that has nothing more to wait for, until it is cancelled. */
+/* Keeps an operation that has nothing to wait for in the kernel: a poll of what is always ready; one behind others. */
 static void park(uring *u, rp_op *op)
 {
     op->state = RP_OP_QUEUED;
@@ -218,17 +227,114 @@ static void issue_delayed(uring *u)
     rp_list_splice(&u->backlog, &delayed);
 }
 
+/* Whether "would block" is what the owner asked to be told. */
+static bool wants_would_block(const rp_op *op)
+{
+    switch (op->kind) {
+    case RP_OP_RECV:
+    case RP_OP_SEND:
+        return (op->u.buffer.flags & MSG_DONTWAIT) != 0;
+    case RP_OP_RECVMSG:
+    case RP_OP_SENDMSG:
+        return (op->u.message.flags & MSG_DONTWAIT) != 0;
+    case RP_OP_READ:
+    case RP_OP_READV:
+    case RP_OP_WRITE:
+    case RP_OP_WRITEV:
+    case RP_OP_ACCEPT:
+    case RP_OP_ACCEPT_MULTI:
+        return false;
+    default:
+        return true;
+    }
+}
+
+/* Reads take first what is cached; and there may be others on the descriptor. */
+static void submit_among_others(uring *u, rp_op *op)
+{
+    bool reads = op->kind == RP_OP_READ || op->kind == RP_OP_READV;
+    bool others = rp_turns_others(&u->turns, op);
+    bool alone = others && (reads || op->kind == RP_OP_WRITE || op->kind == RP_OP_WRITEV) &&
+                 rp_file_is_always_ready(op->fd); /* where each has its own place */
+
+    if (reads && (alone || !others)) {
+        int64_t n = rp_file_read_cached(op);
+
+        if (n != -EAGAIN) {
+            rp_op_finish(&u->base, op, n);
+            return;
+        }
+    }
+    if (alone) {
+        rp_turns_pass(op);
+        issue(u, op);
+        return;
+    }
+    int rc = rp_turns_join(&u->turns, op);
+    if (rc < 0) {
+        rp_op_finish(&u->base, op, rc);
+    } else if (rc == 0) {
+        issue(u, op);
+    } else {
+        park(u, op);
+        if (wants_would_block(op)) {
+            rp_list_remove(&op->queue);
+            rp_list_push(&u->hasty, &op->queue);
+        }
+    }
+}
+
+/* An operation that takes turns has ended: the next one of its queue is the kernel's now. */
+static void pass_turn(uring *u, rp_op *op)
+{
+    rp_op *next = rp_turns_leave(op);
+
+    if (next == NULL)
+        return;
+    rp_list_remove(&next->queue);
+    issue(u, next);
+}
+
+/* Whether the kernel has got everything, and has told all that came of it. */
+static bool is_settled(const uring *u)
+{
+    const struct io_uring *ring = &u->ring.uring;
+    unsigned flags = __atomic_load_n(ring->sq.kflags, __ATOMIC_RELAXED);
+
+    return rp_list_empty(&u->backlog) && io_uring_sq_ready(ring) == 0 && io_uring_cq_ready(ring) == 0 &&
+           !(flags & IORING_SQ_CQ_OVERFLOW);
+}
+
+/* Those that are not to wait learn that they would have to: a half-close does not even have to. */
+static void settle_hasty(uring *u)
+{
+    rp_node hasty;
+
+    if (!is_settled(u))
+        return;
+    rp_list_init(&hasty);
+    rp_list_splice(&hasty, &u->hasty);
+    while (!rp_list_empty(&hasty)) {
+        rp_op *op = rp_container_of(rp_list_pop(&hasty), rp_op, queue);
+
+        rp_turns_leave(op);
+        if (op->kind == RP_OP_SHUTDOWN)
+            issue(u, op);
+        else
+            rp_op_finish(&u->base, op, -EAGAIN);
+    }
+}
+
 static void uring_submit(rp_proactor *proactor, rp_op *op)
 {
     uring *u = (uring *)proactor;
 
-    if (op->kind == RP_OP_READ || op->kind == RP_OP_READV) {
-        int64_t n = rp_file_read_cached(op);
-
-        if (n != -EAGAIN) {
-            rp_op_finish(proactor, op, n);
-            return;
-        }
+    if (rp_turns_wants(op)) {
+        if (op->kind != RP_OP_READ && op->kind != RP_OP_READV && rp_turns_take(&u->turns, op))
+            issue(u, op);
+        else
+            submit_among_others(u, op);
+        return;
     }
     if (op->kind == RP_OP_RECV_STREAM)
         rp_receive_begin(op);
@@ -261,6 +367,8 @@ static void uring_cancel(rp_proactor *proactor, rp_op *op)
         rp_list_remove(&op->queue);
         if (op->kind == RP_OP_WAIT_CHILD)
             rp_child_close(op);
+        if (rp_turns_wants(op))
+            pass_turn(u, op);
         rp_op_finish(proactor, op, -ECANCELED);
         return;
     }
@@ -276,28 +384,6 @@ static void uring_cancel(rp_proactor *proactor, rp_op *op)
 static bool may_issue_again(const rp_op *op)
 {
     return !(op->phase & PHASE_CANCELLED);
-}
-
-/* Whether "would block" is what the owner asked to be told. */
-static bool wants_would_block(const rp_op *op)
-{
-    switch (op->kind) {
-    case RP_OP_RECV:
-    case RP_OP_SEND:
-        return (op->u.buffer.flags & MSG_DONTWAIT) != 0;
-    case RP_OP_RECVMSG:
-    case RP_OP_SENDMSG:
-        return (op->u.message.flags & MSG_DONTWAIT) != 0;
-    case RP_OP_READ:
-    case RP_OP_READV:
-    case RP_OP_WRITE:
-    case RP_OP_WRITEV:
-    case RP_OP_ACCEPT:
-    case RP_OP_ACCEPT_MULTI:
-        return false;
-    default:
-        return true;
-    }
 }
 
 /* Of what a poll in the kernel has found, that which its owner waits for: the kernel adds RDHUP unasked. */
@@ -440,6 +526,8 @@ static int collect(uring *u, rp_op *op, int result, bool more, rp_completion *co
             rp_op_finish(&u->base, op, -ECANCELED);
         return 1;
     }
+    if (rp_turns_wants(op))
+        pass_turn(u, op);
     rp_op_complete(&u->base, op, completion, result, more ? RP_OP_MORE : 0);
     return 1;
 }
@@ -489,7 +577,7 @@ static int uring_wait(rp_proactor *proactor, rp_completion *completions, int cap
     if (!rp_list_empty(&u->backlog) || !rp_list_empty(&u->cancels))
         issue_delayed(u);
     if (!rp_list_empty(&proactor->finished) || !rp_list_empty(&u->backlog) || !rp_list_empty(&u->cancels) ||
-        (u->wake_fd >= 0 && !u->wake_polled))
+        !rp_list_empty(&u->hasty) || (u->wake_fd >= 0 && !u->wake_polled))
         deadline = 0;
 
     deadline = rp_proactor_fall_asleep(proactor, deadline);
@@ -499,6 +587,8 @@ static int uring_wait(rp_proactor *proactor, rp_completion *completions, int cap
     n = drain(u, completions, (capacity + 1) / 2);
     n += rp_proactor_take_finished(proactor, completions + n, capacity - n);
     n += drain(u, completions + n, capacity - n);
+    if (!rp_list_empty(&u->hasty))
+        settle_hasty(u);
     /* Nothing to do, or too much: all of these are answered by draining and coming again. */
     if (rc < 0 && n == 0 && rc != -ETIME && rc != -EINTR && rc != -EAGAIN && rc != -EBUSY)
         return rc;
@@ -529,6 +619,7 @@ static int uring_open(rp_proactor *proactor, const rp_proactor_options *options)
 
     rp_list_init(&u->backlog);
     rp_list_init(&u->parked);
+    rp_list_init(&u->hasty);
     rp_list_init(&u->cancels);
     u->wake_fd = -1;
     u->submissions = options->submission_entries != 0 ? options->submission_entries : DEFAULT_SUBMISSIONS;
@@ -573,6 +664,7 @@ static void uring_close(rp_proactor *proactor)
         abandon_operations(u);
         rp_ring_close(&u->ring, proactor->in_flight > 0);
     }
+    rp_turns_fini(&u->turns);
     if (u->wake_fd >= 0)
         close(u->wake_fd);
 }
