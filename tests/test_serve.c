@@ -146,8 +146,8 @@ static int failing(rp_co *co, void *arg)
         error = errors[i];
         while (served <= i)
             CHECK_INT(rp_sleep(co, RP_MSEC(1)), ==, 0);
-        CHECK_INT(rp_sleep(co, RP_MSEC(5)), ==, 0);
-        CHECK_INT(recv(fd, text, sizeof text, MSG_WAITALL), ==, 3); /* flushed, and closed */
+        CHECK_INT(wire_await_in(co, fd, text, sizeof text), ==, 3); /* flushed, and closed */
+        CHECK_INT(wire_await_in(co, fd, text, sizeof text), ==, 0);
         close(fd);
         CHECK_INT(r.count, ==, 1);
     }
@@ -188,14 +188,12 @@ static int taskless(rp_co *co, void *arg)
     while (r.count == 0)
         CHECK_INT(rp_sleep(co, RP_MSEC(1)), ==, 0);
     CHECK_INT(r.error, ==, -ENOMEM);
-    CHECK_INT(rp_sleep(co, RP_MSEC(5)), ==, 0);
-    CHECK_INT(wire_read(fd, &byte, 1), ==, wire_reset());
+    CHECK_INT(wire_await_in(co, fd, &byte, 1), ==, wire_reset());
     close(fd);
     rp_set_task_factory(rp_co_loop(co), NULL, NULL);
     fd = wire_connect(rp_server_port(server));
     CHECK_INT(send(fd, "x", 1, 0), ==, 1);
-    while (wire_read(fd, &byte, 1) != 1)
-        CHECK_INT(rp_sleep(co, RP_MSEC(1)), ==, 0);
+    CHECK_INT(wire_await_in(co, fd, &byte, 1), ==, 1);
     close(fd);
     rp_server_free(server);
     return 0;
@@ -227,11 +225,9 @@ static int flushing(rp_co *co, void *arg)
     CHECK_INT(rp_start_server(co, &server, leave_much, NULL, "127.0.0.1", 0, NULL), ==, 0);
     fd = wire_connect(rp_server_port(server));
     for (;;) {
-        ssize_t n = wire_read(fd, bytes, sizeof bytes);
+        ssize_t n = wire_await_in(co, fd, bytes, sizeof bytes);
 
-        CHECK_INT(rp_sleep(co, n == -EAGAIN ? RP_MSEC(1) : 0), ==, 0);
-        if (n == -EAGAIN)
-            continue;
+        CHECK_INT(rp_sleep(co, 0), ==, 0);
         if (n == 0)
             break;
         CHECK(n > 0 && wire_same(bytes, (size_t)n, got));
@@ -271,15 +267,14 @@ static int until_cancelled(rp_co *co, void *arg)
     CHECK_INT(rp_sleep(co, 0), ==, 0);
     CHECK(rp_server_is_serving(server));
     fd = wire_connect(port);
-    CHECK_INT(rp_sleep(co, RP_MSEC(10)), ==, 0);
+    while (rp_server_connections(server) == 0)
+        CHECK_INT(rp_sleep(co, RP_MSEC(1)), ==, 0);
     rp_task_cancel(task);
-    CHECK_INT(rp_sleep(co, RP_MSEC(10)), ==, 0);
-    CHECK(!rp_server_is_serving(server));
     CHECK_INT(rp_join(co, task), ==, RP_EFUTCANCELED);
+    CHECK(!rp_server_is_serving(server));
     CHECK_INT(rp_server_connections(server), ==, 1); /* which goes on */
     CHECK_INT(send(fd, "x", 1, 0), ==, 1);
-    CHECK_INT(rp_sleep(co, RP_MSEC(10)), ==, 0);
-    CHECK_INT(wire_read(fd, &byte, 1), ==, 1);
+    CHECK_INT(wire_await_in(co, fd, &byte, 1), ==, 1);
     close(fd);
     CHECK_INT(rp_server_wait_closed(co, server), ==, 0);
     CHECK_INT(rp_server_serve_forever(co, server), ==, -EINVAL);
@@ -331,7 +326,7 @@ static int clients_closed(rp_co *co, void *arg)
             rp_server_close_clients(server);
         while (rp_server_connections(server) > 0)
             CHECK_INT(rp_sleep(co, RP_MSEC(1)), ==, 0);
-        CHECK_INT(wire_read(fd, text, sizeof text), ==, abort ? wire_reset() : 0);
+        CHECK_INT(wire_await_in(co, fd, text, sizeof text), ==, abort ? wire_reset() : 0);
         close(fd);
     }
     rp_server_close(server);

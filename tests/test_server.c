@@ -404,8 +404,8 @@ TEST(without_descriptors_accepting_rests_and_goes_on_later)
 
     rp_set_exception_handler(loop, count_report, &reports);
     take_all(&all);
-    RUN_UNTIL(loop, reports > 0);
     start = rp_monotonic();
+    RUN_UNTIL(loop, reports > 0);
     rp_loop_get_stats(loop, &before);
     wire_run(loop, RP_MSEC(300));
     rp_loop_get_stats(loop, &after);
@@ -414,7 +414,7 @@ TEST(without_descriptors_accepting_rests_and_goes_on_later)
     CHECK_INT(s.made, ==, 0);
     give_back(&all);
     RUN_UNTIL(loop, s.made == 1);
-    CHECK_INT(rp_monotonic() - start, >=, RP_MSEC(900));
+    CHECK_INT(rp_monotonic() - start, >=, RP_SEC(1));
     CHECK_INT(reports, ==, 1);
     close(fd);
     RUN_UNTIL(loop, s.lost == 1);
@@ -504,8 +504,7 @@ TEST(connections_outlive_a_server_that_is_closed)
     CHECK_INT(connect(second, (struct sockaddr *)&address, sizeof address), ==, -1);
     close(second);
     CHECK_INT(send(fd, "abcd", 4, 0), ==, 4);
-    wire_run(loop, RP_MSEC(10));
-    CHECK_INT(recv(fd, bytes, 4, MSG_WAITALL), ==, 4);
+    CHECK_INT(wire_await(loop, fd, bytes, 4), ==, 4);
     CHECK(!rp_future_done(closed));
     close(fd);
     CHECK_INT(rp_run_until_complete(loop, closed), ==, 0);
@@ -528,8 +527,7 @@ TEST(a_server_can_be_freed_before_its_connections_end)
     RUN_UNTIL(loop, s.made == 1);
     rp_server_free(server);
     CHECK_INT(send(fd, "a", 1, 0), ==, 1);
-    wire_run(loop, RP_MSEC(10));
-    CHECK_INT(recv(fd, &byte, 1, 0), ==, 1);
+    CHECK_INT(wire_await(loop, fd, &byte, 1), ==, 1);
     close(fd);
     RUN_UNTIL(loop, s.lost == 1);
     rp_loop_free(loop);
@@ -554,10 +552,9 @@ TEST(no_connection_that_was_accepted_is_lost_when_the_server_closes)
             CHECK_INT(rp_run_forever(loop), ==, 0);
         }
         rp_server_free(server);
-        wire_run(loop, RP_MSEC(10));
         /* Each was either served or refused; none was accepted and then forgotten. */
         for (int i = 0; i < PEERS; i++) {
-            ssize_t n = wire_read(fds[i], &byte, 1);
+            ssize_t n = wire_await(loop, fds[i], &byte, 1);
 
             CHECK(n == 1 || n == wire_reset());
             s.made -= n == 1;
@@ -579,8 +576,7 @@ TEST(the_factory_may_close_and_free_its_server)
     s.close = serve(loop, &s, "127.0.0.1", 0, NULL);
     fd = wire_connect(rp_server_port(s.close));
     CHECK_INT(send(fd, "x", 1, 0), ==, 1);
-    while (wire_read(fd, &byte, 1) != 1)
-        wire_run(loop, RP_MSEC(2));
+    CHECK_INT(wire_await(loop, fd, &byte, 1), ==, 1);
     CHECK(!rp_server_is_serving(s.close));
     rp_server_free(s.close);
     close(fd);
@@ -619,8 +615,8 @@ TEST(a_connection_that_closes_the_server_leaves_each_one_its_own_descriptor)
     rp_future_unref(request);
     for (int i = 0; i < PEERS; i++)
         fds[i] = wire_connect(rp_server_port(closed_by_the_first));
+    RUN_UNTIL(loop, s.made >= 1);
     wire_run(loop, RP_MSEC(20));
-    CHECK_INT(s.made, >=, 1);
     CHECK_INT(s.made, <=, PEERS);
     for (int i = 0; i < PEERS; i++)
         close(fds[i]);
@@ -647,7 +643,7 @@ TEST(all_clients_can_be_closed_or_aborted)
             rp_server_close_clients(server);
         RUN_UNTIL(loop, s.lost == 10);
         for (int i = 0; i < 10; i++) {
-            CHECK_INT(wire_read(fds[i], &byte, 1), ==, abort ? wire_reset() : 0);
+            CHECK_INT(wire_await(loop, fds[i], &byte, 1), ==, abort ? wire_reset() : 0);
             close(fds[i]);
         }
         CHECK(rp_server_is_serving(server));
@@ -738,8 +734,7 @@ static void check_echo(rp_loop *loop, service *s, int fd)
 
     CHECK(fd >= 0);
     CHECK_INT(send(fd, "x", 1, 0), ==, 1);
-    while (wire_read(fd, &byte, 1) != 1)
-        wire_run(loop, RP_MSEC(2));
+    CHECK_INT(wire_await(loop, fd, &byte, 1), ==, 1);
     close(fd);
     RUN_UNTIL(loop, s->lost == s->made);
 }

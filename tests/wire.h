@@ -111,6 +111,24 @@ static inline ssize_t wire_read(int fd, void *buffer, size_t length)
     return n < 0 ? -errno : n;
 }
 
+/* The same, but waited for: while the loop runs, or in a coroutine. */
+static inline ssize_t wire_await(rp_loop *loop, int fd, void *buffer, size_t length)
+{
+    ssize_t n;
+
+    RUN_UNTIL(loop, (n = wire_read(fd, buffer, length)) != -EAGAIN);
+    return n;
+}
+
+static inline ssize_t wire_await_in(rp_co *co, int fd, void *buffer, size_t length)
+{
+    ssize_t n;
+
+    while ((n = wire_read(fd, buffer, length)) == -EAGAIN)
+        CHECK_INT(rp_sleep(co, RP_MSEC(1)), ==, 0);
+    return n;
+}
+
 enum { WIRE_MESSAGE = 3000 };
 
 /* Sends a message to an echo server, and compares what comes back. */
