@@ -13,7 +13,7 @@ demo: ## asyncio's example in C, then an echo server under load on io_uring and 
 
 test: ## build, and run every test on every backend
 	@scripts/install-packages build test strangers
-	@scripts/configure $(BUILD) -Dbench=true
+	@scripts/configure $(BUILD) -Dbench=true -Dcxx=enabled
 	@scripts/test $(BUILD) --setup whole
 
 soak: ## a thousand connections that live and end in every way, for half an hour on each backend at once

@@ -28,6 +28,10 @@
 #include "ringport/base.h"
 #include "ringport/error.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct test_case {
     const char *name;
     void (*function)(void);
@@ -124,9 +128,14 @@ void test_register(test_case *test);
 int test_main(test_case *tests, int argc, char **argv);
 
 void test_at(const char *file, int line);
-_Noreturn void test_fail(const char *file, int line, const char *format, ...) RP_PRINTF(3, 4);
-_Noreturn void test_fail_int(const char *file, int line, const char *text, long long left, long long right);
+__attribute__((noreturn)) void test_fail(const char *file, int line, const char *format, ...) RP_PRINTF(3, 4);
+__attribute__((noreturn)) void test_fail_int(const char *file, int line, const char *text, long long left,
+                                             long long right);
 void test_check_str(const char *file, int line, const char *text, const char *left, const char *right);
-_Noreturn void test_skip(const char *format, ...) RP_PRINTF(1, 2);
+__attribute__((noreturn)) void test_skip(const char *format, ...) RP_PRINTF(1, 2);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -12,6 +12,14 @@
  * -ECANCELED, once for each rp_task_cancel() (those that come before one is delivered are delivered as one). Clean up
  * and return it; clean-up may suspend. A call that was cancelled has let go of its buffers when it returns; one whose
  * operation finished first returns that result, and the cancellation comes at the next suspension.
+ *
+ * In C++, each task has exceptions of its own: it may suspend in a catch block, or in a destructor while one is on its
+ * way, and std::current_exception() and std::uncaught_exceptions() tell of its own alone. An exception that leaves a
+ * coroutine ends the process by std::terminate(), with the frames that it would have left: catch it, and return an
+ * error. (For those of callbacks see loop.h.) A task that never ends is not unwound: its destructors do not run.
+ * The runtime is the one that the program is linked with or, of a C program, one that a library brings along, also if
+ * that is loaded while tasks run, from the first coroutine on that has not been made a task of before. One that a
+ * library contains and does not export (-static-libstdc++) is not found.
  */
 #ifndef RINGPORT_CO_H
 #define RINGPORT_CO_H

@@ -7,6 +7,16 @@
  *
  * One turn: wait for completions until the first timer is due (not at all if a callback is ready); deliver them; move
  * due timers to the ready queue; run the callbacks that were ready when this last step began.
+ *
+ * In C++, an exception may leave a callback that the loop calls: of a handle, a timer, a reader, a signal, a future, an
+ * operation, or a protocol of net.h. It ends the run, and comes out of the function that runs the loop. That callback
+ * has been called; what was to come after it comes in the next run, or goes with the loop's close. So
+ *   rp_run_forever(), rp_run_until_complete()   leave the loop to be run again, or closed;
+ *   rp_runner_run()    leaves the main task pending, until the runner runs again or is closed;
+ *   rp_run()           ends the tasks and the loop first, as always;
+ *   rp_run_workers()   stops and awaits the other workers first (if it is the calling thread's worker that is left).
+ * It ends the process by std::terminate() if it leaves a coroutine (co.h), a blocking function on a thread, or a worker
+ * on a thread of its own. It may not leave an exception handler, a policy, a hook, a task factory or an allocator.
  */
 #ifndef RINGPORT_LOOP_H
 #define RINGPORT_LOOP_H

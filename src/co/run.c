@@ -1,6 +1,7 @@
 /*
  * run.c - running a coroutine as a program's main task: the runner of src/loop, given a task to run.
  */
+#include "base/leave.h"
 #include "loop/runner.h"
 #include "ringport/co.h"
 
@@ -25,14 +26,15 @@ int rp_runner_run(rp_runner *runner, rp_coro *coro, void *arg)
     return coro ? rp_runner_run_main(runner, start_main, &m) : -EINVAL;
 }
 
+static void free_runner(rp_runner **runner)
+{
+    rp_runner_free(*runner);
+}
+
 int rp_run(rp_coro *coro, void *arg)
 {
-    rp_runner *runner;
+    rp_runner *runner RP_ON_LEAVE(free_runner) = NULL;
     int rc = rp_runner_new(NULL, &runner);
 
-    if (rc < 0)
-        return rc;
-    rc = rp_runner_run(runner, coro, arg);
-    rp_runner_free(runner);
-    return rc;
+    return rc < 0 ? rc : rp_runner_run(runner, coro, arg);
 }

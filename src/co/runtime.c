@@ -47,6 +47,7 @@ int rp_runtime_get(rp_loop *loop, rp_runtime **result)
             return rc;
         }
         runtime->loop = loop;
+        runtime->thread = RP_NO_THREAD;
         rp_list_init(&runtime->abandoned);
         rp_list_init(&runtime->asked);
         runtime->tasks.reap = reap_tasks;

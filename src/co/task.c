@@ -137,22 +137,43 @@ static void finish(rp_co *co)
     rp_future_unref(&co->future);
 }
 
+/* Tasks are about to run on another thread than before, or with a C++ runtime that was not there before. */
+static void enter_thread(rp_runtime *runtime)
+{
+    if (runtime->overflow_claim != rp_overflow_thread || rp_overflow_thread == 0) {
+        rp_overflow_claim(find_overflown);
+        runtime->overflow_claim = rp_overflow_thread;
+    }
+    runtime->thread = rp_overflow_thread;
+    runtime->cxx = rp_cxx_thread_state();
+}
+
+/* A coroutine that was not seen before may be one of a library that was loaded since, and has brought a C++ runtime. */
+static void look_for_cxx(rp_runtime *runtime, rp_coro *coro)
+{
+    runtime->last_coro = coro;
+    if (rp_cxx_look())
+        runtime->thread = RP_NO_THREAD;
+}
+
 void rp_co_resume(rp_co *co)
 {
     rp_runtime *runtime = co->future.loop->co;
     rp_co *outer = rp_co_running; /* the parent's, where a child of fork() runs a loop of its own inside a task */
 
     assert((!outer || rp_loop_is_forked(outer->future.loop)) && !co->ended);
-    if (runtime->overflow_claim != rp_overflow_thread || rp_overflow_thread == 0) {
-        rp_overflow_claim(find_overflown);
-        runtime->overflow_claim = rp_overflow_thread;
-    }
+    if (runtime->thread != rp_overflow_thread)
+        enter_thread(runtime);
     co->started = true;
     rp_co_running = co;
+    if (runtime->cxx)
+        rp_cxx_exchange(runtime->cxx, &co->cxx);
     rp_fiber_here(&co->caller);
     rp_fiber_leave(&co->caller, &co->self, false);
     rp_switch(&co->caller_sp, co->sp);
     rp_fiber_arrive(&co->caller, &co->self);
+    if (runtime->cxx)
+        rp_cxx_exchange(runtime->cxx, &co->cxx);
     rp_co_running = outer;
     if (co->future.loop->debug) /* for the report of a callback that took long */
         snprintf(co->future.loop->task_name, sizeof co->name, "%s", rp_task_get_name(&co->future));
@@ -292,6 +313,8 @@ int rp_task_new(rp_loop *loop, rp_task **task, rp_coro *coro, const void *arg, s
         rp_stack_put(stack);
         return -ENOMEM;
     }
+    if (!runtime->cxx && runtime->last_coro != coro)
+        look_for_cxx(runtime, coro);
     co->coro = coro;
     co->arg = (void *)(uintptr_t)arg;
     co->number = atomic_fetch_add_explicit(&task_numbers, 1, memory_order_relaxed) + 1;

@@ -21,6 +21,7 @@
 #ifndef RP_CO_TASK_H
 #define RP_CO_TASK_H
 
+#include "co/cxx.h"
 #include "co/sanitizer.h"
 #include "co/stack.h"
 #include "loop/future.h"
@@ -47,6 +48,7 @@ struct rp_co {
     /* What every switch touches stands together. */
     void *sp;                  /* of this coroutine while it is suspended */
     void *caller_sp;           /* of who resumed it while it runs */
+    rp_cxx_state cxx;          /* of this coroutine while it is suspended, of who resumed it while it runs */
     char *low;                 /* the stack's */
     const rp_waiting *waiting; /* while it is suspended */
     void *waiting_arg;

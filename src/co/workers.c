@@ -17,6 +17,7 @@
  */
 #include "co/workers.h"
 
+#include "base/leave.h"
 #include "base/memory.h"
 #include "base/socket.h"
 #include "base/thread.h"
@@ -118,31 +119,46 @@ static void withdraw(worker *w)
     rp_handle_cancel(&w->stop);
 }
 
+typedef struct worker_run {
+    worker *worker;
+    rp_runner *runner;
+    unsigned generation;
+    int rc; /* that of a run which an exception ends, at first */
+} worker_run;
+
 /* False in a child of fork(): it has the group's memory, but none of the threads, one of which may hold the mutex. */
+static bool has_group(const worker_run *run)
+{
+    return run->generation == rp_fork_generation();
+}
+
+static void end_worker(worker_run *run)
+{
+    if (has_group(run)) {
+        withdraw(run->worker);
+        if (run->rc < 0)
+            stop_group(run->worker->group, run->rc);
+    }
+    rp_runner_free(run->runner);
+    this_worker = NULL;
+}
+
+/* Returns whether this is still the process of the group. */
 static bool run_worker(worker *w)
 {
-    unsigned generation = rp_fork_generation();
-    bool forked = false;
-    rp_runner *runner;
+    worker_run run RP_ON_LEAVE(end_worker) = {w, NULL, rp_fork_generation(), -ECANCELED};
     rp_loop *loop;
-    int rc = rp_runner_new(NULL, &runner);
+    int rc = rp_runner_new(NULL, &run.runner);
 
     this_worker = w;
     if (rc == 0)
-        rc = rp_runner_get_loop(runner, &loop);
+        rc = rp_runner_get_loop(run.runner, &loop);
     if (rc == 0)
         rc = announce(w, loop);
-    if (rc == 0) {
-        rc = rp_runner_run(runner, run_coro, w);
-        forked = generation != rp_fork_generation();
-        if (!forked)
-            withdraw(w);
-    }
-    if (rc < 0 && !forked)
-        stop_group(w->group, rc);
-    rp_runner_free(runner);
-    this_worker = NULL;
-    return !forked;
+    if (rc == 0)
+        rc = rp_runner_run(run.runner, run_coro, w);
+    run.rc = rc;
+    return has_group(&run);
 }
 
 static void run_thread(void *arg)
@@ -217,6 +233,28 @@ static void free_group(group *g)
     rp_free(g);
 }
 
+/* Of rp_run_workers(). */
+typedef struct group_run {
+    group *group;
+    unsigned generation;
+} group_run;
+
+static void join_threads(group *g)
+{
+    rp_mutex_lock(&g->mutex);
+    while (g->running > 0)
+        rp_cond_wait(&g->ended, &g->mutex, RP_NEVER);
+    rp_mutex_unlock(&g->mutex);
+}
+
+static void end_group(group_run *run)
+{
+    if (run->generation != rp_fork_generation())
+        return;
+    join_threads(run->group);
+    free_group(run->group);
+}
+
 int rp_run_workers(unsigned count, rp_coro *coro, void *arg)
 {
     group *g;
@@ -228,16 +266,12 @@ int rp_run_workers(unsigned count, rp_coro *coro, void *arg)
     int rc = make_group(count, coro, arg, &g);
     if (rc < 0)
         return rc;
-    start_threads(g);
+    group_run run RP_ON_LEAVE(end_group) = {g, rp_fork_generation()};
+    start_threads(run.group);
     if (!run_worker(&g->workers[0]))
         return RP_EFORK;
-    rp_mutex_lock(&g->mutex);
-    while (g->running > 0)
-        rp_cond_wait(&g->ended, &g->mutex, RP_NEVER);
-    rp_mutex_unlock(&g->mutex);
-    rc = g->error;
-    free_group(g);
-    return rc;
+    join_threads(g);
+    return g->error;
 }
 
 /* ---- shared addresses ---- */

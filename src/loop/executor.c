@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 
 #include "base/clock.h"
+#include "base/leave.h"
 #include "base/memory.h"
 #include "loop/future.h"
 
@@ -272,11 +273,16 @@ static void on_limit(void *arg)
     rp_loop_stop(l->loop);
 }
 
+static void cancel_timer(rp_timer *timer)
+{
+    rp_timer_cancel(timer);
+}
+
 int rp_shutdown_default_executor(rp_loop *loop, int64_t timeout)
 {
-    rp_timer timer = {0};
+    rp_timer timer RP_ON_LEAVE(cancel_timer) = {0};
     limit l = {.loop = loop};
-    rp_future *drained;
+    rp_future *drained RP_ON_LEAVE(rp_future_drop) = NULL;
 
     if (rp_loop_is_running(loop))
         return RP_ERUNNING;
@@ -289,7 +295,5 @@ int rp_shutdown_default_executor(rp_loop *loop, int64_t timeout)
             rc = rp_run_until_complete(loop, drained);
         while (rc == RP_ESTOPPED && !l.passed); /* somebody else has stopped the loop */
     }
-    rp_timer_cancel(&timer);
-    rp_future_unref(drained);
     return rc == RP_ESTOPPED ? -ETIMEDOUT : rc;
 }

@@ -6,6 +6,7 @@
  */
 #include "loop/future.h"
 
+#include "base/leave.h"
 #include "base/memory.h"
 #include "base/origin.h"
 
@@ -187,11 +188,10 @@ rp_loop *rp_future_get_loop(const rp_future *future)
 void rp_done_callback_run(void *arg)
 {
     rp_done_callback *entry = arg;
-    rp_future *future = entry->future;
+    rp_future *future RP_ON_LEAVE(rp_future_drop) = entry->future;
 
     entry->future = NULL;
     entry->callback(future, entry->arg); /* which may free the entry */
-    rp_future_unref(future);
 }
 
 void rp_done_callback_drop(rp_done_callback *entry)

@@ -43,6 +43,12 @@ struct rp_future {
 void rp_done_callback_run(void *arg);
 void rp_done_callback_drop(rp_done_callback *entry);
 
+/* For RP_ON_LEAVE: drops the reference that a variable holds. */
+static inline void rp_future_drop(rp_future **future)
+{
+    rp_future_unref(*future);
+}
+
 /* Makes a pending future with one reference. Never fails. */
 void rp_future_init(rp_future *future, rp_loop *loop, const rp_future_type *type);
 

@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "base/leave.h"
 #include "base/memory.h"
 #include "base/origin.h"
 #include "loop/future.h"
@@ -59,19 +60,23 @@ void rp_loop_report_if_slow(rp_loop *loop, int64_t start, void *function, void *
     loop->task_name[0] = '\0';
 }
 
+static void free_origin(rp_origin **origin)
+{
+    rp_free(*origin);
+}
+
 /* Debug mode: runs it by the clock. */
 static void run_timed(rp_loop *loop, rp_handle *handle)
 {
     rp_callback *callback = handle->callback;
     void *arg = handle->arg;
-    rp_origin *origin = handle->origin;
+    rp_origin *origin RP_ON_LEAVE(free_origin) = handle->origin;
     int64_t start = rp_monotonic();
 
     handle->origin = NULL;
     release(handle);
     callback(arg);
     rp_loop_report_if_slow(loop, start, (void *)(uintptr_t)callback, origin);
-    rp_free(origin);
 }
 
 void rp_handle_run(rp_loop *loop, rp_handle *handle)

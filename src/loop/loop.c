@@ -13,8 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/leave.h"
 #include "base/memory.h"
 #include "base/socket.h"
+#include "loop/future.h"
 #include "loop/handle.h"
 #include "loop/readers.h"
 #include "loop/signals.h"
@@ -144,13 +146,34 @@ static void fetch_ahead(const rp_loop *loop, int i, int count)
     __builtin_prefetch(op + 64);
 }
 
+/* Completions that are being delivered. What is left of them when an exception passes comes first in the next run. */
+typedef struct delivery {
+    rp_loop *loop;
+    int next;
+    int count;
+} delivery;
+
+static void keep_rest(delivery *d)
+{
+    rp_loop *loop = d->loop;
+
+    loop->undelivered = d->count - d->next;
+    if (loop->undelivered > 0)
+        memmove(loop->completions, &loop->completions[d->next],
+                (size_t)loop->undelivered * sizeof loop->completions[0]);
+    loop->stats.completions += (uint64_t)d->next;
+}
+
 static int deliver(rp_loop *loop, int count)
 {
-    for (int i = 0; i < count && !rp_loop_is_forked(loop); i++) {
-        const rp_completion *completion = &loop->completions[i];
+    delivery d RP_ON_LEAVE(keep_rest) = {.loop = loop, .count = count};
+
+    while (d.next < count && !rp_loop_is_forked(loop)) {
+        const rp_completion *completion = &loop->completions[d.next];
         rp_op *op = completion->op;
 
-        fetch_ahead(loop, i, count);
+        fetch_ahead(loop, d.next, count);
+        d.next++;
         op->result = completion->result;
         op->flags = completion->flags;
         if (!(op->flags & RP_OP_MORE))
@@ -162,20 +185,32 @@ static int deliver(rp_loop *loop, int count)
         else
             op->callback(op);
     }
-    loop->stats.completions += (uint64_t)count;
     return rp_loop_is_forked(loop) ? RP_EFORK : 0;
+}
+
+/* Handles that this turn runs. Those that are left when an exception passes go back before what got ready since. */
+typedef struct batch {
+    rp_loop *loop;
+    rp_node handles;
+} batch;
+
+static void put_back(batch *b)
+{
+    if (rp_list_empty(&b->handles))
+        return;
+    rp_list_splice(&b->handles, &b->loop->ready);
+    rp_list_splice(&b->loop->ready, &b->handles);
 }
 
 /* Runs what is ready now, but not what gets ready by that. */
 static int run_ready(rp_loop *loop)
 {
-    rp_node batch;
+    batch b RP_ON_LEAVE(put_back) = {.loop = loop};
 
-    rp_list_init(&batch);
-    rp_list_splice(&batch, &loop->ready);
-    while (!rp_list_empty(&batch) && !rp_loop_is_forked(loop))
-        rp_handle_run(loop, rp_container_of(rp_list_pop(&batch), rp_handle, link));
-    rp_list_splice(&loop->ready, &batch);
+    rp_list_init(&b.handles);
+    rp_list_splice(&b.handles, &loop->ready);
+    while (!rp_list_empty(&b.handles) && !rp_loop_is_forked(loop))
+        rp_handle_run(loop, rp_container_of(rp_list_pop(&b.handles), rp_handle, link));
     return rp_loop_is_forked(loop) ? RP_EFORK : 0;
 }
 
@@ -199,9 +234,7 @@ static int wait_and_deliver(rp_loop *loop)
     if (deadline == 0 && now - loop->now > loop->stats.longest_turn)
         loop->stats.longest_turn = now - loop->now;
     loop->now = now;
-    if (n < 0)
-        return n;
-    return deliver(loop, n);
+    return n > 0 ? deliver(loop, n) : n;
 }
 
 static int run_turn(rp_loop *loop)
@@ -218,6 +251,19 @@ static int run_turn(rp_loop *loop)
     return rc;
 }
 
+/* A run ends with its scope. */
+static void end_run(rp_loop **run)
+{
+    rp_loop *loop = *run;
+
+    loop->stopping = false;
+    running_loop = NULL;
+    loop->stack = NULL;
+    atomic_store(&loop->thread, 0);
+    if (loop->free_after_run)
+        rp_loop_free(loop);
+}
+
 int rp_run_forever(rp_loop *loop)
 {
     int rc = rp_loop_check(loop);
@@ -227,19 +273,22 @@ int rp_run_forever(rp_loop *loop)
         return rc;
     if (rp_get_running_loop() != NULL || !atomic_compare_exchange_strong(&loop->thread, &nobody, rp_thread_id()))
         return RP_ERUNNING;
-    running_loop = loop;
-    loop->stack = &running_loop;
+    rp_loop *run RP_ON_LEAVE(end_run) = loop;
+    running_loop = run;
+    run->stack = &running_loop;
     loop->now = rp_monotonic();
-    do
+    rc = loop->undelivered > 0 ? deliver(loop, loop->undelivered) : 0;
+    while (rc == 0) {
         rc = run_turn(loop);
-    while (rc == 0 && !loop->stopping);
-    loop->stopping = false;
-    running_loop = NULL;
-    loop->stack = NULL;
-    atomic_store(&loop->thread, 0);
-    if (loop->free_after_run)
-        rp_loop_free(loop);
+        if (loop->stopping)
+            break;
+    }
     return rc;
+}
+
+static void forget_future(rp_done_callback *done)
+{
+    rp_future_remove_done_callback(done);
 }
 
 static void stop_when_done(rp_future *future, void *arg)
@@ -250,20 +299,18 @@ static void stop_when_done(rp_future *future, void *arg)
 
 int rp_run_until_complete(rp_loop *loop, rp_future *future)
 {
-    rp_done_callback done = {0};
     int rc;
 
     if (future == NULL || rp_future_get_loop(future) != loop)
         return -EINVAL;
-    rp_future_ref(future); /* and with it the loop, should that be freed in a child of fork() */
-    rc = rp_future_add_done_callback(future, &done, stop_when_done, loop);
-    if (rc == 0) {
-        rc = rp_run_forever(loop);
-        rp_future_remove_done_callback(&done);
-    }
+    rp_future *awaited RP_ON_LEAVE(rp_future_drop) =
+        rp_future_ref(future); /* holds the loop, should a child free it */
+    rp_done_callback done RP_ON_LEAVE(forget_future) = {0};
+    rc = rp_future_add_done_callback(awaited, &done, stop_when_done, loop);
     if (rc == 0)
-        rc = rp_future_done(future) ? rp_future_result(future) : RP_ESTOPPED;
-    rp_future_unref(future);
+        rc = rp_run_forever(loop);
+    if (rc == 0)
+        rc = rp_future_done(awaited) ? rp_future_result(awaited) : RP_ESTOPPED;
     return rc;
 }
 
@@ -295,6 +342,8 @@ int rp_loop_close(rp_loop *loop)
     if (forked) /* another thread may have held it at the fork */
         rp_mutex_init(&loop->mutex);
     rp_loop_drop_handles(loop);
+    for (int i = 0; i < loop->undelivered && !forked; i++)
+        rp_completion_drop(&loop->completions[i]);
     rp_signals_close(loop);
     rp_readers_stop(loop);
     rp_proactor_close(loop->proactor);

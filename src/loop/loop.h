@@ -85,6 +85,7 @@ struct rp_loop {
     void *co; /* the coroutine layer's (src/co): stack pool, task factory; freed through its rp_resource */
 
     rp_loop_stats stats;
+    int undelivered; /* of the completions below: what a run has left that an exception has ended */
     rp_completion completions[RP_LOOP_BATCH];
 };
 

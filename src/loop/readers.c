@@ -9,6 +9,7 @@
  */
 #include "loop/readers.h"
 
+#include "base/leave.h"
 #include "base/memory.h"
 #include "base/socket.h"
 #include "proactor/proactor.h"
@@ -127,22 +128,32 @@ static void fail(watch *w, int error)
     rp_loop_report(loop, "a watched descriptor failed and was removed", error, NULL, NULL, NULL, NULL);
 }
 
+/* A call of a watch's callback, which may remove and free the watch. */
+typedef struct occasion {
+    watch *watch;
+    rp_loop *loop;
+    rp_fd fd;
+    int direction;
+} occasion;
+
+static void watch_again(occasion *o)
+{
+    if (rp_loop_is_forked(o->loop))
+        return;
+    watch **place = find(o->loop->readers, o->fd, o->direction);
+    if (o->loop->closed || place == NULL || *place != o->watch || o->watch->polling)
+        return; /* it has removed itself */
+    int rc = issue(o->watch);
+    if (rc < 0)
+        fail(o->watch, rc);
+}
+
 static void call(void *arg)
 {
     watch *w = arg;
-    rp_loop *loop = w->loop;
-    rp_fd fd = w->fd;
-    int direction = w->direction;
+    occasion o RP_ON_LEAVE(watch_again) = {w, w->loop, w->fd, w->direction};
 
-    w->callback(fd, w->arg);
-    if (rp_loop_is_forked(loop))
-        return;
-    watch **place = find(loop->readers, fd, direction);
-    if (loop->closed || place == NULL || *place != w || w->polling)
-        return; /* it has removed itself */
-    int rc = issue(w);
-    if (rc < 0)
-        fail(w, rc);
+    w->callback(o.fd, w->arg);
 }
 
 static void on_ready(rp_op *op)

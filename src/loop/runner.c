@@ -8,6 +8,7 @@
 
 #include <signal.h>
 
+#include "base/leave.h"
 #include "base/memory.h"
 #include "loop/future.h"
 #include "loop/signals.h"
@@ -91,6 +92,15 @@ static void release_interrupts(rp_runner *runner)
         rp_remove_signal_handler(runner->loop, SIGINT);
 }
 
+static void end_main(rp_runner **run)
+{
+    rp_runner *runner = *run;
+
+    release_interrupts(runner);
+    rp_future_unref(runner->main_task);
+    runner->main_task = NULL;
+}
+
 int rp_runner_run_main(rp_runner *runner, rp_runner_start *start, void *arg)
 {
     int rc;
@@ -104,14 +114,12 @@ int rp_runner_run_main(rp_runner *runner, rp_runner_start *start, void *arg)
     rc = catch_interrupts(runner); /* first: nothing has begun yet that would have to be ended if it fails */
     if (rc < 0)
         return rc;
-    rc = start(runner->loop, &runner->main_task, arg);
+    rp_runner *run RP_ON_LEAVE(end_main) = runner;
+    rc = start(run->loop, &run->main_task, arg);
     if (rc == 0)
-        rc = rp_run_until_complete(runner->loop, runner->main_task);
-    release_interrupts(runner);
+        rc = rp_run_until_complete(run->loop, run->main_task);
     if (rc == RP_EFUTCANCELED)
-        rc = runner->interrupted ? -EINTR : -ECANCELED;
-    rp_future_unref(runner->main_task);
-    runner->main_task = NULL;
+        rc = run->interrupted ? -EINTR : -ECANCELED;
     return rc;
 }
 
@@ -150,18 +158,17 @@ static void cancel_new_tasks(rp_loop *loop)
 static void cancel_all_tasks(rp_loop *loop)
 {
     while (!rp_list_empty(&loop->tasks)) {
-        rp_future *task = rp_container_of(loop->tasks.next, rp_future, task_link);
+        rp_future *task RP_ON_LEAVE(rp_future_drop) =
+            rp_future_ref(rp_container_of(loop->tasks.next, rp_future, task_link));
         int rc;
 
         cancel_new_tasks(loop);
-        rp_future_ref(task);
         do
             rc = rp_run_until_complete(loop, task);
         while (rc == RP_ESTOPPED); /* a task has called stop(): the others are waited for all the same */
         bool failed = !rp_future_done(task);
         if (rc < 0 && !failed && !rp_future_cancelled(task))
             rp_loop_report(loop, "a task failed during the runner's shutdown", rc, NULL, task, NULL, task->origin);
-        rp_future_unref(task);
         if (failed)
             return;
     }
@@ -218,10 +225,6 @@ int rp_shutdown_asyncgens(rp_loop *loop)
         return rc;
     if (rp_loop_is_running(loop))
         return RP_ERUNNING;
-    rp_future *ended = loop->asyncgens_hook(loop, loop->asyncgens_hook_arg);
-    if (ended == NULL)
-        return 0;
-    rc = rp_run_until_complete(loop, ended);
-    rp_future_unref(ended);
-    return rc;
+    rp_future *ended RP_ON_LEAVE(rp_future_drop) = loop->asyncgens_hook(loop, loop->asyncgens_hook_arg);
+    return ended != NULL ? rp_run_until_complete(loop, ended) : 0;
 }

@@ -7,6 +7,7 @@
  */
 #include <stdio.h>
 
+#include "base/leave.h"
 #include "base/memory.h"
 #include "loop/future.h"
 #include "net/address.h"
@@ -92,26 +93,44 @@ static void reap(rp_resource *resource)
 
 /* ---- one address after the other ---- */
 
-static void connected(attempt *self)
-{
-    rp_transport *transport = rp_transport_new(self->future.loop, self->fd);
-    const rp_protocol *protocol = NULL;
-    void *state = NULL;
-    int rc = transport ? self->factory(self->arg, &protocol, &state) : -ENOMEM;
+/* A connection that is there; who awaits the attempt is to know of it. */
+typedef struct connection {
+    attempt *self;
+    rp_transport *transport;
+    bool made; /* the factory has returned: if an exception passes instead, the attempt counts as cancelled */
+    int rc;
+} connection;
 
-    if (rc < 0) {
-        if (transport)
-            rp_transport_discard(transport);
-        rp_loop_close_socket(self->future.loop, self->fd);
-        self->fd = -1;
-        finish(self, rc, NULL);
+static void conclude(connection *c)
+{
+    attempt *self = c->self;
+
+    if (c->rc >= 0) {
+        finish(self, 0, c->transport);
         return;
     }
+    if (c->transport)
+        rp_transport_discard(c->transport);
+    rp_loop_close_socket(self->future.loop, self->fd);
+    self->fd = -1;
+    self->cancelled |= !c->made;
+    finish(self, c->rc, NULL);
+}
+
+static void connected(attempt *self)
+{
+    connection c RP_ON_LEAVE(conclude) = {self, rp_transport_new(self->future.loop, self->fd), false, -ECANCELED};
+    const rp_protocol *protocol = NULL;
+    void *state = NULL;
+
+    c.rc = c.transport ? self->factory(self->arg, &protocol, &state) : -ENOMEM;
+    c.made = true;
+    if (c.rc < 0)
+        return;
     if (!self->nagle)
         rp_socket_set(self->fd, IPPROTO_TCP, TCP_NODELAY, 1);
     self->fd = -1;
-    rp_transport_start(transport, protocol, state);
-    finish(self, 0, transport);
+    rp_transport_start(c.transport, protocol, state);
 }
 
 /* Binds to the first local address of the right family that can be had. */

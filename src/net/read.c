@@ -8,6 +8,7 @@
  * Each callback may replace the protocol, pause, close or abort. So the transport is looked at anew after each of them,
  * and no byte leaves the kernel before the protocol that is to have it is known.
  */
+#include "base/leave.h"
 #include "base/socket.h"
 #include "net/transport.h"
 
@@ -104,9 +105,14 @@ static void receive_once(rp_transport *transport)
         protocol->data_received(transport->self, buffer, (size_t)received);
 }
 
+static void pull_rest(rp_transport **pulled)
+{
+    pull_soon(*pulled);
+}
+
 void rp_transport_pull(void *arg)
 {
-    rp_transport *transport = arg;
+    rp_transport *transport RP_ON_LEAVE(pull_rest) = arg;
 
     for (int i = 0; i < ROUNDS && can_pull(transport); i++) {
         if (transport->protocol->receivable) {
@@ -116,7 +122,6 @@ void rp_transport_pull(void *arg)
         }
         receive_once(transport);
     }
-    pull_soon(transport);
 }
 
 static void on_receivable(rp_op *op)

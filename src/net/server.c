@@ -6,6 +6,7 @@
  * listeners are, and its last connection has ended: whatever takes one of these away calls settle(). Making one is the
  * business of listen.c.
  */
+#include "base/leave.h"
 #include "base/memory.h"
 #include "net/listen.h"
 #include "net/transport.h"
@@ -128,6 +129,23 @@ void rp_server_detach(rp_server *server, rp_transport *transport)
 
 /* ---- accepting ---- */
 
+/* A connection that has no protocol yet. */
+typedef struct incoming {
+    rp_server *server; /* NULL: it has */
+    rp_transport *transport;
+    rp_fd fd;
+} incoming;
+
+static void turn_away(incoming *in)
+{
+    if (in->server == NULL)
+        return;
+    if (in->transport)
+        rp_transport_discard(in->transport);
+    rp_socket_close(in->fd);
+    lighten(in->server);
+}
+
 static void serve(rp_server *server, rp_fd fd)
 {
     if (server->protocol.accepted != NULL) {
@@ -135,6 +153,7 @@ static void serve(rp_server *server, rp_fd fd)
         return;
     }
     rp_transport *transport = rp_transport_new(server->loop, fd);
+    incoming in RP_ON_LEAVE(turn_away) = {server, transport, fd};
     const rp_protocol *protocol = NULL;
     void *self = NULL;
     int rc = transport ? server->protocol.factory(server->protocol.arg, &protocol, &self) : -ENOMEM;
@@ -142,12 +161,9 @@ static void serve(rp_server *server, rp_fd fd)
     if (rc < 0) {
         rp_loop_report(server->loop, "error on making the protocol of an incoming connection", rc, NULL, NULL,
                        NULL, NULL);
-        if (transport)
-            rp_transport_discard(transport);
-        rp_socket_close(fd);
-        lighten(server);
         return;
     }
+    in.server = NULL;
     if (!RP_SOCKET_INHERITS && !server->nagle)
         rp_socket_set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     transport->server = server;
@@ -156,16 +172,32 @@ static void serve(rp_server *server, rp_fd fd)
     rp_transport_start(transport, protocol, self);
 }
 
+/* The taking of arrivals. What is left of them when an exception passes is taken in the next turn. */
+typedef struct taking {
+    rp_server *server;
+    bool done;
+} taking;
+
+static void end_taking(taking *t)
+{
+    rp_server *server = t->server;
+
+    if (!t->done && !server->closed)
+        rp_call_soon_threadsafe(server->loop, &server->intake.wake, rp_server_take_arrivals, server);
+    server->open_listeners--;
+    settle(server);
+}
+
 void rp_server_take_arrivals(void *arg)
 {
     rp_server *server = arg;
     rp_fd fd;
 
     server->open_listeners++; /* it stays, even if a protocol frees it */
+    taking t RP_ON_LEAVE(end_taking) = {server, false};
     while (rp_hub_take(server, &fd))
         serve(server, fd);
-    server->open_listeners--;
-    settle(server);
+    t.done = true;
 }
 
 /* What accept() fails with although the listening socket is in order: accept(2) says to go on. */
@@ -205,26 +237,36 @@ static void accept_later(rp_listener *listener, int error)
                    NULL, NULL, NULL, NULL);
 }
 
-static void on_accepted(rp_op *op)
-{
-    rp_listener *listener = op->data;
-    rp_server *server = listener->server;
-    bool more = op->flags & RP_OP_MORE;
-    int64_t result = op->result;
+typedef struct acceptance {
+    rp_listener *listener;
+    bool more;
+    int64_t result;
+} acceptance;
 
-    if (result >= 0) /* even if it was closed meanwhile: no connection that was accepted is lost */
-        serve(server, (rp_fd)result);
-    listener->accepting = more;
-    if (more)
+static void go_on_accepting(acceptance *a)
+{
+    rp_listener *listener = a->listener;
+    rp_server *server = listener->server;
+
+    listener->accepting = a->more;
+    if (a->more)
         return;
     if (server->closed) {
         close_listener(listener);
         settle(server);
-    } else if (result >= 0 || is_transient((int)result)) {
+    } else if (a->result >= 0 || is_transient((int)a->result)) {
         accept_on(listener);
     } else {
-        accept_later(listener, (int)result);
+        accept_later(listener, (int)a->result);
     }
+}
+
+static void on_accepted(rp_op *op)
+{
+    acceptance a RP_ON_LEAVE(go_on_accepting) = {op->data, op->flags & RP_OP_MORE, op->result};
+
+    if (a.result >= 0) /* even if it was closed meanwhile: no connection that was accepted is lost */
+        serve(a.listener->server, (rp_fd)a.result);
 }
 
 static void accept_on(void *arg)

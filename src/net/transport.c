@@ -1,6 +1,7 @@
 /*
  * transport.c - a connection's life: see transport.h. The reading side is in read.c, the writing side in write.c.
  */
+#include "base/leave.h"
 #include "base/memory.h"
 #include "base/origin.h"
 #include "base/socket.h"
@@ -16,9 +17,18 @@ static void free_transport(rp_transport *transport)
     rp_free(transport);
 }
 
+static void detach_and_free(rp_transport **ended)
+{
+    rp_transport *transport = *ended;
+
+    if (transport->server)
+        rp_server_detach(transport->server, transport);
+    free_transport(transport);
+}
+
 static void end(void *arg)
 {
-    rp_transport *transport = arg;
+    rp_transport *transport RP_ON_LEAVE(detach_and_free) = arg;
 
     rp_list_remove(&transport->resource.link);
     if (rp_handle_scheduled(&transport->pull))
@@ -27,9 +37,6 @@ static void end(void *arg)
     transport->fd = -1;
     if (transport->protocol->connection_lost)
         transport->protocol->connection_lost(transport->self, transport->error);
-    if (transport->server)
-        rp_server_detach(transport->server, transport);
-    free_transport(transport);
 }
 
 /* The loop is closed: its operations have ended, and no callback may run any more. */

@@ -6,6 +6,7 @@
  */
 #include <limits.h>
 
+#include "base/leave.h"
 #include "base/socket.h"
 #include "net/transport.h"
 
@@ -87,6 +88,25 @@ static void send_front(rp_transport *transport)
         rp_transport_fail(transport, rc, "cannot send on socket transport");
 }
 
+/* A part has been sent: the next one, or what was to come after all. */
+static void send_on(rp_transport **place)
+{
+    rp_transport *transport = *place;
+
+    if (transport->lost || transport->sending)
+        return;
+    if (rp_buffer_size(&transport->buffer) > 0)
+        send_front(transport);
+    else if (transport->closing)
+        rp_transport_lose(transport, 0);
+    else if (transport->eof_wanted && !transport->eof_sent) {
+        int rc = send_eof(transport);
+
+        if (rc < 0)
+            rp_transport_fail_writing(transport, rc, false, "cannot shut the socket down for writing");
+    }
+}
+
 static void on_sent(rp_op *op)
 {
     rp_transport *transport = op->data;
@@ -101,19 +121,8 @@ static void on_sent(rp_op *op)
         return;
     }
     rp_buffer_sent(&transport->buffer, (size_t)op->result);
-    resume_protocol_at_low(transport); /* which may write, close, abort */
-    if (transport->lost || transport->sending)
-        return;
-    if (rp_buffer_size(&transport->buffer) > 0)
-        send_front(transport);
-    else if (transport->closing)
-        rp_transport_lose(transport, 0);
-    else if (transport->eof_wanted && !transport->eof_sent) {
-        int rc = send_eof(transport);
-
-        if (rc < 0)
-            rp_transport_fail_writing(transport, rc, false, "cannot shut the socket down for writing");
-    }
+    rp_transport *sending RP_ON_LEAVE(send_on) = transport;
+    resume_protocol_at_low(sending); /* which may write, close, abort */
 }
 
 static int64_t send_now(rp_transport *transport, const struct iovec *vector, int count)
