@@ -6,6 +6,9 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <sys/syscall.h>
+#ifdef RP_HAVE_IO_URING
+#include <liburing.h>
+#endif
 
 #include "proactor/proactor.h"
 #include "hide.h"
@@ -174,6 +177,65 @@ TEST(cancel_with_queue_full)
     (void)ended;
     close_pair(fds);
     free(ops);
+}
+
+static bool kernel_busy;
+
+#ifdef RP_HAVE_IO_URING
+int __real_io_uring_submit(struct io_uring *ring);
+int __wrap_io_uring_submit(struct io_uring *ring);
+
+/* The library's calls come here: a busy kernel takes entries only together with a wait. */
+int __wrap_io_uring_submit(struct io_uring *ring)
+{
+    return kernel_busy ? -EBUSY : __real_io_uring_submit(ring);
+}
+#endif
+
+static rp_op delayed_op, filling[4];
+static int delayed_fds[2];
+
+/* The queue is full, so that a cancellation has to wait. */
+static rp_proactor *delay_a_cancellation(void)
+{
+    rp_proactor *port = open_ring(4, 8);
+
+    unix_pair(delayed_fds);
+    rp_op_poll(&delayed_op, delayed_fds[0], RP_POLL_IN, NULL, NULL);
+    submit(port, &delayed_op);
+    CHECK_INT(collect_once(port, rp_monotonic() + RP_MSEC(1)), ==, 0);
+    kernel_busy = true;
+    for (int i = 0; i < 4; i++) {
+        rp_op_poll(&filling[i], delayed_fds[1], RP_POLL_IN, NULL, NULL);
+        submit(port, &filling[i]);
+    }
+    rp_proactor_cancel(port, &delayed_op);
+    return port;
+}
+
+TEST(no_sleep_before_a_delayed_cancellation_is_issued)
+{
+    rp_proactor *port = delay_a_cancellation();
+
+    CHECK_INT(finish(port, &delayed_op), ==, -ECANCELED);
+    rp_proactor_close(port);
+    close_pair(delayed_fds);
+}
+
+/* The memory of one that completes before its cancellation is issued is its owner's. */
+TEST(what_completes_is_cancelled_no_more)
+{
+    rp_proactor *port = delay_a_cancellation();
+    char byte;
+
+    CHECK_INT(write(delayed_fds[1], "x", 1), ==, 1);
+    CHECK_INT(finish(port, &delayed_op), ==, RP_POLL_IN);
+    CHECK_INT(read(delayed_fds[0], &byte, 1), ==, 1);
+    rp_op_poll(&delayed_op, delayed_fds[0], RP_POLL_IN, NULL, NULL);
+    submit(port, &delayed_op);
+    stays_quiet(port);
+    rp_proactor_close(port);
+    close_pair(delayed_fds);
 }
 
 /* ---- threads ---- */
