@@ -497,6 +497,19 @@ TEST(message_wakes)
     rp_proactor_close(port);
 }
 
+/* A message takes memory of the kernel's; the eventfd does not. */
+TEST(wake_without_memory_for_messages)
+{
+    rp_proactor *port = open_ring(0, 0);
+
+    refuse_call(SYS_io_uring_register, 1, 31, ENOMEM);
+    for (int round = 0; round < 20; round++)
+        sleep_and_be_woken(port);
+    in_thread(do_nop, port);
+    sleep_and_be_woken(port);
+    rp_proactor_close(port);
+}
+
 /* ---- cost ---- */
 
 TEST(one_entry_a_turn)

@@ -33,7 +33,7 @@ void rp_ring_forget(rp_ring *ring);
 
 /*
  * Sends it a completion, from any thread. -EINVAL where the kernel is older than 6.13; -EBADFD while the ring is
- * disabled.
+ * disabled; -ENOMEM.
  */
 int rp_ring_send(const rp_ring *ring, uint64_t user_data);
 

@@ -38,8 +38,8 @@ enum {
     DEFAULT_COMPLETIONS = 16384,
 };
 
-/* user_data of entries that are no operations */
-enum { TAG_IGNORE = 1, TAG_WAKE = 2, TAG_LAST = TAG_WAKE };
+/* user_data of what is no operation: cancellations and messages, which say no more; the poll of wake_fd */
+enum { TAG_IGNORE = 1, TAG_WAKE_FD = 2, TAG_LAST = TAG_WAKE_FD };
 
 /* rp_op.phase */
 enum {
@@ -61,7 +61,8 @@ typedef struct uring {
     rp_node hasty; /* of those whose turn it is not, the ones that are not to wait, by their queue nodes */
     rp_turns turns;
     rp_node cancels; /* issued ones whose cancellation found the queue full, by their queue nodes */
-    int wake_fd;     /* an eventfd that the ring polls, where messages to the ring are not to be had; else -1 */
+    bool messages;   /* this kernel sends them to the ring */
+    int wake_fd;     /* an eventfd that the ring polls while it sleeps: for when there can be no message */
     bool wake_polled;
 } uring;
 
@@ -78,7 +79,7 @@ static void poll_wake_fd(uring *u)
     if (sqe == NULL)
         return;
     io_uring_prep_poll_multishot(sqe, u->wake_fd, POLLIN);
-    io_uring_sqe_set_data64(sqe, TAG_WAKE);
+    io_uring_sqe_set_data64(sqe, TAG_WAKE_FD);
 }
 
 /* Binds the ring to this thread. */
@@ -536,8 +537,6 @@ static void collect_wake(uring *u, bool more)
 {
     uint64_t count;
 
-    if (u->wake_fd < 0)
-        return;
     while (read(u->wake_fd, &count, sizeof count) < 0 && errno == EINTR)
         ;
     if (!more)
@@ -556,7 +555,7 @@ static int drain(uring *u, rp_completion *completions, int capacity)
         bool more = (cqe->flags & IORING_CQE_F_MORE) != 0;
 
         io_uring_cqe_seen(&u->ring.uring, cqe);
-        if (data == TAG_WAKE)
+        if (data == TAG_WAKE_FD)
             collect_wake(u, more);
         if (data > TAG_LAST)
             n += collect(u, (rp_op *)(uintptr_t)data, result, more, &completions[n]);
@@ -572,12 +571,12 @@ static int uring_wait(rp_proactor *proactor, rp_completion *completions, int cap
 
     if (rc < 0)
         return rc;
-    if (u->wake_fd >= 0 && !u->wake_polled)
+    if (deadline != 0 && !u->wake_polled)
         poll_wake_fd(u);
     if (!rp_list_empty(&u->backlog) || !rp_list_empty(&u->cancels))
         issue_delayed(u);
     if (!rp_list_empty(&proactor->finished) || !rp_list_empty(&u->backlog) || !rp_list_empty(&u->cancels) ||
-        !rp_list_empty(&u->hasty) || (u->wake_fd >= 0 && !u->wake_polled))
+        !rp_list_empty(&u->hasty) || !u->wake_polled)
         deadline = 0;
 
     deadline = rp_proactor_fall_asleep(proactor, deadline);
@@ -595,19 +594,14 @@ static int uring_wait(rp_proactor *proactor, rp_completion *completions, int cap
     return n;
 }
 
+/* Where no message can be sent now (it takes memory), there is the eventfd: a wake-up must not get lost. */
 static void uring_kick(rp_proactor *proactor)
 {
-    uring *u = (uring *)proactor;
+    const uring *u = (uring *)proactor;
     uint64_t one = 1;
     int saved = errno;
 
-    int rc;
-
-    if (u->wake_fd < 0)
-        do
-            rc = rp_ring_send(&u->ring, TAG_WAKE);
-        while (rc == -EINTR || rc == -EAGAIN || rc == -ENOMEM); /* a wake-up must not get lost */
-    else
+    if (!u->messages || rp_ring_send(&u->ring, TAG_IGNORE) < 0)
         while (write(u->wake_fd, &one, sizeof one) < 0 && errno == EINTR)
             ;
     errno = saved;
@@ -621,14 +615,12 @@ static int uring_open(rp_proactor *proactor, const rp_proactor_options *options)
     rp_list_init(&u->parked);
     rp_list_init(&u->hasty);
     rp_list_init(&u->cancels);
-    u->wake_fd = -1;
     u->submissions = options->submission_entries != 0 ? options->submission_entries : DEFAULT_SUBMISSIONS;
     u->completions = options->completion_entries != 0 ? options->completion_entries : DEFAULT_COMPLETIONS;
     if (u->completions < u->submissions)
         u->completions = 2 * u->submissions; /* the kernel asks that it not be the smaller one */
     RP_TRY(rp_ring_open(&u->ring, u->submissions, u->completions));
-    if (rp_ring_send(&u->ring, TAG_WAKE) == -EBADFD) /* the answer of a kernel that knows it */
-        return 0;
+    u->messages = rp_ring_send(&u->ring, TAG_IGNORE) == -EBADFD; /* the answer of a kernel that knows it */
     u->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (u->wake_fd >= 0)
         return 0;
@@ -665,8 +657,7 @@ static void uring_close(rp_proactor *proactor)
         rp_ring_close(&u->ring, proactor->in_flight > 0);
     }
     rp_turns_fini(&u->turns);
-    if (u->wake_fd >= 0)
-        close(u->wake_fd);
+    close(u->wake_fd);
 }
 
 const rp_backend rp_uring_backend = {
