@@ -310,20 +310,226 @@ static void start_receiving(rp_proactor *port)
     CHECK_INT(collect_once(port, 0), ==, 0);
 }
 
-/* With operations in the kernel it belongs to the thread that gave them to it. */
+static void is_refused(rp_proactor *port)
+{
+    rp_completion completion;
+
+    CHECK_INT(rp_proactor_wait(port, &completion, 1, 0), ==, RP_ETHREAD);
+}
+
+/* With operations in the kernel that do more than wait it belongs to the thread that gave them to it. */
 TEST(busy_ring_stays_with_its_thread)
 {
     rp_proactor *port = open_ring(0, 0);
-    rp_completion completion;
 
     unix_pair(received);
     in_thread(start_receiving, port);
-    CHECK_INT(rp_proactor_wait(port, &completion, 1, 0), ==, RP_ETHREAD);
+    is_refused(port);
     rp_proactor_close(port); /* but closed it can be */
+
+    port = open_ring(0, 0);
+    start_receiving(port);
+    in_thread(is_refused, port);
+    CHECK_INT(write(received[1], "x", 1), ==, 1);
+    CHECK_INT(finish(port, &shared_op), ==, 1);
+    in_thread(do_nop, port);
+    rp_proactor_close(port);
     close_pair(received);
 }
 
+/* ---- what moves with it ---- */
+
+enum { STANDING = 6 };
+static rp_op standing[STANDING];
+static int standing_fds[STANDING][2];
+
+static void start_standing(rp_proactor *port)
+{
+    for (int i = 0; i < STANDING; i++) {
+        unix_pair(standing_fds[i]);
+        set_nonblocking(standing_fds[i][0]);
+    }
+    rp_op_poll(&standing[0], standing_fds[0][0], RP_POLL_IN, NULL, NULL);
+    rp_op_poll(&standing[1], standing_fds[1][0], RP_POLL_IN, NULL, NULL);
+    rp_op_poll_multi(&standing[2], standing_fds[2][0], RP_POLL_IN, NULL, NULL);
+    rp_op_recv_stream(&standing[3], standing_fds[3][0], NULL, NULL);
+    rp_op_recv_stream(&standing[4], standing_fds[4][0], NULL, NULL);
+    /* It finds nothing but that the peer has ended, which it was not asked for. */
+    CHECK_INT(shutdown(standing_fds[5][1], SHUT_WR), ==, 0);
+    rp_op_poll(&standing[5], standing_fds[5][0], RP_POLL_PRI, NULL, NULL);
+    for (int i = 0; i < STANDING; i++)
+        submit(port, &standing[i]);
+    for (int i = 0; i < 3; i++)
+        CHECK_INT(collect_once(port, 0), ==, 0);
+}
+
+static void stop_standing(rp_proactor *port)
+{
+    for (int i = 0; i < STANDING; i++)
+        close_pair(standing_fds[i]);
+    rp_proactor_close(port);
+}
+
+static void collect_standing(rp_proactor *port)
+{
+    char byte;
+
+    CHECK_INT(finish(port, &standing[0]), ==, RP_POLL_IN);
+    CHECK_INT(next_completion(port, &standing[2]).result, ==, RP_POLL_IN);
+    CHECK_INT(next_completion(port, &standing[3]).flags, ==, RP_OP_MORE);
+    CHECK_INT(rp_op_receive(&standing[3], &byte, 1), ==, 1);
+    CHECK_INT(byte, ==, 'x');
+    stays_quiet(port); /* the others, too */
+    cancel_and_finish(port, &standing[1]);
+    cancel_and_finish(port, &standing[4]);
+    cancel_and_finish(port, &standing[5]);
+}
+
+/* Readiness that came between is found in the other thread, and so is what comes later. */
+TEST(what_waits_for_readiness_moves)
+{
+    rp_proactor *port = open_ring(0, 0);
+
+    start_standing(port);
+    for (int i = 0; i < STANDING; i++)
+        if (i == 0 || i == 2 || i == 3)
+            CHECK_INT(write(standing_fds[i][1], "x", 1), ==, 1);
+    in_thread(collect_standing, port);
+    CHECK_INT(write(standing_fds[2][1], "x", 1), ==, 1);
+    CHECK_INT(next_completion(port, &standing[2]).result, ==, RP_POLL_IN);
+    CHECK_INT(write(standing_fds[3][1], "y", 1), ==, 1);
+    CHECK_INT(next_completion(port, &standing[3]).flags, ==, RP_OP_MORE);
+    cancel_and_finish(port, &standing[2]);
+    cancel_and_finish(port, &standing[3]);
+    CHECK_INT(port->in_flight, ==, 0);
+    stop_standing(port);
+}
+
+static void collect_cancelled(rp_proactor *port)
+{
+    for (int i = 0; i < STANDING; i++)
+        CHECK_INT(finish(port, &standing[i]), ==, -ECANCELED);
+}
+
+/* The old ring may not have been told of it, and the new one must not begin it again. */
+TEST(what_was_cancelled_ends_in_the_other_thread)
+{
+    rp_proactor *port = open_ring(0, 0);
+
+    start_standing(port);
+    for (int i = 0; i < STANDING; i++)
+        rp_proactor_cancel(port, &standing[i]);
+    in_thread(collect_cancelled, port);
+    CHECK_INT(port->in_flight, ==, 0);
+    stop_standing(port);
+}
+
+static void collect_delayed(rp_proactor *port)
+{
+    CHECK_INT(finish(port, &delayed_op), ==, -ECANCELED);
+    for (int i = 0; i < 4; i++)
+        cancel_and_finish(port, &filling[i]);
+}
+
+/* Not even the old ring's queue has the cancellation. */
+TEST(what_was_to_be_cancelled_ends_in_the_other_thread)
+{
+    rp_proactor *port = delay_a_cancellation();
+
+    in_thread(collect_delayed, port);
+    CHECK_INT(port->in_flight, ==, 0);
+    rp_proactor_close(port);
+    close_pair(delayed_fds);
+}
+
 static int listener;
+
+static void accept_what_is_left(rp_proactor *port)
+{
+    rp_completion completions[8];
+    int n = rp_proactor_wait(port, completions, 8, 0);
+
+    CHECK_INT(n, ==, 4);
+    for (int i = 0; i < n; i++) {
+        CHECK_INT(completions[i].flags, ==, RP_OP_MORE);
+        CHECK_INT(close((int)completions[i].result), ==, 0);
+    }
+    stays_quiet(port);
+    cancel_and_finish(port, &shared_op);
+}
+
+/* Of five connections one is taken where they were accepted, and each of the others once in the other thread. */
+TEST(connections_that_were_accepted_move)
+{
+    rp_proactor *port = open_ring(0, 0);
+    struct sockaddr_in address;
+    rp_completion completion;
+    int clients[5];
+    char byte;
+
+    listener = listen_tcp(&address);
+    for (int i = 0; i < 5; i++)
+        clients[i] = connect_tcp(&address);
+    rp_op_accept_multi(&shared_op, listener, NULL, NULL);
+    submit(port, &shared_op);
+    CHECK_INT(rp_proactor_wait(port, &completion, 1, 0), ==, 1);
+    CHECK_INT(close((int)completion.result), ==, 0);
+    in_thread(accept_what_is_left, port);
+    for (int i = 0; i < 5; i++) {
+        CHECK_INT(recv(clients[i], &byte, 1, 0), ==, 0);
+        close(clients[i]);
+    }
+    close(listener);
+    rp_proactor_close(port);
+}
+
+static int accepted_there;
+
+static int close_accepted(rp_proactor *port)
+{
+    rp_completion completions[8];
+    int n = rp_proactor_wait(port, completions, 8, 0);
+
+    for (int i = 0; i < n; i++)
+        CHECK_INT(close((int)completions[i].result), ==, 0);
+    return n;
+}
+
+static void accept_until_refused(rp_proactor *port)
+{
+    int n;
+
+    while ((n = close_accepted(port)) >= 0)
+        accepted_there += n;
+    CHECK_INT(n, ==, RP_ETHREAD);
+}
+
+/* What does not fit into the queue is kept by the kernel for the ring's own thread: nothing is left behind there. */
+TEST(connections_in_an_overflown_queue_do_not_move)
+{
+    enum { COUNT = 40 };
+    rp_proactor *port = open_ring(4, 8);
+    struct sockaddr_in address;
+    rp_completion completion;
+    int clients[COUNT], accepted = 0;
+
+    listener = listen_tcp(&address);
+    for (int i = 0; i < COUNT; i++)
+        clients[i] = connect_tcp(&address);
+    rp_op_accept_multi(&shared_op, listener, NULL, NULL);
+    submit(port, &shared_op);
+    CHECK_INT(rp_proactor_wait(port, &completion, 1, 0), ==, 1);
+    CHECK_INT(close((int)completion.result), ==, 0);
+    in_thread(accept_until_refused, port);
+    CHECK_INT(accepted_there, >, 0);
+    while (accepted + accepted_there < COUNT - 1)
+        accepted += close_accepted(port);
+    CHECK_INT(accepted, >, 0);
+    for (int i = 0; i < COUNT; i++)
+        close(clients[i]);
+    close(listener);
+    rp_proactor_close(port);
+}
 
 static void start_accepting(rp_proactor *port)
 {
@@ -392,6 +598,61 @@ TEST(close_in_another_thread)
 }
 
 /* ---- fork, kill ---- */
+
+/* A child that ends when it is told to. */
+static pid_t linger(int gate[2])
+{
+    char byte;
+
+    CHECK_INT(pipe2(gate, O_CLOEXEC), ==, 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        close(gate[1]);
+        _exit(read(gate[0], &byte, 1) == 0 ? 0 : 1);
+    }
+    CHECK_INT(pid, >, 0);
+    return pid;
+}
+
+static void end_lingering(pid_t pid, const int gate[2])
+{
+    int status;
+
+    close_pair(gate);
+    CHECK_INT(waitpid(pid, &status, 0), ==, pid);
+    CHECK_INT(status, ==, 0);
+}
+
+/* The end of a ring with operations does not wait for that of a child which was forked while it was open. */
+TEST(busy_ring_is_closed_while_a_child_lives)
+{
+    rp_proactor *port = open_ring(0, 0);
+    char byte;
+    int gate[2];
+
+    unix_pair(received);
+    in_thread(start_receiving, port);
+    pid_t pid = linger(gate);
+    rp_proactor_close(port);
+    CHECK_INT(write(received[1], "x", 1), ==, 1); /* nobody receives any more */
+    CHECK_INT(recv(received[0], &byte, 1, MSG_DONTWAIT), ==, 1);
+    end_lingering(pid, gate);
+    close_pair(received);
+}
+
+TEST(busy_ring_moves_while_a_child_lives)
+{
+    rp_proactor *port = open_ring(0, 0);
+    int gate[2];
+
+    start_standing(port);
+    pid_t pid = linger(gate);
+    for (int i = 0; i < STANDING; i++)
+        rp_proactor_cancel(port, &standing[i]);
+    in_thread(collect_cancelled, port);
+    end_lingering(pid, gate);
+    stop_standing(port);
+}
 
 TEST(killed_server_starts_again)
 {

@@ -87,7 +87,7 @@ RP_API int rp_create_task(rp_task **task, rp_coro *coro, void *arg);
 /* The same, with `size` bytes at `arg` copied onto the task's own stack: the coroutine gets the copy. -E2BIG. */
 RP_API int rp_create_task_copy(rp_task **task, rp_coro *coro, const void *arg, size_t size);
 
-/* The same on a loop that need not be running yet. Mirrors loop.create_task(). */
+/* The same on a loop that need not be running yet. RP_ETHREAD in debug mode. Mirrors loop.create_task(). */
 RP_API int rp_loop_create_task(rp_loop *loop, rp_task **task, rp_coro *coro, void *arg);
 
 /*

@@ -14,7 +14,10 @@
 extern "C" {
 #endif
 
-/* Makes a pending future; the caller holds its one reference. -ENOMEM, RP_ECLOSED. Mirrors loop.create_future(). */
+/*
+ * Makes a pending future; the caller holds its one reference. -ENOMEM, RP_ECLOSED, RP_EFORK; RP_ETHREAD in debug mode.
+ * Mirrors loop.create_future().
+ */
 RP_API int rp_future_new(rp_loop *loop, rp_future **future);
 
 /* Another reference; returns the future. NULL is let pass. */
@@ -26,10 +29,13 @@ RP_API rp_future *rp_future_ref(rp_future *future);
  */
 RP_API void rp_future_unref(rp_future *future);
 
-/* Ends it with success: result 0 and the value, which the future does not own. RP_EINVALIDSTATE if it is done. */
+/*
+ * Ends it with success: result 0 and the value, which the future does not own. RP_EINVALIDSTATE if it is done, -EINVAL
+ * for a task or job; RP_ETHREAD in debug mode.
+ */
 RP_API int rp_future_set_result(rp_future *future, void *value);
 
-/* Ends it with an error, which must be negative (-EINVAL). RP_EINVALIDSTATE if it is done. Mirrors set_exception(). */
+/* The same with an error, which must be negative (-EINVAL). Mirrors set_exception(). */
 RP_API int rp_future_set_error(rp_future *future, int error);
 
 /*
@@ -76,7 +82,9 @@ typedef struct rp_done_callback {
     void *arg;
 } rp_done_callback;
 
-/* -EBUSY if `entry` is in use, RP_ECLOSED. Mirrors Future.add_done_callback(). */
+/*
+ * -EBUSY if `entry` is in use, RP_ECLOSED, RP_EFORK; RP_ETHREAD in debug mode. Mirrors Future.add_done_callback().
+ */
 RP_API int rp_future_add_done_callback(rp_future *future, rp_done_callback *entry, rp_future_callback *callback,
                                        void *arg);
 

@@ -2,8 +2,16 @@
  * loop.h - the event loop: callbacks, timers, readers, signals, the executor, policy. Mirrors asyncio's loop methods.
  *
  * A loop belongs to the thread that runs it. Only rp_call_soon_threadsafe() may be called from another thread; every
- * other function is for the loop's thread, or for any one thread while the loop does not run. After fork() the child
- * may not use its parent's loop: functions that return an error return RP_EFORK there.
+ * other function is for the loop's thread, or for any one thread while the loop does not run. In debug mode a call from
+ * elsewhere returns RP_ETHREAD. After fork() the child may not use its parent's loop: functions that return an error
+ * return RP_EFORK there.
+ *
+ * Between two runs a loop may move to another thread, whether the old one lives or not, with all that waits in it:
+ * callbacks, timers, posts, futures, tasks, readers and writers, signal handlers, servers, connections. What comes
+ * meanwhile is told once. Not so, on io_uring, what the kernel is doing for the old thread: its part of an accept,
+ * connect, receive or send by rp_op_*, of a file operation, and of what a connection has still to send. While there is
+ * some, a run elsewhere returns RP_ETHREAD; nothing is lost by that, and a run in the old thread goes on.
+ * On io_uring a move takes as long as the kernel needs to end what waits in the old thread's ring: some 40 ms.
  *
  * One turn: wait for completions until the first timer is due (not at all if a callback is ready); deliver them; move
  * due timers to the ready queue; run the callbacks that were ready when this last step began.
@@ -75,7 +83,8 @@ RP_API void rp_loop_free(rp_loop *loop);
 
 /*
  * Runs until rp_loop_stop(). 0, or RP_ERUNNING (it runs already, or another loop runs in this thread), RP_ECLOSED,
- * RP_EFORK, or what the backend's wait failed with. Mirrors loop.run_forever().
+ * RP_EFORK, or what the backend's wait failed with: RP_ETHREAD if the kernel is at work for the thread of the last run
+ * (see above). Mirrors loop.run_forever().
  */
 RP_API int rp_run_forever(rp_loop *loop);
 
@@ -205,12 +214,15 @@ typedef void rp_reader_callback(rp_fd fd, void *arg);
 /*
  * Calls callback(fd, arg) in every turn in which the descriptor is readable, or writable (level-triggered), until
  * removed. A second call replaces the callback. Remove it before you close the descriptor. -EBADF, -ENOMEM, RP_ECLOSED,
- * RP_EFORK. Mirrors loop.add_reader() and add_writer().
+ * RP_EFORK; RP_ETHREAD in debug mode. Mirrors loop.add_reader() and add_writer().
  */
 RP_API int rp_add_reader(rp_loop *loop, rp_fd fd, rp_reader_callback *callback, void *arg);
 RP_API int rp_add_writer(rp_loop *loop, rp_fd fd, rp_reader_callback *callback, void *arg);
 
-/* The callback will not be called again. Returns 1, 0 if there was none, or an error. Mirrors loop.remove_reader(). */
+/*
+ * The callback will not be called again. Returns 1, 0 if there was none, or an error: RP_ECLOSED, RP_EFORK; RP_ETHREAD
+ * in debug mode. Mirrors loop.remove_reader().
+ */
 RP_API int rp_remove_reader(rp_loop *loop, rp_fd fd);
 RP_API int rp_remove_writer(rp_loop *loop, rp_fd fd);
 
@@ -229,8 +241,8 @@ RP_API int rp_remove_writer(rp_loop *loop, rp_fd fd);
 RP_API int rp_add_signal_handler(rp_loop *loop, int signal, rp_callback *callback, void *arg);
 
 /*
- * Restores what stood before any loop asked for the signal. Returns 1, 0 if there was none, or an error. Mirrors
- * loop.remove_signal_handler().
+ * Restores what stood before any loop asked for the signal. Returns 1, 0 if there was none, or an error: -EINVAL,
+ * RP_ECLOSED, RP_EFORK; RP_ETHREAD if not called in the main thread. Mirrors loop.remove_signal_handler().
  */
 RP_API int rp_remove_signal_handler(rp_loop *loop, int signal);
 
@@ -261,18 +273,21 @@ RP_API void rp_executor_free(rp_executor *executor);
  * a job that runs already goes on, and its result comes: `arg` must live until the future is done. Only closing the
  * loop ends the future before that: the function may still run then, or even begin, so shut the executor down first.
  * RP_ESHUTDOWN, RP_ECLOSED, RP_EFORK (also of an executor that was made before the fork), -EAGAIN (no thread could be
- * started), -ENOMEM. Mirrors loop.run_in_executor().
+ * started), -ENOMEM; RP_ETHREAD in debug mode. Mirrors loop.run_in_executor().
  */
 RP_API int rp_run_in_executor(rp_loop *loop, rp_executor *executor, rp_blocking *function, void *arg,
                               rp_future **future);
 
-/* Replaces the default executor; the loop owns it then. -EINVAL if NULL. Mirrors loop.set_default_executor(). */
+/*
+ * Replaces the default executor; the loop owns it then. -EINVAL if NULL, RP_ECLOSED, RP_EFORK; RP_ETHREAD in debug
+ * mode. Mirrors loop.set_default_executor().
+ */
 RP_API int rp_set_default_executor(rp_loop *loop, rp_executor *executor);
 
 /*
  * Shuts the default executor down, running the loop until its threads have ended or `timeout` nanoseconds have passed
  * (-ETIMEDOUT: they are left behind). From a task use rp_shutdown_default_executor_wait() in co.h. RP_ERUNNING while
- * the loop runs. Mirrors loop.shutdown_default_executor(timeout).
+ * the loop runs, RP_ETHREAD as from rp_run_forever. Mirrors loop.shutdown_default_executor(timeout).
  */
 RP_API int rp_shutdown_default_executor(rp_loop *loop, int64_t timeout);
 
@@ -323,7 +338,8 @@ RP_API int rp_get_coroutine_origin_tracking_depth(void);
 
 /*
  * A hook that rp_shutdown_asyncgens() calls: whoever implements asynchronous generators on this loop ends them in it
- * and returns a future (the caller's reference) that is done when they are, or NULL. Mirrors loop.shutdown_asyncgens().
+ * and returns a future (the caller's reference) that is done when they are, or NULL. That is waited for as by
+ * rp_run_until_complete. Mirrors loop.shutdown_asyncgens().
  */
 typedef rp_future *rp_asyncgens_hook(rp_loop *loop, void *arg);
 RP_API void rp_set_asyncgens_hook(rp_loop *loop, rp_asyncgens_hook *hook, void *arg);

@@ -4,7 +4,9 @@
  * Most programs never name it: a loop opens the best one there is. It is for those who build a loop of their own, and
  * for who wants to give a loop a ready proactor, as asyncio's ProactorEventLoop(proactor) takes one.
  *
- * A proactor belongs to the thread that waits on it; rp_proactor_wake() alone may be called from elsewhere.
+ * A proactor belongs to the thread that waits on it; rp_proactor_wake() alone may be called from elsewhere. Another
+ * thread may take it over between two calls, with what is in flight. With io_uring that takes until the kernel has
+ * ended the old thread's ring, some 40 ms; a multishot poll then tells what holds once more.
  */
 #ifndef RINGPORT_PROACTOR_H
 #define RINGPORT_PROACTOR_H
@@ -78,6 +80,9 @@ RP_API void rp_proactor_cancel(rp_proactor *proactor, rp_op *op);
  * Waits until something has completed, the monotonic clock reaches `deadline` (0: does not wait; RP_NEVER: no limit),
  * or somebody wakes it, and stores up to `capacity` completions. Returns how many; 0 after a time-out, a wake-up or an
  * interrupting signal; or an error.
+ * RP_ETHREAD, with io_uring: another thread waited last, and the kernel has operations of its that it cannot hand over,
+ * which are all but polls, receive streams, multishot accepts and waits for children; or its completion queue has
+ * overflown, with connections that a multishot accept has accepted. Then that thread is to wait. Nothing is lost.
  */
 RP_API int rp_proactor_wait(rp_proactor *proactor, rp_completion *completions, int capacity, int64_t deadline);
 

@@ -6,11 +6,13 @@
 
 #include <liburing.h>
 
-#include "ringport/base.h"
+#include "base/list.h"
+#include "ringport/error.h"
 
 typedef struct rp_ring {
     struct io_uring uring;
-    int end_fd; /* hangs up when the kernel has let go of the ring, and of the operations in it */
+    int end_fd;   /* hangs up when the kernel has let go of the ring, and of the operations in it */
+    rp_node link; /* among the process's rings */
 } rp_ring;
 
 /*
@@ -23,19 +25,26 @@ int rp_ring_open(rp_ring *ring, unsigned submissions, unsigned completions);
 int rp_ring_enable(rp_ring *ring);
 
 /*
+ * Makes it anew for the calling thread, enabled. Its descriptor's number stays, so that messages find it.
+ * What is in its queues is lost; what the kernel has of the old one ends without a completion, and before this returns
+ * if it is `busy`. 0; or an error, and it is as it was.
+ */
+int rp_ring_renew(rp_ring *ring, unsigned submissions, unsigned completions, bool busy);
+
+/*
  * Closes it. `busy`: there are operations in it, which only its own thread could have cancelled and waited for; the
  * kernel ends them before this returns.
  */
 void rp_ring_close(rp_ring *ring, bool busy);
 
-/* In a child of fork(), into which the queues were not mapped. */
+/* In a child process, into which the queues were not mapped: closes the descriptors, if that has not been done. */
 void rp_ring_forget(rp_ring *ring);
 
 /*
- * Sends it a completion, from any thread. -EINVAL where the kernel is older than 6.13; -EBADFD while the ring is
- * disabled; -ENOMEM.
+ * Sends the ring with this descriptor a completion, from any thread. -EINVAL where the kernel is older than 6.13;
+ * -EBADFD while the ring is disabled; -ENOMEM.
  */
-int rp_ring_send(const rp_ring *ring, uint64_t user_data);
+int rp_ring_send(int ring_fd, uint64_t user_data);
 
 /*
  * Submits what is queued and runs what the kernel has deferred; waits for a completion until the deadline. *entries

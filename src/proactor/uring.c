@@ -3,7 +3,8 @@
  *
  * The ring has a single issuer and runs its completions only when its owner asks (DEFER_TASKRUN), so one system call a
  * turn submits, waits and collects. It is made disabled, and enabled by the thread that first waits on it: until then,
- * and whenever the submission queue is full, operations wait in `backlog`.
+ * and whenever the submission queue is full, operations wait in `backlog`. For another thread it is made anew: what
+ * only waits for readiness is taken back from the old one and issued again; what else the kernel has cannot be.
  *
  * What must stay true: an operation in flight is in `backlog`, `parked` or `hasty` (RP_OP_QUEUED), or has exactly one
  * entry with its address in the kernel (RP_OP_SUBMITTED), or is among the finished. An operation that the kernel
@@ -30,6 +31,7 @@
 #include "proactor/entry.h"
 #include "proactor/files.h"
 #include "proactor/proactor.h"
+#include "proactor/ready.h"
 #include "proactor/ring.h"
 #include "proactor/turns.h"
 
@@ -61,7 +63,7 @@ typedef struct uring {
     rp_node hasty; /* of those whose turn it is not, the ones that are not to wait, by their queue nodes */
     rp_turns turns;
     rp_node cancels; /* issued ones whose cancellation found the queue full, by their queue nodes */
-    bool messages;   /* this kernel sends them to the ring */
+    int message_fd;  /* the ring, for messages to it; -1: this kernel has none */
     int wake_fd;     /* an eventfd that the ring polls while it sleeps: for when there can be no message */
     bool wake_polled;
 } uring;
@@ -82,21 +84,27 @@ static void poll_wake_fd(uring *u)
     io_uring_sqe_set_data64(sqe, TAG_WAKE_FD);
 }
 
-/* Binds the ring to this thread. */
-static int ring_enable(uring *u)
+/*
+ * Whether it only waits for readiness, so that nothing is lost if its ring is. What a multishot accept has accepted is
+ * in the completion queue; unless that has run over, and the kernel keeps the rest for the ring's thread.
+ */
+static bool is_movable(const uring *u, const rp_op *op)
 {
-    RP_TRY(rp_ring_enable(&u->ring));
-    u->enabled = true;
-    u->thread = rp_thread_id();
-    u->wake_polled = false;
-    return 0;
+    switch (op->kind) {
+    case RP_OP_POLL:
+    case RP_OP_POLL_MULTI:
+    case RP_OP_RECV_STREAM:
+    case RP_OP_WAIT_CHILD:
+        return true;
+    case RP_OP_ACCEPT_MULTI:
+        return !(__atomic_load_n(u->ring.uring.sq.kflags, __ATOMIC_RELAXED) & IORING_SQ_CQ_OVERFLOW);
+    default:
+        return (op->phase & PHASE_POLLING) != 0;
+    }
 }
 
-/*
- * Calls back for each operation that has an entry in the submission queue which the kernel has not got yet: how many.
- * NULL: just counts.
- */
-static size_t each_unsubmitted(uring *u, void (*callback)(uring *u, rp_op *op))
+/* How many operations that cannot move have entries in the submission queue which the kernel has not got yet. */
+static size_t count_unsubmitted(const uring *u)
 {
     const struct io_uring_sq *sq = &u->ring.uring.sq;
     size_t count = 0;
@@ -104,61 +112,100 @@ static size_t each_unsubmitted(uring *u, void (*callback)(uring *u, rp_op *op))
     for (unsigned i = *sq->khead; i != sq->sqe_tail; i++) {
         uint64_t data = sq->sqes[i & sq->ring_mask].user_data;
 
-        if (data <= TAG_LAST)
-            continue;
-        count++;
-        if (callback != NULL)
-            callback(u, (rp_op *)(uintptr_t)data);
+        count += data > TAG_LAST && !is_movable(u, (const rp_op *)(uintptr_t)data);
     }
     return count;
 }
 
-/* Its entry is lost with the ring: it is to be issued again, if it was not cancelled. */
+/* How many have been issued and cannot move. *issued: whether any have been. */
+static size_t count_bound(const uring *u, bool *issued)
+{
+    size_t count = 0;
+
+    *issued = false;
+    for (const rp_node *node = u->base.operations.next; node != &u->base.operations; node = node->next) {
+        const rp_op *op = rp_container_of(node, rp_op, link);
+
+        if (op->state != RP_OP_SUBMITTED)
+            continue;
+        *issued = true;
+        count += !is_movable(u, op);
+    }
+    return count;
+}
+
+/* Its entry is lost with the ring: it is to be issued again. */
 static void take_back(uring *u, rp_op *op)
 {
     if (rp_node_linked(&op->queue)) /* among the cancels */
         rp_list_remove(&op->queue);
     op->state = RP_OP_QUEUED;
+    op->phase &= (uint8_t)~PHASE_EDGES; /* what it had found is found again */
     rp_list_push(&u->backlog, &op->queue);
-    if (op->phase & PHASE_CANCELLED)
-        uring_cancel(&u->base, op);
 }
 
-static size_t count_submitted(const uring *u)
+/* Of all that were issued, before what is still to be. Those that were cancelled end by it. */
+static void take_all_back(uring *u)
 {
-    size_t count = 0;
+    rp_node later, *node;
 
-    for (const rp_node *node = u->base.operations.next; node != &u->base.operations; node = node->next)
-        count += rp_container_of(node, rp_op, link)->state == RP_OP_SUBMITTED;
-    return count;
+    rp_list_init(&later);
+    rp_list_splice(&later, &u->backlog);
+    for (node = u->base.operations.next; node != &u->base.operations; node = node->next)
+        if (rp_container_of(node, rp_op, link)->state == RP_OP_SUBMITTED)
+            take_back(u, rp_container_of(node, rp_op, link));
+    rp_list_splice(&u->backlog, &later);
+    for (node = u->base.operations.next; node != &u->base.operations; node = node->next) {
+        rp_op *op = rp_container_of(node, rp_op, link);
+
+        if (op->state == RP_OP_QUEUED && op->phase & PHASE_CANCELLED)
+            uring_cancel(&u->base, op);
+    }
+}
+
+static bool is_own(const uring *u)
+{
+    return u->enabled && u->thread == rp_thread_id();
 }
 
 /*
- * The ring is bound to the thread that enabled it: to go on in another one it is made anew, if the kernel has no
- * operations in the old one.
+ * Accepts what waits for multishot accepts: kernels without the fix of 6.17 ("include dying ring in task_work should
+ * cancel state") may do so while they end the ring, and tell nobody.
  */
+static int accept_waiting(uring *u, rp_completion *completions, int capacity)
+{
+    int n = 0;
+
+    for (rp_node *node = u->base.operations.next; node != &u->base.operations; node = node->next) {
+        rp_op *op = rp_container_of(node, rp_op, link);
+        int64_t result = 0;
+
+        if (op->kind != RP_OP_ACCEPT_MULTI || op->state != RP_OP_SUBMITTED || op->phase & PHASE_CANCELLED ||
+            rp_ready_begin(op) < 0)
+            continue;
+        while (n < capacity && (result = rp_ready_attempt(op)) >= 0)
+            rp_op_complete(&u->base, op, &completions[n++], result, RP_OP_MORE);
+    }
+    return n;
+}
+
+/* Binds the ring to this thread: what other threads have had of it is collected. RP_ETHREAD: the kernel has more. */
 static int ring_own(uring *u)
 {
-    rp_ring fresh;
-    rp_node later;
+    bool issued;
 
-    if (u->enabled && u->thread == rp_thread_id())
-        return 0;
-    if (!u->enabled)
-        return ring_enable(u);
-    if (count_submitted(u) != each_unsubmitted(u, NULL))
-        return RP_ETHREAD;
-    int rc = rp_ring_open(&fresh, u->submissions, u->completions);
-    if (rc < 0)
-        return rc;
-    rp_list_init(&later);
-    rp_list_splice(&later, &u->backlog);
-    each_unsubmitted(u, take_back);
-    rp_list_splice(&u->backlog, &later);
-    rp_ring_close(&u->ring, false);
-    u->ring = fresh;
-    u->enabled = false;
-    return ring_enable(u);
+    if (!u->enabled) {
+        RP_TRY(rp_ring_enable(&u->ring));
+    } else {
+        if (count_bound(u, &issued) != count_unsubmitted(u))
+            return RP_ETHREAD;
+        RP_TRY(rp_ring_renew(&u->ring, u->submissions, u->completions, issued));
+        take_all_back(u);
+    }
+    u->enabled = true;
+    u->thread = rp_thread_id();
+    u->wake_polled = false;
+    return 0;
 }
 
 /* A free submission entry; NULL if the queue is full and cannot be handed to the kernel now. */
@@ -166,7 +213,7 @@ static struct io_uring_sqe *get_entry(uring *u)
 {
     struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring.uring);
 
-    if (sqe != NULL || !u->enabled || u->thread != rp_thread_id())
+    if (sqe != NULL || !is_own(u))
         return sqe;
     u->base.kernel_entries++;
     io_uring_submit(&u->ring.uring);
@@ -563,14 +610,25 @@ static int drain(uring *u, rp_completion *completions, int capacity)
     return n;
 }
 
+/* What has come where another thread had the ring. */
+static int collect_elsewhere(uring *u, rp_completion *completions, int capacity)
+{
+    int n = drain(u, completions, capacity);
+
+    return n + accept_waiting(u, completions + n, capacity - n);
+}
+
 static int uring_wait(rp_proactor *proactor, rp_completion *completions, int capacity, int64_t deadline)
 {
     uring *u = (uring *)proactor;
-    int rc = ring_own(u);
-    int n;
+    int rc, n;
 
-    if (rc < 0)
-        return rc;
+    if (!is_own(u)) {
+        n = u->enabled ? collect_elsewhere(u, completions, capacity) : 0;
+        if (n > 0)
+            return n;
+        RP_TRY(ring_own(u));
+    }
     if (deadline != 0 && !u->wake_polled)
         poll_wake_fd(u);
     if (!rp_list_empty(&u->backlog) || !rp_list_empty(&u->cancels))
@@ -601,7 +659,7 @@ static void uring_kick(rp_proactor *proactor)
     uint64_t one = 1;
     int saved = errno;
 
-    if (!u->messages || rp_ring_send(&u->ring, TAG_IGNORE) < 0)
+    if (u->message_fd < 0 || rp_ring_send(u->message_fd, TAG_IGNORE) < 0)
         while (write(u->wake_fd, &one, sizeof one) < 0 && errno == EINTR)
             ;
     errno = saved;
@@ -620,7 +678,9 @@ static int uring_open(rp_proactor *proactor, const rp_proactor_options *options)
     if (u->completions < u->submissions)
         u->completions = 2 * u->submissions; /* the kernel asks that it not be the smaller one */
     RP_TRY(rp_ring_open(&u->ring, u->submissions, u->completions));
-    u->messages = rp_ring_send(&u->ring, TAG_IGNORE) == -EBADFD; /* the answer of a kernel that knows it */
+    u->message_fd = u->ring.uring.ring_fd;
+    if (rp_ring_send(u->message_fd, TAG_IGNORE) != -EBADFD) /* the answer of a kernel that knows it */
+        u->message_fd = -1;
     u->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (u->wake_fd >= 0)
         return 0;
