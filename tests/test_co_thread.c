@@ -37,6 +37,26 @@ TEST(to_thread)
     CHECK_INT(rp_run(calls, NULL), ==, 0);
 }
 
+static int named_executor(rp_co *co, void *arg)
+{
+    rp_executor *executor;
+    int number = 4;
+
+    CHECK_INT(rp_executor_new(1, &executor), ==, 0);
+    CHECK_INT(rp_to_executor(co, executor, adds_one, &number), ==, 5);
+    CHECK_INT(rp_to_executor(co, NULL, adds_one, &number), ==, 6); /* the default one */
+    CHECK_INT(rp_executor_shutdown(executor, RP_NEVER), ==, 0);
+    CHECK_INT(rp_to_executor(co, executor, adds_one, &number), ==, RP_ESHUTDOWN);
+    CHECK_INT(rp_to_thread(co, adds_one, &number), ==, 7);
+    rp_executor_free(executor);
+    return 0;
+}
+
+TEST(to_an_executor_of_ones_own)
+{
+    CHECK_INT(rp_run(named_executor, NULL), ==, 0);
+}
+
 static int returns_ecanceled(void *arg)
 {
     return -ECANCELED;

@@ -261,6 +261,25 @@ RP_API void rp_as_completed_end(rp_as_completed *it);
  */
 RP_API int rp_to_thread(rp_co *co, rp_blocking *function, void *arg);
 
+/*
+ * The same on a given executor; NULL is the default one. It may be freed as soon as this has begun: what it was given
+ * still runs. Mirrors await loop.run_in_executor(executor, function).
+ */
+RP_API int rp_to_executor(rp_co *co, rp_executor *executor, rp_blocking *function, void *arg);
+
+/*
+ * Runs a coroutine as a task of a loop that runs in another thread, and blocks this thread until it has ended: for a
+ * function of rp_to_thread that needs something of the loop, or a thread of the program's own. A loop that does not run
+ * yet is waited for. Returns the coroutine's result; RP_EFUTCANCELED if its task was cancelled.
+ * Errors:
+ *   RP_ECLOSED   the loop is closed, or was before the coroutine had ended: it does not go on then
+ *   -EDEADLK     called in the thread that runs the loop, which would wait for itself
+ *   -EINVAL, -ENOMEM, RP_EFORK
+ * Any other thread. The loop must not be freed before this has begun. `arg` is not used any more on return.
+ * Mirrors asyncio.run_coroutine_threadsafe(coro, loop).result().
+ */
+RP_API int rp_run_coroutine_threadsafe(rp_loop *loop, rp_coro *coro, void *arg);
+
 /* rp_shutdown_default_executor from inside a task. */
 RP_API int rp_shutdown_default_executor_wait(rp_co *co, int64_t timeout);
 

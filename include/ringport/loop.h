@@ -1,10 +1,10 @@
 /*
  * loop.h - the event loop: callbacks, timers, readers, signals, the executor, policy. Mirrors asyncio's loop methods.
  *
- * A loop belongs to the thread that runs it. Only rp_call_soon_threadsafe() may be called from another thread; every
- * other function is for the loop's thread, or for any one thread while the loop does not run. In debug mode a call from
- * elsewhere returns RP_ETHREAD. After fork() the child may not use its parent's loop: functions that return an error
- * return RP_EFORK there.
+ * A loop belongs to the thread that runs it. Only rp_call_soon_threadsafe() and rp_run_coroutine_threadsafe() (co.h)
+ * may be called from another thread; every other function is for the loop's thread, or for any one thread while the
+ * loop does not run. In debug mode a call from elsewhere returns RP_ETHREAD. After fork() the child may not use its
+ * parent's loop: functions that return an error return RP_EFORK there.
  *
  * Between two runs a loop may move to another thread, whether the old one lives or not, with all that waits in it:
  * callbacks, timers, posts, futures, tasks, readers and writers, signal handlers, servers, connections. What comes
@@ -248,7 +248,7 @@ RP_API int rp_remove_signal_handler(rp_loop *loop, int signal);
 
 /* ---- executors: blocking work on threads ---- */
 
-/* A blocking function: runs on another thread and may not use the loop but for rp_call_soon_threadsafe. */
+/* A blocking function: runs on another thread, and may use the loop by what ends in _threadsafe alone. */
 typedef int rp_blocking(void *arg);
 
 /*

@@ -134,6 +134,8 @@ static void finish(rp_co *co)
         co->group = NULL;
         rp_group_child_done(group, co);
     }
+    if (co->call)
+        rp_call_end(co->call, rp_future_result(&co->future));
     rp_future_unref(&co->future);
 }
 
@@ -392,16 +394,23 @@ static void abandon(rp_co *co)
     rp_handle_cancel(&co->wake.handle);
     rp_bindings_unref(co->bindings);
     co->bindings = NULL;
+    if (co->call)
+        rp_call_end(co->call, RP_ECLOSED);
+    co->call = NULL;
 }
 
+/*
+ * The youngest first: giving one up may have to wait for a function on a thread, which may wait in its turn for a
+ * coroutine that it has asked the loop for. That is younger.
+ */
 void rp_tasks_abandon(rp_loop *loop, rp_node *abandoned)
 {
     rp_node *node, *next;
 
-    for (node = loop->tasks.next; node != &loop->tasks; node = next) {
+    for (node = loop->tasks.prev; node != &loop->tasks; node = next) {
         rp_co *co = rp_co_of(rp_container_of(node, rp_future, task_link));
 
-        next = node->next;
+        next = node->prev;
         if (!co)
             continue;
         report_abandoned(co);

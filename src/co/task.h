@@ -28,6 +28,7 @@
 #include "ringport/co.h"
 
 typedef struct rp_bindings rp_bindings; /* context.c */
+typedef struct rp_call rp_call;         /* threadsafe.c */
 
 /* What a suspended task waits for, as far as others must deal with it. Each gets the argument of rp_co_suspend(). */
 typedef struct rp_waiting {
@@ -69,6 +70,7 @@ struct rp_co {
     rp_bindings *bindings; /* the task locals, or NULL */
     rp_group *group;       /* that holds it, or NULL; the group then has a reference */
     rp_node group_link;
+    rp_call *call;      /* of a foreign thread, that waits for its end, or NULL */
     rp_node asked_link; /* among the tasks that a cancellation has come to, while it goes on */
     int cancelling;
     uint64_t number; /* N of "Task-N" */
@@ -159,6 +161,9 @@ void rp_tasks_drop(rp_node *abandoned);
 
 /* group.c: a task of a group has ended. */
 void rp_group_child_done(rp_group *group, rp_co *child);
+
+/* threadsafe.c: ends the call of a foreign thread, which goes on. */
+void rp_call_end(rp_call *call, int result);
 
 /* context.c: another reference to the task locals of who runs, NULL if there are none; and its return. */
 rp_bindings *rp_bindings_inherit(void);

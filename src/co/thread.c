@@ -87,7 +87,7 @@ static void abandon_job(rp_co *co, void *arg)
     job_fini(j);
 }
 
-int rp_to_thread(rp_co *co, rp_blocking *function, void *arg)
+int rp_to_executor(rp_co *co, rp_executor *executor, rp_blocking *function, void *arg)
 {
     static const rp_waiting waiting = {interrupt_job, abandon_job};
     job j;
@@ -97,11 +97,16 @@ int rp_to_thread(rp_co *co, rp_blocking *function, void *arg)
         return -EINVAL;
     RP_TRY(rp_co_check(co));
     RP_TRY(job_init(&j, function, arg));
-    rc = rp_run_in_executor(co->future.loop, NULL, run_job, &j, &j.future);
+    rc = rp_run_in_executor(co->future.loop, executor, run_job, &j, &j.future);
     if (rc == 0)
         rc = rp_co_await_as(co, j.future, &waiting, &j);
     job_fini(&j);
     return rc;
+}
+
+int rp_to_thread(rp_co *co, rp_blocking *function, void *arg)
+{
+    return rp_to_executor(co, NULL, function, arg);
 }
 
 int rp_shutdown_default_executor_wait(rp_co *co, int64_t timeout)

@@ -165,6 +165,19 @@ int rp_call_soon_threadsafe(rp_loop *loop, rp_handle *handle, rp_callback *callb
     return rc;
 }
 
+static void run_errand(void *arg)
+{
+    rp_errand *errand = arg;
+
+    errand->run(errand->arg, false);
+}
+
+int rp_post_errand(rp_loop *loop, rp_errand *errand, void (*run)(void *arg, bool dropped), void *arg)
+{
+    *errand = (rp_errand){.run = run, .arg = arg};
+    return rp_call_soon_threadsafe(loop, &errand->handle, run_errand, errand);
+}
+
 int rp_call_at(rp_loop *loop, rp_timer *timer, int64_t when, rp_callback *callback, void *arg)
 {
     int rc = rp_loop_check(loop);
@@ -247,8 +260,11 @@ static void drop_list(rp_node *list)
     while (!rp_list_empty(list)) {
         rp_handle *handle = rp_container_of(rp_list_pop(list), rp_handle, link);
         rp_done_callback *entry = handle->callback == rp_done_callback_run ? handle->arg : NULL;
+        rp_errand *errand = handle->callback == run_errand ? handle->arg : NULL;
 
         release(handle);
+        if (errand != NULL)
+            errand->run(errand->arg, true);
         if (entry != NULL)
             rp_done_callback_drop(entry);
     }

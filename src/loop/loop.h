@@ -122,6 +122,16 @@ void rp_loop_post(rp_loop *loop, rp_handle *handle);
 /* Closes a socket that operations of the open loop may have waited on. */
 void rp_loop_close_socket(rp_loop *loop, rp_fd fd);
 
+/* A callback that another thread posts, and that is called in any case: with `dropped` if the loop is closed first. */
+typedef struct rp_errand {
+    rp_handle handle;
+    void (*run)(void *arg, bool dropped);
+    void *arg;
+} rp_errand;
+
+/* rp_call_soon_threadsafe for an errand. */
+int rp_post_errand(rp_loop *loop, rp_errand *errand, void (*run)(void *arg, bool dropped), void *arg);
+
 /* RP_LOOP_RECEIVE_BUFFER bytes to receive into, valid until the next turn; made on first use: NULL, no memory. */
 void *rp_loop_receive_buffer(rp_loop *loop);
 
