@@ -340,6 +340,38 @@ TEST(handlers_end_when_their_clients_are_closed)
     run(clients_closed);
 }
 
+static int inherited_service(rp_co *co, void *arg)
+{
+    int port, listener = wire_listen(&port), fd;
+    rp_server *server;
+
+    (void)arg;
+    CHECK_INT(rp_start_server_fd(co, &server, NULL, NULL, listener, NULL), ==, -EINVAL);
+    fd = wire_connect(port);
+    CHECK_INT(rp_start_server_fd(co, &server, echo, NULL, fd, NULL), ==, -EINVAL);
+    CHECK_INT(rp_start_server_fd(co, &server, echo, NULL, listener, NULL), ==, 0);
+    for (int i = 0; i < 3; i++) {
+        char byte = 'x';
+
+        CHECK_INT(send(fd, &byte, 1, 0), ==, 1);
+        while (wire_read(fd, &byte, 1) == -EAGAIN)
+            CHECK_INT(rp_sleep(co, 0), ==, 0);
+        close(fd);
+        fd = wire_connect(port);
+    }
+    close(fd);
+    rp_server_close(server);
+    CHECK_INT(rp_server_wait_closed(co, server), ==, 0);
+    CHECK_INT(served, >=, 3);
+    rp_server_free(server);
+    return 0;
+}
+
+TEST(a_socket_that_listens_already)
+{
+    run(inherited_service);
+}
+
 static int unix_service(rp_co *co, void *arg)
 {
     rp_server *server;

@@ -158,6 +158,123 @@ TEST(a_task_that_never_has_to_wait_lets_others_run)
     run(greedy);
 }
 
+/* A call that need not wait suspends in one case only, and how many there may be before it is the bound of stream.h. */
+static int without_waiting(rp_co *co, void *arg)
+{
+    enum { BOUND = 32, CALLS = 4 * BOUND };
+    static char bytes[CALLS + 1];
+    int there;
+    rp_stream *stream = open_stream(co, &there);
+    rp_task *task;
+    char byte;
+
+    (void)arg;
+    CHECK_INT(send(there, bytes, sizeof bytes, 0), ==, sizeof bytes);
+    CHECK_INT(rp_stream_read(co, stream, &byte, 1), ==, 1); /* they have come */
+    CHECK_INT(rp_create_task(&task, ticker, NULL), ==, 0);
+    for (int kind = 0; kind < 2; kind++) {
+        CHECK_INT(rp_sleep(co, 0), ==, 0);
+        ticks = 0;
+        for (int i = 0; i < CALLS; i++) {
+            CHECK_INT(ticks, ==, i / BOUND);
+            if (kind == 0)
+                CHECK_INT(rp_stream_read(co, stream, &byte, 1), ==, 1);
+            else
+                CHECK_INT(rp_stream_write(co, stream, "x", 1), ==, 0);
+        }
+        CHECK_INT(ticks, ==, CALLS / BOUND);
+    }
+    rp_task_cancel(task);
+    CHECK_INT(rp_join(co, task), ==, RP_EFUTCANCELED);
+    close(there);
+    rp_stream_free(stream);
+    return 0;
+}
+
+TEST(of_calls_that_need_not_wait_every_thirty_second_yields)
+{
+    run(without_waiting);
+}
+
+/* ---- looking ahead ---- */
+
+static int peeking(rp_co *co, void *arg)
+{
+    static char long_text[70000];
+    int there;
+    rp_stream *stream = open_stream(co, &there);
+    char text[16] = "";
+    rp_task *task;
+
+    (void)arg;
+    CHECK_INT(rp_stream_buffered(stream), ==, 0);
+    CHECK_INT(rp_stream_peek(co, stream, text, 0), ==, 0);
+    say(there, "ab");
+    CHECK_INT(rp_stream_peek(co, stream, text, 2), ==, 2);
+    CHECK(memcmp(text, "ab", 2) == 0);
+    CHECK_INT(rp_stream_buffered(stream), ==, 2);
+    CHECK_INT(rp_create_task(&task, sender, &there), ==, 0); /* "later" */
+    CHECK_INT(rp_stream_peek(co, stream, text, 7), ==, 7);
+    CHECK(memcmp(text, "ablater", 7) == 0);
+    CHECK_INT(rp_join(co, task), ==, 0);
+    CHECK_INT(rp_stream_read(co, stream, text, 3), ==, 3);
+    CHECK(memcmp(text, "abl", 3) == 0);
+    CHECK_INT(rp_stream_buffered(stream), ==, 4);
+    CHECK_INT(rp_stream_peek(co, stream, long_text, sizeof long_text), ==, RP_ELIMIT);
+    CHECK_INT(shutdown(there, SHUT_WR), ==, 0);
+    CHECK_INT(rp_stream_peek(co, stream, text, sizeof text), ==, 4);
+    CHECK(memcmp(text, "ater", 4) == 0);
+    CHECK(!rp_stream_at_eof(stream));
+    CHECK_INT(rp_stream_read_exactly(co, stream, text, 4), ==, 4);
+    CHECK_INT(rp_stream_peek(co, stream, text, 1), ==, 0);
+    CHECK(rp_stream_at_eof(stream));
+    CHECK_INT(rp_stream_buffered(stream), ==, 0);
+    rp_stream_close(stream);
+    CHECK_INT(rp_stream_peek(co, stream, text, 1), ==, -EPIPE);
+    close(there);
+    rp_stream_free(stream);
+    return 0;
+}
+
+TEST(peeking_leaves_the_bytes_to_be_read)
+{
+    run(peeking);
+}
+
+static int peek_in_task(rp_co *co, void *arg)
+{
+    char text[8];
+
+    return (int)rp_stream_peek(co, arg, text, sizeof text);
+}
+
+static int cancelled_peeks(rp_co *co, void *arg)
+{
+    int there;
+    rp_stream *stream = open_stream(co, &there);
+    char text[8];
+    rp_task *task;
+
+    (void)arg;
+    say(there, "abc");
+    CHECK_INT(rp_create_task(&task, peek_in_task, stream), ==, 0);
+    while (rp_stream_buffered(stream) < 3)
+        CHECK_INT(rp_sleep(co, 0), ==, 0);
+    CHECK_INT(rp_stream_peek(co, stream, text, 1), ==, -EBUSY);
+    CHECK(rp_task_cancel(task));
+    CHECK_INT(rp_join(co, task), ==, RP_EFUTCANCELED);
+    CHECK_INT(rp_stream_read(co, stream, text, sizeof text), ==, 3);
+    CHECK(memcmp(text, "abc", 3) == 0);
+    close(there);
+    rp_stream_free(stream);
+    return 0;
+}
+
+TEST(a_cancelled_peek_loses_nothing)
+{
+    run(cancelled_peeks);
+}
+
 /* ---- reading exactly ---- */
 
 typedef struct pieces {

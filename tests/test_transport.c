@@ -869,11 +869,13 @@ TEST(what_is_no_stream_socket_is_refused_and_stays_the_callers)
     rp_loop *loop = wire_loop();
     rp_transport *transport;
     int datagram = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    int file = open(TEST_NULL, O_RDONLY | O_CLOEXEC), here, there;
+    int file = open(TEST_NULL, O_RDONLY | O_CLOEXEC), here, there, port, listener = wire_listen(&port);
 
     CHECK_INT(rp_connect_accepted_socket(loop, file, &plain, NULL, &transport), ==, -ENOTSOCK);
     CHECK_INT(rp_connect_accepted_socket(loop, datagram, &plain, NULL, &transport), ==, -EINVAL);
     CHECK_INT(rp_connect_accepted_socket(loop, -1, &plain, NULL, &transport), ==, -EBADF);
+    CHECK_INT(rp_connect_accepted_socket(loop, listener, &plain, NULL, &transport), ==, -EINVAL);
+    close(listener);
     wire_pair(&here, &there);
     test_fail_allocation(1);
     CHECK_INT(rp_connect_accepted_socket(loop, here, &plain, NULL, &transport), ==, -ENOMEM);

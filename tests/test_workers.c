@@ -121,6 +121,44 @@ TEST(clients_that_come_one_by_one_are_spread_too)
     serve_with(4, true);
 }
 
+/* ---- a socket that listens already ---- */
+
+#ifndef _WIN32
+static int listener;
+
+static int serve_duplicate(rp_co *co, void *arg)
+{
+    site *s = arg;
+    rp_server *server;
+
+    CHECK_INT(rp_start_server_fd(co, &server, echo, s, fcntl(listener, F_DUPFD_CLOEXEC, 0), NULL), ==, 0);
+    CHECK_INT(rp_server_port(server), ==, atomic_load(&s->port));
+    atomic_fetch_add(&s->listening, 1);
+    while (!atomic_load(&s->stop) || rp_worker_index() != 0)
+        RP_TRY(rp_sleep(co, RP_MSEC(2)));
+    return -EOWNERDEAD;
+}
+
+TEST(workers_share_a_socket_that_listens_already_by_duplicates)
+{
+    site s = {.workers = 3};
+    unsigned total = 0;
+    int port;
+
+    listener = wire_listen(&port);
+    s.port = port;
+    CHECK_INT(pthread_create(&s.clients, NULL, clients, &s), ==, 0);
+    CHECK_INT(rp_run_workers(3, serve_duplicate, &s), ==, -EOWNERDEAD);
+    pthread_join(s.clients, NULL);
+    for (unsigned i = 0; i < 3; i++)
+        total += atomic_load(&s.served[i]);
+    CHECK_INT(total, ==, CONNECTIONS);
+    close(listener);
+}
+#else
+TEST_ABSENT(workers_share_a_socket_that_listens_already_by_duplicates, "a socket belongs to one port for good");
+#endif
+
 /* ---- ports ---- */
 
 enum { SERVERS = 3, ATTEMPTS = 70 };

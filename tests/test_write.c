@@ -24,6 +24,144 @@ static void say(int fd, const void *data, size_t length)
     CHECK_INT(send(fd, data, length, MSG_NOSIGNAL), ==, length);
 }
 
+/* ---- corking ---- */
+
+/* What the peer has by now; at most `size` bytes. */
+static ssize_t heard(int fd, char *text, size_t size)
+{
+    ssize_t n = wire_read(fd, text, size - 1);
+
+    text[n > 0 ? n : 0] = '\0';
+    return n;
+}
+
+static int collected(rp_co *co, void *arg)
+{
+    int here, there;
+    char text[64];
+    rp_stream *stream;
+
+    (void)arg;
+    wire_pair(&here, &there);
+    stream = stream_of(co, here);
+    rp_stream_cork(stream);
+    rp_stream_cork(stream);
+    CHECK_INT(rp_stream_write(co, stream, "a", 1), ==, 0);
+    CHECK_INT(rp_stream_write(co, stream, "bc", 2), ==, 0);
+    for (int turn = 0; turn < 5; turn++)
+        CHECK_INT(rp_sleep(co, 0), ==, 0);
+    CHECK_INT(heard(there, text, sizeof text), ==, -EAGAIN);
+    CHECK_INT(rp_transport_get_write_buffer_size(rp_stream_transport(stream)), ==, 3);
+    CHECK_INT(rp_stream_uncork(stream), ==, 0);
+    while (heard(there, text, sizeof text) == -EAGAIN)
+        CHECK_INT(rp_sleep(co, 0), ==, 0);
+    CHECK_STR(text, "abc");
+    CHECK_INT(rp_stream_uncork(stream), ==, 0);
+    CHECK_INT(rp_stream_write(co, stream, "d", 1), ==, 0);
+    while (heard(there, text, sizeof text) == -EAGAIN)
+        CHECK_INT(rp_sleep(co, 0), ==, 0);
+    CHECK_STR(text, "d");
+
+    rp_stream_cork(stream);
+    CHECK_INT(rp_stream_write(co, stream, "ef", 2), ==, 0);
+    CHECK_INT(rp_stream_write_eof(stream), ==, 0);
+    while (heard(there, text, sizeof text) == -EAGAIN)
+        CHECK_INT(rp_sleep(co, 0), ==, 0);
+    CHECK_STR(text, "ef");
+    CHECK_INT(heard(there, text, sizeof text), ==, 0);
+    rp_stream_close(stream);
+    CHECK_INT(rp_stream_uncork(stream), ==, -EPIPE);
+    rp_stream_cork(stream);
+    CHECK_INT(rp_stream_wait_closed(co, stream), ==, 0);
+    rp_stream_cork(stream);
+    close(there);
+    rp_stream_free(stream);
+    return 0;
+}
+
+TEST(what_is_written_under_a_cork_goes_out_in_one_piece)
+{
+    run(collected);
+}
+
+/* By being closed, or freed, too. */
+static int closed_under_a_cork(rp_co *co, void *arg)
+{
+    (void)arg;
+    for (int way = 0; way < 2; way++) {
+        int here, there;
+        char text[64];
+        rp_stream *stream;
+
+        wire_pair(&here, &there);
+        stream = stream_of(co, here);
+        rp_stream_cork(stream);
+        CHECK_INT(rp_stream_write(co, stream, "last", 4), ==, 0);
+        if (way == 0) {
+            rp_stream_close(stream);
+            CHECK_INT(rp_stream_wait_closed(co, stream), ==, 0);
+        }
+        rp_stream_free(stream);
+        while (heard(there, text, sizeof text) == -EAGAIN)
+            CHECK_INT(rp_sleep(co, 0), ==, 0);
+        CHECK_STR(text, "last");
+        while (heard(there, text, sizeof text) == -EAGAIN)
+            CHECK_INT(rp_sleep(co, 0), ==, 0);
+        CHECK_INT(heard(there, text, sizeof text), ==, 0);
+        close(there);
+    }
+    return 0;
+}
+
+TEST(a_stream_that_is_closed_sends_what_a_cork_held_back)
+{
+    run(closed_under_a_cork);
+}
+
+/* A writer that fills it, or whose marks are lowered, is not held up by its own cork. */
+static int above_the_mark(rp_co *co, void *arg)
+{
+    enum { PIECE = 10000, PIECES = 2000 };
+    static char bytes[PIECE], sink[65536];
+    int here, there;
+    size_t got = 0;
+    rp_stream *stream;
+
+    (void)arg;
+    wire_pair(&here, &there);
+    stream = stream_of(co, here);
+    rp_stream_cork(stream);
+    for (size_t i = 0; i < PIECES; i++) {
+        ssize_t n = 1;
+
+        wire_fill(bytes, sizeof bytes, i * PIECE);
+        CHECK_INT(rp_transport_write(rp_stream_transport(stream), bytes, sizeof bytes), ==, 0);
+        while (rp_transport_get_write_buffer_size(rp_stream_transport(stream)) > 256 * 1024 && n != 0) {
+            n = wire_read(there, sink, sizeof sink);
+            CHECK(n <= 0 || wire_same(sink, (size_t)n, got));
+            got += n > 0 ? (size_t)n : 0;
+            CHECK_INT(rp_sleep(co, 0), ==, 0);
+        }
+    }
+    CHECK_INT(rp_transport_set_write_buffer_limits(rp_stream_transport(stream), 0, 0), ==, 0);
+    while (got < (size_t)PIECE * PIECES) {
+        ssize_t n = wire_read(there, sink, sizeof sink);
+
+        CHECK(n <= 0 || wire_same(sink, (size_t)n, got));
+        got += n > 0 ? (size_t)n : 0;
+        CHECK_INT(rp_sleep(co, 0), ==, 0);
+    }
+    CHECK_INT(rp_stream_drain(co, stream), ==, 0);
+    close(there);
+    rp_stream_free(stream);
+    return 0;
+}
+
+TEST(above_the_high_water_mark_a_cork_holds_nothing_back)
+{
+    run(above_the_mark);
+}
+
 #ifndef _WIN32
 
 /* ---- an early answer ---- */
@@ -107,6 +245,9 @@ static void check_writing_has_ended(rp_co *co, const exchange *e)
     CHECK_INT(rp_stream_writev(co, e->stream, &vector, 1), ==, e->error);
     CHECK_INT(rp_stream_drain(co, e->stream), ==, e->error);
     CHECK_INT(rp_stream_write_eof(e->stream), ==, e->error);
+    rp_stream_cork(e->stream);
+    CHECK_INT(rp_stream_write(co, e->stream, "x", 1), ==, e->error);
+    CHECK_INT(rp_stream_uncork(e->stream), ==, e->error);
 }
 
 static int early_answers(rp_co *co, void *arg)
@@ -251,6 +392,37 @@ static int no_false_ends(rp_co *co, void *arg)
 TEST(a_reset_that_a_write_was_told_is_no_end_of_the_stream)
 {
     run(no_false_ends);
+}
+
+/* What was held back finds the peer gone. */
+static int failing_corks(rp_co *co, void *arg)
+{
+    (void)arg;
+    for (int way = 0; way < 3; way++) {
+        exchange e;
+
+        open_exchange(co, &e, STOPS_READING);
+        rp_stream_cork(e.stream);
+        CHECK_INT(rp_stream_write(co, e.stream, "x", 1), ==, 0);
+        CHECK_INT(shutdown(e.there, SHUT_RD), ==, 0);
+        say(e.there, "abc", 3);
+        if (way == 0) {
+            CHECK_INT(rp_stream_uncork(e.stream), ==, -EPIPE);
+            CHECK_INT(read_in_task(co, &e), ==, 3);
+        } else if (way == 1) {
+            CHECK_INT(rp_stream_write_eof(e.stream), ==, -EPIPE);
+        }
+        rp_stream_close(e.stream);
+        CHECK_INT(rp_stream_wait_closed(co, e.stream), ==, -EPIPE);
+        rp_stream_free(e.stream);
+        close(e.there);
+    }
+    return 0;
+}
+
+TEST(a_cork_that_is_drawn_too_late_tells_of_it)
+{
+    run(failing_corks);
 }
 
 /* A handler that sends more than its client wants to have, and then reads what that has said. */
@@ -496,6 +668,7 @@ TEST_ABSENT(an_answer_that_came_during_an_upload_is_read_after_it_has_failed, "a
 TEST_ABSENT(a_stream_whose_writing_has_failed_is_ended_by_whoever_has_it, "no peer can refuse to read and stay");
 TEST_ABSENT(a_reader_goes_on_waiting_when_writing_fails, "no peer can refuse to read and stay");
 TEST_ABSENT(a_reset_that_a_write_was_told_is_no_end_of_the_stream, "Windows goes on telling of it");
+TEST_ABSENT(a_cork_that_is_drawn_too_late_tells_of_it, "no peer can refuse to read and stay");
 TEST_ABSENT(a_handler_whose_client_goes_ends_well, "a reset drops what was to be read on Windows");
 TEST_ABSENT(a_protocol_that_asks_for_it_reads_on_when_a_write_fails, "no peer can refuse to read and stay");
 TEST_ABSENT(a_protocol_that_is_told_of_a_failed_write_may_close, "no peer can refuse to read and stay");

@@ -71,6 +71,14 @@ typedef int rp_protocol_factory(void *arg, const rp_protocol **protocol, void **
 RP_API int rp_transport_write(rp_transport *transport, const void *data, size_t length);
 RP_API int rp_transport_writev(rp_transport *transport, const struct iovec *vector, int count);
 
+/*
+ * Between the two, what is written is collected, and then sent in one go: for an answer of many small parts. What comes
+ * above the high-water mark is sent all the same. Corking does not nest; write_eof and close uncork. Uncorking returns
+ * what a write would. asyncio has nothing like it.
+ */
+RP_API void rp_transport_cork(rp_transport *transport);
+RP_API int rp_transport_uncork(rp_transport *transport);
+
 /* Sends end-of-file after what is buffered; reading goes on. Twice is let pass. Mirrors transport.write_eof(). */
 RP_API int rp_transport_write_eof(rp_transport *transport);
 
@@ -129,7 +137,7 @@ RP_API const rp_protocol *rp_transport_get_protocol(const rp_transport *transpor
 /*
  * Makes a transport of a connected stream socket, which it owns from then on (on failure it stays the caller's), and
  * calls connection_made before it returns. TCP_NODELAY is set. -ENOMEM, RP_ECLOSED, -EBADF, -ENOTSOCK, -EINVAL for a
- * socket of another type.
+ * socket of another type or one that listens. One that is not connected is lost by -ENOTCONN (TCP) when it is read.
  */
 RP_API int rp_connect_accepted_socket(rp_loop *loop, rp_fd fd, const rp_protocol *protocol, void *self,
                                       rp_transport **transport);
@@ -195,6 +203,18 @@ RP_API int rp_create_server(rp_loop *loop, rp_protocol_factory *factory, void *a
  */
 RP_API int rp_create_unix_server(rp_loop *loop, rp_protocol_factory *factory, void *arg, const char *path,
                                  size_t length, const rp_server_options *options, rp_server **server);
+
+/*
+ * The same on a stream socket that listens already, TCP's or a Unix one: inherited from a parent, or from systemd
+ * (descriptor 3 and those after it: LISTEN_FDS of them, if LISTEN_PID is this process).
+ * The server owns it from then on, and closes it; on failure it stays the caller's. It becomes non-blocking, also for
+ * others that share it. Its backlog stays unless the options have one; `nagle` and `delay_start` are the only others
+ * that count. A Unix socket's file is left where it is. Done when it returns.
+ * -EINVAL for a socket of another type or one that does not listen, -ENOTSOCK, -EBADF, -ENOMEM, RP_ECLOSED. Mirrors
+ * loop.create_server(sock=).
+ */
+RP_API int rp_create_server_fd(rp_loop *loop, rp_protocol_factory *factory, void *arg, rp_fd fd,
+                               const rp_server_options *options, rp_server **server);
 
 /* Begins to accept, if it has not yet. Mirrors Server.start_serving(). */
 RP_API int rp_server_start_serving(rp_server *server);

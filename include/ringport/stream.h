@@ -8,6 +8,11 @@
  * Errors of all calls that read or write: -ECANCELED (the task was cancelled, no byte is lost), -ECONNRESET, -EPIPE (it
  * was closed, or lost), -ENOMEM.
  *
+ * A call that need not wait does not suspend: no other task runs. But of the calls on a stream that ask the kernel,
+ * each 32nd in one turn of the loop yields for a turn, so that a peer which always has something to say, or takes
+ * everything, does not keep the other tasks from running. What the stream has read ahead (rp_stream_buffered) does not
+ * count.
+ *
  * A write that fails (-ECONNRESET, -EPIPE, -ETIMEDOUT and the like) ends writing: further writes fail with the same
  * error, and so does rp_stream_wait_closed(). Reading goes on to the end of what has come, so that the answer of a peer
  * which answers and closes during an upload is not lost; asyncio loses it.
@@ -66,6 +71,15 @@ RP_API int rp_start_unix_server(rp_co *co, rp_server **server, rp_client_connect
                                 const char *path, const rp_server_options *options);
 
 /*
+ * The same on a socket that listens already, inherited or systemd's: see rp_create_server_fd() for what becomes of it.
+ * Never suspends. In a worker group each worker needs a descriptor of its own, by dup(), and the kernel gives a
+ * connection to whichever takes it first; on Windows, where a socket belongs to one loop for good, start it in one
+ * worker. Mirrors asyncio.start_server(sock=).
+ */
+RP_API int rp_start_server_fd(rp_co *co, rp_server **server, rp_client_connected *handler, void *arg, rp_fd fd,
+                              const rp_server_options *options);
+
+/*
  * Serves until the task is cancelled (then the server is closed and -ECANCELED returned; connections go on until their
  * tasks end, which rp_run cancels) or the server is closed by somebody else and its last connection has ended (0).
  * asyncio would wait for the connections in either case, and so for an idle client after Ctrl-C. Mirrors
@@ -76,7 +90,11 @@ RP_API int rp_server_serve_forever(rp_co *co, rp_server *server);
 /* Suspends until the server is closed and its last connection has ended. Mirrors Server.wait_closed(). */
 RP_API int rp_server_wait_closed(rp_co *co, rp_server *server);
 
-/* Makes a stream of a connected socket, which it owns from then on. */
+/*
+ * Makes a stream of a connected stream socket, TCP's or a Unix one, which it owns from then on; on failure it stays the
+ * caller's. Never suspends. -EINVAL for a socket of another type or one that listens, -ENOTSOCK, -EBADF, -ENOMEM.
+ * Reading from one that is not connected fails. Mirrors asyncio.open_connection(sock=).
+ */
 RP_API int rp_stream_from_fd(rp_co *co, rp_stream **stream, rp_fd fd);
 
 /* ---- reading ---- */
@@ -113,6 +131,19 @@ RP_API ssize_t rp_stream_read_until(rp_co *co, rp_stream *stream, void *buffer, 
  */
 RP_API ssize_t rp_stream_read_line(rp_co *co, rp_stream *stream, char *line, size_t size);
 
+/*
+ * Copies the next `length` bytes, and leaves them to be read again. Suspends until so many have come or the stream has
+ * ended, and returns how many there are: fewer than asked for at its end only, 0 if there are none. RP_ELIMIT for more
+ * than the stream's limit.
+ */
+RP_API ssize_t rp_stream_peek(rp_co *co, rp_stream *stream, void *buffer, size_t length);
+
+/*
+ * How many bytes the stream has received and nobody has read yet: reading these calls neither the kernel nor other
+ * tasks. There may be more in the kernel.
+ */
+RP_API size_t rp_stream_buffered(const rp_stream *stream);
+
 /* The longest line or run up to a separator, 64 KiB unless set. -EINVAL for 0. Mirrors StreamReader(limit=). */
 RP_API int rp_stream_set_limit(rp_stream *stream, size_t limit);
 
@@ -130,6 +161,14 @@ RP_API int rp_stream_writev(rp_co *co, rp_stream *stream, const struct iovec *ve
 
 /* Suspends while the write buffer is above its high-water mark, until it is down at the low one. Mirrors drain(). */
 RP_API int rp_stream_drain(rp_co *co, rp_stream *stream);
+
+/*
+ * Between the two, writes are collected, and then sent in one go: for an answer of many small parts. What comes above
+ * the high-water mark is sent all the same, and a write may wait for that. Uncork before you wait for the peer.
+ * write_eof and close uncork. Uncorking never suspends: 0, or what a write would return. asyncio has nothing like it.
+ */
+RP_API void rp_stream_cork(rp_stream *stream);
+RP_API int rp_stream_uncork(rp_stream *stream);
 
 /* Sends end-of-file after what is buffered; reading goes on. Never suspends. */
 RP_API int rp_stream_write_eof(rp_stream *stream);

@@ -99,6 +99,14 @@ int rp_socket_type(rp_fd fd)
     return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) < 0 ? -errno : type;
 }
 
+int rp_socket_listens(rp_fd fd)
+{
+    int listens;
+    socklen_t length = sizeof listens;
+
+    return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length) < 0 ? -errno : listens != 0;
+}
+
 int rp_socket_set(rp_fd fd, int level, int option, int value)
 {
     return setsockopt(fd, level, option, &value, sizeof value) < 0 ? -errno : 0;

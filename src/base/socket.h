@@ -74,6 +74,9 @@ int rp_socket_peer(rp_fd fd, struct sockaddr *address, uint32_t *length);
 /* SOCK_STREAM and so on, or an error: -EBADF, -ENOTSOCK. */
 int rp_socket_type(rp_fd fd);
 
+/* Whether a socket listens: 1, 0 or an error. */
+int rp_socket_listens(rp_fd fd);
+
 /* setsockopt() of an option that is a number. */
 int rp_socket_set(rp_fd fd, int level, int option, int value);
 

@@ -142,6 +142,16 @@ int rp_socket_type(rp_fd fd)
     return getsockopt((SOCKET)fd, SOL_SOCKET, SO_TYPE, (char *)&type, &length) != 0 ? error_of(fd) : type;
 }
 
+int rp_socket_listens(rp_fd fd)
+{
+    int listens;
+    socklen_t length = sizeof listens;
+
+    if (getsockopt((SOCKET)fd, SOL_SOCKET, SO_ACCEPTCONN, (char *)&listens, &length) != 0)
+        return error_of(fd);
+    return listens != 0;
+}
+
 int rp_socket_set(rp_fd fd, int level, int option, int value)
 {
     return setsockopt((SOCKET)fd, level, option, (const char *)&value, sizeof value) != 0 ? rp_socket_error() : 0;

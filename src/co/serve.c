@@ -139,6 +139,20 @@ int rp_start_unix_server(rp_co *co, rp_server **server, rp_client_connected *han
     return rc;
 }
 
+int rp_start_server_fd(rp_co *co, rp_server **server, rp_client_connected *handler, void *arg, rp_fd fd,
+                       const rp_server_options *options)
+{
+    rp_loop *loop = rp_co_loop(co);
+    rp_server_protocol protocol;
+    int rc;
+
+    RP_TRY(new_service(loop, handler, arg, &protocol));
+    rc = rp_server_from_fd(loop, &protocol, fd, options, server);
+    if (rc < 0)
+        rp_free(protocol.arg);
+    return rc;
+}
+
 int rp_server_wait_closed(rp_co *co, rp_server *server)
 {
     rp_future *closed;

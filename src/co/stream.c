@@ -236,6 +236,19 @@ int rp_stream_drain(rp_co *co, rp_stream *stream)
     return rc;
 }
 
+void rp_stream_cork(rp_stream *stream)
+{
+    if (stream->transport)
+        rp_transport_cork(stream->transport);
+}
+
+int rp_stream_uncork(rp_stream *stream)
+{
+    if (stream->closed)
+        return -EPIPE;
+    return stream->transport ? rp_transport_uncork(stream->transport) : rp_stream_error(stream);
+}
+
 int rp_stream_write_eof(rp_stream *stream)
 {
     if (stream->closed)

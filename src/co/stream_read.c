@@ -170,6 +170,28 @@ ssize_t rp_stream_read(rp_co *co, rp_stream *stream, void *buffer, size_t length
     return end(stream, (ssize_t)length);
 }
 
+ssize_t rp_stream_peek(rp_co *co, rp_stream *stream, void *buffer, size_t length)
+{
+    ssize_t n = 1;
+
+    if (length > stream->limit)
+        return RP_ELIMIT;
+    RP_TRY(begin(stream));
+    while (buffered(stream) < length && n > 0)
+        n = receive_ahead(co, stream);
+    if (n < 0)
+        return end(stream, n);
+    if (n == 0)
+        length = buffered(stream);
+    copy_out(stream, buffer, length);
+    return end(stream, (ssize_t)length);
+}
+
+size_t rp_stream_buffered(const rp_stream *stream)
+{
+    return buffered(stream);
+}
+
 /* ---- exactly so much ---- */
 
 /* Few bytes: read ahead, since one receive may well bring several such pieces. */

@@ -331,3 +331,40 @@ int rp_create_unix_server(rp_loop *loop, rp_protocol_factory *factory, void *arg
     return rp_unix_server_new(loop, &(rp_server_protocol){.factory = factory, .arg = arg}, path, length, options,
                               server);
 }
+
+/* ---- sockets that listen already ---- */
+
+/* Connections may have come before, and so have the options that it had then. */
+int rp_server_from_fd(rp_loop *loop, const rp_server_protocol *protocol, rp_fd fd,
+                      const rp_server_options *options, rp_server **server)
+{
+    rp_server_options used = options ? *options : (rp_server_options){0};
+    int type = rp_socket_type(fd), listens = rp_socket_listens(fd);
+    rp_server *made;
+
+    RP_TRY(rp_loop_check(loop));
+    RP_TRY(type);
+    if (type != SOCK_STREAM || listens != 1)
+        return -EINVAL;
+    RP_TRY(rp_socket_set_nonblocking(fd));
+    made = rp_server_new(loop, protocol, 1);
+    if (!made)
+        return -ENOMEM;
+    made->backlog = 0;
+    made->inherited = false;
+    rp_server_add_listener(made, fd);
+    int rc = start(made, &used);
+    if (rc < 0) {
+        made->listeners[0].fd = -1; /* it stays the caller's */
+        undo(made);
+    } else {
+        *server = made;
+    }
+    return rc;
+}
+
+int rp_create_server_fd(rp_loop *loop, rp_protocol_factory *factory, void *arg, rp_fd fd,
+                        const rp_server_options *options, rp_server **server)
+{
+    return rp_server_from_fd(loop, &(rp_server_protocol){.factory = factory, .arg = arg}, fd, options, server);
+}

@@ -22,9 +22,10 @@ typedef struct rp_listener {
 struct rp_server {
     rp_loop *loop;
     rp_server_protocol protocol;
-    int backlog;
+    int backlog; /* 0: the sockets listen already */
     bool nagle;
-    bool owned; /* rp_server_free() was not called yet */
+    bool inherited; /* what accepted sockets have of the listening one is as it should be */
+    bool owned;     /* rp_server_free() was not called yet */
     bool serving;
     bool closed;
     rp_node connections; /* transports, by their server_link */

@@ -164,7 +164,7 @@ static void serve(rp_server *server, rp_fd fd)
         return;
     }
     in.server = NULL;
-    if (!RP_SOCKET_INHERITS && !server->nagle)
+    if (!server->inherited && !server->nagle)
         rp_socket_set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     transport->server = server;
     rp_list_push(&server->connections, &transport->server_link);
@@ -284,7 +284,7 @@ static void accept_on(void *arg)
 static int accept_itself(rp_server *server)
 {
     for (size_t i = 0; i < server->listener_count; i++)
-        if (listen(server->listeners[i].fd, server->backlog) < 0)
+        if (server->backlog > 0 && listen(server->listeners[i].fd, server->backlog) < 0)
             return rp_socket_error();
     for (size_t i = 0; i < server->listener_count; i++)
         accept_on(&server->listeners[i]);
@@ -315,6 +315,7 @@ rp_server *rp_server_new(rp_loop *loop, const rp_server_protocol *protocol, size
     server->protocol = *protocol;
     server->owned = true;
     server->backlog = 100;
+    server->inherited = RP_SOCKET_INHERITS;
     rp_list_init(&server->connections);
     rp_list_init(&server->waiters);
     rp_list_init(&server->intake.arrivals);

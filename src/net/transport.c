@@ -123,6 +123,8 @@ void rp_transport_fail_writing(rp_transport *transport, int error, bool told, co
 
 void rp_transport_close(rp_transport *transport)
 {
+    if (transport->corked)
+        rp_transport_uncork(transport); /* which may fail, and so end it */
     if (transport->closing)
         return;
     transport->closing = true;
@@ -187,7 +189,7 @@ int rp_connect_accepted_socket(rp_loop *loop, rp_fd fd, const rp_protocol *proto
 
     RP_TRY(rp_loop_check(loop));
     RP_TRY(type);
-    if (type != SOCK_STREAM)
+    if (type != SOCK_STREAM || rp_socket_listens(fd) != 0)
         return -EINVAL;
     *transport = rp_transport_new(loop, fd);
     if (!*transport)

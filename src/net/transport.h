@@ -27,6 +27,7 @@ struct rp_transport {
     bool eof_doubted;     /* in the turn eof_turn: see end_is_certain() */
     bool eof_wanted;      /* write_eof was called, or a write has failed: nothing more may be written */
     bool eof_sent;
+    bool corked;     /* what is written waits in the buffer, up to the high-water mark */
     bool end_hidden; /* a write was told how the stream ended, and the reader will not be */
     bool closing;
     bool lost;

@@ -2,7 +2,8 @@
  * write.c - the writing side of a transport: at once what the socket takes, the rest in the background; flow control.
  *
  * While the buffer is empty, writing is one send(). Otherwise the bytes queue behind those in the buffer, and one send
- * operation at a time carries its front away. The protocol is paused while more is buffered than it should be.
+ * operation at a time carries its front away, unless the transport is corked: then the first ones wait for more, as far
+ * as the high-water mark allows. The protocol is paused while more is buffered than it should be.
  */
 #include <limits.h>
 
@@ -35,6 +36,17 @@ static void resume_protocol_at_low(rp_transport *transport)
         transport->protocol->resume_writing(transport->self);
 }
 
+static void send_front(rp_transport *transport);
+
+/* Sees that what is buffered and need not wait is on its way. */
+static void send_soon(rp_transport *transport)
+{
+    size_t size = rp_buffer_size(&transport->buffer);
+
+    if (size > 0 && !transport->sending && !(transport->corked && size <= transport->high))
+        send_front(transport);
+}
+
 int rp_transport_set_write_buffer_limits(rp_transport *transport, size_t high, size_t low)
 {
     if (high == SIZE_MAX && low == SIZE_MAX)
@@ -47,6 +59,7 @@ int rp_transport_set_write_buffer_limits(rp_transport *transport, size_t high, s
         return -EINVAL;
     transport->high = high;
     transport->low = low;
+    send_soon(transport);
     pause_protocol_above_high(transport);
     return 0;
 }
@@ -150,8 +163,7 @@ static int buffer_rest(rp_transport *transport, const struct iovec *vector, int 
             rp_buffer_append(&transport->buffer, (const char *)vector[i].iov_base + skip, part - skip);
         skip -= skip < part ? skip : part;
     }
-    if (!transport->sending)
-        send_front(transport);
+    send_soon(transport);
     if (transport->lost)
         return transport->error;
     pause_protocol_above_high(transport);
@@ -175,7 +187,7 @@ int rp_transport_writev(rp_transport *transport, const struct iovec *vector, int
         return !transport->closing && transport->error ? transport->error : -EPIPE;
     if (length == 0)
         return 0;
-    if (rp_buffer_size(&transport->buffer) == 0) {
+    if (rp_buffer_size(&transport->buffer) == 0 && !transport->corked) {
         sent = send_now(transport, vector, count);
         if (sent == -EAGAIN)
             sent = 0;
@@ -196,9 +208,39 @@ int rp_transport_write(rp_transport *transport, const void *data, size_t length)
     return rp_transport_writev(transport, &vector, 1);
 }
 
+void rp_transport_cork(rp_transport *transport)
+{
+    transport->corked = true;
+}
+
+int rp_transport_uncork(rp_transport *transport)
+{
+    const void *data;
+    size_t length;
+    int64_t sent;
+
+    RP_TRY(rp_loop_check(transport->loop));
+    transport->corked = false;
+    if (transport->closing || transport->error < 0)
+        return !transport->closing ? transport->error : -EPIPE;
+    if (transport->sending || rp_buffer_size(&transport->buffer) == 0)
+        return 0;
+    length = rp_buffer_front(&transport->buffer, SIZE_MAX, &data);
+    sent = rp_socket_send(transport->fd, data, length);
+    if (sent < 0 && sent != -EAGAIN) {
+        rp_transport_fail_writing(transport, (int)sent, true, "fatal write error on socket transport");
+        return (int)sent;
+    }
+    rp_buffer_sent(&transport->buffer, sent < 0 ? 0 : (size_t)sent);
+    send_soon(transport);
+    return transport->lost ? transport->error : 0;
+}
+
 int rp_transport_write_eof(rp_transport *transport)
 {
     RP_TRY(rp_loop_check(transport->loop));
+    if (transport->corked)
+        RP_TRY(rp_transport_uncork(transport));
     if (transport->closing || transport->eof_wanted)
         return transport->closing ? 0 : transport->error;
     transport->eof_wanted = true;
