@@ -3,11 +3,16 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "co/runtime.h"
+#include "co/task.h"
 #include "harness.h"
+#ifndef _WIN32
+#include "hide.h"
+#endif
 #include "platform.h"
 #include "ringport.h"
 
@@ -102,35 +107,207 @@ TEST(on_another_thread)
     check_output("ringport: stack overflow in task 'in a thread'\n");
 }
 
-/* ---- what leaps over the guard, or has none ---- */
+/* ---- how a stack overflows, where, and in which task ---- */
 
-#ifndef _WIN32
-static int fills_a_large_buffer(rp_co *co, void *arg)
+typedef enum how { BY_RECURSION, BY_A_LOCAL, BY_A_LARGE_LOCAL, BY_PRINTING, BY_PUSHING } how;
+
+/* What a child is to do. */
+static struct plan {
+    how how;
+    size_t stack_size;
+    size_t left;        /* bytes of the stack, when it begins to overflow */
+    bool lowest;        /* of its slab; else it is another task's neighbour */
+    const char *hidden; /* see hide.h */
+} plan;
+
+#define LOCAL(size)                                                                                               \
+    static __attribute__((noinline)) int local_##size(void)                                                       \
+    {                                                                                                             \
+        char buffer[size];                                                                                        \
+                                                                                                                  \
+        memset(buffer, 1, sizeof buffer);                                                                         \
+        __asm__ volatile("" : : "r"(buffer) : "memory");                                                          \
+        return buffer[0];                                                                                         \
+    }
+
+LOCAL(65536)
+LOCAL(300000)
+
+/* Its frame is touched by what it calls alone. */
+static __attribute__((noinline)) int prints(void)
 {
-    char buffer[RP_STACK_SIZE];
+    char untouched[65536];
 
-    memset(buffer, 1, sizeof buffer);
-    RP_TRY(rp_sleep(co, 0));
-    return buffer[sizeof buffer / 2];
+    __asm__ volatile("" : : "r"(untouched) : "memory");
+    return fprintf(stderr, "%s", "");
 }
 
-static void leap_from_the_lowest(void)
+static int overflow(void)
 {
-    rp_run(fills_a_large_buffer, NULL);
+    switch (plan.how) {
+    case BY_RECURSION:
+        return depth(NULL, 1 << 24);
+    case BY_A_LOCAL:
+        return local_65536();
+    case BY_A_LARGE_LOCAL:
+        return local_300000();
+    case BY_PRINTING:
+        return fprintf(stderr, "%d is not to be seen\n", 1);
+    case BY_PUSHING:
+        return prints();
+    }
+    return 0;
+}
+
+/* With no more than so much of the stack left. */
+static __attribute__((noinline)) int overflow_at(char *at)
+{
+    char here;
+    volatile char *taken = &here;
+
+    if (taken > at + 1024) {
+        taken = __builtin_alloca((size_t)(taken - at));
+        taken[0] = 1;
+    }
+    return overflow() + taken[0];
+}
+
+static int oversteps(rp_co *co, void *arg)
+{
+    rp_task_set_name(rp_co_task(co), "greedy");
+    RP_TRY(rp_sleep(co, 0));
+    return overflow_at(co->low + plan.left);
+}
+
+/* The stack below is that of a task which sleeps: what it has there must not be overwritten. */
+static int has_a_neighbour(rp_co *co, void *arg)
+{
+    rp_task *task;
+
+    if (plan.lowest)
+        return oversteps(co, arg);
+    RP_TRY(rp_create_task(&task, oversteps, arg));
+    return rp_join(co, task);
+}
+
+static int make_loop(rp_loop **loop, void *arg)
+{
+    return rp_loop_new(&(rp_loop_options){.stack_size = plan.stack_size}, loop);
+}
+
+static void run_plan(void)
+{
+    rp_runner *runner;
+
+    CHECK_INT(rp_runner_new(&(rp_runner_options){.loop_factory = make_loop}, &runner), ==, 0);
+    rp_runner_run(runner, has_a_neighbour, NULL);
+    rp_runner_free(runner);
+}
+
+static void carry_out(void)
+{
+#ifndef _WIN32
+    if (plan.hidden)
+        hide_features(plan.hidden);
+#endif
+    run_plan();
+}
+
+static void check_plan(struct plan what)
+{
+    plan = what;
+    test_end end = run_child(carry_out);
+    CHECK(faulted(end));
+    check_output("ringport: stack overflow in task 'greedy'\n");
+}
+
+static void check_all(struct plan what)
+{
+    static const how ways[] = {BY_RECURSION, BY_A_LOCAL, BY_PRINTING, BY_PUSHING};
+    static const size_t left[] = {16, 1500, 4096};
+
+    for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++)
+        for (size_t j = 0; j < sizeof left / sizeof left[0]; j++) {
+            what.how = ways[i];
+            what.left = left[j];
+            what.lowest = false;
+            check_plan(what);
+            what.lowest = true;
+            check_plan(what);
+        }
+}
+
+TEST(an_overflow_of_any_kind_names_its_task)
+{
+    check_all((struct plan){0});
+}
+
+TEST(an_overflow_of_a_small_stack)
+{
+    check_all((struct plan){.stack_size = RP_STACK_SIZE_MIN});
+}
+
+TEST(an_overflow_of_a_large_stack)
+{
+    check_all((struct plan){.stack_size = 8 * 1024 * 1024});
+}
+
+static void *run_plan_in_thread(void *arg)
+{
+    run_plan();
+    return NULL;
+}
+
+static void carry_out_in_thread(void)
+{
+    pthread_t id;
+
+    pthread_create(&id, NULL, run_plan_in_thread, NULL);
+    pthread_join(id, NULL);
+}
+
+/* One worker waits for the other, which has no other end than its task's. */
+static int overflows_in_a_worker(rp_co *co, void *arg)
+{
+    if (rp_worker_index() == 0)
+        return rp_sleep(co, RP_SEC(3600));
+    return has_a_neighbour(co, arg);
+}
+
+static void carry_out_in_a_worker(void)
+{
+    rp_run_workers(2, overflows_in_a_worker, NULL);
+}
+
+TEST(an_overflow_in_another_thread_names_its_task)
+{
+    test_end end;
+
+    plan = (struct plan){.how = BY_A_LOCAL, .left = 4096};
+    end = run_child(carry_out_in_thread);
+    CHECK(faulted(end));
+    check_output("ringport: stack overflow in task 'greedy'\n");
+    end = run_child(carry_out_in_a_worker);
+    CHECK(faulted(end));
+    check_output("ringport: stack overflow in task 'greedy'\n");
+}
+
+#ifndef _WIN32
+TEST(an_overflow_into_a_guard_that_is_a_mapping)
+{
+    check_all((struct plan){.hidden = "guard_pages"});
 }
 
 /* Below the first stack of a slab is no other: the fault comes beyond the guard. */
 TEST(a_leap_into_nothing_names_its_task)
 {
-    test_end end = run_child(leap_from_the_lowest);
-
-    CHECK(faulted(end));
-    check_output("ringport: stack overflow in task 'Task-1'\n");
+    check_plan((struct plan){.how = BY_A_LARGE_LOCAL, .lowest = true});
+    check_plan((struct plan){.how = BY_A_LARGE_LOCAL, .lowest = true, .hidden = "guard_pages"});
 }
 
 static int leaps(rp_co *co, void *arg)
 {
-    volatile char big[RP_STACK_SIZE + 16 * 1024];
+    volatile char big[RP_STACK_SIZE + RP_STACK_GUARD + 32 * 1024];
 
     rp_task_set_name(rp_co_task(co), "leaping");
     RP_TRY(rp_sleep(co, 0));
@@ -161,6 +338,7 @@ TEST(a_leap_over_the_guard_is_found_at_the_next_suspension)
     check_output("ringport: stack overflow in task 'leaping'\n");
 }
 #else
+TEST_ABSENT(an_overflow_into_a_guard_that_is_a_mapping, "there is one kind of guard on Windows");
 TEST_ABSENT(a_leap_into_nothing_names_its_task,
             "compilers for Windows probe large frames page by page: nothing leaps");
 TEST_ABSENT(a_leap_over_the_guard_is_found_at_the_next_suspension,

@@ -5,8 +5,10 @@
  * the running task's own: hand it down the calls, never to another task, thread or callback. Other tasks and callbacks
  * run while a function suspends, and at no other time.
  *
- * A task's stack is 64 KiB and does not grow: large buffers belong on the heap. Running over its end ends the process,
- * with the task's name.
+ * A task's stack is 64 KiB (Windows: 128 KiB) unless its loop or the task asks for another size, and does not grow:
+ * large buffers belong on the heap. Its memory is taken as it is used. Running over its end ends the process, with the
+ * task's name: 64 KiB below each stack are a guard. A frame that is larger may leap over that. Compile with
+ * -fstack-clash-protection, and none does.
  *
  * Cancellation is an error return: the suspending call in which the task waits, or else the next one, returns
  * -ECANCELED, once for each rp_task_cancel() (those that come before one is delivered are delivered as one). Clean up
@@ -84,11 +86,31 @@ RP_API int rp_worker_index(void);
  */
 RP_API int rp_create_task(rp_task **task, rp_coro *coro, void *arg);
 
-/* The same, with `size` bytes at `arg` copied onto the task's own stack: the coroutine gets the copy. -E2BIG. */
+/*
+ * The same, with `size` bytes at `arg` copied onto the task's own stack: the coroutine gets the copy. -E2BIG: more than
+ * a fourth of the stack.
+ */
 RP_API int rp_create_task_copy(rp_task **task, rp_coro *coro, const void *arg, size_t size);
 
 /* The same on a loop that need not be running yet. RP_ETHREAD in debug mode. Mirrors loop.create_task(). */
 RP_API int rp_loop_create_task(rp_loop *loop, rp_task **task, rp_coro *coro, void *arg);
+
+/* What a task can be created with. Zeroed, it is the default. */
+typedef struct rp_task_options {
+    /* Bytes, RP_STACK_SIZE_MIN to _MAX; rounded up to a power of two, on Windows to 64 KiB at least. 0: the loop's. */
+    size_t stack_size;
+    size_t copy_size; /* above 0: so many bytes at `arg` are copied, as by rp_create_task_copy() */
+    const char *name; /* as for rp_task_set_name(); NULL: "Task-N" */
+} rp_task_options;
+
+/*
+ * rp_create_task and rp_loop_create_task with options; NULL: the default ones. -EINVAL also for a stack size out of
+ * bounds, -E2BIG. Where there is a task factory, the first task that it makes by rp_task_new gets the stack. Mirror
+ * asyncio.create_task(name=), loop.create_task(name=).
+ */
+RP_API int rp_create_task_with(rp_task **task, rp_coro *coro, const void *arg, const rp_task_options *options);
+RP_API int rp_loop_create_task_with(rp_loop *loop, rp_task **task, rp_coro *coro, const void *arg,
+                                    const rp_task_options *options);
 
 /*
  * Gives up the caller's reference: the task goes on by itself. If it ends with an error, the loop's exception handler
@@ -313,6 +335,10 @@ RP_API int rp_group_create_task(rp_group *group, rp_task **task, rp_coro *coro, 
  * The same, with `size` bytes at `arg` copied onto the task's own stack: no one passes the address of a loop variable.
  */
 RP_API int rp_group_create_task_copy(rp_group *group, rp_task **task, rp_coro *coro, const void *arg, size_t size);
+
+/* The same with options, as rp_create_task_with. Mirrors TaskGroup.create_task(name=). */
+RP_API int rp_group_create_task_with(rp_group *group, rp_task **task, rp_coro *coro, const void *arg,
+                                     const rp_task_options *options);
 
 /*
  * Ends the group early, which is no error: its tasks are cancelled, and if the parent is still in the body, so is that:

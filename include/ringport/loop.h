@@ -50,12 +50,17 @@ typedef void rp_callback(void *arg);
 
 /* ---- making and running a loop ---- */
 
+/* The smallest and the largest stack that a task can ask for, in bytes. */
+#define RP_STACK_SIZE_MIN ((size_t)16 * 1024)
+#define RP_STACK_SIZE_MAX ((size_t)1024 * 1024 * 1024)
+
 /* How a loop is made. Zeroed, it is the default. */
 typedef struct rp_loop_options {
     const char *backend;   /* "io_uring", "epoll", "iocp"; NULL: RINGPORT_PROACTOR's, else the best there is */
     rp_proactor *proactor; /* a ready one, instead; the loop owns it from then on, if rp_loop_new succeeds */
     rp_proactor_options proactor_options;
-    bool debug; /* also set by RINGPORT_DEBUG=1 in the environment */
+    bool debug;        /* also set by RINGPORT_DEBUG=1 in the environment */
+    size_t stack_size; /* of each task, as in rp_task_options (co.h); 0: 64 KiB, on Windows 128 KiB */
 } rp_loop_options;
 
 /*

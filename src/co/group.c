@@ -42,7 +42,8 @@ void rp_group_cancel(rp_group *group)
         leave(group);
 }
 
-int rp_group_create_task_copy(rp_group *group, rp_task **task, rp_coro *coro, const void *arg, size_t size)
+int rp_group_create_task_with(rp_group *group, rp_task **task, rp_coro *coro, const void *arg,
+                              const rp_task_options *options)
 {
     rp_task *created;
     rp_co *child;
@@ -51,7 +52,7 @@ int rp_group_create_task_copy(rp_group *group, rp_task **task, rp_coro *coro, co
         *task = NULL;
     if (is_over(group))
         return -ECANCELED;
-    RP_TRY(rp_co_create(group->parent->loop, &created, coro, arg, size));
+    RP_TRY(rp_loop_create_task_with(group->parent->loop, &created, coro, arg, options));
     child = rp_co_of(created);
     if (!child) { /* a task factory's idea of a task */
         rp_future_unref(created);
@@ -65,9 +66,14 @@ int rp_group_create_task_copy(rp_group *group, rp_task **task, rp_coro *coro, co
     return 0;
 }
 
+int rp_group_create_task_copy(rp_group *group, rp_task **task, rp_coro *coro, const void *arg, size_t size)
+{
+    return rp_group_create_task_with(group, task, coro, arg, &(rp_task_options){.copy_size = size});
+}
+
 int rp_group_create_task(rp_group *group, rp_task **task, rp_coro *coro, void *arg)
 {
-    return rp_group_create_task_copy(group, task, coro, arg, 0);
+    return rp_group_create_task_with(group, task, coro, arg, NULL);
 }
 
 static void child_failed(rp_group *group, int error)

@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include "base/thread.h"
@@ -70,11 +71,22 @@ static void chain(int number, siginfo_t *info, void *context)
         old->sa_handler(number);
 }
 
+static const void *stack_pointer(const void *context)
+{
+    const mcontext_t *machine = &((const ucontext_t *)context)->uc_mcontext;
+
+#ifdef __x86_64__
+    return (const void *)(uintptr_t)machine->gregs[REG_RSP];
+#else
+    return (const void *)(uintptr_t)machine->sp;
+#endif
+}
+
 static void on_fault(int number, siginfo_t *info, void *context)
 {
     char name[32];
 
-    if (info->si_code > 0 && find_task(info->si_addr, name, sizeof name)) {
+    if (info->si_code > 0 && find_task(info->si_addr, stack_pointer(context), name, sizeof name)) {
         rp_overflow_message(name);
         default_action(number, info);
     } else

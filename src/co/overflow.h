@@ -11,10 +11,11 @@
 enum { RP_OVERFLOW_TEXT = 128 };
 
 /*
- * Whose stack an address in a guard belongs to (on Windows, its lowest address): writes that task's name into `name`
- * and returns true if it is the one that runs in this thread. Async-signal-safe. It is how this file knows of tasks.
+ * Whether a fault at an address, by a thread with this stack pointer, is an overflow of the task that runs in it (on
+ * Windows the address is the lowest of the thread's stack): writes that task's name into `name` then, and returns true.
+ * Async-signal-safe. It is how this file knows of tasks.
  */
-typedef bool rp_overflow_query(const void *address, char *name, size_t size);
+typedef bool rp_overflow_query(const void *address, const void *sp, char *name, size_t size);
 
 /* A number that no other thread ever has, once this one has claimed; 0 before, and when its claims were given up. */
 extern _Thread_local uint64_t rp_overflow_thread __attribute__((tls_model("initial-exec")));

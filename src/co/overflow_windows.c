@@ -37,7 +37,8 @@ static LONG CALLBACK on_exception(EXCEPTION_POINTERS *exception)
 
     if (exception->ExceptionRecord->ExceptionCode != (DWORD)EXCEPTION_STACK_OVERFLOW)
         return EXCEPTION_CONTINUE_SEARCH;
-    if (!find_task((void *)(uintptr_t)__readgsqword(TIB_DEALLOCATION_STACK), name, sizeof name))
+    if (!find_task((void *)(uintptr_t)__readgsqword(TIB_DEALLOCATION_STACK),
+                   (void *)(uintptr_t)exception->ContextRecord->Rsp, name, sizeof name))
         return EXCEPTION_CONTINUE_SEARCH;
     rp_overflow_message(name);
     TerminateProcess(GetCurrentProcess(), (UINT)EXCEPTION_STACK_OVERFLOW);

@@ -28,8 +28,22 @@ static void reap_self(rp_resource *resource)
     runtime->loop->co = NULL;
     if (runtime->overflow_claim != 0 && runtime->overflow_claim == rp_overflow_thread)
         rp_overflow_release();
-    rp_stack_pool_close(runtime->stacks);
+    for (int i = 0; i < RP_STACK_POOLS; i++)
+        rp_stack_pool_close(runtime->pools[i]);
     rp_free(runtime);
+}
+
+int rp_runtime_stacks(rp_runtime *runtime, size_t size, rp_stack_pool **pool)
+{
+    size_t pool_size = RP_STACK_SIZE_MIN;
+    int i = 0;
+
+    for (; pool_size < size; pool_size *= 2)
+        i++;
+    if (!runtime->pools[i])
+        RP_TRY(rp_stack_pool_new(pool_size, &runtime->pools[i]));
+    *pool = runtime->pools[i];
+    return 0;
 }
 
 int rp_runtime_get(rp_loop *loop, rp_runtime **result)
@@ -41,7 +55,7 @@ int rp_runtime_get(rp_loop *loop, rp_runtime **result)
         runtime = rp_calloc(sizeof *runtime);
         if (!runtime)
             return -ENOMEM;
-        rc = rp_stack_pool_new(&runtime->stacks);
+        rc = rp_runtime_stacks(runtime, loop->stack_size > 0 ? loop->stack_size : RP_STACK_SIZE, &runtime->stacks);
         if (rc < 0) {
             rp_free(runtime);
             return rc;

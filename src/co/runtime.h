@@ -1,5 +1,7 @@
 /*
  * runtime.h - what the coroutine layer keeps for a loop: its stacks, its task factory. Made at the first task.
+ *
+ * Stacks come in sizes that are powers of two, each from a pool of its own.
  */
 #ifndef RP_CO_RUNTIME_H
 #define RP_CO_RUNTIME_H
@@ -9,14 +11,18 @@
 #include "loop/loop.h"
 #include "ringport/co.h"
 
+enum { RP_STACK_POOLS = 17 }; /* RP_STACK_SIZE_MIN, twice that, and so on up to RP_STACK_SIZE_MAX */
+
 typedef struct rp_runtime {
     rp_loop *loop;
-    rp_resource tasks; /* abandons tasks that never ended */
-    rp_node abandoned; /* those, from then on */
-    rp_resource self;  /* gives up all of this */
-    rp_node asked;     /* tasks that are being cancelled */
-    rp_stack_pool *stacks;
-    rp_task_factory *factory; /* NULL: rp_task_new */
+    rp_resource tasks;                    /* abandons tasks that never ended */
+    rp_node abandoned;                    /* those, from then on */
+    rp_resource self;                     /* gives up all of this */
+    rp_node asked;                        /* tasks that are being cancelled */
+    rp_stack_pool *stacks;                /* of the loop's tasks, if they ask for no size */
+    rp_stack_pool *pools[RP_STACK_POOLS]; /* by size, made when they are needed: that one among them */
+    size_t next_stack_size;               /* of the task that is being made; 0: the loop's */
+    rp_task_factory *factory;             /* NULL: rp_task_new */
     void *factory_data;
     uint64_t overflow_claim; /* the thread that holds one for this loop, by rp_overflow_thread; 0: none */
     uint64_t thread;         /* that tasks were resumed on last; RP_NO_THREAD: before they are, look anew */
@@ -28,5 +34,8 @@ typedef struct rp_runtime {
 
 /* The loop's, made if need be. -ENOMEM. */
 int rp_runtime_get(rp_loop *loop, rp_runtime **runtime);
+
+/* The pool of stacks that are at least so large, made if need be; the size is a valid one. -ENOMEM. */
+int rp_runtime_stacks(rp_runtime *runtime, size_t size, rp_stack_pool **pool);
 
 #endif

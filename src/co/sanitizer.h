@@ -54,23 +54,25 @@ typedef struct rp_fiber {
     void *fake_stack;
     const void *low;
     size_t size;
+    bool resumer; /* its stack is the thread's, not one of ours */
 #endif
 #ifdef RP_TSAN
     void *tsan;
 #endif
 } rp_fiber;
 
-/* Memory in which stacks will lie: pointers on suspended stacks keep heap memory reachable. */
-static inline void rp_sanitize_slab(const void *base, size_t size, bool mapped)
+/*
+ * Whether memory is one in which LeakSanitizer finds pointers that keep others reachable: a stack from when it is taken
+ * until it comes back. Not a whole slab: it would read the guards, too.
+ */
+static inline void rp_stack_root(const void *low, const void *high, bool root)
 {
-    (void)base, (void)size, (void)mapped;
+    (void)low, (void)high, (void)root;
 #ifdef RP_ASAN
-    if (mapped)
-        __lsan_register_root_region(base, size);
-    else {
-        __lsan_unregister_root_region(base, size);
-        ASAN_UNPOISON_MEMORY_REGION(base, size);
-    }
+    if (root)
+        __lsan_register_root_region(low, (size_t)((const char *)high - (const char *)low));
+    else
+        __lsan_unregister_root_region(low, (size_t)((const char *)high - (const char *)low));
 #endif
 }
 
@@ -121,6 +123,9 @@ static inline void rp_fiber_init(rp_fiber *fiber, const rp_stack_marks *marks, c
 RP_FIBER_INLINE void rp_fiber_here(rp_fiber *fiber)
 {
     (void)fiber;
+#ifdef RP_ASAN
+    fiber->resumer = true;
+#endif
 #ifdef RP_TSAN
     fiber->tsan = __tsan_get_current_fiber();
 #endif
@@ -131,6 +136,8 @@ RP_FIBER_INLINE void rp_fiber_leave(rp_fiber *from, rp_fiber *to, bool last)
 {
     (void)from, (void)to, (void)last;
 #ifdef RP_ASAN
+    if (to->resumer)
+        rp_stack_root(to->low, (const char *)to->low + to->size, false);
     __sanitizer_start_switch_fiber(last ? NULL : &from->fake_stack, to->low, to->size);
 #endif
 #ifdef RP_TSAN
@@ -144,12 +151,17 @@ RP_FIBER_INLINE void rp_fiber_leave(rp_fiber *from, rp_fiber *to, bool last)
 #endif
 }
 
-/* `from` learns where the stack lies that was left. */
+/*
+ * `from` learns where the stack lies that was left. A thread's own is a root while a coroutine runs: for LeakSanitizer
+ * the thread's stack is the coroutine's then.
+ */
 RP_FIBER_INLINE void rp_fiber_arrive(rp_fiber *self, rp_fiber *from)
 {
     (void)self, (void)from;
 #ifdef RP_ASAN
     __sanitizer_finish_switch_fiber(self->fake_stack, &from->low, &from->size);
+    if (from->resumer)
+        rp_stack_root(from->low, (const char *)from->low + from->size, true);
 #endif
 }
 

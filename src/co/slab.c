@@ -57,34 +57,48 @@ void rp_slab_unmap(void *base, size_t size, unsigned mappings)
  * Linux 6.13: costs no mapping. Emulators and sandboxes may accept any advice and do nothing, so that the first guard
  * is put to the test: it cannot be populated, plain memory can.
  */
-static bool guard_by_madvise(rp_guarding *guarding, char *base, size_t page)
+static bool guard_by_madvise(rp_guarding *guarding, char *base, size_t size)
 {
-    if (madvise(base, page, MADV_GUARD_INSTALL) < 0)
+    if (madvise(base, size, MADV_GUARD_INSTALL) < 0)
         return false;
     if (!guarding->tried)
-        guarding->tried = madvise(base, page, MADV_POPULATE_READ) < 0;
+        guarding->tried = madvise(base, size, MADV_POPULATE_READ) < 0;
     return guarding->tried;
 }
 
 /* Splits the mapping. */
-static bool guard_by_mprotect(char *base, size_t page)
+static bool guard_by_mprotect(char *base, size_t size)
 {
-    if (atomic_fetch_add(&protected_guards, 1) < PROTECTED_GUARDS_MAX && mprotect(base, page, PROT_NONE) == 0)
+    if (atomic_fetch_add(&protected_guards, 1) < PROTECTED_GUARDS_MAX && mprotect(base, size, PROT_NONE) == 0)
         return true;
     atomic_fetch_sub(&protected_guards, 1);
     return false;
 }
 
-int rp_slab_carve(rp_guarding *guarding, char *base, size_t size, char **limit)
+rp_guard rp_slab_guard(rp_guarding *guarding, char *low, size_t size)
 {
-    size_t page = rp_slab_page();
-
-    *limit = base + page;
-    if (guarding->kind == RP_GUARD_PAGE && !guard_by_madvise(guarding, base, page))
+    if (guarding->kind == RP_GUARD_PAGE && !guard_by_madvise(guarding, low - size, size))
         guarding->kind = RP_GUARD_MAPPING;
-    if (guarding->kind == RP_GUARD_MAPPING && !guard_by_mprotect(base, page))
+    if (guarding->kind == RP_GUARD_MAPPING && !guard_by_mprotect(low - size, size))
         guarding->kind = RP_GUARD_CANARY;
-    if (guarding->kind == RP_GUARD_CANARY)
-        *(uint64_t *)(void *)(base + page) = RP_CANARY;
     return guarding->kind;
+}
+
+/* To populate the top page by a call of its own costs more than the fault that does it. */
+int rp_slab_open(rp_guard guard, char *low, char *high, char **limit)
+{
+    (void)high;
+    *limit = low;
+    if (guard == RP_GUARD_CANARY)
+        *(uint64_t *)(void *)low = RP_CANARY;
+    return 0;
+}
+
+/*
+ * At once: what MADV_FREE gives back, lazily, costs as much, and neither the process nor who watches it can see that.
+ * Guards are no memory, and survive.
+ */
+void rp_slab_shut(char *low, char *high)
+{
+    (void)madvise(low, (size_t)(high - low), MADV_DONTNEED);
 }

@@ -9,7 +9,7 @@
 
 /* What stands at a stack's low end. */
 typedef enum rp_guard {
-    RP_GUARD_PAGE,    /* a page that faults: a touch of it ends the process */
+    RP_GUARD_PAGE,    /* pages that fault: a touch of one ends the process */
     RP_GUARD_MAPPING, /* the same where it costs the process a mapping, of which it may have so many */
     RP_GUARD_CANARY,  /* none: a word that must not change */
 } rp_guard;
@@ -28,10 +28,16 @@ size_t rp_slab_page(void);
 void *rp_slab_map(size_t size);
 void rp_slab_unmap(void *base, size_t size, unsigned mappings);
 
+/* Guards the `size` bytes below `low`, for as long as the slab is mapped: returns the guard's kind. */
+rp_guard rp_slab_guard(rp_guarding *guarding, char *low, size_t size);
+
 /*
- * Makes a stack of a part of a slab: its low page is the guard, its high end can be used at once, and *limit is from
- * where on (see rp_stack). The guard's kind, or -ENOMEM.
+ * Makes a stack of a part of a slab: its high end can be used at once, and *limit is from where on (see rp_stack). With
+ * RP_GUARD_CANARY there is a canary at `low`. -ENOMEM.
  */
-int rp_slab_carve(rp_guarding *guarding, char *base, size_t size, char **limit);
+int rp_slab_open(rp_guard guard, char *low, char *high, char **limit);
+
+/* Gives back the memory of stacks that are neighbours, and of nothing else: their guards stay. */
+void rp_slab_shut(char *low, char *high);
 
 #endif

@@ -2,9 +2,9 @@
  * slab_windows.c - the memory of stacks on Windows, laid out as the system lays out a thread's.
  *
  * All of it is reserved. Committed is the top, and one page below that has PAGE_GUARD: a touch of it by the thread that
- * runs on this stack lets the system commit it, and guard the next one. The lowest page is never committed: when the
- * guard would reach it, the touch is STATUS_STACK_OVERFLOW (see overflow_windows.c). Nobody but who runs on a stack may
- * touch its guard: to others it is a fault.
+ * runs on this stack lets the system commit it, and guard the next one. The gap below a stack is never committed: when
+ * the guard would reach it, the touch is STATUS_STACK_OVERFLOW (see overflow_windows.c). Nobody but who runs on a stack
+ * may touch its guard: to others it is a fault.
  */
 #include "co/slab.h"
 
@@ -35,26 +35,38 @@ void rp_slab_unmap(void *base, size_t size, unsigned mappings)
     VirtualFree(base, 0, MEM_RELEASE);
 }
 
-/* Commits from `limit` on up to `high`, and the guard below it. */
+/* Commits from `limit` on up to `high`, which may be nothing, and the guard below it. */
 static int commit(char *limit, char *high)
 {
-    if (VirtualAlloc(limit, (size_t)(high - limit), MEM_COMMIT, PAGE_READWRITE) == NULL ||
+    if ((high > limit && VirtualAlloc(limit, (size_t)(high - limit), MEM_COMMIT, PAGE_READWRITE) == NULL) ||
         VirtualAlloc(limit - PAGE, PAGE, MEM_COMMIT, PAGE_READWRITE | PAGE_GUARD) == NULL)
         return -ENOMEM;
     return 0;
 }
 
-int rp_slab_carve(rp_guarding *guarding, char *base, size_t size, char **limit)
+/* What is never committed needs no guard. */
+rp_guard rp_slab_guard(rp_guarding *guarding, char *low, size_t size)
 {
-    if (guarding->kind == RP_GUARD_CANARY) {
-        *limit = base + PAGE;
-        if (VirtualAlloc(*limit, size - PAGE, MEM_COMMIT, PAGE_READWRITE) == NULL)
+    (void)low, (void)size;
+    return guarding->kind;
+}
+
+int rp_slab_open(rp_guard guard, char *low, char *high, char **limit)
+{
+    if (guard == RP_GUARD_CANARY) {
+        *limit = low;
+        if (VirtualAlloc(low, (size_t)(high - low), MEM_COMMIT, PAGE_READWRITE) == NULL)
             return -ENOMEM;
-        *(uint64_t *)(void *)*limit = RP_CANARY;
-        return RP_GUARD_CANARY;
+        *(uint64_t *)(void *)low = RP_CANARY;
+        return 0;
     }
-    *limit = base + size - TOP;
-    return commit(*limit, base + size) < 0 ? -ENOMEM : RP_GUARD_PAGE;
+    *limit = high - TOP;
+    return commit(*limit, high);
+}
+
+void rp_slab_shut(char *low, char *high)
+{
+    VirtualFree(low, (size_t)(high - low), MEM_DECOMMIT);
 }
 
 /* ---- see stack.h ---- */

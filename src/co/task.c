@@ -20,8 +20,8 @@
 
 enum {
     FRAME_ALIGNMENT = 16,
-    FIRST_FRAME = 512,            /* room for what rp_switch_prepare() lays out */
-    COPY_MAX = RP_STACK_SIZE / 4, /* of an argument that is copied onto the stack */
+    FIRST_FRAME = 512, /* room for what rp_switch_prepare() lays out */
+    COPY_SHARE = 4,    /* an argument that is copied onto the stack may take a fourth of it */
 };
 
 _Thread_local rp_co *rp_co_running;
@@ -66,11 +66,11 @@ const char *rp_task_get_name(const rp_task *task)
 
 /* ---- stack overflow ---- */
 
-static bool find_overflown(const void *address, char *name, size_t size)
+static bool find_overflown(const void *address, const void *sp, char *name, size_t size)
 {
     const rp_co *co = rp_co_running;
 
-    if (!co || !rp_stack_overflown(co->stack, address))
+    if (!co || !rp_stack_overflown(co->stack, address, sp))
         return false;
     if (co->name[0] != '\0') {
         memcpy(name, co->name, size < sizeof co->name ? size : sizeof co->name);
@@ -295,19 +295,33 @@ static rp_co *place(rp_stack *stack, const void **arg, size_t copy_size)
     return co;
 }
 
+/* The pool that the stack of the task is to come from which is being made. */
+static int stacks_for(rp_runtime *runtime, rp_stack_pool **stacks)
+{
+    size_t size = runtime->next_stack_size;
+
+    *stacks = runtime->stacks;
+    if (size == 0)
+        return 0;
+    runtime->next_stack_size = 0;
+    return rp_runtime_stacks(runtime, size, stacks);
+}
+
 int rp_task_new(rp_loop *loop, rp_task **task, rp_coro *coro, const void *arg, size_t copy_size)
 {
     rp_runtime *runtime;
+    rp_stack_pool *stacks;
     rp_stack *stack;
     rp_co *co;
 
     if (!coro || (copy_size > 0 && !arg))
         return -EINVAL;
-    if (copy_size > COPY_MAX)
-        return -E2BIG;
     RP_TRY(rp_loop_check(loop));
     RP_TRY(rp_runtime_get(loop, &runtime));
-    stack = rp_stack_get(runtime->stacks);
+    RP_TRY(stacks_for(runtime, &stacks));
+    if (copy_size > 0 && copy_size > rp_stack_pool_size(stacks) / COPY_SHARE)
+        return -E2BIG;
+    stack = rp_stack_get(stacks);
     if (!stack)
         return -ENOMEM;
     co = place(stack, &arg, copy_size);
@@ -367,6 +381,53 @@ int rp_create_task_copy(rp_task **task, rp_coro *coro, const void *arg, size_t s
 int rp_loop_create_task(rp_loop *loop, rp_task **task, rp_coro *coro, void *arg)
 {
     return rp_co_create(loop, task, coro, arg, 0);
+}
+
+/* The size of the stack goes past the factory, which has no argument for it: the first task that it makes gets it. */
+static int create_with_stack(rp_loop *loop, rp_task **task, rp_coro *coro, const void *arg,
+                             const rp_task_options *options)
+{
+    rp_runtime *runtime;
+    int rc;
+
+    RP_TRY(rp_loop_check(loop));
+    RP_TRY(rp_runtime_get(loop, &runtime));
+    runtime->next_stack_size = options->stack_size;
+    rc = rp_co_create(loop, task, coro, arg, options->copy_size);
+    runtime->next_stack_size = 0;
+    return rc;
+}
+
+int rp_loop_create_task_with(rp_loop *loop, rp_task **task, rp_coro *coro, const void *arg,
+                             const rp_task_options *options)
+{
+    static const rp_task_options defaults;
+    rp_task *created;
+
+    if (task)
+        *task = NULL;
+    if (!options)
+        options = &defaults;
+    if (!loop)
+        return RP_ENOLOOP;
+    if (!rp_stack_size_valid(options->stack_size))
+        return -EINVAL;
+    if (options->stack_size > 0)
+        RP_TRY(create_with_stack(loop, &created, coro, arg, options));
+    else
+        RP_TRY(rp_co_create(loop, &created, coro, arg, options->copy_size));
+    if (options->name)
+        rp_task_set_name(created, options->name);
+    if (task)
+        *task = created;
+    else
+        rp_task_detach(created);
+    return 0;
+}
+
+int rp_create_task_with(rp_task **task, rp_coro *coro, const void *arg, const rp_task_options *options)
+{
+    return rp_loop_create_task_with(rp_get_running_loop(), task, coro, arg, options);
 }
 
 void rp_task_detach(rp_task *task)

@@ -60,6 +60,8 @@ int rp_loop_new(const rp_loop_options *options, rp_loop **out)
     *out = NULL;
     if (options == NULL)
         options = &defaults;
+    if (!rp_stack_size_valid(options->stack_size))
+        return -EINVAL;
     loop = rp_calloc(sizeof *loop);
     if (loop == NULL)
         return -ENOMEM;
@@ -80,6 +82,7 @@ int rp_loop_new(const rp_loop_options *options, rp_loop **out)
     rp_timers_init(&loop->timers, loop->now);
     loop->fork_generation = rp_fork_generation();
     loop->slow_callback_duration = RP_MSEC(100);
+    loop->stack_size = options->stack_size;
     rp_set_debug(loop, options->debug || debug_by_environment());
     *out = loop;
     return 0;

@@ -82,6 +82,7 @@ struct rp_loop {
     char task_name[32]; /* debug mode: of the task that the present callback has resumed, or "" */
     rp_asyncgens_hook *asyncgens_hook;
     void *asyncgens_hook_arg;
+    size_t stack_size; /* of tasks; 0: as the coroutine layer likes it */
     void *co; /* the coroutine layer's (src/co): stack pool, task factory; freed through its rp_resource */
 
     rp_loop_stats stats;
@@ -93,6 +94,12 @@ struct rp_loop {
 static inline bool rp_loop_is_forked(const rp_loop *loop)
 {
     return loop->fork_generation != rp_fork_generation();
+}
+
+/* Whether tasks can have such stacks; 0 is the usual size. */
+static inline bool rp_stack_size_valid(size_t size)
+{
+    return size == 0 || (size >= RP_STACK_SIZE_MIN && size <= RP_STACK_SIZE_MAX);
 }
 
 /* 0, or why the loop cannot be used here: RP_ECLOSED, RP_EFORK, in debug mode RP_ETHREAD. */
