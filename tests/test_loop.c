@@ -782,6 +782,18 @@ TEST(statistics)
     rp_loop_free(loop);
 }
 
+/* The clock is read after a wait: what was waited for is due in the same turn. */
+TEST(a_timer_takes_one_turn)
+{
+    rp_timer timer = {0};
+
+    make_loop();
+    CHECK_INT(rp_call_later(loop, &timer, RP_MSEC(2), stop, NULL), ==, 0);
+    CHECK_INT(rp_run_forever(loop), ==, 0);
+    CHECK_INT(stats().turns, ==, 1);
+    rp_loop_free(loop);
+}
+
 static int spins;
 
 static void spin(void *arg)
@@ -792,7 +804,7 @@ static void spin(void *arg)
         CHECK_INT(rp_call_soon(loop, NULL, spin, NULL), ==, 0);
 }
 
-/* A loop that only calls back does not enter the kernel; one with operations does so once a turn. */
+/* A loop that only calls back does not enter the kernel (test_epoll.c has the one that has operations, too). */
 TEST(kernel_entries)
 {
     rp_op ops[10];

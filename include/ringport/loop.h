@@ -90,6 +90,10 @@ RP_API void rp_loop_free(rp_loop *loop);
  * Runs until rp_loop_stop(). 0, or RP_ERUNNING (it runs already, or another loop runs in this thread), RP_ECLOSED,
  * RP_EFORK, or what the backend's wait failed with: RP_ETHREAD if the kernel is at work for the thread of the last run
  * (see above). Mirrors loop.run_forever().
+ *
+ * While callbacks are ready in each turn and no input comes, epoll is not asked for input in every turn, where asyncio
+ * would. Input and signals are seen within 64 turns, and by the first turn that begins 50 us after the last look or
+ * later. The first turn of a run always looks.
  */
 RP_API int rp_run_forever(rp_loop *loop);
 

@@ -217,26 +217,18 @@ static int run_ready(rp_loop *loop)
     return rp_loop_is_forked(loop) ? RP_EFORK : 0;
 }
 
-/* Waits once. The clock is read before it if there is to be a wait, and after it. */
+/* Waits once. The clock is read before it, and after it if it may have slept. */
 static int wait_and_deliver(rp_loop *loop)
 {
-    int64_t deadline = 0;
+    int64_t now = rp_monotonic(), deadline = 0;
 
+    if (now - loop->now > loop->stats.longest_turn)
+        loop->stats.longest_turn = now - loop->now;
     if (rp_list_empty(&loop->ready) && !loop->stopping)
         deadline = rp_timers_next(&loop->timers);
-    if (deadline != 0) {
-        int64_t turn = rp_monotonic() - loop->now;
-
-        if (turn > loop->stats.longest_turn)
-            loop->stats.longest_turn = turn;
-        if (deadline < 1)
-            deadline = 1;
-    }
+    loop->proactor->asking.now = now;
     int n = rp_proactor_wait(loop->proactor, loop->completions, RP_LOOP_BATCH, deadline);
-    int64_t now = rp_monotonic();
-    if (deadline == 0 && now - loop->now > loop->stats.longest_turn)
-        loop->stats.longest_turn = now - loop->now;
-    loop->now = now;
+    loop->now = deadline == 0 ? now : rp_monotonic();
     return n > 0 ? deliver(loop, n) : n;
 }
 
@@ -280,6 +272,7 @@ int rp_run_forever(rp_loop *loop)
     running_loop = run;
     run->stack = &running_loop;
     loop->now = rp_monotonic();
+    loop->proactor->asking = (rp_asking){0}; /* the first turn, which may be the only one, looks for input */
     rc = loop->undelivered > 0 ? deliver(loop, loop->undelivered) : 0;
     while (rc == 0) {
         rc = run_turn(loop);

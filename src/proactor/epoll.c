@@ -38,6 +38,9 @@
 enum {
     PORTS_PER_CHUNK = 64,
     EVENTS = 128, /* taken from the kernel at a time */
+    /* While there is something else to do, the kernel is asked again after so many nanoseconds, or waits in between: */
+    ASK_AFTER = 50 * 1000,
+    MOST_SKIPPED = 63,
 };
 
 typedef struct port {
@@ -459,6 +462,23 @@ static int take(epoll *e, rp_completion *completions, int capacity)
     return n + deliver_signalled(e, completions + n, capacity - n);
 }
 
+/* Whether a wait that has something else to do leaves the kernel alone. */
+static bool asked_lately(rp_asking *asking)
+{
+    return asking->now != 0 && asking->now - asking->last < ASK_AFTER && asking->skipped++ < asking->to_skip;
+}
+
+/* As long as there is input each wait asks; each answer of nothing doubles the way to the next question. */
+static void note_answer(rp_asking *asking, bool found)
+{
+    asking->last = asking->now;
+    asking->skipped = 0;
+    if (found)
+        asking->to_skip = 0;
+    else if (asking->to_skip < MOST_SKIPPED)
+        asking->to_skip = 2 * asking->to_skip + 1;
+}
+
 static int enter(epoll *e, struct epoll_event *events, int64_t deadline)
 {
     struct timespec limit;
@@ -486,6 +506,7 @@ static int poll_kernel(epoll *e, int64_t deadline)
     int n = enter(e, events, deadline);
     int rc = n < 0 && errno != EINTR ? -errno : 0;
     rp_proactor_awake(&e->base);
+    note_answer(&e->base.asking, n > 0);
     for (int i = 0; i < n; i++) {
         if (events[i].data.u64 != event_data(e->wake_fd, 0))
             dispatch(e, &events[i]);
@@ -503,7 +524,8 @@ static int epoll_wait_(rp_proactor *proactor, rp_completion *completions, int ca
 
     if (n > 0)
         deadline = 0; /* but even if there is no room left, the kernel is asked: nobody starves */
-    if (deadline == 0 && e->waiting == 0) { /* nothing can come from the kernel */
+    if (deadline == 0 &&
+        (e->waiting == 0 || asked_lately(&proactor->asking))) { /* nothing can come, or is awaited */
         rp_proactor_awake(proactor);
         return n;
     }

@@ -52,6 +52,17 @@ typedef struct rp_spin {
     uint64_t found;
 } rp_spin;
 
+/*
+ * When the kernel was asked, for a backend that does so by a system call even if it does not wait. While a loop has
+ * more to do it asks now and then; by default, and to begin with, in each wait.
+ */
+typedef struct rp_asking {
+    int64_t now;      /* by the loop's clock; 0: no loop says, and each wait asks */
+    int64_t last;     /* when it was asked last; 0: it is to be asked */
+    unsigned skipped; /* waits since then, which did not ask */
+    unsigned to_skip; /* how many may be skipped in all */
+} rp_asking;
+
 /* What all backends have in common; the first member of each one's own struct. */
 struct rp_proactor {
     const rp_backend *backend;
@@ -59,6 +70,7 @@ struct rp_proactor {
     atomic_int wake_state; /* RP_AWAKE, RP_ASLEEP, RP_NOTIFIED */
     bool woken;            /* a wait has found it NOTIFIED, since this was last cleared */
     rp_spin spin;
+    rp_asking asking;
     uint64_t in_flight;      /* operations submitted and not yet delivered */
     uint64_t kernel_entries; /* system calls that submitted or waited */
     atomic_ullong wakeups;   /* kicks: wake-ups that found it asleep */

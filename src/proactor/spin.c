@@ -43,6 +43,7 @@ int rp_spin_wait(rp_proactor *proactor, rp_completion *completions, int capacity
     if (end > deadline)
         end = deadline;
     spin->begun++;
+    proactor->asking.now = 0; /* it is the kernel that is looked at */
     do {
         int n = proactor->backend->wait(proactor, completions, capacity, 0);
 
