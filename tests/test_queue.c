@@ -100,6 +100,86 @@ TEST(by_priority)
     CHECK_INT(rp_queue_fini(&queue), ==, 0);
 }
 
+/* ---- memory ---- */
+
+static void init_kind(rp_queue *queue, int kind)
+{
+    if (kind == 0)
+        rp_queue_init(queue, 0);
+    else if (kind == 1)
+        rp_lifo_queue_init(queue, 0);
+    else
+        rp_priority_queue_init(queue, 0, lowest_first);
+}
+
+TEST(memory_is_given_back)
+{
+    enum { MANY = 100000, LEAST = 16 };
+    rp_queue queue;
+
+    for (int kind = 0; kind < 3; kind++) {
+        init_kind(&queue, kind);
+        for (size_t i = 0; i < 5; i++) /* the ring does not begin at its first place */
+            put(&queue, i);
+        for (size_t i = 0; i < 5; i++)
+            get(&queue);
+        for (size_t i = 0; i < MANY; i++)
+            put(&queue, i);
+        uint64_t before = test_allocations();
+        for (size_t i = 0; i < MANY; i++) {
+            CHECK_INT(get(&queue), ==, kind == 1 ? MANY - 1 - i : i);
+            CHECK(queue.capacity == LEAST || queue.capacity < 4 * rp_queue_size(&queue) + 4);
+        }
+        CHECK_INT(queue.capacity, ==, LEAST);
+        CHECK_INT(test_allocations() - before, <, 20); /* by halves */
+        CHECK_INT(rp_queue_fini(&queue), ==, 0);
+    }
+}
+
+TEST(a_queue_that_grows_and_shrinks_about_one_size_keeps_its_memory)
+{
+    rp_queue queue;
+
+    rp_queue_init(&queue, 0);
+    for (size_t size = 1; size < 300; size++) {
+        put(&queue, size);
+        uint64_t before = test_allocations();
+        for (int i = 0; i < 100; i++) {
+            put(&queue, 0);
+            get(&queue);
+        }
+        CHECK_INT(test_allocations() - before, <=, 1);
+    }
+    CHECK_INT(rp_queue_fini(&queue), ==, 0);
+}
+
+TEST(no_memory_to_shrink_into)
+{
+    rp_queue queue;
+    size_t capacity, i = 0;
+
+    rp_queue_init(&queue, 0);
+    for (size_t n = 0; n < 1000; n++)
+        put(&queue, n);
+    capacity = queue.capacity;
+    while (rp_queue_size(&queue) > capacity / 4 + 1)
+        CHECK_INT(get(&queue), ==, i++);
+    for (int n = 0; n < 10; n++) {
+        test_fail_allocation(1);
+        CHECK_INT(get(&queue), ==, i++);
+        CHECK(test_allocation_failed());
+        test_fail_allocation(0);
+        CHECK_INT(queue.capacity, ==, capacity);
+    }
+    CHECK_INT(get(&queue), ==, i++);
+    CHECK_INT(queue.capacity, ==, capacity / 2);
+    while (!rp_queue_empty(&queue))
+        CHECK_INT(get(&queue), ==, i++);
+    rp_queue_shutdown(&queue, true);
+    CHECK_INT(queue.capacity, ==, 0); /* nothing can come any more */
+    CHECK_INT(rp_queue_fini(&queue), ==, 0);
+}
+
 TEST(limits)
 {
     rp_queue queue;

@@ -6,7 +6,10 @@
  *
  * A putter or getter that is woken has been promised nothing: it looks again, and may have to wait again if somebody
  * came first. Each item that comes and each that goes wakes one task, which either takes or finds nothing left to take:
- * so none sleeps while there is something for it. A full array is never made smaller, so that a woken putter has room.
+ * so none sleeps while there is something for it.
+ *
+ * The array doubles when it is full and is halved when a quarter of it is used: it is half full after either, so that
+ * at least half as many items come or go before the next change as were copied.
  */
 #include "base/memory.h"
 #include "co/sync.h"
@@ -22,19 +25,11 @@ static void **place(const rp_queue *queue, size_t index)
     return &queue->items[index < to_end ? queue->head + index : index - to_end];
 }
 
-/* Makes room for one more. -ENOMEM. */
-static int make_room(rp_queue *queue)
+/* Moves the items to an array of another size. -ENOMEM: they are where they were. */
+static int resize(rp_queue *queue, size_t capacity)
 {
-    size_t capacity = queue->capacity ? queue->capacity * 2 : FIRST_CAPACITY;
-    void **items;
+    void **items = capacity <= SIZE_MAX / 2 / sizeof *items ? rp_malloc(capacity * sizeof *items) : NULL;
 
-    if (queue->size < queue->capacity)
-        return 0;
-    if (queue->maxsize > 0 && capacity > queue->maxsize)
-        capacity = queue->maxsize;
-    if (capacity > SIZE_MAX / 2 / sizeof *items)
-        return -ENOMEM;
-    items = rp_malloc(capacity * sizeof *items);
     if (!items)
         return -ENOMEM;
     for (size_t i = 0; i < queue->size; i++)
@@ -44,6 +39,30 @@ static int make_room(rp_queue *queue)
     queue->capacity = capacity;
     queue->head = 0;
     return 0;
+}
+
+/* Makes room for one more. -ENOMEM. */
+static int make_room(rp_queue *queue)
+{
+    size_t capacity = queue->capacity ? queue->capacity * 2 : FIRST_CAPACITY;
+
+    if (queue->size < queue->capacity)
+        return 0;
+    return resize(queue, queue->maxsize > 0 && capacity > queue->maxsize ? queue->maxsize : capacity);
+}
+
+/* Gives half of the memory back if three quarters are not used. If there is none to move to, it stays. */
+static void give_back(rp_queue *queue)
+{
+    if (queue->capacity > FIRST_CAPACITY && queue->size <= queue->capacity / 4)
+        (void)resize(queue, queue->capacity / 2);
+}
+
+static void drop_items(rp_queue *queue)
+{
+    rp_free(queue->items);
+    queue->items = NULL;
+    queue->size = queue->capacity = queue->head = 0;
 }
 
 /* Puts an item where the heap has a hole at its end: what comes after it moves down. */
@@ -129,9 +148,7 @@ int rp_queue_fini(rp_queue *queue)
     RP_TRY(rp_waiters_fini(&queue->getters));
     RP_TRY(rp_waiters_fini(&queue->putters));
     RP_TRY(rp_waiters_fini(&queue->joiners));
-    rp_free(queue->items);
-    queue->items = NULL;
-    queue->size = queue->capacity = queue->head = 0;
+    drop_items(queue);
     return 0;
 }
 
@@ -162,6 +179,7 @@ int rp_queue_get_nowait(rp_queue *queue, void **item)
     if (queue->size == 0)
         return queue->is_shut_down ? RP_ESHUTDOWN : -EAGAIN;
     *item = take(queue);
+    give_back(queue);
     rp_waiters_wake(&queue->putters, 0);
     return 0;
 }
@@ -201,7 +219,7 @@ void rp_queue_shutdown(rp_queue *queue, bool immediate)
     if (immediate) {
         /* There can be fewer: task_done may have come before get. */
         finish(queue, queue->size < queue->unfinished ? queue->size : queue->unfinished);
-        queue->size = 0;
+        drop_items(queue);
     }
     rp_waiters_wake_all(&queue->getters, 0);
     rp_waiters_wake_all(&queue->putters, 0);
