@@ -112,6 +112,31 @@ TEST(unread_errors)
     rp_loop_free(loop);
 }
 
+/* Whoever holds a reference need not be anybody who reads. */
+TEST(unread_errors_at_the_close)
+{
+    make_loop();
+    rp_future *kept = make_future(), *read = make_future(), *late = make_future(), *dropped = make_future();
+    CHECK_INT(rp_future_set_error(kept, -EIO), ==, 0);
+    CHECK_INT(rp_future_set_error(read, -EPERM), ==, 0);
+    CHECK_INT(rp_future_set_error(dropped, -EPROTO), ==, 0);
+    CHECK_INT(rp_future_result(read), ==, -EPERM);
+    CHECK_INT(rp_future_result(read), ==, -EPERM);
+    rp_future_unref(dropped);
+    CHECK_INT(reports, ==, 1);
+    CHECK_INT(rp_loop_close(loop), ==, 0);
+    CHECK_INT(reports, ==, 2);
+    CHECK_INT(reported_error, ==, -EIO);
+    CHECK_INT(rp_future_set_error(late, -EBADMSG), ==, 0);
+    rp_future_unref(late);
+    CHECK_INT(reports, ==, 3);
+    CHECK_INT(rp_future_result(kept), ==, -EIO);
+    rp_loop_free(loop);
+    rp_future_unref(kept); /* it was told of once */
+    rp_future_unref(read);
+    CHECK_INT(reports, ==, 3);
+}
+
 /* ---- callbacks ---- */
 
 static void note(rp_future *future, void *arg)

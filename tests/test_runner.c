@@ -25,7 +25,7 @@ typedef struct fake_task {
 
 static void end_task(fake_task *task, int result)
 {
-    rp_list_remove(&task->future.task_link);
+    rp_list_remove(&task->future.link);
     task->future.loop->task_count--;
     if (result == RP_EFUTCANCELED)
         rp_future_finish_cancelled(&task->future);
@@ -68,7 +68,7 @@ static fake_task *make_task(rp_loop *loop)
     CHECK(task != NULL);
     rp_future_init(&task->future, loop, &task_type);
     task->result = RP_EFUTCANCELED;
-    rp_list_push(&loop->tasks, &task->future.task_link);
+    rp_list_push(&loop->tasks, &task->future.link);
     loop->task_count++;
     rp_future_ref(&task->future); /* its own, until it ends */
     return task;

@@ -434,6 +434,65 @@ TEST(an_error_nobody_read_is_reported)
     CHECK_INT(rp_run(detaches, NULL), ==, 0);
 }
 
+/* As far as any task comes that only starts another and waits. */
+static void three_turns(rp_loop *loop)
+{
+    for (int i = 0; i < 3; i++) {
+        rp_loop_stop(loop);
+        CHECK_INT(rp_run_forever(loop), ==, 0);
+    }
+}
+
+static int keeps_failed(rp_co *co, void *arg)
+{
+    rp_task **kept = arg;
+
+    rp_set_exception_handler(rp_co_loop(co), keep_report, NULL);
+    CHECK_INT(rp_create_task(kept, fails, NULL), ==, 0);
+    rp_task_set_name(*kept, "kept");
+    RP_TRY(rp_sleep(co, 0));
+    CHECK(rp_future_done(*kept));
+    return 0;
+}
+
+TEST(an_error_nobody_read_of_a_task_that_is_kept_is_reported_at_the_end)
+{
+    rp_task *kept;
+
+    CHECK_INT(rp_run(keeps_failed, &kept), ==, 0);
+    CHECK_INT(report.count, ==, 1);
+    CHECK_INT(report.error, ==, -EPROTO);
+    CHECK_STR(report.name, "kept");
+    rp_future_unref(kept);
+    CHECK_INT(report.count, ==, 1);
+}
+
+#ifndef _WIN32
+TEST(what_the_parent_may_read_is_not_reported_by_a_child)
+{
+    rp_loop *loop = new_loop();
+    rp_task *task;
+    int status;
+
+    CHECK_INT(rp_loop_create_task(loop, &task, fails, NULL), ==, 0);
+    three_turns(loop);
+    pid_t pid = fork();
+    if (pid == 0) {
+        rp_loop_free(loop);
+        rp_future_unref(task);
+        _exit(report.count);
+    }
+    CHECK_INT(waitpid(pid, &status, 0), ==, pid);
+    CHECK_INT(status, ==, 0);
+    CHECK_INT(rp_future_result(task), ==, -EPROTO);
+    rp_future_unref(task);
+    rp_loop_free(loop);
+    CHECK_INT(report.count, ==, 0);
+}
+#else
+TEST_ABSENT(what_the_parent_may_read_is_not_reported_by_a_child, "Windows has no fork()");
+#endif
+
 /* ---- a loop closed over tasks ---- */
 
 TEST(never_run)
@@ -456,15 +515,6 @@ static int joins_sleeper(rp_co *co, void *arg)
 
     RP_TRY(rp_create_task(&task, sleeper, NULL));
     return rp_join(co, task);
-}
-
-/* As far as any task comes that only starts another and waits. */
-static void three_turns(rp_loop *loop)
-{
-    for (int i = 0; i < 3; i++) {
-        rp_loop_stop(loop);
-        CHECK_INT(rp_run_forever(loop), ==, 0);
-    }
 }
 
 TEST(left_pending)

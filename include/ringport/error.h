@@ -59,7 +59,7 @@ enum { RP_OWN_ERRORS(RP_DEFINE_ERROR_) RP_OWN_ERRORS_END_ = 0 };
  */
 RP_API const char *rp_strerror(int error);
 
-/* The name of an error, such as "ECONNRESET" or "RP_EOF"; "EUNKNOWN" for a number without one. Any thread. */
+/* The name of an error, such as "ECONNRESET" or "RP_EOF"; "OK" for 0; else "EUNKNOWN". Any thread. */
 RP_API const char *rp_errname(int error);
 
 #ifdef __cplusplus

@@ -24,8 +24,8 @@ RP_API int rp_future_new(rp_loop *loop, rp_future **future);
 RP_API rp_future *rp_future_ref(rp_future *future);
 
 /*
- * Drops a reference. With the last one the future is freed; if it ended with an error that nobody read, that is
- * reported to the loop's exception handler first. NULL is let pass.
+ * Drops a reference. With the last one the future is freed. If it ended with an error that nobody read, that is
+ * reported to the loop's exception handler: now, or when the loop was closed before, then; once. NULL is ignored.
  */
 RP_API void rp_future_unref(rp_future *future);
 

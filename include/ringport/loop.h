@@ -73,7 +73,9 @@ RP_API int rp_loop_new(const rp_loop_options *options, rp_loop **loop);
  * Closes the loop: what is ready or scheduled is dropped, transports and servers still open are closed and their
  * memory is given back, operations in flight are cancelled and waited for, the default executor is shut down without
  * waiting (what it has queued still runs, in its threads). No callback runs from then on: not those of handles, nor of
- * operations, nor connection_lost; run the loop until they have if they own something. Closing twice is let pass.
+ * operations, nor connection_lost; run the loop until they have if they own something. Tasks that have not ended, and
+ * errors of tasks and futures that nobody has read, are reported to the exception handler, even if somebody still holds
+ * a reference to them. Closing twice is let pass.
  * RP_ERUNNING while it runs, and nothing is done; RP_EFORK in a child of fork() that a callback or task made, until
  * that returns. Mirrors loop.close().
  */

@@ -47,5 +47,7 @@ const char *rp_errname(int error)
 {
     const error_entry *entry = find(error);
 
-    return entry ? entry->name : "EUNKNOWN";
+    if (entry)
+        return entry->name;
+    return error == 0 ? "OK" : "EUNKNOWN";
 }

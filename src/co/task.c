@@ -122,7 +122,7 @@ static void finish(rp_co *co)
 {
     rp_group *group = co->group;
 
-    rp_list_remove(&co->future.task_link);
+    rp_list_remove(&co->future.link);
     co->future.loop->task_count--;
     rp_bindings_unref(co->bindings);
     co->bindings = NULL;
@@ -338,7 +338,7 @@ int rp_task_new(rp_loop *loop, rp_task **task, rp_coro *coro, const void *arg, s
     rp_fiber_init(&co->self, &stack->marks, stack->low, (char *)stack);
     rp_future_init(&co->future, loop, &task_type);
     rp_future_ref(&co->future);
-    rp_list_push(&loop->tasks, &co->future.task_link);
+    rp_list_push(&loop->tasks, &co->future.link);
     loop->task_count++;
     rp_co_wake(co);
     *task = &co->future;
@@ -469,7 +469,7 @@ void rp_tasks_abandon(rp_loop *loop, rp_node *abandoned)
     rp_node *node, *next;
 
     for (node = loop->tasks.prev; node != &loop->tasks; node = next) {
-        rp_co *co = rp_co_of(rp_container_of(node, rp_future, task_link));
+        rp_co *co = rp_co_of(rp_container_of(node, rp_future, link));
 
         next = node->prev;
         if (!co)
@@ -487,7 +487,7 @@ void rp_tasks_drop(rp_node *abandoned)
     rp_node *node;
 
     while ((node = rp_list_pop(abandoned))) {
-        rp_co *co = rp_co_of(rp_container_of(node, rp_future, task_link));
+        rp_co *co = rp_co_of(rp_container_of(node, rp_future, link));
 
         if (co->group)
             rp_future_unref(&co->future);
@@ -564,7 +564,7 @@ size_t rp_all_tasks(rp_loop *loop, rp_task **tasks, size_t capacity)
 
     for (rp_node *node = loop->tasks.next; node != &loop->tasks; node = node->next) {
         if (count < capacity)
-            tasks[count] = rp_container_of(node, rp_future, task_link);
+            tasks[count] = rp_container_of(node, rp_future, link);
         count++;
     }
     return count;

@@ -20,14 +20,42 @@ void rp_future_init(rp_future *future, rp_loop *loop, const rp_future_type *type
         future->origin = rp_origin_capture();
 }
 
-void rp_future_fini(rp_future *future)
+/* ---- errors that nobody reads ---- */
+
+static void mark_read(rp_future *future)
+{
+    if (future->error_read)
+        return;
+    future->error_read = true;
+    rp_list_remove(&future->link);
+}
+
+static void report_unread(rp_future *future)
 {
     const char *name = future->type->get_name != NULL ? future->type->get_name(future) : future->type->name;
 
+    mark_read(future);
+    rp_loop_report(future->loop, "an error was never read", future->result, name, future, NULL, future->origin);
+}
+
+void rp_futures_report_unread(rp_loop *loop)
+{
+    while (!rp_list_empty(&loop->unread)) {
+        rp_future *future = rp_future_ref(rp_container_of(loop->unread.next, rp_future, link));
+
+        if (rp_loop_is_forked(loop)) /* the parent's may yet be read */
+            mark_read(future);
+        else
+            report_unread(future);
+        rp_future_unref(future);
+    }
+}
+
+void rp_future_fini(rp_future *future)
+{
     if (!future->error_read) {
         future->refs = 1; /* whoever is told may look at it */
-        rp_loop_report(future->loop, "an error was never read", future->result, name, future, NULL,
-                       future->origin);
+        report_unread(future);
         future->refs = 0;
     }
     rp_free(future->origin);
@@ -91,7 +119,10 @@ void rp_future_finish(rp_future *future, int result, void *value)
     future->state = RP_FUTURE_FINISHED;
     future->result = result;
     future->value = value;
-    future->error_read = result >= 0;
+    if (result < 0) {
+        future->error_read = false;
+        rp_list_push(&future->loop->unread, &future->link);
+    }
     rp_future_ref(future); /* a dropped callback may have held the last one */
     schedule_callbacks(future);
     rp_future_unref(future);
@@ -159,7 +190,7 @@ int rp_future_result(rp_future *future)
 {
     if (future->state == RP_FUTURE_PENDING)
         return RP_EINVALIDSTATE;
-    future->error_read = true;
+    mark_read(future);
     return future->result;
 }
 

@@ -33,8 +33,8 @@ struct rp_future {
     void *value;
     void *data;        /* the program's own */
     rp_node callbacks; /* rp_done_callback, by their handles' links */
-    rp_node task_link; /* in loop->tasks, if it is a task that is not done */
-    void *origin;      /* debug mode: where it was created */
+    rp_node link; /* in loop->tasks while it is a task that is not done; in loop->unread until its error is read */
+    void *origin; /* debug mode: where it was created */
 };
 
 /*
@@ -51,6 +51,9 @@ static inline void rp_future_drop(rp_future **future)
 
 /* Makes a pending future with one reference. Never fails. */
 void rp_future_init(rp_future *future, rp_loop *loop, const rp_future_type *type);
+
+/* The loop is closed: reports the errors that nobody has read yet, though references are still held. */
+void rp_futures_report_unread(rp_loop *loop);
 
 /* What every dispose does before it frees the object: reports an unread error, drops the loop. */
 void rp_future_fini(rp_future *future);

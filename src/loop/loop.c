@@ -76,6 +76,7 @@ int rp_loop_new(const rp_loop_options *options, rp_loop **out)
     rp_list_init(&loop->ready);
     rp_list_init(&loop->posted);
     rp_list_init(&loop->tasks);
+    rp_list_init(&loop->unread);
     rp_list_init(&loop->resources);
     rp_list_init(&loop->idle_resources);
     loop->now = rp_monotonic();
@@ -348,6 +349,7 @@ int rp_loop_close(rp_loop *loop)
     rp_readers_close(loop);
     reap(&loop->resources);
     rp_loop_drop_handles(loop); /* of futures that ended with what was reaped */
+    rp_futures_report_unread(loop);
     reap(&loop->idle_resources);
     if (!forked) /* in a child of fork() its threads do not exist */
         rp_executor_free(loop->executor);

@@ -65,8 +65,9 @@ struct rp_loop {
     bool posts_refused;
     atomic_bool posts_waiting; /* `posted` is not empty: lets a turn skip the lock */
 
-    rp_node tasks; /* that are not done: futures, by their task_link */
+    rp_node tasks; /* that are not done: futures, by their link */
     size_t task_count;
+    rp_node unread; /* futures that ended with an error which nobody has read */
     rp_node resources;
     rp_node idle_resources; /* reaped after `resources`: things those refer to, such as stack pools */
     void *receive_buffer;   /* see rp_loop_receive_buffer() */

@@ -145,7 +145,7 @@ static void cancel_new_tasks(rp_loop *loop)
     rp_node *next;
 
     for (rp_node *node = loop->tasks.next; node != &loop->tasks; node = next) {
-        rp_future *task = rp_container_of(node, rp_future, task_link);
+        rp_future *task = rp_container_of(node, rp_future, link);
 
         next = node->next;
         if (task->cancelled_at_end)
@@ -159,7 +159,7 @@ static void cancel_all_tasks(rp_loop *loop)
 {
     while (!rp_list_empty(&loop->tasks)) {
         rp_future *task RP_ON_LEAVE(rp_future_drop) =
-            rp_future_ref(rp_container_of(loop->tasks.next, rp_future, task_link));
+            rp_future_ref(rp_container_of(loop->tasks.next, rp_future, link));
         int rc;
 
         cancel_new_tasks(loop);
