@@ -38,8 +38,8 @@ static int files(rp_co *co, void *arg)
     CHECK_INT(rp_statx(co, fd, "", AT_EMPTY_PATH, STATX_SIZE, &status), ==, 0);
     CHECK_INT(status.stx_size, ==, 10);
     CHECK_INT(rp_close(co, fd), ==, 0);
-    CHECK_INT(rp_close(co, fd), ==, -EBADF);
-    CHECK_INT(rp_read(co, fd, bytes, 1, 0), ==, -EBADF);
+    CHECK_INT(rp_close(co, -1), ==, -EBADF);
+    CHECK_INT(rp_read(co, -1, bytes, 1, 0), ==, -EBADF);
     CHECK_INT(unlink(path), ==, 0);
     CHECK_INT(rp_statx(co, AT_FDCWD, path, 0, STATX_SIZE, &status), ==, -ENOENT);
     return 0;
@@ -128,7 +128,6 @@ static int closes(rp_co *co, void *arg)
     CHECK_INT(rp_close(co, fd), ==, 0);
     note(')');
     CHECK_INT(rp_sleep(co, RP_SEC(100)), ==, -ECANCELED);
-    CHECK_INT(rp_close(co, fd), ==, -EBADF);
     return 0;
 }
 
@@ -141,7 +140,6 @@ static int cancels_closing(rp_co *co, void *arg)
     rp_task_cancel(rp_co_task(co)); /* pending */
     CHECK_INT(rp_close(co, fd), ==, 0);
     CHECK_INT(rp_sleep(co, 0), ==, -ECANCELED);
-    CHECK_INT(rp_close(co, fd), ==, -EBADF);
 
     while (events[0] == '\0')
         CHECK_INT(rp_sleep(co, 0), ==, 0);
@@ -151,6 +149,7 @@ static int cancels_closing(rp_co *co, void *arg)
     return 0;
 }
 
+/* That they are closed the harness sees. */
 TEST(a_descriptor_is_closed_whatever_happens)
 {
     CHECK_INT(rp_run(cancels_closing, NULL), ==, 0);
