@@ -37,6 +37,11 @@ static void stop(void *arg)
     rp_loop_stop(arg);
 }
 
+static void stop_when_received(rp_op *op)
+{
+    rp_loop_stop(op->data);
+}
+
 /* A loop of whatever backend works: a connection's bytes pass, a thread wakes it. */
 static void exchange(rp_loop *loop)
 {
@@ -45,11 +50,10 @@ static void exchange(rp_loop *loop)
     rp_op recv_op, send_op;
 
     unix_pair(fds);
-    rp_op_recv(&recv_op, fds[0], bytes, sizeof bytes, 0, NULL, NULL);
+    rp_op_recv(&recv_op, fds[0], bytes, sizeof bytes, 0, stop_when_received, loop);
     rp_op_send(&send_op, fds[1], "abcd", 4, 0, NULL, NULL);
     CHECK_INT(rp_submit(loop, &recv_op), ==, 0);
     CHECK_INT(rp_submit(loop, &send_op), ==, 0);
-    CHECK_INT(rp_call_later(loop, NULL, RP_MSEC(20), stop, loop), ==, 0);
     CHECK_INT(rp_run_forever(loop), ==, 0);
     CHECK(memcmp(bytes, "abcd", 4) == 0);
     close_pair(fds);

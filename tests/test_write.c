@@ -68,7 +68,7 @@ static int collected(rp_co *co, void *arg)
     while (heard(there, text, sizeof text) == -EAGAIN)
         CHECK_INT(rp_sleep(co, 0), ==, 0);
     CHECK_STR(text, "ef");
-    CHECK_INT(heard(there, text, sizeof text), ==, 0);
+    CHECK_INT(wire_await_in(co, there, text, sizeof text), ==, 0);
     rp_stream_close(stream);
     CHECK_INT(rp_stream_uncork(stream), ==, -EPIPE);
     rp_stream_cork(stream);
