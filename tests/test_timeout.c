@@ -1,5 +1,6 @@
 /* test_timeout.c - limits of time: who won, nesting, rescheduling, against other cancellations; rp_wait_for. */
 #include "harness.h"
+#include "loop/future.h"
 #include "ringport.h"
 
 static rp_task *spawn(rp_coro *coro, void *arg)
@@ -303,4 +304,102 @@ static int wait_for(rp_co *co, void *arg)
 TEST(wait_for)
 {
     CHECK_INT(rp_run(wait_for, NULL), ==, 0);
+}
+
+/* ---- nothing is left behind ---- */
+
+/* Each waits for the first of two futures, the second of which never ends, for a long time at most. */
+
+static int limits_await(rp_co *co, void *arg)
+{
+    rp_future *const *futures = arg;
+
+    return rp_wait_for(co, futures[0], RP_SEC(1000));
+}
+
+static int limits_scope(rp_co *co, void *arg)
+{
+    rp_future *const *futures = arg;
+    rp_timeout timeout;
+
+    rp_timeout_begin(co, &timeout, RP_SEC(1000));
+    return rp_timeout_end(co, &timeout, rp_shield(co, futures[0]));
+}
+
+static int limits_wait(rp_co *co, void *arg)
+{
+    return (int)rp_wait(co, arg, 1, RP_SEC(1000), RP_ALL_COMPLETED);
+}
+
+static int limits_wait_for_the_first(rp_co *co, void *arg)
+{
+    return (int)rp_wait(co, arg, 2, RP_SEC(1000), RP_FIRST_COMPLETED);
+}
+
+static int limits_as_completed(rp_co *co, void *arg)
+{
+    rp_as_completed *it;
+    int rc;
+
+    CHECK_INT(rp_as_completed_begin(co, &it, arg, 2, RP_SEC(1000)), ==, 0);
+    rc = rp_as_completed_next(co, it, NULL, NULL);
+    rp_as_completed_end(it);
+    return rc;
+}
+
+static int gathers(rp_co *co, void *arg)
+{
+    return rp_gather(co, arg, 2, NULL, 0);
+}
+
+static void check_nothing_is_left(rp_co *co, rp_future *const *futures)
+{
+    rp_loop_stats stats;
+
+    rp_loop_get_stats(rp_co_loop(co), &stats);
+    CHECK_INT(stats.timers_pending, ==, 0);
+    for (int i = 0; i < 2; i++)
+        CHECK(rp_list_empty(&futures[i]->callbacks));
+}
+
+static int ends_early(rp_co *co, void *arg)
+{
+    enum { BEFORE, MEANWHILE, CANCELLED, WAYS };
+    rp_coro *coros[] = {limits_await,        limits_scope, limits_wait, limits_wait_for_the_first,
+                        limits_as_completed, gathers};
+
+    for (size_t i = 0; i < sizeof coros / sizeof coros[0]; i++)
+        for (int way = 0; way < WAYS; way++) {
+            rp_future *futures[2];
+            rp_task *task;
+
+            for (int n = 0; n < 2; n++)
+                CHECK_INT(rp_future_new(rp_co_loop(co), &futures[n]), ==, 0);
+            if (way == BEFORE)
+                rp_future_set_error(futures[0], -EPROTO);
+            task = spawn(coros[i], futures);
+            for (int n = 0; n < 3; n++)
+                CHECK_INT(rp_sleep(co, 0), ==, 0);
+            if (way == MEANWHILE)
+                rp_future_set_error(futures[0], -EPROTO);
+            else if (way == CANCELLED)
+                rp_task_cancel(task);
+            for (int n = 0; n < 3; n++)
+                CHECK_INT(rp_sleep(co, 0), ==, 0);
+            CHECK(rp_future_done(task));
+            check_nothing_is_left(co, futures);
+            rp_future_result(task);
+            rp_future_unref(task);
+            for (int n = 0; n < 2; n++) {
+                rp_future_result(futures[n]);
+                rp_future_unref(futures[n]);
+            }
+        }
+    return 0;
+}
+
+/* A timer that stays would fire on a stack that is used for something else, or is gone. */
+TEST(no_timer_and_no_callback_is_left_of_a_wait_that_ends_early)
+{
+    CHECK_INT(rp_run(ends_early, NULL), ==, 0);
 }
