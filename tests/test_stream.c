@@ -947,6 +947,52 @@ TEST(a_loop_that_is_closed_frees_streams_whatever_is_waited_for)
 
 /* ---- connecting ---- */
 
+/* ---- reports at the loop's close ---- */
+
+static rp_stream *left_open[2];
+static int left_there[2], left_reports;
+
+static int leave_open(rp_co *co, void *arg)
+{
+    char byte;
+
+    left_open[(intptr_t)arg] = open_stream(co, &left_there[(intptr_t)arg]);
+    return (int)rp_stream_read(co, left_open[(intptr_t)arg], &byte, 1);
+}
+
+static void look_at_streams(rp_loop *loop, const rp_exception_context *context, void *arg)
+{
+    rp_task *tasks[2];
+
+    (void)arg;
+    left_reports++;
+    CHECK(context->future != NULL || context->transport != NULL);
+    for (int i = 0; i < 2; i++) {
+        char text[64];
+
+        CHECK_INT(rp_stream_peername(left_open[i], text, sizeof text), ==, 0);
+        CHECK(!rp_stream_is_closing(left_open[i]));
+    }
+    CHECK_INT(rp_all_tasks(loop, tasks, 2), ==, 2);
+    for (int i = 0; i < 2; i++)
+        CHECK_INT(rp_task_get_state(tasks[i]), ==, RP_TASK_SUSPENDED);
+}
+
+TEST(whoever_is_told_of_tasks_and_connections_that_were_left_may_look_at_all)
+{
+    rp_loop *loop;
+
+    CHECK_INT(rp_loop_new(&(rp_loop_options){.debug = true}, &loop), ==, 0);
+    rp_set_exception_handler(loop, look_at_streams, NULL);
+    for (intptr_t i = 0; i < 2; i++)
+        CHECK_INT(rp_loop_create_task(loop, NULL, leave_open, (void *)i), ==, 0);
+    RUN_UNTIL(loop, left_open[0] != NULL && left_open[1] != NULL);
+    rp_loop_free(loop);
+    CHECK_INT(left_reports, ==, 4);
+    close(left_there[0]);
+    close(left_there[1]);
+}
+
 static int connecting(rp_co *co, void *arg)
 {
     int port, listener = wire_listen(&port), there;

@@ -937,6 +937,54 @@ TEST(a_loop_that_is_closed_frees_open_transports)
     free(b.data);
 }
 
+typedef struct left {
+    record *records[3];
+    bool close; /* the handler closes what it is told of, and what it is not */
+    int reports;
+} left;
+
+static void look_at_all(rp_loop *loop, const rp_exception_context *context, void *arg)
+{
+    left *l = arg;
+
+    CHECK(rp_loop_is_closed(loop));
+    l->reports++;
+    for (int i = 0; i < 3; i++) {
+        rp_transport *transport = l->records[i]->transport;
+        struct sockaddr_in address;
+        uint32_t length = sizeof address;
+
+        CHECK(rp_transport_get_loop(transport) == loop);
+        CHECK_INT(rp_transport_sockname(transport, (struct sockaddr *)&address, &length), ==, 0);
+        CHECK_INT(address.sin_family, ==, AF_INET);
+        CHECK(rp_transport_get_protocol(transport, NULL) == &plain);
+        CHECK_INT(rp_transport_write(transport, "x", 1), <, 0);
+        if (l->close) {
+            rp_transport_resume_reading(transport);
+            rp_transport_abort(transport);
+        }
+    }
+    CHECK(context->transport == NULL || l->close || !rp_transport_is_closing(context->transport));
+}
+
+TEST(who_is_told_of_what_was_left_open_may_look_at_all_of_it)
+{
+    for (int closes = 0; closes < 2; closes++) {
+        rp_loop *loop = wire_loop();
+        record a = {0}, b = {0}, c = {0};
+        int theres[] = {start(loop, &plain, &a), start(loop, &plain, &b), start(loop, &plain, &c)};
+        left l = {.records = {&a, &b, &c}, .close = closes};
+
+        rp_set_exception_handler(loop, look_at_all, &l);
+        rp_set_debug(loop, true);
+        CHECK_INT(send(theres[1], "x", 1, 0), ==, 1);
+        rp_loop_free(loop);
+        CHECK_INT(l.reports, ==, closes ? 1 : 3);
+        for (int i = 0; i < 3; i++)
+            close(theres[i]);
+    }
+}
+
 TEST(a_write_that_finds_no_memory_takes_nothing_or_breaks_the_stream)
 {
     rp_loop *loop = wire_loop();

@@ -19,11 +19,6 @@ static rp_stream *stream_of(rp_co *co, int fd)
     return stream;
 }
 
-static void say(int fd, const void *data, size_t length)
-{
-    CHECK_INT(send(fd, data, length, MSG_NOSIGNAL), ==, length);
-}
-
 /* ---- corking ---- */
 
 /* What the peer has by now; at most `size` bytes. */
@@ -163,6 +158,11 @@ TEST(above_the_high_water_mark_a_cork_holds_nothing_back)
 }
 
 #ifndef _WIN32
+
+static void say(int fd, const void *data, size_t length)
+{
+    CHECK_INT(send(fd, data, length, MSG_NOSIGNAL), ==, length);
+}
 
 /* ---- an early answer ---- */
 

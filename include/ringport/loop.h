@@ -75,7 +75,8 @@ RP_API int rp_loop_new(const rp_loop_options *options, rp_loop **loop);
  * waiting (what it has queued still runs, in its threads). No callback runs from then on: not those of handles, nor of
  * operations, nor connection_lost; run the loop until they have if they own something. Tasks that have not ended, and
  * errors of tasks and futures that nobody has read, are reported to the exception handler, even if somebody still holds
- * a reference to them. Closing twice is let pass.
+ * a reference to them. Tasks, and in debug mode the transports that were left open, are reported before any of these is
+ * freed: the handler may look at all of them. Closing twice is let pass.
  * RP_ERUNNING while it runs, and nothing is done; RP_EFORK in a child of fork() that a callback or task made, until
  * that returns. Mirrors loop.close().
  */

@@ -11,6 +11,11 @@
 #include "co/overflow.h"
 #include "co/task.h"
 
+static void report_tasks(rp_resource *resource)
+{
+    rp_tasks_report(rp_container_of(resource, rp_runtime, tasks)->loop);
+}
+
 static void reap_tasks(rp_resource *resource)
 {
     rp_runtime *runtime = rp_container_of(resource, rp_runtime, tasks);
@@ -65,6 +70,7 @@ int rp_runtime_get(rp_loop *loop, rp_runtime **result)
         rp_list_init(&runtime->abandoned);
         rp_list_init(&runtime->asked);
         runtime->tasks.reap = reap_tasks;
+        runtime->tasks.report = report_tasks;
         runtime->self.reap = reap_self;
         rp_list_push(&loop->resources, &runtime->tasks.link);
         rp_list_push(&loop->idle_resources, &runtime->self.link);

@@ -460,6 +460,16 @@ static void abandon(rp_co *co)
     co->call = NULL;
 }
 
+void rp_tasks_report(rp_loop *loop)
+{
+    for (rp_node *node = loop->tasks.prev; node != &loop->tasks; node = node->prev) {
+        rp_co *co = rp_co_of(rp_container_of(node, rp_future, link));
+
+        if (co)
+            report_abandoned(co);
+    }
+}
+
 /*
  * The youngest first: giving one up may have to wait for a function on a thread, which may wait in its turn for a
  * coroutine that it has asked the loop for. That is younger.
@@ -474,7 +484,6 @@ void rp_tasks_abandon(rp_loop *loop, rp_node *abandoned)
         next = node->prev;
         if (!co)
             continue;
-        report_abandoned(co);
         rp_list_remove(node);
         loop->task_count--;
         rp_list_push(abandoned, node);

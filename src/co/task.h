@@ -153,9 +153,10 @@ static inline int rp_co_await_result(rp_future *future)
 }
 
 /*
- * The loop is closed: reports its tasks that never ended and moves them to a list; later, when nothing of the loop's
+ * The loop is closed: reports its tasks that never ended; then moves them to a list; later, when nothing of the loop's
  * refers to them any more, drops the library's references. Those of others keep a task's memory.
  */
+void rp_tasks_report(rp_loop *loop);
 void rp_tasks_abandon(rp_loop *loop, rp_node *abandoned);
 void rp_tasks_drop(rp_node *abandoned);
 

@@ -318,6 +318,22 @@ void rp_loop_stop(rp_loop *loop)
 
 /* ---- the end ---- */
 
+/* Each goes to the back of the list as its turn comes: the handler may free any of them, or something else. */
+static void report_left(rp_node *resources)
+{
+    while (!rp_list_empty(resources)) {
+        rp_resource *resource = rp_container_of(resources->next, rp_resource, link);
+
+        if (resource->reported)
+            return;
+        resource->reported = true;
+        rp_list_remove(&resource->link);
+        rp_list_push(resources, &resource->link);
+        if (resource->report != NULL)
+            resource->report(resource);
+    }
+}
+
 static void reap(rp_node *resources)
 {
     while (!rp_list_empty(resources)) {
@@ -347,6 +363,8 @@ int rp_loop_close(rp_loop *loop)
     loop->proactor = NULL;
     rp_signals_free(loop);
     rp_readers_close(loop);
+    report_left(&loop->resources);
+    rp_loop_drop_handles(loop); /* of what the handler has closed */
     reap(&loop->resources);
     rp_loop_drop_handles(loop); /* of futures that ended with what was reaped */
     rp_futures_report_unread(loop);

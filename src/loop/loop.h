@@ -36,14 +36,17 @@ enum {
 /*
  * Something that the loop closes and frees if it is still there when the loop is closed: embed it, add it to the loop's
  * resources while it is open. `reap` must remove it from the list and free what it stands for; operations in flight
- * have been cancelled and waited for when it is called, and no callback runs any more. `quiesce` (may be NULL) is
+ * have been cancelled and waited for when it is called, and no callback runs any more. `report` (may be NULL) is called
+ * before, when all resources are still there, since whoever is told may look at any of them. `quiesce` (may be NULL) is
  * called when a runner begins to end: nothing new is to be taken in.
  */
 typedef struct rp_resource rp_resource;
 struct rp_resource {
     rp_node link;
     void (*reap)(rp_resource *resource);
+    void (*report)(rp_resource *resource);
     void (*quiesce)(rp_resource *resource);
+    bool reported;
 };
 
 struct rp_loop {

@@ -39,14 +39,20 @@ static void end(void *arg)
         transport->protocol->connection_lost(transport->self, transport->error);
 }
 
+static void report(rp_resource *resource)
+{
+    rp_transport *transport = rp_container_of(resource, rp_transport, resource);
+
+    if (transport->loop->debug && !transport->closing)
+        rp_loop_report(transport->loop, "transport never closed", 0, NULL, NULL, transport, transport->origin);
+}
+
 /* The loop is closed: its operations have ended, and no callback may run any more. */
 static void reap(rp_resource *resource)
 {
     rp_transport *transport = rp_container_of(resource, rp_transport, resource);
 
     rp_list_remove(&resource->link);
-    if (transport->loop->debug && !transport->closing)
-        rp_loop_report(transport->loop, "transport never closed", 0, NULL, NULL, transport, transport->origin);
     rp_socket_close(transport->fd);
     free_transport(transport);
 }
@@ -159,6 +165,7 @@ rp_transport *rp_transport_new(rp_loop *loop, rp_fd fd)
     transport->loop = loop;
     transport->fd = fd;
     transport->resource.reap = reap;
+    transport->resource.report = report;
     rp_handle_prepare(&transport->pull, loop, rp_transport_pull, transport);
     rp_handle_prepare(&transport->end, loop, end, transport);
     rp_transport_set_write_buffer_limits(transport, SIZE_MAX, SIZE_MAX);
