@@ -310,3 +310,107 @@ TEST(a_loop_moves_with_all_that_stands_in_it)
     close(poll_fd);
     close(poll_peer_fd);
 }
+
+/* ---- what does not move ---- */
+
+static int receiving_fd, sending_fd;
+static char received;
+static int64_t receive_result;
+static int begun;
+static int reports;
+
+/* Waits in the kernel, where it has one that receives by itself. */
+static int receive(rp_co *co, void *arg)
+{
+    rp_op op;
+
+    (void)arg;
+    rp_op_recv(&op, receiving_fd, &received, 1, 0, NULL, NULL);
+    receive_result = rp_op_await(co, &op);
+    return 0;
+}
+
+static int leave_receiver(rp_co *co, void *arg)
+{
+    (void)arg;
+    RP_TRY(rp_create_task(NULL, receive, NULL));
+    for (int i = 0; i < 3; i++)
+        RP_TRY(rp_sleep(co, 0));
+    return 0;
+}
+
+static int begin(rp_co *co, void *arg)
+{
+    (void)co;
+    (void)arg;
+    begun++;
+    return 0;
+}
+
+static int await_receiver(rp_co *co, void *arg)
+{
+    (void)arg;
+    while (receive_result == 0)
+        RP_TRY(rp_sleep(co, RP_MSEC(1)));
+    return 0;
+}
+
+static bool stays_in_its_thread(void)
+{
+    return test_backend() != NULL && strcmp(test_backend(), "io_uring") == 0;
+}
+
+/* Nothing has begun in the wrong thread, and nothing is lost for the right one. */
+TEST(a_run_in_the_wrong_thread_is_refused)
+{
+    bool refused = stays_in_its_thread();
+
+    open_runner();
+    wire_pair(&receiving_fd, &sending_fd);
+    CHECK_INT(run_here(leave_receiver), ==, 0);
+    CHECK_INT(run_by_mortal(begin), ==, refused ? RP_ETHREAD : 0);
+    CHECK_INT(begun, ==, !refused);
+    send_byte(sending_fd, 'x');
+    CHECK_INT(run_here(await_receiver), ==, 0);
+    CHECK_INT(receive_result, ==, 1);
+    CHECK_INT(received, ==, 'x');
+    CHECK_INT(begun, ==, !refused);
+    CHECK_INT(run_by_mortal(begin), ==, 0); /* now there is nothing in the way */
+    CHECK_INT(rp_runner_close(runner), ==, 0);
+    rp_runner_free(runner);
+    close(receiving_fd);
+    close(sending_fd);
+}
+
+static void note_report(rp_loop *loop, const rp_exception_context *context, void *arg)
+{
+    (void)loop;
+    (void)arg;
+    reports += context->error == RP_ETHREAD;
+}
+
+static void *close_runner(void *arg)
+{
+    CHECK_INT(rp_runner_close(runner), ==, 0);
+    return arg;
+}
+
+TEST(a_runner_can_be_closed_in_the_wrong_thread)
+{
+    pthread_t thread;
+    char byte;
+
+    open_runner();
+    wire_pair(&receiving_fd, &sending_fd);
+    CHECK_INT(run_here(leave_receiver), ==, 0);
+    rp_set_exception_handler(runner_loop(), note_report, NULL);
+    CHECK_INT(pthread_create(&thread, NULL, close_runner, NULL), ==, 0);
+    CHECK_INT(pthread_join(thread, NULL), ==, 0);
+    CHECK_INT(reports, ==, stays_in_its_thread());
+    CHECK_INT(receive_result, ==, stays_in_its_thread() ? 0 : -ECANCELED);
+    rp_runner_free(runner);
+    send_byte(sending_fd, 'x'); /* nobody receives any more */
+    CHECK_INT(recv(receiving_fd, &byte, 1, 0), ==, 1);
+    close(receiving_fd);
+    close(sending_fd);
+}

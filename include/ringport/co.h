@@ -52,7 +52,8 @@ RP_API int rp_run(rp_coro *coro, void *arg);
 
 /*
  * Runs a coroutine on a runner's loop (loop.h), as rp_run does; the loop stays open. RP_ECLOSED after
- * rp_runner_close().
+ * rp_runner_close(). RP_ETHREAD, and nothing has begun, while the kernel is at work for the thread of the last run
+ * (loop.h).
  */
 RP_API int rp_runner_run(rp_runner *runner, rp_coro *coro, void *arg);
 

@@ -413,7 +413,8 @@ RP_API int rp_runner_get_loop(rp_runner *runner, rp_loop **loop);
 
 /*
  * Ends as rp_run does: tasks that are left are cancelled and awaited, generators and the default executor are shut
- * down, the loop is closed. RP_ERUNNING while it runs, or another loop in this thread. Closing twice is let pass.
+ * down, the loop is closed. RP_ERUNNING while it runs, or another loop in this thread. Closing twice is ignored.
+ * Where the loop cannot run (RP_ETHREAD, see above) tasks are dropped instead, and the exception handler is told.
  * Mirrors Runner.close().
  */
 RP_API int rp_runner_close(rp_runner *runner);

@@ -12,6 +12,7 @@
 #include "base/memory.h"
 #include "loop/future.h"
 #include "loop/signals.h"
+#include "proactor/proactor.h"
 
 #define DEFAULT_EXECUTOR_TIMEOUT RP_SEC(300)
 
@@ -110,6 +111,9 @@ int rp_runner_run_main(rp_runner *runner, rp_runner_start *start, void *arg)
     rc = make_loop(runner);
     if (rc < 0)
         return rc;
+    rc = runner->loop->closed ? 0 : rp_proactor_check_thread(runner->loop->proactor);
+    if (rc < 0)
+        return rc;
     runner->interrupted = false;
     rc = catch_interrupts(runner); /* first: nothing has begun yet that would have to be ended if it fails */
     if (rc < 0)
@@ -169,6 +173,8 @@ static void cancel_all_tasks(rp_loop *loop)
         bool failed = !rp_future_done(task);
         if (rc < 0 && !failed && !rp_future_cancelled(task))
             rp_loop_report(loop, "a task failed during the runner's shutdown", rc, NULL, task, NULL, task->origin);
+        if (failed && rc != RP_EFORK)
+            rp_loop_report(loop, "the tasks that are left could not be ended", rc, NULL, NULL, NULL, NULL);
         if (failed)
             return;
     }

@@ -199,6 +199,13 @@ void rp_proactor_forget(rp_proactor *proactor, rp_fd fd)
         proactor->backend->forget(proactor, fd);
 }
 
+int rp_proactor_check_thread(const rp_proactor *proactor)
+{
+    if (proactor->backend->check_thread == NULL || is_forked(proactor))
+        return 0;
+    return proactor->backend->check_thread(proactor);
+}
+
 int rp_proactor_wait(rp_proactor *proactor, rp_completion *completions, int capacity, int64_t deadline)
 {
     if (is_forked(proactor))

@@ -36,7 +36,8 @@ typedef struct rp_backend {
     void (*close)(rp_proactor *proactor);
     void (*submit)(rp_proactor *proactor, rp_op *op);
     void (*cancel)(rp_proactor *proactor, rp_op *op);
-    void (*forget)(rp_proactor *proactor, rp_fd fd); /* NULL: there is nothing that it might remember */
+    void (*forget)(rp_proactor *proactor, rp_fd fd);  /* NULL: there is nothing that it might remember */
+    int (*check_thread)(const rp_proactor *proactor); /* NULL: any thread may wait */
     int (*wait)(rp_proactor *proactor, rp_completion *completions, int capacity, int64_t deadline);
     void (*kick)(rp_proactor *proactor); /* ends a wait that has gone to sleep */
     int64_t (*receive)(rp_op *op, void *buffer, size_t length);
@@ -106,6 +107,9 @@ static inline bool rp_op_is_multishot(const rp_op *op)
  * themselves. In a child of fork() it does nothing.
  */
 void rp_proactor_forget(rp_proactor *proactor, rp_fd fd);
+
+/* Whether this thread may wait: 0, or RP_ETHREAD, which a wait would return, too. */
+int rp_proactor_check_thread(const rp_proactor *proactor);
 
 /* ---- for the backends ---- */
 

@@ -117,6 +117,20 @@ static size_t count_unsubmitted(const uring *u)
     return count;
 }
 
+/* How many that cannot move have ended, and were not collected yet. */
+static size_t count_ended(const uring *u)
+{
+    const struct io_uring *ring = &u->ring.uring;
+    const struct io_uring_cqe *cqe;
+    unsigned head;
+    size_t count = 0;
+
+    io_uring_for_each_cqe(ring, head, cqe) count += cqe->user_data > TAG_LAST &&
+                                                    !(cqe->flags & IORING_CQE_F_MORE) &&
+                                                    !is_movable(u, (const rp_op *)(uintptr_t)cqe->user_data);
+    return count;
+}
+
 /* How many have been issued and cannot move. *issued: whether any have been. */
 static size_t count_bound(const uring *u, bool *issued)
 {
@@ -132,6 +146,12 @@ static size_t count_bound(const uring *u, bool *issued)
         count += !is_movable(u, op);
     }
     return count;
+}
+
+/* Whether the kernel has nothing that would be lost with the ring. */
+static bool can_move(const uring *u, bool *issued)
+{
+    return count_bound(u, issued) == count_unsubmitted(u) + count_ended(u);
 }
 
 /* Its entry is lost with the ring: it is to be issued again. */
@@ -197,7 +217,7 @@ static int ring_own(uring *u)
     if (!u->enabled) {
         RP_TRY(rp_ring_enable(&u->ring));
     } else {
-        if (count_bound(u, &issued) != count_unsubmitted(u))
+        if (!can_move(u, &issued))
             return RP_ETHREAD;
         RP_TRY(rp_ring_renew(&u->ring, u->submissions, u->completions, issued));
         take_all_back(u);
@@ -610,6 +630,14 @@ static int drain(uring *u, rp_completion *completions, int capacity)
     return n;
 }
 
+static int uring_check_thread(const rp_proactor *proactor)
+{
+    const uring *u = (const uring *)proactor;
+    bool issued;
+
+    return !u->enabled || is_own(u) || can_move(u, &issued) ? 0 : RP_ETHREAD;
+}
+
 /* What has come where another thread had the ring. */
 static int collect_elsewhere(uring *u, rp_completion *completions, int capacity)
 {
@@ -727,6 +755,7 @@ const rp_backend rp_uring_backend = {
     .close = uring_close,
     .submit = uring_submit,
     .cancel = uring_cancel,
+    .check_thread = uring_check_thread,
     .wait = uring_wait,
     .kick = uring_kick,
     .receive = rp_receive_when_ready,
