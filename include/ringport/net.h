@@ -3,7 +3,7 @@
  *
  * A transport moves bytes, a protocol says what they mean. C programs that use coroutines want stream.h, which stands
  * on this. All functions are for the loop's thread, none suspends. Callbacks run on the loop and may call anything
- * here.
+ * here. Where RP_ETHREAD is named, it is for debug mode: another thread runs the loop.
  */
 #ifndef RINGPORT_NET_H
 #define RINGPORT_NET_H
@@ -64,9 +64,9 @@ typedef int rp_protocol_factory(void *arg, const rp_protocol **protocol, void **
 
 /*
  * Writes: what the socket does not take at once is copied and sent in the background, in order. length may be 0. 0, or
- * -EPIPE after write_eof, close or the connection's loss, or what the socket failed with. -ENOMEM: nothing was taken;
- * or a part was sent and there is no memory for the rest, and the connection is lost. Mirrors transport.write(),
- * writelines().
+ * -EPIPE after write_eof, close or the connection's loss, or what the socket failed with; RP_EFORK, RP_ETHREAD.
+ * -ENOMEM: nothing was taken; or a part was sent and there is no memory for the rest, and the connection is lost.
+ * Mirrors transport.write(), writelines().
  */
 RP_API int rp_transport_write(rp_transport *transport, const void *data, size_t length);
 RP_API int rp_transport_writev(rp_transport *transport, const struct iovec *vector, int count);
@@ -79,7 +79,10 @@ RP_API int rp_transport_writev(rp_transport *transport, const struct iovec *vect
 RP_API void rp_transport_cork(rp_transport *transport);
 RP_API int rp_transport_uncork(rp_transport *transport);
 
-/* Sends end-of-file after what is buffered; reading goes on. Twice is let pass. Mirrors transport.write_eof(). */
+/*
+ * Sends end-of-file after what is buffered; reading goes on. Twice is ignored. RP_EFORK, RP_ETHREAD. Mirrors
+ * transport.write_eof().
+ */
 RP_API int rp_transport_write_eof(rp_transport *transport);
 
 /* Stops receiving, flushes the write buffer, then closes; connection_lost(0) follows. Mirrors transport.close(). */
@@ -98,7 +101,7 @@ RP_API bool rp_transport_is_reading(const rp_transport *transport);
 
 /*
  * While reading is paused: takes what has arrived. Bytes, 0 at the end of the stream, -EAGAIN if nothing is there, or
- * the connection's error (connection_lost follows). The protocol is not called.
+ * the connection's error (connection_lost follows); RP_EFORK, RP_ETHREAD. The protocol is not called.
  */
 RP_API int64_t rp_transport_try_read(rp_transport *transport, void *buffer, size_t length);
 
@@ -136,8 +139,9 @@ RP_API const rp_protocol *rp_transport_get_protocol(const rp_transport *transpor
 
 /*
  * Makes a transport of a connected stream socket, which it owns from then on (on failure it stays the caller's), and
- * calls connection_made before it returns. TCP_NODELAY is set. -ENOMEM, RP_ECLOSED, -EBADF, -ENOTSOCK, -EINVAL for a
- * socket of another type or one that listens. One that is not connected is lost by -ENOTCONN (TCP) when it is read.
+ * calls connection_made before it returns. TCP_NODELAY is set. -ENOMEM, RP_ECLOSED, RP_EFORK, RP_ETHREAD, -EBADF,
+ * -ENOTSOCK, -EINVAL for a socket of another type or one that listens. One that is not connected is lost by -ENOTCONN
+ * (TCP) when it is read.
  */
 RP_API int rp_connect_accepted_socket(rp_loop *loop, rp_fd fd, const rp_protocol *protocol, void *self,
                                       rp_transport **transport);
@@ -149,7 +153,8 @@ RP_API int rp_sockaddr_format(const struct sockaddr *address, uint32_t address_l
 
 /*
  * getaddrinfo() on the default executor (numeric hosts: at once). The future's value is a struct addrinfo list, which
- * the future owns. Errors are RP_EAI_* or those of rp_run_in_executor. Mirrors loop.getaddrinfo().
+ * the future owns. Errors are RP_EAI_* or those of rp_run_in_executor, with RP_ETHREAD. Mirrors
+ * loop.getaddrinfo().
  */
 RP_API int rp_loop_getaddrinfo(rp_loop *loop, const char *host, const char *service, const struct addrinfo *hints,
                                rp_future **future);
@@ -166,7 +171,8 @@ typedef struct rp_connect_options {
 /*
  * Connects to host:port: resolves, tries the addresses in turn, makes the protocol by the factory. The future's value
  * is the rp_transport, lent. Options may be NULL. The future's error is that of the last address tried. Cancelling it
- * ends the attempt, unless that has just succeeded. Mirrors loop.create_connection().
+ * ends the attempt, unless that has just succeeded. -EINVAL, -ENOMEM, RP_ECLOSED, RP_EFORK, RP_ETHREAD. Mirrors
+ * loop.create_connection().
  */
 RP_API int rp_create_connection(rp_loop *loop, rp_protocol_factory *factory, void *arg, const char *host, int port,
                                 const rp_connect_options *options, rp_future **future);
@@ -192,7 +198,7 @@ typedef struct rp_server_options {
 /*
  * Listens on every address of host:port (host NULL or "": all interfaces; port 0: one that is free, the same for all)
  * and makes a protocol by the factory for each connection. The future's value is the rp_server, whose reference is the
- * caller's. Mirrors loop.create_server().
+ * caller's. -EINVAL, -ENOMEM, RP_ECLOSED, RP_EFORK, RP_ETHREAD. Mirrors loop.create_server().
  */
 RP_API int rp_create_server(rp_loop *loop, rp_protocol_factory *factory, void *arg, const char *host, int port,
                             const rp_server_options *options, rp_future **future);
@@ -210,13 +216,16 @@ RP_API int rp_create_unix_server(rp_loop *loop, rp_protocol_factory *factory, vo
  * The server owns it from then on, and closes it; on failure it stays the caller's. It becomes non-blocking, also for
  * others that share it. Its backlog stays unless the options have one; `nagle` and `delay_start` are the only others
  * that count. A Unix socket's file is left where it is. Done when it returns.
- * -EINVAL for a socket of another type or one that does not listen, -ENOTSOCK, -EBADF, -ENOMEM, RP_ECLOSED. Mirrors
- * loop.create_server(sock=).
+ * -EINVAL for a socket of another type or one that does not listen, -ENOTSOCK, -EBADF, -ENOMEM, RP_ECLOSED, RP_EFORK,
+ * RP_ETHREAD. Mirrors loop.create_server(sock=).
  */
 RP_API int rp_create_server_fd(rp_loop *loop, rp_protocol_factory *factory, void *arg, rp_fd fd,
                                const rp_server_options *options, rp_server **server);
 
-/* Begins to accept, if it has not yet. Mirrors Server.start_serving(). */
+/*
+ * Begins to accept, if it has not yet. -EINVAL if it is closed, RP_EFORK, RP_ETHREAD, or what listen() failed with.
+ * Mirrors Server.start_serving().
+ */
 RP_API int rp_server_start_serving(rp_server *server);
 
 /* Stops listening; connections that were accepted go on. Twice is let pass. Mirrors Server.close(). */
@@ -244,7 +253,10 @@ RP_API int rp_server_sockname(const rp_server *server, size_t index, struct sock
 /* The port of its first TCP socket; 0 if there is none. */
 RP_API int rp_server_port(const rp_server *server);
 
-/* A future (the caller's reference) that is done when the server is closed and its last connection has ended. */
+/*
+ * A future (the caller's reference) that is done when the server is closed and its last connection has ended. -ENOMEM,
+ * RP_EFORK, RP_ETHREAD.
+ */
 RP_API int rp_server_closed_future(rp_server *server, rp_future **future);
 
 #ifdef __cplusplus

@@ -51,7 +51,7 @@ RP_API int rp_proactor_open(const char *name, const rp_proactor_options *options
 
 /*
  * Closes it: operations in flight are cancelled and waited for, their completions are dropped (descriptors that were
- * accepted or opened by then are closed). NULL is let pass. The thread that waited on it.
+ * accepted or opened by then are closed). NULL is ignored. Any thread, when nobody waits.
  */
 RP_API void rp_proactor_close(rp_proactor *proactor);
 
