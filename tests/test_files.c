@@ -389,6 +389,51 @@ TEST(nothing_of_a_pipe)
     rp_proactor_close(port);
 }
 
+/* Reads and writes of nothing, or of no place, are told at once, whoever waits before them. */
+TEST(nothing_waits_for_nobody)
+{
+    rp_proactor *port = open_port();
+    char bytes[8];
+    int fds[2];
+    rp_op waits;
+
+    CHECK_INT(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, fds), ==, 0);
+    rp_op_read(&waits, fds[0], bytes, sizeof bytes, -1, NULL, NULL);
+    submit(port, &waits);
+    CHECK_INT(read_at(port, fds[0], bytes, 0, -1), ==, 0);
+    CHECK_INT(read_at(port, fds[0], bytes, 8, -2), ==, -EINVAL);
+    CHECK_INT(write_at(port, fds[1], bytes, 0, -1), ==, 0); /* not even an empty datagram */
+    stays_quiet(port);
+    CHECK_INT(write_at(port, fds[1], "hello", 5, 7), ==, 5); /* nor has a socket any places */
+    CHECK_INT(finish(port, &waits), ==, 5);
+    CHECK_INT(write_at(port, fds[1], "again", 5, 0), ==, 5);
+    CHECK_INT(read_at(port, fds[0], bytes, 8, 3), ==, 5);
+    close_pair(fds);
+    rp_proactor_close(port);
+}
+
+/* A socket tells its error once: that is the answer, and no end of the stream instead. */
+TEST(error_of_a_socket)
+{
+    rp_proactor *port = open_port();
+    char byte;
+    int fds[2];
+
+    for (int sort = 0; sort < 2; sort++) {
+        CHECK_INT(socketpair(AF_UNIX, (sort ? SOCK_SEQPACKET : SOCK_STREAM) | SOCK_CLOEXEC, 0, fds), ==, 0);
+        CHECK_INT(write(fds[0], "unread", 6), ==, 6);
+        close(fds[1]);
+        CHECK_INT(read_at(port, fds[0], &byte, 1, -1), ==, -ECONNRESET);
+        CHECK_INT(read_at(port, fds[0], &byte, 1, -1), ==, 0);
+        close(fds[0]);
+    }
+    tcp_pair(fds);
+    close_with_reset(fds[1]);
+    CHECK_INT(read_at(port, fds[0], &byte, 1, -1), ==, -ECONNRESET);
+    close(fds[0]);
+    rp_proactor_close(port);
+}
+
 TEST(devices)
 {
     rp_proactor *port = open_port();
@@ -409,6 +454,8 @@ TEST(devices)
 }
 #else
 TEST_ABSENT(nothing_of_a_pipe, "a pipe of messages has empty ones on Windows");
+TEST_ABSENT(nothing_waits_for_nobody, "pipes and sockets are two things on Windows");
+TEST_ABSENT(error_of_a_socket, "no datagrams of Unix sockets on Windows");
 TEST_ABSENT(devices, "Windows has no devices of that kind");
 #endif
 

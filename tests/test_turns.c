@@ -244,6 +244,58 @@ TEST(behind_others_without_waiting)
     rp_proactor_close(port);
 }
 
+/* What the one before waited for, and the next one does not, is no reason to wait when that has left. */
+TEST(next_after_a_cancelled_one)
+{
+    rp_proactor *port = open_port();
+    char bytes[8];
+    rp_op whole, peek;
+    int fds[2];
+
+    CHECK_INT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), ==, 0);
+    rp_op_recv(&whole, fds[0], bytes, 8, 0, NULL, NULL);
+    rp_op_recv(&peek, fds[0], bytes, 0, 0, NULL, NULL); /* is done with nothing */
+    submit(port, &whole);
+    submit(port, &peek);
+    stays_quiet(port);
+    cancel_and_finish(port, &whole);
+    CHECK_INT(write(fds[1], "x", 1), ==, 1);
+    CHECK_INT(finish(port, &peek), ==, 0);
+    close_pair(fds);
+
+    CHECK_INT(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), ==, 0);
+    rp_op_accept(&whole, fds[0], NULL, NULL, NULL, NULL); /* which is no listener: an error, but in its turn */
+    rp_op_recv(&peek, fds[0], bytes, 8, 0, NULL, NULL);
+    submit(port, &peek);
+    submit(port, &whole);
+    stays_quiet(port);
+    cancel_and_finish(port, &peek);
+    CHECK(finish(port, &whole) < 0);
+    close_pair(fds);
+    rp_proactor_close(port);
+}
+
+/* recvmsg() takes one message, and what does not wait takes what is there. */
+TEST(packets_whole_or_one_by_one)
+{
+    rp_proactor *port = open_port();
+    char bytes[8];
+    struct iovec vector = {.iov_base = bytes, .iov_len = 8};
+    struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1};
+    int fds[2];
+    rp_op op;
+
+    CHECK_INT(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), ==, 0);
+    for (int i = 0; i < 4; i++)
+        CHECK_INT(write(fds[1], "abc", 3), ==, 3);
+    rp_op_recvmsg(&op, fds[0], &message, MSG_WAITALL, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, 3);
+    rp_op_recv(&op, fds[0], bytes, 8, MSG_WAITALL | MSG_DONTWAIT, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, 3);
+    close_pair(fds);
+    rp_proactor_close(port);
+}
+
 /* Reads all that comes, and checks that it is a number of each letter, in order. */
 static void drain_letters(rp_proactor *port, int fd, size_t each, int letters)
 {
@@ -320,6 +372,8 @@ TEST(half_close_ends_waiting_sends)
 }
 #else
 TEST_ABSENT(behind_others_without_waiting, "one that does not wait may be had before others that do on Windows");
+TEST_ABSENT(next_after_a_cancelled_one, "Windows keeps order by itself, and has no such socketpair()");
+TEST_ABSENT(packets_whole_or_one_by_one, "there are no packets of that kind on Windows");
 TEST_ABSENT(sends, "sends are not in order on Windows, unless one waits for the other");
 TEST_ABSENT(half_close_ends_waiting_sends, "sockets have no room that could be filled for good on Windows");
 #endif

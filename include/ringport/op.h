@@ -200,7 +200,10 @@ RP_API bool rp_op_receivable(const rp_op *op);
 RP_API void rp_op_send(rp_op *op, rp_fd fd, const void *buffer, size_t length, int flags, rp_op_callback *callback,
                        void *data);
 
-/* sendmsg() (MSG_NOSIGNAL is implied) and recvmsg(). The header and all that it names must stay valid too. */
+/*
+ * sendmsg() (MSG_NOSIGNAL is implied) and recvmsg(), of which MSG_WAITALL is ignored: it completes with one part or
+ * message. The header and all that it names must stay valid too.
+ */
 RP_API void rp_op_sendmsg(rp_op *op, rp_fd fd, struct msghdr *message, int flags, rp_op_callback *callback,
                           void *data);
 RP_API void rp_op_recvmsg(rp_op *op, rp_fd fd, struct msghdr *message, int flags, rp_op_callback *callback,

@@ -70,7 +70,9 @@ static void prepare_network(struct io_uring_sqe *sqe, const rp_op *op)
         io_uring_prep_sendmsg(sqe, op->fd, op->u.message.header, (unsigned)op->u.message.flags | MSG_NOSIGNAL);
         break;
     case RP_OP_RECVMSG:
-        io_uring_prep_recvmsg(sqe, op->fd, op->u.message.header, (unsigned)op->u.message.flags);
+        /* The kernel would put packets together. */
+        io_uring_prep_recvmsg(sqe, op->fd, op->u.message.header,
+                              (unsigned)op->u.message.flags & ~(unsigned)MSG_WAITALL);
         break;
     case RP_OP_SHUTDOWN:
         io_uring_prep_shutdown(sqe, op->fd, op->u.shutdown.how);

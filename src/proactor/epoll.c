@@ -346,6 +346,10 @@ static void epoll_submit(rp_proactor *proactor, rp_op *op)
         submit_multishot(e, op);
         return;
     }
+    if (op->kind >= RP_OP_READ && op->kind <= RP_OP_WRITEV && rp_file_needs_no_wait(op)) {
+        rp_op_finish(proactor, op, rp_file_perform(op));
+        return;
+    }
     if (rp_ready_blocks(op)) {
         result = op->kind == RP_OP_READ || op->kind == RP_OP_READV ? rp_file_read_cached(op) : -EAGAIN;
         if (result == -EAGAIN)
@@ -381,6 +385,8 @@ static void epoll_cancel(rp_proactor *proactor, rp_op *op)
         rp_list_remove(&extra_of(op)->u.signalled);
     epoll_forget(proactor, op->fd); /* most often its owner closes the descriptor next */
     finish(e, op, rp_ready_cancelled(op));
+    if (takes_turns(op)) /* whoever comes next may have less to wait for */
+        try_again(e, find_port(e, op->fd), rp_ready_direction(op));
 }
 
 /* ---- waiting ---- */

@@ -59,6 +59,13 @@ static size_t total_length(const struct iovec *vector, int count)
     return total;
 }
 
+/* Whether an error is the read's own, which a socket tells once only; else that it has to be done in another way. */
+static bool is_answer(int error)
+{
+    return error != EAGAIN && error != EINTR && error != EOPNOTSUPP && error != ESPIPE && error != EINVAL &&
+           error != ENOSYS && error != EPERM;
+}
+
 int64_t rp_file_read_cached(const rp_op *op)
 {
     struct iovec single;
@@ -70,7 +77,7 @@ int64_t rp_file_read_cached(const rp_op *op)
     /* At the file's own position a short read has moved it, and must stand; else the kernel shall read the rest. */
     if (n >= 0 && (offset < 0 || n == 0 || (size_t)n == total_length(vector, count)))
         return n;
-    return -EAGAIN;
+    return n < 0 && is_answer(errno) ? -errno : -EAGAIN;
 }
 
 static int64_t read_or_write(const rp_op *op, int flags)
@@ -98,7 +105,7 @@ bool rp_file_needs_no_wait(const rp_op *op)
     int64_t offset;
     const struct iovec *vector = buffers(op, &single, &count, &offset);
 
-    return offset < -1 || count < 0 || total_length(vector, count) == 0;
+    return offset < -1 || count <= 0 || (vector != NULL && total_length(vector, count) == 0);
 }
 
 int64_t rp_file_attempt(const rp_op *op)

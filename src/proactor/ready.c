@@ -206,7 +206,7 @@ static int64_t attempt_transfer(rp_op *op, bool whole, bool sends)
 
 static int64_t attempt_message(const rp_op *op)
 {
-    int flags = op->u.message.flags | MSG_DONTWAIT;
+    int flags = (op->u.message.flags & ~MSG_WAITALL) | MSG_DONTWAIT;
     ssize_t n;
 
     do
@@ -234,8 +234,6 @@ static int64_t attempt_if_ready(const rp_op *op)
     bool reads = op->kind == RP_OP_READ || op->kind == RP_OP_READV;
     uint32_t events;
 
-    if (rp_file_needs_no_wait(op))
-        return rp_file_perform(op);
     events = rp_ready_poll(op->fd, reads ? POLLIN : POLLOUT);
     if (events & POLLNVAL)
         return -EBADF;
@@ -285,7 +283,7 @@ int64_t rp_ready_attempt(rp_op *op)
     case RP_OP_CONNECT:
         return attempt_connect(op);
     case RP_OP_RECV:
-        return attempt_transfer(op, (op->u.buffer.flags & MSG_WAITALL) != 0, false);
+        return attempt_transfer(op, (op->u.buffer.flags & (MSG_WAITALL | MSG_DONTWAIT)) == MSG_WAITALL, false);
     case RP_OP_SEND:
         return attempt_transfer(op, (op->u.buffer.flags & (RP_SEND_ALL | MSG_WAITALL)) != 0, true);
     case RP_OP_SENDMSG:

@@ -317,13 +317,24 @@ static bool wants_would_block(const rp_op *op)
     }
 }
 
+/* Whether it reads or writes, be it a file, a pipe or a socket. */
+static bool is_file_operation(const rp_op *op)
+{
+    return op->kind >= RP_OP_READ && op->kind <= RP_OP_WRITEV;
+}
+
 /* Reads take first what is cached; and there may be others on the descriptor. */
 static void submit_among_others(uring *u, rp_op *op)
 {
     bool reads = op->kind == RP_OP_READ || op->kind == RP_OP_READV;
+
+    if (is_file_operation(op) && rp_file_needs_no_wait(op)) {
+        rp_op_finish(&u->base, op, rp_file_perform(op));
+        return;
+    }
     bool others = rp_turns_others(&u->turns, op);
-    bool alone = others && (reads || op->kind == RP_OP_WRITE || op->kind == RP_OP_WRITEV) &&
-                 rp_file_is_always_ready(op->fd); /* where each has its own place */
+    bool alone =
+        others && is_file_operation(op) && rp_file_is_always_ready(op->fd); /* where each has its own place */
 
     if (reads && (alone || !others)) {
         int64_t n = rp_file_read_cached(op);
@@ -398,7 +409,7 @@ static void uring_submit(rp_proactor *proactor, rp_op *op)
     uring *u = (uring *)proactor;
 
     if (rp_turns_wants(op)) {
-        if (op->kind != RP_OP_READ && op->kind != RP_OP_READV && rp_turns_take(&u->turns, op))
+        if (!is_file_operation(op) && rp_turns_take(&u->turns, op))
             issue(u, op);
         else
             submit_among_others(u, op);
@@ -471,6 +482,18 @@ static bool never_ready(uring *u, rp_op *op, int *result)
     }
     *result = -ECANCELED;
     return false;
+}
+
+/* Sockets refuse offsets, and pipes ignore them: so do we. Whether it has one that it can do without. */
+static bool drop_offset(rp_op *op)
+{
+    bool vector = op->kind == RP_OP_READV || op->kind == RP_OP_WRITEV;
+    int64_t *offset = vector ? &op->u.io.offset : &op->u.buffer.offset;
+
+    if ((!vector && op->kind != RP_OP_READ && op->kind != RP_OP_WRITE) || *offset < 0)
+        return false;
+    *offset = -1;
+    return true;
 }
 
 /* A completion of a multishot poll, the kernel's or ours. Returns how many completions it makes: 0 or 1. */
@@ -586,6 +609,10 @@ static int collect(uring *u, rp_op *op, int result, bool more, rp_completion *co
         result = -ECANCELED;
     }
 
+    if (result == -ESPIPE && may_issue_again(op) && drop_offset(op)) {
+        issue(u, op);
+        return 0;
+    }
     if (op->kind == RP_OP_ACCEPT_MULTI && !more && result >= 0) {
         rp_op_complete(&u->base, op, completion, result, RP_OP_MORE);
         if (may_issue_again(op))
