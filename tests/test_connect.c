@@ -77,7 +77,7 @@ static void quit(rp_loop *loop, client *c)
         rp_transport_close(c->transport);
         RUN_UNTIL(loop, c->lost);
     }
-    CHECK_INT(rp_shutdown_default_executor(loop, RP_SEC(10)), ==, 0);
+    CHECK_INT(rp_shutdown_default_executor(loop, RP_NEVER), ==, 0);
     rp_loop_free(loop);
 }
 

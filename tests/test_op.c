@@ -1277,13 +1277,11 @@ TEST(poll_once_beside_the_peers_end)
         submit(port, &other);
         stays_quiet(port);
         set_nonblocking(fds[1]);
-        int64_t deadline = rp_monotonic() + RP_SEC(20);
         rp_completion completion;
         while (!take_pending(&op, &completion)) {
             while (read(fds[1], bytes, sizeof bytes) > 0)
                 ;
             collect_once(port, rp_monotonic() + RP_MSEC(1));
-            CHECK_INT(rp_monotonic(), <, deadline);
         }
         CHECK_INT(completion.result, ==, RP_POLL_OUT);
         CHECK_INT(finish(port, &other), ==, 1);

@@ -273,7 +273,7 @@ TEST(names_and_families)
     close(fd);
     RUN_UNTIL(loop, s.lost == 1);
     rp_server_free(server);
-    CHECK_INT(rp_shutdown_default_executor(loop, RP_SEC(10)), ==, 0);
+    CHECK_INT(rp_shutdown_default_executor(loop, RP_NEVER), ==, 0);
     rp_loop_free(loop);
 }
 
@@ -297,7 +297,7 @@ TEST(an_address_in_use_and_other_errors)
     /* The port is free again. */
     rp_server_free(serve(loop, &s, "127.0.0.1", port, NULL));
     rp_server_free(NULL);
-    CHECK_INT(rp_shutdown_default_executor(loop, RP_SEC(10)), ==, 0);
+    CHECK_INT(rp_shutdown_default_executor(loop, RP_NEVER), ==, 0);
     rp_loop_close(loop);
     CHECK_INT(rp_create_server(loop, factory, &s, "127.0.0.1", 0, NULL, &future), ==, RP_ECLOSED);
     rp_loop_free(loop);
@@ -683,7 +683,7 @@ TEST(a_request_can_be_cancelled_while_the_name_is_looked_up)
     CHECK(rp_future_cancel(future));
     CHECK_INT(rp_run_until_complete(loop, future), ==, RP_EFUTCANCELED);
     rp_future_unref(future);
-    CHECK_INT(rp_shutdown_default_executor(loop, RP_SEC(10)), ==, 0);
+    CHECK_INT(rp_shutdown_default_executor(loop, RP_NEVER), ==, 0);
     rp_loop_free(loop);
 }
 
