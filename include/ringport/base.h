@@ -33,15 +33,32 @@
 #define RP_PRINTF(text, first)
 #endif
 
+/* Behind RP_NSEC() and its kin: a number as an int64_t. C++ can be asked to warn of C's casts, and of needless ones. */
+#ifdef __cplusplus
+extern "C++" {
+template <typename number> constexpr int64_t rp_int64_(number n)
+{
+    return static_cast<int64_t>(n);
+}
+constexpr int64_t rp_int64_(int64_t n)
+{
+    return n;
+}
+}
+#define RP_INT64_(n) rp_int64_(n)
+#else
+#define RP_INT64_(n) ((int64_t)(n))
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 /* Durations, in nanoseconds. */
-#define RP_NSEC(n) ((int64_t)(n))
-#define RP_USEC(n) ((int64_t)((n)*INT64_C(1000)))
-#define RP_MSEC(n) ((int64_t)((n)*INT64_C(1000000)))
-#define RP_SEC(n) ((int64_t)((n)*INT64_C(1000000000)))
+#define RP_NSEC(n) RP_INT64_(n)
+#define RP_USEC(n) RP_INT64_((n)*INT64_C(1000))
+#define RP_MSEC(n) RP_INT64_((n)*INT64_C(1000000))
+#define RP_SEC(n) RP_INT64_((n)*INT64_C(1000000000))
 
 /* A point in time that never comes; as a duration or a timeout: no limit (asyncio's None). */
 #define RP_NEVER INT64_MAX

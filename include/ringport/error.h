@@ -45,12 +45,19 @@ extern "C" {
 enum { RP_OWN_ERRORS(RP_DEFINE_ERROR_) RP_OWN_ERRORS_END_ = 0 };
 #undef RP_DEFINE_ERROR_
 
+/* Behind RP_TRY(): a long long as an int. */
+#ifdef __cplusplus
+#define RP_INT_(n) static_cast<int>(n)
+#else
+#define RP_INT_(n) ((int)(n))
+#endif
+
 /* Returns from the calling function with the expression's value if that is negative, and goes on otherwise. */
 #define RP_TRY(expression)                                                                                        \
     do {                                                                                                          \
         long long rp_try_ = (expression); /* bytes may be more than an int holds */                               \
         if (rp_try_ < 0)                                                                                          \
-            return (int)rp_try_;                                                                                  \
+            return RP_INT_(rp_try_);                                                                              \
     } while (0)
 
 /*
