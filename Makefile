@@ -42,9 +42,7 @@ format: ## put all C files into the house style
 	@scripts/c-files | xargs clang-format -i
 
 install: ## install the library, the headers and ringport.pc (PREFIX=/usr/local, DESTDIR=)
-	@scripts/install-packages build
-	@scripts/configure build-release --buildtype=release -Dtests=false -Dexamples=false --prefix=$(PREFIX)
-	@meson install -C build-release
+	@scripts/install $(PREFIX) build-release
 
 help: ## print this
 	@sed -n 's/^\([a-z0-9-]*\): ## \(.*\)/make \1|\2/p' Makefile | awk -F'|' '{ printf "%-15s %s\n", $$1, $$2 }'

@@ -1,5 +1,5 @@
 /*
- * thread.c - threads as pthreads have them, and fork detection.
+ * thread.c - threads as pthreads have them, fork detection, and that their code stays loaded.
  *
  * Operations on a mutex or condition that was made can only fail by our own mistake: those are asserted.
  *
@@ -10,7 +10,9 @@
 #include "base/thread.h"
 
 #include <assert.h>
+#include <dlfcn.h>
 #include <errno.h>
+#include <link.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -223,6 +225,23 @@ static void after_fork_in_child(void)
     after_fork();
     thread_id = 0;
     atomic_store_explicit(generation, 0, memory_order_relaxed);
+}
+
+/*
+ * The module that this is in, a plugin that is linked with the static library perhaps, stays loaded: threads that ran
+ * tasks, the pools' threads, and handlers of signals come back to it. The program itself has no name here.
+ */
+#pragma weak dladdr1
+#pragma weak dlopen
+__attribute__((constructor)) static void stay_loaded(void)
+{
+    struct link_map *module = NULL;
+    Dl_info info;
+
+    if (dladdr1 == NULL || dlopen == NULL) /* a static program */
+        return;
+    if (dladdr1(&threads_seen, &info, (void **)&module, RTLD_DL_LINKMAP) != 0 && module->l_name[0] != '\0')
+        dlopen(module->l_name, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
 }
 
 /* At load time, so that asking for the generation needs no check whether anyone counts. */

@@ -148,6 +148,15 @@ __attribute__((constructor)) static void note_main_thread(void)
     main_thread = rp_thread_id();
 }
 
+/* The module that this is in stays loaded: the pools' threads, and handlers of exceptions, come back to it. */
+__attribute__((constructor)) static void stay_loaded(void)
+{
+    HMODULE module;
+
+    GetModuleHandleExA(GET_MODULE_HANDLE_EX_FLAG_PIN | GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS,
+                       (const char *)&main_thread, &module);
+}
+
 uint64_t rp_thread_id(void)
 {
     return GetCurrentThreadId();

@@ -11,7 +11,13 @@
 
 typedef void *get_globals(void);
 
-extern get_globals __cxa_get_globals __attribute__((weak));
+/* A weak reference: gcc for Windows would make it a strong one. NULL if the module has no runtime linked in. */
+__asm__(".section .rdata,\"dr\"\n"
+        ".weak __cxa_get_globals\n"
+        ".p2align 3\n"
+        "rp_cxx_linked: .quad __cxa_get_globals\n"
+        ".text\n");
+extern get_globals *const rp_cxx_linked;
 
 static get_globals *_Atomic found;
 
@@ -22,7 +28,7 @@ bool rp_cxx_look(void)
 
     if (get != NULL)
         return true;
-    get = __cxa_get_globals;
+    get = rp_cxx_linked;
     for (size_t i = 0; get == NULL && i < sizeof names / sizeof names[0]; i++) {
         HMODULE module = NULL;
 

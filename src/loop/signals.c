@@ -308,7 +308,7 @@ static int find_entry(rp_loop *loop, int number, entry **e)
 
 int rp_signals_add(rp_loop *loop, int number, bool once, rp_callback *callback, void *arg)
 {
-    entry *e;
+    entry *e = NULL;
     int rc = find_entry(loop, number, &e);
 
     if (rc == 0 && callback == NULL)
