@@ -1,6 +1,6 @@
 /*
- * macros.cpp - every macro of the public headers that takes arguments, in C++: compiled with all warnings by `make check`,
- * which also sees to it that none is missing here.
+ * macros.cpp - every macro of the public headers that takes arguments, in C++. `make check` compiles it with all
+ * warnings, and sees to it that none is missing here.
  */
 #include <cstdio>
 #include <string>

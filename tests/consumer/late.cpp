@@ -1,5 +1,5 @@
 /*
- * late.cpp - a C++ library that a C program loads while its tasks run already (late_host.c): here tasks suspend in catch.
+ * late.cpp - a C++ library that a C program loads while its tasks run already (late_host.c). Its own suspend in catch.
  */
 #include <ringport.h>
 
