@@ -557,6 +557,54 @@ TEST(busy_poll_of_no_number)
     unsetenv("RINGPORT_BUSY_POLL");
 }
 
+static void open_with(const char *variable, const char *value)
+{
+    rp_proactor *port;
+
+    setenv(variable, value, 1);
+    if (rp_proactor_open(NULL, NULL, &port) == 0)
+        rp_proactor_close(port);
+}
+
+static void open_misspelt(void)
+{
+    open_with("RINGPORT_PROACTOR", "io-uring");
+}
+
+static void open_absent(void)
+{
+#ifdef _WIN32
+    open_with("RINGPORT_PROACTOR", "epoll");
+#else
+    open_with("RINGPORT_PROACTOR", "iocp");
+#endif
+}
+
+static void open_with_text(void)
+{
+    open_with("RINGPORT_BUSY_POLL", "soon");
+}
+
+static void open_with_nothing(void)
+{
+    open_with("RINGPORT_PROACTOR", "");
+}
+
+/* A program that knows nothing of the variable can say no more than that its loop could not be made. */
+TEST(what_is_wrong_in_the_environment_is_named)
+{
+    char output[256];
+
+    test_in_child(open_misspelt, output, sizeof output);
+    CHECK(strstr(output, "ringport: RINGPORT_PROACTOR=io-uring: ") != NULL);
+    test_in_child(open_absent, output, sizeof output);
+    CHECK(strstr(output, "this build has no such backend") != NULL);
+    test_in_child(open_with_text, output, sizeof output);
+    CHECK(strstr(output, "ringport: RINGPORT_BUSY_POLL=soon: ") != NULL);
+    test_in_child(open_with_nothing, output, sizeof output);
+    CHECK_STR(output, "");
+}
+
 #ifndef _WIN32
 static rp_proactor *signalled_port;
 

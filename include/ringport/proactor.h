@@ -43,7 +43,7 @@ typedef struct rp_completion {
 
 /*
  * Opens a proactor: "io_uring", "epoll" or "iocp"; NULL: the one that RINGPORT_PROACTOR names, else the best that the
- * platform permits. options may be NULL. A named one that cannot be opened is an error: -EPERM or -ENOSYS where the
+ * platform permits. A bad value of that variable is told on stderr, too. options may be NULL. A named one that cannot be opened is an error: -EPERM or -ENOSYS where the
  * kernel does not permit or have it, -EINVAL if the name is unknown or the kernel too old, -ENOTSUP if it was not built
  * in, -EMFILE, -ENOMEM.
  */

@@ -76,14 +76,40 @@ static int open_first(const rp_backend *const *candidates, int count, const rp_p
     return rc;
 }
 
-static int open_named(const char *name, const rp_proactor_options *options, rp_proactor **proactor)
+static const rp_backend *find(const char *name)
 {
     for (int i = 0; i < BACKENDS; i++)
         if (strcmp(backends[i]->name, name) == 0)
-            return open_first(&backends[i], 1, options, proactor);
-    if (strcmp(name, "io_uring") == 0 || strcmp(name, "epoll") == 0 || strcmp(name, "iocp") == 0)
-        return -ENOTSUP;
-    return -EINVAL;
+            return backends[i];
+    return NULL;
+}
+
+/* Whether other builds have it. */
+static bool is_known(const char *name)
+{
+    return strcmp(name, "io_uring") == 0 || strcmp(name, "epoll") == 0 || strcmp(name, "iocp") == 0;
+}
+
+static int open_named(const char *name, const rp_proactor_options *options, rp_proactor **proactor)
+{
+    const rp_backend *backend = find(name);
+
+    if (backend != NULL)
+        return open_first(&backend, 1, options, proactor);
+    return is_known(name) ? -ENOTSUP : -EINVAL;
+}
+
+/* NULL: none. A program that knows nothing of the variable can say no more than that its loop could not be made. */
+static const char *name_in_environment(void)
+{
+    const char *name = getenv("RINGPORT_PROACTOR");
+
+    if (name == NULL || name[0] == '\0')
+        return NULL;
+    if (find(name) == NULL)
+        fprintf(stderr, "ringport: RINGPORT_PROACTOR=%s: %s\n", name,
+                is_known(name) ? "this build has no such backend" : "neither io_uring, epoll nor iocp");
+    return name;
 }
 
 int rp_proactor_open(const char *name, const rp_proactor_options *options, rp_proactor **proactor)
@@ -98,8 +124,8 @@ int rp_proactor_open(const char *name, const rp_proactor_options *options, rp_pr
     if (rc < 0)
         return rc;
     if (name == NULL)
-        name = getenv("RINGPORT_PROACTOR");
-    if (name != NULL && name[0] != '\0')
+        name = name_in_environment();
+    if (name != NULL)
         rc = open_named(name, options, proactor);
     else
         rc = open_first(backends, BACKENDS, options, proactor);

@@ -6,6 +6,7 @@
  * limit; one that finds something makes them none. So an idle proactor hardly spins, and a busy one is back at it after
  * a few waits.
  */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -24,8 +25,10 @@ int rp_spin_init(rp_spin *spin, int64_t duration)
 
     if (duration == 0 && text != NULL && text[0] != '\0') {
         duration = strtoll(text, &end, 10);
-        if (*end != '\0')
+        if (*end != '\0') {
+            fprintf(stderr, "ringport: RINGPORT_BUSY_POLL=%s: not a number of nanoseconds\n", text);
             return -EINVAL;
+        }
     }
     *spin = (rp_spin){.duration = duration};
     return duration < 0 ? -EINVAL : 0;
