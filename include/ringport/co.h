@@ -2,8 +2,9 @@
  * co.h - coroutines and tasks: straight-line code that suspends. Mirrors asyncio's tasks, TaskGroup, timeout, run.
  *
  * A coroutine is a plain function whose first parameter is `rp_co *co`; whatever may suspend takes `co` first. `co` is
- * the running task's own: hand it down the calls, never to another task, thread or callback. Other tasks and callbacks
- * run while a function suspends, and at no other time.
+ * the running task's own: hand it down the calls, never to another task, thread or callback. There each call that may
+ * suspend returns RP_ENOTASK, as it does for NULL. Other tasks and callbacks run while a function suspends, and at no
+ * other time.
  *
  * A task's stack is 64 KiB (Windows: 128 KiB) unless its loop or the task asks for another size, and does not grow:
  * large buffers belong on the heap. Its memory is taken as it is used. Running over its end ends the process, with the

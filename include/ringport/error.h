@@ -29,6 +29,7 @@ extern "C" {
     X(RP_ESTOPPED, -4010, "event loop was stopped before the future was done")                                    \
     X(RP_ESHUTDOWN, -4011, "executor or queue is shut down")                                                      \
     X(RP_EBROKENBARRIER, -4012, "barrier is broken, or was reset while the task waited")                          \
+    X(RP_ENOTASK, -4013, "called with no coroutine, or with one that is not running here")                        \
     X(RP_EAI_ADDRFAMILY, -4101, "address family for host not supported")                                          \
     X(RP_EAI_AGAIN, -4102, "temporary failure in name resolution")                                                \
     X(RP_EAI_BADFLAGS, -4103, "bad value for the resolver's flags")                                               \

@@ -332,9 +332,15 @@ RP_API void rp_call_exception_handler(rp_loop *loop, const rp_exception_context 
 RP_API void rp_default_exception_handler(rp_loop *loop, const rp_exception_context *context);
 
 /*
- * Debug mode: reports callbacks that run longer than the slow-callback duration (100 ms) with their names and where
- * they were scheduled, refuses calls from foreign threads, reports what was never awaited, read or closed. Mirrors
- * loop.set_debug(), loop.get_debug(), loop.slow_callback_duration.
+ * Debug mode reports to the exception handler:
+ *   callbacks that run longer than the slow-callback duration (100 ms), by name, and where they were scheduled
+ *   what was never awaited, read or closed
+ *   tasks that wait for nothing that can come: no timer, operation, job or signal is under way, and no other thread has
+ *     posted so far; by name, with what they wait for
+ *   tasks that have not ended three seconds after a runner's end cancelled them
+ *   tasks that end in a group or timeout which they have begun
+ * It refuses calls from foreign threads.
+ * Mirrors loop.set_debug(), loop.get_debug(), loop.slow_callback_duration.
  */
 RP_API void rp_set_debug(rp_loop *loop, bool enabled);
 RP_API bool rp_get_debug(const rp_loop *loop);

@@ -43,9 +43,12 @@ typedef struct rp_completion {
 
 /*
  * Opens a proactor: "io_uring", "epoll" or "iocp"; NULL: the one that RINGPORT_PROACTOR names, else the best that the
- * platform permits. A bad value of that variable is told on stderr, too. options may be NULL. A named one that cannot be opened is an error: -EPERM or -ENOSYS where the
- * kernel does not permit or have it, -EINVAL if the name is unknown or the kernel too old, -ENOTSUP if it was not built
- * in, -EMFILE, -ENOMEM.
+ * platform permits. A bad value of that variable is also told on stderr. options may be NULL.
+ * A named one that cannot be opened is an error:
+ *   -EPERM, -ENOSYS  the kernel does not permit it, or does not have it
+ *   -EINVAL          there is none of that name, or the kernel is too old
+ *   -ENOTSUP         this build has none
+ *   -EMFILE, -ENOMEM
  */
 RP_API int rp_proactor_open(const char *name, const rp_proactor_options *options, rp_proactor **proactor);
 

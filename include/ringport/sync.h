@@ -26,9 +26,10 @@ extern "C" {
 /* The tasks that wait for one thing, in order. It is part of the structs below, and of no use by itself. */
 typedef struct rp_waiters {
     rp_node list;
-    size_t count;   /* in the list: not woken */
-    size_t woken;   /* woken, and not yet running */
-    size_t leaving; /* cancelled, and not yet running */
+    size_t count;     /* in the list: not woken */
+    size_t woken;     /* woken, and not yet running */
+    size_t leaving;   /* cancelled, and not yet running */
+    const char *what; /* it is that they wait for */
 } rp_waiters;
 
 /* ---- event ---- */

@@ -77,6 +77,7 @@ int rp_as_completed_begin(rp_co *co, rp_as_completed **result, rp_future *const 
     int rc;
 
     *result = NULL;
+    RP_TRY(rp_co_here(co));
     if (count < (SIZE_MAX - sizeof *it) / sizeof it->slots[0])
         it = rp_calloc(sizeof *it + count * sizeof it->slots[0]);
     if (!it)
@@ -84,7 +85,7 @@ int rp_as_completed_begin(rp_co *co, rp_as_completed **result, rp_future *const 
     it->count = it->left = count;
     it->resource.reap = reap;
     rp_list_init(&it->ended);
-    rp_waiters_init(&it->waiters);
+    rp_waiters_init(&it->waiters, "the next of several futures");
     rp_list_push(&co->future.loop->resources, &it->resource.link);
     rc = listen_to(it, co, futures);
     if (rc == 0 && timeout != RP_NEVER)
@@ -101,6 +102,7 @@ int rp_as_completed_next(rp_co *co, rp_as_completed *it, rp_future **future, siz
 {
     slot *s;
 
+    RP_TRY(rp_co_here(co));
     while (rp_list_empty(&it->ended)) {
         if (it->left == 0)
             return 0;

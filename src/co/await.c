@@ -36,6 +36,7 @@ static void abandon_join(rp_co *co, void *arg)
 /* 0, or why this coroutine cannot wait for the future. */
 static int check_future(const rp_co *co, const rp_future *future)
 {
+    RP_TRY(rp_co_here(co));
     if (future == &co->future)
         return -EDEADLK;
     return future->loop == co->future.loop ? 0 : -EINVAL;
@@ -49,11 +50,12 @@ static int listen_to(rp_co *co, rp_future *future)
 
 int rp_co_await_as(rp_co *co, rp_future *future, const rp_waiting *waiting, void *arg)
 {
-    bool cancelled = co->must_cancel;
+    bool cancelled;
 
     RP_TRY(check_future(co, future));
     if (rp_future_done(future))
         return rp_co_await_result(future);
+    cancelled = co->must_cancel;
     /* What its task was given may be the caller's: even where no wait is to be, the future has ended on return. */
     if (cancelled)
         rp_future_cancel(future);
@@ -68,12 +70,12 @@ int rp_co_await_as(rp_co *co, rp_future *future, const rp_waiting *waiting, void
 
 int rp_await(rp_co *co, rp_future *future)
 {
-    static const rp_waiting waiting = {interrupt_future, abandon_await};
+    static const rp_waiting waiting = {interrupt_future, abandon_await, "a future"};
 
     return rp_co_await_as(co, future, &waiting, future);
 }
 
-static const rp_waiting joining = {interrupt_future, abandon_join};
+static const rp_waiting joining = {interrupt_future, abandon_join, "a task"};
 
 int rp_join(rp_co *co, rp_task *task)
 {
@@ -121,14 +123,14 @@ static int shield(rp_co *co, rp_future *future, const rp_waiting *waiting)
 
 int rp_shield(rp_co *co, rp_future *future)
 {
-    static const rp_waiting waiting = {interrupt_shield, abandon_await};
+    static const rp_waiting waiting = {interrupt_shield, abandon_await, "a shielded future"};
 
     return shield(co, future, &waiting);
 }
 
 int rp_co_shield_owned(rp_co *co, rp_future *future)
 {
-    static const rp_waiting waiting = {interrupt_shield, abandon_join};
+    static const rp_waiting waiting = {interrupt_shield, abandon_join, "a shielded future"};
 
     return shield(co, future, &waiting);
 }
@@ -144,7 +146,7 @@ static void interrupt_sleep(rp_co *co, void *arg)
 
 static int sleep_on_timer(rp_co *co)
 {
-    static const rp_waiting waiting = {interrupt_sleep, NULL};
+    static const rp_waiting waiting = {interrupt_sleep, NULL, "a time"};
 
     return rp_co_suspend(co, &waiting, NULL) ? rp_co_cancelled(co) : 0;
 }
@@ -189,6 +191,7 @@ static int start(rp_co *co, rp_op *op)
 
 int64_t rp_co_op_uncancelled(rp_co *co, rp_op *op)
 {
+    RP_TRY(rp_co_here(co));
     RP_TRY(start(co, op));
     rp_co_suspend(co, NULL, NULL);
     return op->result;
@@ -196,7 +199,7 @@ int64_t rp_co_op_uncancelled(rp_co *co, rp_op *op)
 
 int64_t rp_op_await(rp_co *co, rp_op *op)
 {
-    static const rp_waiting waiting = {interrupt_op, NULL};
+    static const rp_waiting waiting = {interrupt_op, NULL, "an operation"};
     bool cancelled;
 
     if (rp_op_is_multishot(op))

@@ -13,7 +13,7 @@ int rp_barrier_init(rp_barrier *barrier, unsigned parties)
 {
     if (parties == 0 || parties > INT_MAX)
         return -EINVAL;
-    rp_waiters_init(&barrier->waiters);
+    rp_waiters_init(&barrier->waiters, "a barrier");
     barrier->parties = parties;
     barrier->broken = false;
     return 0;
@@ -28,6 +28,7 @@ int rp_barrier_wait(rp_co *co, rp_barrier *barrier)
 {
     int index = 0;
 
+    RP_TRY(rp_co_here(co));
     if (barrier->broken)
         return RP_EBROKENBARRIER;
     if (barrier->waiters.count + 1 < barrier->parties)

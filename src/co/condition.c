@@ -9,7 +9,7 @@
 
 void rp_condition_init(rp_condition *condition, rp_lock *lock)
 {
-    rp_waiters_init(&condition->waiters);
+    rp_waiters_init(&condition->waiters, "a condition");
     rp_lock_init(&condition->own);
     condition->lock = lock ? lock : &condition->own;
 }
@@ -39,6 +39,7 @@ int rp_condition_wait(rp_co *co, rp_condition *condition)
 {
     int rc;
 
+    RP_TRY(rp_co_here(co));
     if (!rp_lock_locked(condition->lock))
         return -EPERM;
     RP_TRY(rp_co_check(co));
@@ -51,6 +52,7 @@ int rp_condition_wait(rp_co *co, rp_condition *condition)
 
 int rp_condition_wait_for(rp_co *co, rp_condition *condition, rp_predicate *predicate, void *arg)
 {
+    RP_TRY(rp_co_here(co));
     while (!predicate(arg))
         RP_TRY(rp_condition_wait(co, condition));
     return 0;

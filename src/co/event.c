@@ -7,7 +7,7 @@
 
 void rp_event_init(rp_event *event)
 {
-    rp_waiters_init(&event->waiters);
+    rp_waiters_init(&event->waiters, "an event");
     event->set = false;
 }
 
@@ -34,5 +34,6 @@ bool rp_event_is_set(const rp_event *event)
 
 int rp_event_wait(rp_co *co, rp_event *event)
 {
+    RP_TRY(rp_co_here(co));
     return event->set ? 0 : rp_waiters_wait(co, &event->waiters);
 }

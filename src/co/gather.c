@@ -27,6 +27,7 @@ typedef struct watch {
 /* Makes the array of callbacks. -ENOMEM; -EDEADLK for the task itself, -EINVAL for a future of another loop. */
 static int watch_init(watch *w, rp_co *co, rp_future *const *futures, size_t count)
 {
+    RP_TRY(rp_co_here(co));
     *w = (watch){.co = co, .futures = futures, .count = count, .entries = w->few};
     for (size_t i = 0; i < count; i++) {
         if (futures[i] == &co->future)
@@ -153,7 +154,7 @@ static int collect(rp_future *const *futures, size_t count, int *results, bool *
 
 int rp_gather(rp_co *co, rp_future *const *futures, size_t count, int *results, unsigned flags)
 {
-    static const rp_waiting waiting = {interrupt_gather, abandon_watch};
+    static const rp_waiting waiting = {interrupt_gather, abandon_watch, "several futures"};
     bool asked = false, cancelled = false;
     watch w;
     int rc = watch_init(&w, co, futures, count), error;
@@ -202,7 +203,7 @@ static void interrupt_wait(rp_co *co, void *arg)
 
 int64_t rp_wait(rp_co *co, rp_future *const *futures, size_t count, int64_t timeout, rp_return_when when)
 {
-    static const rp_waiting waiting = {interrupt_wait, abandon_watch};
+    static const rp_waiting waiting = {interrupt_wait, abandon_watch, "several futures"};
     int64_t done = 0;
     bool cancelled = false;
     watch w;

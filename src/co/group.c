@@ -12,6 +12,7 @@ void rp_group_begin(rp_co *co, rp_group *group)
 {
     *group = (rp_group){.parent = &co->future, .cancelling = rp_co_cancel_mark(co)};
     rp_list_init(&group->tasks);
+    co->open_groups++;
 }
 
 static void abort_group(rp_group *group)
@@ -109,7 +110,7 @@ static void interrupt_join(rp_co *co, void *arg)
 /* Suspends until all tasks have ended; returns whether the parent was cancelled before or meanwhile. */
 static bool join(rp_co *co, rp_group *group)
 {
-    static const rp_waiting waiting = {interrupt_join, NULL};
+    static const rp_waiting waiting = {interrupt_join, NULL, "the tasks of its group"};
     bool cancelled;
 
     if (group->count == 0)
@@ -128,11 +129,13 @@ int rp_group_end(rp_co *co, rp_group *group, int rc)
 {
     bool cancelled = rc == -ECANCELED;
 
+    RP_TRY(rp_co_here(co));
     if (group->count > 0 && rp_loop_is_forked(co->future.loop)) /* they end in the parent process only */
         return RP_EFORK;
     if (rc < 0 && !group->aborting)
         abort_group(group);
     group->ending = true;
+    co->open_groups--;
     cancelled |= join(co, group);
     if (group->parent_cancelled && rp_co_uncancel_to(co, group->cancelling)) {
         cancelled = false;

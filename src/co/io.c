@@ -128,7 +128,7 @@ static void interrupt_signal(rp_co *co, void *arg)
 
 int rp_wait_signal(rp_co *co, int signal)
 {
-    static const rp_waiting waiting = {interrupt_signal, NULL};
+    static const rp_waiting waiting = {interrupt_signal, NULL, "a signal"};
     signal_wait w = {.signal = signal};
     int rc;
 

@@ -8,7 +8,7 @@
 
 void rp_lock_init(rp_lock *lock)
 {
-    rp_waiters_init(&lock->waiters);
+    rp_waiters_init(&lock->waiters, "a lock");
     lock->locked = false;
 }
 
@@ -24,6 +24,7 @@ static bool has_to_wait(const rp_lock *lock)
 
 int rp_lock_acquire(rp_co *co, rp_lock *lock)
 {
+    RP_TRY(rp_co_here(co));
     if (has_to_wait(lock))
         RP_TRY(rp_waiters_wait(co, &lock->waiters));
     lock->locked = true;

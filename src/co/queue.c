@@ -126,9 +126,9 @@ static void *take(rp_queue *queue)
 void rp_queue_init(rp_queue *queue, size_t maxsize)
 {
     *queue = (rp_queue){.maxsize = maxsize};
-    rp_waiters_init(&queue->getters);
-    rp_waiters_init(&queue->putters);
-    rp_waiters_init(&queue->joiners);
+    rp_waiters_init(&queue->getters, "an item in a queue");
+    rp_waiters_init(&queue->putters, "room in a queue");
+    rp_waiters_init(&queue->joiners, "the end of a queue's work");
 }
 
 void rp_lifo_queue_init(rp_queue *queue, size_t maxsize)
@@ -169,6 +169,7 @@ int rp_queue_put_nowait(rp_queue *queue, void *item)
 
 int rp_queue_put(rp_co *co, rp_queue *queue, void *item)
 {
+    RP_TRY(rp_co_here(co));
     while (rp_queue_full(queue) && !queue->is_shut_down)
         RP_TRY(rp_waiters_wait(co, &queue->putters));
     return rp_queue_put_nowait(queue, item);
@@ -186,6 +187,7 @@ int rp_queue_get_nowait(rp_queue *queue, void **item)
 
 int rp_queue_get(rp_co *co, rp_queue *queue, void **item)
 {
+    RP_TRY(rp_co_here(co));
     while (queue->size == 0 && !queue->is_shut_down)
         RP_TRY(rp_waiters_wait(co, &queue->getters));
     return rp_queue_get_nowait(queue, item);
@@ -210,6 +212,7 @@ int rp_queue_task_done(rp_queue *queue)
 
 int rp_queue_join(rp_co *co, rp_queue *queue)
 {
+    RP_TRY(rp_co_here(co));
     return queue->unfinished == 0 ? 0 : rp_waiters_wait(co, &queue->joiners);
 }
 

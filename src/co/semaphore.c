@@ -8,7 +8,7 @@
 
 static void init(rp_semaphore *semaphore, size_t value, size_t bound)
 {
-    rp_waiters_init(&semaphore->waiters);
+    rp_waiters_init(&semaphore->waiters, "a semaphore");
     semaphore->value = value;
     semaphore->bound = bound;
 }
@@ -43,6 +43,7 @@ int rp_semaphore_acquire(rp_co *co, rp_semaphore *semaphore)
 {
     int rc = 0;
 
+    RP_TRY(rp_co_here(co));
     if (rp_semaphore_locked(semaphore)) {
         rc = rp_waiters_wait(co, &semaphore->waiters);
         give_permits(semaphore);

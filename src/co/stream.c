@@ -111,7 +111,7 @@ static void interrupt_waiter(rp_co *co, void *arg)
 /* Suspends until wake_all(): 0, or -ECANCELED. There must be no cancellation pending. */
 static int wait_in(rp_co *co, rp_node *waiters)
 {
-    static const rp_waiting waiting = {interrupt_waiter, NULL};
+    static const rp_waiting waiting = {interrupt_waiter, NULL, "a stream to be flushed"};
     waiter entry = {.co = co};
 
     rp_list_push(waiters, &entry.link);

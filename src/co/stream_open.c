@@ -21,7 +21,7 @@ static void abandon(rp_co *co, void *arg)
 
 int rp_co_await_request(rp_co *co, rp_future *request)
 {
-    static const rp_waiting waiting = {interrupt, abandon};
+    static const rp_waiting waiting = {interrupt, abandon, "a connection"};
 
     return rp_co_await_as(co, request, &waiting, request);
 }

@@ -89,7 +89,7 @@ static void interrupt_reader(rp_co *co, void *arg)
 
 static int wait_for_bytes(rp_co *co, rp_stream *stream)
 {
-    static const rp_waiting waiting = {interrupt_reader, NULL};
+    static const rp_waiting waiting = {interrupt_reader, NULL, "a stream to be readable"};
 
     RP_TRY(rp_co_check(co));
     rp_transport_resume_reading(stream->transport);

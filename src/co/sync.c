@@ -14,9 +14,9 @@ typedef struct waiter {
     bool woken;
 } waiter;
 
-void rp_waiters_init(rp_waiters *waiters)
+void rp_waiters_init(rp_waiters *waiters, const char *what)
 {
-    *waiters = (rp_waiters){.count = 0};
+    *waiters = (rp_waiters){.what = what};
     rp_list_init(&waiters->list);
 }
 
@@ -53,13 +53,14 @@ static void abandon(rp_co *co, void *arg)
         w->waiters->leaving--;
 }
 
-static int wait_in(rp_co *co, rp_waiters *waiters, const rp_waiting *waiting)
+static int wait_in(rp_co *co, rp_waiters *waiters, bool can_be_cancelled)
 {
+    const rp_waiting waiting = {can_be_cancelled ? interrupt : NULL, abandon, waiters->what};
     waiter w = {.waiters = waiters, .co = co};
 
     rp_list_push(&waiters->list, &w.link);
     waiters->count++;
-    if (rp_co_suspend(co, waiting, &w)) {
+    if (rp_co_suspend(co, &waiting, &w)) {
         waiters->leaving--;
         return rp_co_cancelled(co);
     }
@@ -69,17 +70,13 @@ static int wait_in(rp_co *co, rp_waiters *waiters, const rp_waiting *waiting)
 
 int rp_waiters_wait(rp_co *co, rp_waiters *waiters)
 {
-    static const rp_waiting waiting = {interrupt, abandon};
-
     RP_TRY(rp_co_check(co));
-    return wait_in(co, waiters, &waiting);
+    return wait_in(co, waiters, true);
 }
 
 int rp_waiters_wait_uncancelled(rp_co *co, rp_waiters *waiters)
 {
-    static const rp_waiting waiting = {NULL, abandon};
-
-    return wait_in(co, waiters, &waiting);
+    return wait_in(co, waiters, false);
 }
 
 bool rp_waiters_wake(rp_waiters *waiters, int result)

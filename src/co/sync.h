@@ -11,7 +11,8 @@
 #include "co/task.h"
 #include "ringport/sync.h"
 
-void rp_waiters_init(rp_waiters *waiters);
+/* `what` is static text, for reports: what its tasks wait for. */
+void rp_waiters_init(rp_waiters *waiters, const char *what);
 
 /* 0, or -EBUSY if there are any. */
 int rp_waiters_fini(const rp_waiters *waiters);

@@ -118,6 +118,17 @@ bool rp_co_suspend(rp_co *co, const rp_waiting *waiting, void *arg)
     return co->interrupted;
 }
 
+/* What a scope has under way comes back to it, which lies on a stack that is over now, or is somebody else's. */
+static void report_open_scopes(const rp_co *co)
+{
+    const char *message = "a task ended in a group that it had begun, and not ended";
+
+    if (co->open_groups == 0)
+        message = "a task ended in a timeout that it had begun, and not ended";
+    if (co->open_groups > 0 || co->open_timeouts > 0)
+        rp_loop_report(co->future.loop, message, 0, rp_task_get_name(&co->future), NULL, NULL, co->future.origin);
+}
+
 static void finish(rp_co *co)
 {
     rp_group *group = co->group;
@@ -179,8 +190,11 @@ void rp_co_resume(rp_co *co)
     rp_co_running = outer;
     if (co->future.loop->debug) /* for the report of a callback that took long */
         snprintf(co->future.loop->task_name, sizeof co->name, "%s", rp_task_get_name(&co->future));
-    if (co->ended)
-        finish(co);
+    if (!co->ended)
+        return;
+    if (co->future.loop->debug)
+        report_open_scopes(co);
+    finish(co);
 }
 
 void rp_co_step(void *arg)
@@ -259,11 +273,19 @@ static void dispose(rp_future *future)
     rp_stack_put(co->stack);
 }
 
+static const char *waits_for(const rp_future *future)
+{
+    const rp_co *co = rp_co_of(future);
+
+    return co->waiting ? co->waiting->what : NULL;
+}
+
 static const rp_future_type task_type = {
     .name = "Task",
     .cancel = cancel_task,
     .dispose = dispose,
     .get_name = rp_task_get_name,
+    .waits_for = waits_for,
 };
 
 rp_co *rp_co_of(const rp_future *future)

@@ -42,6 +42,8 @@ typedef struct rp_waiting {
      * what the waiting call owns. NULL: there is nothing of the kind.
      */
     void (*abandon)(rp_co *co, void *arg);
+    /* What it is, for reports: "an event". NULL: nothing that could fail to come. */
+    const char *what;
 } rp_waiting;
 
 struct rp_co {
@@ -73,6 +75,8 @@ struct rp_co {
     rp_call *call;      /* of a foreign thread, that waits for its end, or NULL */
     rp_node asked_link; /* among the tasks that a cancellation has come to, while it goes on */
     int cancelling;
+    int open_groups; /* that it has begun and not ended; and the timeouts */
+    int open_timeouts;
     uint64_t number; /* N of "Task-N" */
     char name[32];   /* "" until it is set or asked for */
     rp_fiber self;
@@ -85,12 +89,19 @@ extern _Thread_local rp_co *rp_co_running __attribute__((tls_model("initial-exec
 /* The task that this future is, or NULL. */
 rp_co *rp_co_of(const rp_future *future);
 
+/* 0, or RP_ENOTASK if the caller's `co` is NULL or another task's. */
+static inline int rp_co_here(const rp_co *co)
+{
+    return co != NULL && co == rp_co_running ? 0 : RP_ENOTASK;
+}
+
 /*
  * 0, or -ECANCELED if a cancellation is pending, which counts as delivered then; RP_EFORK in a child of fork(), where
- * nothing would ever end a wait.
+ * nothing would ever end a wait; RP_ENOTASK as above.
  */
 static inline int rp_co_check(rp_co *co)
 {
+    RP_TRY(rp_co_here(co));
     if (rp_loop_is_forked(co->future.loop))
         return RP_EFORK;
     if (!co->must_cancel)

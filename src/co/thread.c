@@ -89,7 +89,7 @@ static void abandon_job(rp_co *co, void *arg)
 
 int rp_to_executor(rp_co *co, rp_executor *executor, rp_blocking *function, void *arg)
 {
-    static const rp_waiting waiting = {interrupt_job, abandon_job};
+    static const rp_waiting waiting = {interrupt_job, abandon_job, "a job on a thread"};
     job j;
     int rc;
 

@@ -28,6 +28,7 @@ void rp_timeout_begin_at(rp_co *co, rp_timeout *timeout, int64_t when)
 {
     *timeout =
         (rp_timeout){.task = &co->future, .when = when, .cancelling = rp_co_cancel_mark(co), .state = ACTIVE};
+    co->open_timeouts++;
     arm(timeout);
 }
 
@@ -58,6 +59,8 @@ bool rp_timeout_expired(const rp_timeout *timeout)
 
 int rp_timeout_end(rp_co *co, rp_timeout *timeout, int rc)
 {
+    RP_TRY(rp_co_here(co));
+    co->open_timeouts--;
     if (timeout->state != EXPIRING) {
         rp_timer_cancel(&timeout->timer);
         timeout->state = ENDED;
@@ -72,6 +75,7 @@ int rp_wait_for(rp_co *co, rp_future *future, int64_t duration)
     rp_timeout timeout;
     int rc;
 
+    RP_TRY(rp_co_here(co));
     if (duration > 0) {
         rp_timeout_begin(co, &timeout, duration);
         return rp_timeout_end(co, &timeout, rp_await(co, future));

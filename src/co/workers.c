@@ -21,6 +21,7 @@
 #include "base/memory.h"
 #include "base/socket.h"
 #include "base/thread.h"
+#include "loop/loop.h"
 #include "ringport/co.h"
 
 enum { PORTS_MAX = RP_HUB_SLOTS };
@@ -106,6 +107,7 @@ static int announce(worker *w, rp_loop *loop)
     rp_mutex_lock(&w->group->mutex);
     int rc = w->group->stopping ? -ECANCELED : 0;
     w->loop = rc == 0 ? loop : NULL;
+    loop->posts_expected = true; /* those of the group, and connections from its hub */
     rp_mutex_unlock(&w->group->mutex);
     return rc;
 }

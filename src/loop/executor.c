@@ -99,6 +99,7 @@ static void dispose_job(rp_future *future)
 
 static void leave_loop(job *j)
 {
+    j->future.loop->jobs--;
     rp_list_remove(&j->resource.link);
 }
 
@@ -199,6 +200,7 @@ int rp_run_in_executor(rp_loop *loop, rp_executor *executor, rp_blocking *functi
     atomic_init(&j->holders, 2);
     atomic_fetch_add(&executor->refs, 1);
     rp_list_push(&loop->resources, &j->resource.link);
+    loop->jobs++;
     rc = rp_pool_submit(executor->pool, &j->work);
     if (rc < 0) {
         leave_loop(j);

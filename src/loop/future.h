@@ -20,6 +20,8 @@ typedef struct rp_future_type {
     void (*dispose)(rp_future *future);
     /* The name of this one, for reports; may be NULL. */
     const char *(*get_name)(const rp_future *future);
+    /* What it waits for, likewise: NULL: nothing. May be NULL. */
+    const char *(*waits_for)(const rp_future *future);
 } rp_future_type;
 
 struct rp_future {

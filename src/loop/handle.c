@@ -158,6 +158,7 @@ int rp_call_soon_threadsafe(rp_loop *loop, rp_handle *handle, rp_callback *callb
     else
         handle = claim(loop, handle, sizeof *handle, callback, arg, &rc);
     if (rc == 0) {
+        loop->posts_expected = loop->posts_expected || loop != rp_get_running_loop();
         handle->state |= RP_HANDLE_FOREIGN;
         rp_loop_post(loop, handle);
     }

@@ -20,6 +20,7 @@
 #include "loop/handle.h"
 #include "loop/readers.h"
 #include "loop/signals.h"
+#include "loop/stall.h"
 #include "proactor/proactor.h"
 #include "ringport/future.h"
 
@@ -227,6 +228,11 @@ static int wait_and_deliver(rp_loop *loop)
         loop->stats.longest_turn = now - loop->now;
     if (rp_list_empty(&loop->ready) && !loop->stopping)
         deadline = rp_timers_next(&loop->timers);
+    if (deadline == RP_NEVER && loop->debug) {
+        rp_loop_report_stall(loop);
+        if (!rp_list_empty(&loop->ready) || loop->stopping) /* whoever was told has done something about it */
+            deadline = 0;
+    }
     loop->proactor->asking.now = now;
     int n = rp_proactor_wait(loop->proactor, loop->completions, RP_LOOP_BATCH, deadline);
     loop->now = deadline == 0 ? now : rp_monotonic();

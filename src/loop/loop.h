@@ -66,11 +66,14 @@ struct rp_loop {
     rp_mutex mutex;
     rp_node posted; /* handles from other threads, under the mutex */
     bool posts_refused;
+    bool posts_expected;       /* other threads post: one has, or is going to */
     atomic_bool posts_waiting; /* `posted` is not empty: lets a turn skip the lock */
 
     rp_node tasks; /* that are not done: futures, by their link */
     size_t task_count;
-    rp_node unread; /* futures that ended with an error which nobody has read */
+    rp_node unread;      /* futures that ended with an error which nobody has read */
+    size_t jobs;         /* of executors, under way */
+    uint64_t stalled_at; /* debug mode, see stall.c: how far it was when its tasks were reported */
     rp_node resources;
     rp_node idle_resources; /* reaped after `resources`: things those refer to, such as stack pools */
     void *receive_buffer;   /* see rp_loop_receive_buffer() */

@@ -12,9 +12,11 @@
 #include "base/memory.h"
 #include "loop/future.h"
 #include "loop/signals.h"
+#include "loop/stall.h"
 #include "proactor/proactor.h"
 
 #define DEFAULT_EXECUTOR_TIMEOUT RP_SEC(300)
+#define PATIENCE RP_SEC(3) /* debug mode: with tasks that were cancelled */
 
 struct rp_runner {
     rp_runner_options options;
@@ -159,7 +161,7 @@ static void cancel_new_tasks(rp_loop *loop)
     }
 }
 
-static void cancel_all_tasks(rp_loop *loop)
+static void await_all_tasks(rp_loop *loop)
 {
     while (!rp_list_empty(&loop->tasks)) {
         rp_future *task RP_ON_LEAVE(rp_future_drop) =
@@ -178,6 +180,22 @@ static void cancel_all_tasks(rp_loop *loop)
         if (failed)
             return;
     }
+}
+
+static void report_patience(void *arg)
+{
+    rp_loop_report_tasks(arg, "task was cancelled at the runner's end, and has not ended yet",
+                         "tasks were cancelled at the runner's end, and have not ended yet");
+}
+
+static void cancel_all_tasks(rp_loop *loop)
+{
+    rp_timer patience = {0};
+
+    if (loop->debug && !rp_list_empty(&loop->tasks))
+        (void)rp_call_later(loop, &patience, PATIENCE, report_patience, loop);
+    await_all_tasks(loop);
+    rp_timer_cancel(&patience);
 }
 
 int rp_runner_close(rp_runner *runner)

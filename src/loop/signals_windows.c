@@ -274,6 +274,23 @@ void rp_signals_stop_waiting(rp_loop *loop, int number, rp_signal_wait *wait)
         let_go(e, number);
 }
 
+bool rp_signals_awaited(const rp_loop *loop)
+{
+    for (int number = 1; number < NSIG; number++) {
+        const entry *e = own_entry(loop, number);
+
+        if (e != NULL && !rp_signal_sink_is_once(&e->sink))
+            return true;
+    }
+    return false;
+}
+
+uint64_t rp_signals_operations(const rp_loop *loop)
+{
+    (void)loop;
+    return 0;
+}
+
 void rp_signals_close(rp_loop *loop)
 {
     for (int number = 1; number < NSIG; number++) {
