@@ -74,7 +74,9 @@ static void use_stacks_of(size_t size)
 
 TEST(stacks_come_in_sizes)
 {
-    for (size_t size = 16 * 1024; size <= 64 * 1024 * 1024; size *= 4)
+    size_t most = test_slow() ? 1024 * 1024 : 64 * 1024 * 1024; /* Valgrind notes what every byte is */
+
+    for (size_t size = 16 * 1024; size <= most; size *= 4)
         use_stacks_of(size);
 }
 
@@ -123,7 +125,7 @@ TEST(closing_nothing_is_let_pass)
 
 TEST(slabs_are_given_back)
 {
-    enum { SLABS = 100, MANY = SLABS * RP_STACKS_PER_SLAB, KEPT = 4 * RP_STACKS_KEPT / RP_STACKS_PER_SLAB };
+    enum { SLABS = 80, MANY = SLABS * RP_STACKS_PER_SLAB, KEPT = 4 * RP_STACKS_KEPT / RP_STACKS_PER_SLAB };
     rp_stack_pool *pool = new_pool();
     rp_stack **stacks = calloc(MANY, sizeof *stacks);
 
@@ -274,9 +276,12 @@ static long resident(void)
 
 static void burst_and_rest(bool guarded)
 {
-    rp_stack_pool *pool = new_pool();
+    rp_stack_pool *pool;
     long before, most, left;
 
+    if (test_slow())
+        SKIP("too many for instrumented code");
+    pool = new_pool();
     if (!guarded)
         rp_stack_pool_unguard(pool);
     before = resident();
@@ -287,8 +292,9 @@ static void burst_and_rest(bool guarded)
         left = resident() - before;
         CHECK_INT(rp_stack_pool_idle(pool), <=, RP_STACKS_KEPT + BURST / 64 + RP_STACKS_PER_SLAB);
         CHECK_INT(rp_stack_pool_idle(pool), >=, RP_STACKS_KEPT);
-        if (!test_slow())
-            CHECK_INT(left, <=, most / 4);
+#ifndef _WIN32
+        CHECK_INT(left, <=, most / 4);
+#endif
         for (int i = 0; i < BURST; i++)
             if (burst[i])
                 CHECK(((char *)burst[i])[-TOUCHED] == (char)i && ((char *)burst[i])[-1] == (char)i);
