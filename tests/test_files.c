@@ -5,7 +5,12 @@
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
+#ifndef _WIN32
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#endif
 
+#include "hide.h"
 #include "proactor/proactor.h"
 #include "support.h"
 
@@ -132,7 +137,63 @@ TEST(uncached)
     free(copy);
     rp_proactor_close(port);
 }
+
+/* Linux 5.9 and 5.10 have reads that are not to wait return 0 where a page is not in the cache. */
+TEST(end_that_is_none)
+{
+    rp_proactor *port = open_port();
+    int fd = new_file();
+    char one[4], two[16];
+    struct iovec vector[2] = {{one, 4}, {two, 16}};
+    rp_op op;
+
+    CHECK_INT(write_at(port, fd, "0123456789", 10, 0), ==, 10);
+    refuse_call(SYS_preadv2, 5, RWF_NOWAIT, 0);
+    CHECK_INT(read_at(port, fd, two, 16, 2), ==, 8);
+    CHECK(memcmp(two, "23456789", 8) == 0);
+    CHECK_INT(read_at(port, fd, one, 4, 6), ==, 4);
+    CHECK(memcmp(one, "6789", 4) == 0);
+    CHECK_INT(lseek(fd, 0, SEEK_SET), ==, 0);
+    CHECK_INT(read_at(port, fd, one, 4, -1), ==, 4);
+    CHECK(memcmp(one, "0123", 4) == 0);
+    CHECK_INT(read_at(port, fd, two, 16, -1), ==, 6);
+    CHECK(memcmp(two, "456789", 6) == 0);
+    CHECK_INT(read_at(port, fd, two, 16, -1), ==, 0);
+    CHECK_INT(read_at(port, fd, two, 16, 10), ==, 0);
+    CHECK_INT(read_at(port, fd, two, 0, 0), ==, 0);
+    rp_op_readv(&op, fd, vector, 2, 1, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, 9);
+    CHECK(memcmp(one, "1234", 4) == 0 && memcmp(two, "56789", 5) == 0);
+    close(fd);
+    rp_proactor_close(port);
+}
+
+/* Nothing that has been read is gone: whoever asked again would take what comes after it. */
+TEST(empty_datagrams)
+{
+    rp_proactor *port = open_port();
+    char byte;
+    int fds[2];
+    rp_op op;
+
+    CHECK_INT(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, fds), ==, 0);
+    for (int waits = 0; waits < 2; waits++) {
+        rp_op_read(&op, fds[0], &byte, 1, -1, NULL, NULL);
+        if (waits)
+            submit(port, &op);
+        CHECK_INT(send(fds[1], "", 0, 0), ==, 0);
+        CHECK_INT(send(fds[1], "x", 1, 0), ==, 1);
+        if (!waits)
+            submit(port, &op);
+        CHECK_INT(finish(port, &op), ==, 0);
+        CHECK_INT(read_at(port, fds[0], &byte, 1, -1), ==, 1);
+    }
+    close_pair(fds);
+    rp_proactor_close(port);
+}
 #else
+TEST_ABSENT(end_that_is_none, "reads of Windows have no flag not to wait");
+TEST_ABSENT(empty_datagrams, "files and pipes alone are read on Windows");
 TEST_ABSENT(uncached, "Windows has no call that empties its cache of a file");
 #endif
 

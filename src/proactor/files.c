@@ -74,10 +74,16 @@ int64_t rp_file_read_cached(const rp_op *op)
     const struct iovec *vector = buffers(op, &single, &count, &offset);
     ssize_t n = preadv2(op->fd, vector, count, offset, RWF_NOWAIT);
 
+    if (n < 0)
+        return is_answer(errno) ? -errno : -EAGAIN;
+    /*
+     * Linux 5.9 and 5.10 say 0 where the page cache holds nothing, too. What has none is to be believed: an empty
+     * datagram is gone when it has been read.
+     */
+    if (n == 0)
+        return rp_file_is_always_ready(op->fd) ? -EAGAIN : 0;
     /* At the file's own position a short read has moved it, and must stand; else the kernel shall read the rest. */
-    if (n >= 0 && (offset < 0 || n == 0 || (size_t)n == total_length(vector, count)))
-        return n;
-    return n < 0 && is_answer(errno) ? -errno : -EAGAIN;
+    return offset < 0 || (size_t)n == total_length(vector, count) ? n : -EAGAIN;
 }
 
 static int64_t read_or_write(const rp_op *op, int flags)

@@ -14,14 +14,17 @@ bool rp_file_has_readiness(int fd);
 
 /*
  * Reads without blocking what the page cache holds (RP_OP_READ, RP_OP_READV): the result; -EAGAIN if it would block,
- * holds only a part, or cannot tell.
+ * holds only a part, or cannot tell. At the end of a file it cannot; that of a pipe or the like is told.
  */
 int64_t rp_file_read_cached(const rp_op *op);
 
 /* Whether a read or write is wrong, or of nothing, so that it does not block. */
 bool rp_file_needs_no_wait(const rp_op *op);
 
-/* Reads or writes what can be without blocking: the result; -EAGAIN; -EOPNOTSUPP where that cannot be had. */
+/*
+ * Reads or writes what can be without blocking: the result; -EAGAIN; -EOPNOTSUPP where that cannot be had. For what has
+ * readiness alone: what has no page cache is to be believed when it says 0.
+ */
 int64_t rp_file_attempt(const rp_op *op);
 
 /* Does a file operation, blocking as long as it takes: its result. */
