@@ -1197,6 +1197,28 @@ TEST(poll_once_what_is_no_socket)
 TEST_ABSENT(poll_once_what_is_no_socket, "only sockets can be polled on Windows");
 #endif
 
+/* Nor does it keep a send that finds no room from being cancelled. */
+TEST(cancel_send_beside_the_peers_end)
+{
+    rp_proactor *port = open_port();
+    int fds[2];
+    rp_op op;
+
+    for (int turns = 0; turns < 4; turns++) {
+        unix_pair(fds);
+        fill(fds[0]);
+        CHECK_INT(fcntl(fds[0], F_SETFL, 0), ==, 0);
+        CHECK_INT(shutdown(fds[1], SHUT_WR), ==, 0);
+        rp_op_send(&op, fds[0], "x", 1, 0, NULL, NULL);
+        submit(port, &op);
+        for (int i = 0; i < turns; i++)
+            CHECK_INT(collect_once(port, 0), ==, 0);
+        cancel_and_finish(port, &op);
+        close_pair(fds);
+    }
+    rp_proactor_close(port);
+}
+
 /* What is always ready is so for reading and writing; whoever polls it for anything else waits until cancelled. */
 static void poll_what_is_always_ready(int fd)
 {

@@ -41,7 +41,7 @@ enum {
 };
 
 /* user_data of what is no operation: cancellations and messages, which say no more; the poll of wake_fd */
-enum { TAG_IGNORE = 1, TAG_WAKE_FD = 2, TAG_LAST = TAG_WAKE_FD };
+enum { TAG_IGNORE = 1, TAG_WAKE_FD = 2, TAG_CANCEL = 3, TAG_LAST = TAG_CANCEL };
 
 /* rp_op.phase */
 enum {
@@ -59,7 +59,8 @@ typedef struct uring {
     uint64_t thread; /* that enabled it */
     rp_node backlog; /* operations that are to be issued, by their queue nodes */
     rp_node
-        parked;    /* operations with nothing to wait for in the kernel, or not their turn, by their queue nodes */
+        parked;  /* operations with nothing to wait for in the kernel, or not their turn, by their queue nodes */
+    bool missed; /* a cancellation has not found its operation: that has ended, or the kernel was just trying it */
     rp_node hasty; /* of those whose turn it is not, the ones that are not to wait, by their queue nodes */
     rp_turns turns;
     rp_node cancels; /* issued ones whose cancellation found the queue full, by their queue nodes */
@@ -275,7 +276,7 @@ static void issue_cancel(uring *u, rp_op *op)
         return;
     }
     io_uring_prep_cancel(sqe, op, 0);
-    io_uring_sqe_set_data64(sqe, TAG_IGNORE);
+    io_uring_sqe_set_data64(sqe, TAG_CANCEL);
 }
 
 /* Issues what found the submission queue full, as far as there is room now. */
@@ -651,6 +652,8 @@ static int drain(uring *u, rp_completion *completions, int capacity)
         io_uring_cqe_seen(&u->ring.uring, cqe);
         if (data == TAG_WAKE_FD)
             collect_wake(u, more);
+        if (data == TAG_CANCEL && result == -ENOENT)
+            u->missed = true;
         if (data > TAG_LAST)
             n += collect(u, (rp_op *)(uintptr_t)data, result, more, &completions[n]);
     }
@@ -671,6 +674,19 @@ static int collect_elsewhere(uring *u, rp_completion *completions, int capacity)
     int n = drain(u, completions, capacity);
 
     return n + accept_waiting(u, completions + n, capacity - n);
+}
+
+/* The kernel tries a send again and again, and finds no room, while the peer has ended: it is not found meanwhile. */
+static void cancel_again(uring *u)
+{
+    u->missed = false;
+    for (rp_node *node = u->base.operations.next; node != &u->base.operations; node = node->next) {
+        rp_op *op = rp_container_of(node, rp_op, link);
+
+        if (op->state == RP_OP_SUBMITTED && (op->phase & PHASE_CANCELLED || is_ending(op)) &&
+            !rp_node_linked(&op->queue))
+            issue_cancel(u, op);
+    }
 }
 
 static int uring_wait(rp_proactor *proactor, rp_completion *completions, int capacity, int64_t deadline)
@@ -701,6 +717,8 @@ static int uring_wait(rp_proactor *proactor, rp_completion *completions, int cap
     n += drain(u, completions + n, capacity - n);
     if (!rp_list_empty(&u->hasty))
         settle_hasty(u);
+    if (u->missed)
+        cancel_again(u);
     /* Nothing to do, or too much: all of these are answered by draining and coming again. */
     if (rc < 0 && n == 0 && rc != -ETIME && rc != -EINTR && rc != -EAGAIN && rc != -EBUSY)
         return rc;
