@@ -48,7 +48,7 @@ static int look_at(struct dl_phdr_info *info, size_t size, void *path)
     (void)size;
     if (info->dlpi_name == NULL || !is_runtime(info->dlpi_name) || strlen(info->dlpi_name) >= PATH_MAX)
         return 0;
-    strcpy(path, info->dlpi_name);
+    memcpy(path, info->dlpi_name, strlen(info->dlpi_name) + 1);
     return 1;
 }
 
