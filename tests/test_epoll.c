@@ -177,6 +177,39 @@ TEST(owner_closes_after_a_single_operation)
     rp_proactor_close(port);
 }
 
+/* Nobody may do so; but even then, nothing is told of a file that it does not hold for. */
+TEST(owner_closes_under_an_operation)
+{
+    rp_proactor *port = open_epoll();
+    rp_op old, new;
+    int fds[2], others[2];
+
+    unix_pair(fds);
+    rp_op_poll_multi(&old, fds[0], RP_POLL_IN, NULL, NULL);
+    submit(port, &old);
+    CHECK_INT(collect_once(port, 0), ==, 0);
+    int kept = dup(fds[0]);
+    unix_pair(others);
+    CHECK_INT(dup2(others[0], fds[0]), ==, fds[0]);
+    rp_op_poll_multi(&new, fds[0], RP_POLL_IN, NULL, NULL);
+    submit(port, &new);
+    CHECK_INT(write(fds[1], "x", 1), ==, 1); /* for the old file */
+    for (int i = 0; i < 10; i++)
+        CHECK_INT(collect_once(port, 0), ==, 0);
+    cancel_and_finish(port, &old);
+    cancel_and_finish(port, &new);
+    rp_op_poll_multi(&new, fds[0], RP_POLL_IN, NULL, NULL);
+    submit(port, &new);
+    CHECK_INT(write(others[1], "y", 1), ==, 1);
+    CHECK_INT(next_completion(port, &new).result, ==, RP_POLL_IN);
+    rp_proactor_cancel(port, &new);
+    CHECK_INT(finish(port, &new), ==, -ECANCELED);
+    close(kept);
+    close_pair(fds);
+    close_pair(others);
+    rp_proactor_close(port);
+}
+
 TEST(a_cancelled_operation_takes_its_registration_along)
 {
     rp_proactor *port = open_epoll();

@@ -122,8 +122,9 @@ uint32_t rp_ready_poll(int fd, uint32_t events)
 
 bool rp_ready_signal(rp_op *op, uint32_t events)
 {
+    /* It tells what it is told, and tries nothing by which a mistake would show: so it asks what holds. */
     if (op->kind == RP_OP_POLL_MULTI) {
-        op->outcome |= events & (op->u.poll.events | POLLERR | POLLHUP);
+        op->outcome |= events & rp_ready_poll(op->fd, op->u.poll.events);
         return op->outcome != 0;
     }
     if (op->kind == RP_OP_RECV_STREAM)
