@@ -17,14 +17,12 @@ static int file, depth;
 static int read_on(rp_co *co, void *arg)
 {
     char buffer[SIZE];
-    rp_op op = {0};
 
     (void)arg;
     do {
-        int64_t offset = (int64_t)(bench_random(&seed) % pages) * SIZE, n;
+        int64_t offset = (int64_t)(bench_random(&seed) % pages) * SIZE;
+        ssize_t n = rp_read(co, file, buffer, SIZE, offset);
 
-        rp_op_read(&op, file, buffer, SIZE, offset, NULL, NULL);
-        n = rp_op_await(co, &op);
         if (n != SIZE)
             bench_die("a read of %d bytes gave %lld", SIZE, (long long)n);
     } while (++reads % 16 > 0 || bench_now() < end);

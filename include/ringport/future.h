@@ -20,7 +20,7 @@ extern "C" {
  */
 RP_API int rp_future_new(rp_loop *loop, rp_future **future);
 
-/* Another reference; returns the future. NULL is let pass. */
+/* Another reference; returns the future. NULL is ignored. */
 RP_API rp_future *rp_future_ref(rp_future *future);
 
 /*

@@ -253,8 +253,9 @@ RP_API int rp_remove_writer(rp_loop *loop, rp_fd fd);
 RP_API int rp_add_signal_handler(rp_loop *loop, int signal, rp_callback *callback, void *arg);
 
 /*
- * Restores what stood before any loop asked for the signal. Returns 1, 0 if there was none, or an error: -EINVAL,
- * RP_ECLOSED, RP_EFORK; RP_ETHREAD if not called in the main thread. Mirrors loop.remove_signal_handler().
+ * Restores what stood before any loop asked for the signal, but not while tasks wait for it: it stays theirs. Returns
+ * 1, 0 if there was no handler, or an error: -EINVAL, RP_ECLOSED, RP_EFORK; RP_ETHREAD if not called in the main
+ * thread. Mirrors loop.remove_signal_handler().
  */
 RP_API int rp_remove_signal_handler(rp_loop *loop, int signal);
 
