@@ -70,6 +70,13 @@ bool test_slow(void)
     return under_sanitizer() || under_valgrind() || process_emulated();
 }
 
+void test_need_locks_after_fork(void)
+{
+#ifdef __SANITIZE_THREAD__
+    SKIP("ThreadSanitizer does not see the locks that a child of fork() lets go of");
+#endif
+}
+
 const char *test_backend(void)
 {
     const char *name = getenv("RINGPORT_PROACTOR");

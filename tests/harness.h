@@ -91,6 +91,12 @@ const char *test_backend(void);
 /* Whether code runs many times slower than usual: sanitizers, Valgrind, qemu. For tests that measure time. */
 bool test_slow(void);
 
+/*
+ * Skips the rest of the test under ThreadSanitizer. That does not see a child of fork() let go of the locks that were
+ * taken for the fork's sake: the next one that takes such a lock there is said to take it twice.
+ */
+void test_need_locks_after_fork(void);
+
 /* ---- memory: for tests that let allocations fail ---- */
 
 /* Lets the nth allocation from now on fail (1: the next), and no other; 0: none. Those of all threads count. */

@@ -929,6 +929,7 @@ TEST(a_child_frees_the_loop_in_the_task_that_forked)
     rp_task *task;
     int status;
 
+    test_need_locks_after_fork();
     CHECK_INT(rp_loop_create_task(loop, &task, frees_in_child, loop), ==, 0);
     int rc = rp_run_until_complete(loop, task);
     rp_future_unref(task);

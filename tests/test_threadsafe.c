@@ -252,6 +252,7 @@ TEST(forked_under_a_call)
     request r;
     pthread_t thread = start(&r, loop, forks);
 
+    test_need_locks_after_fork();
     int rc = rp_run_forever(loop);
     if (child == 0) {
         CHECK_INT(rc, ==, RP_EFORK);
