@@ -1,14 +1,25 @@
 #!/usr/bin/python3
-"""Fails if a public name has no comment.
+"""Fails if a public name has no comment, or a page of documentation says what is not so.
 
 A function, type, macro or constant of include/ is documented by a comment directly above it, or above the group that it
 stands in: lines that follow each other without a blank one. Members of a struct or an enum are not asked for theirs.
+
+Of the pages: each name of ringport's is in the headers, and each file and relative link is there. docs/asyncio-map.md
+names each public name of asyncio, as far as the Python that runs this knows them; what it names is in the headers that
+the row says, and has a comment that says so; and what a header says it mirrors is there. docs/libuv-map.md names each
+function of libuv's, if uv.h is installed. docs/coverage.md names functions that stand in the files it says.
+
 `check_docs.py --self-test` proves that it can fail.
 """
 
+import asyncio
+import inspect
 import pathlib
 import re
 import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+UV = pathlib.Path("/usr/include/uv.h")
 
 NAME = [
     re.compile(r"^\s*#\s*define\s+(\w+)"),
@@ -18,6 +29,8 @@ NAME = [
     re.compile(r"^(?:struct|enum|union)\s+(\w+)\s*\{"),
     re.compile(r"^(enum) \{"),
 ]
+
+MIRRORS = re.compile(r"\b[Mm]irrors?\b")
 
 HEADING = re.compile(r"^/\* ---- .* ---- \*/$")
 
@@ -68,6 +81,132 @@ def undocumented(text):
                 yield start + offset, name
 
 
+def comments(text):
+    """Yields (name, comment) for each public name: the comment of its group."""
+    for _, block in blocks(text.splitlines()):
+        comment = []
+        for offset, name in names(block):
+            comment = [line for line in block[:offset] if line.startswith(("/*", " *"))] or comment
+            yield name, "\n".join(comment)
+
+
+def declared(text):
+    """All words of ringport's that a header has outside of its comments; members of structs are among them."""
+    return set(re.findall(r"\w+", re.sub(r"/\*.*?\*/", "", text, flags=re.S)))
+
+
+def code_names(text):
+    """The names of ringport's that a page puts between backquotes, with the member that follows by a dot."""
+    for code in re.findall(r"`([^`\n]+)`", text):
+        yield from re.findall(r"\b((?:rp|RP)_\w+)(?:\.(\w+))?", code)
+
+
+def unknown_names(page, words):
+    """The names in a page that no header has."""
+    for name, member in code_names(page):
+        if name not in words or member and member not in words:
+            yield f"{name}.{member}" if member else name
+
+
+def rows(page):
+    """The cells of each row of a page's tables."""
+    for line in page.splitlines():
+        if line.startswith("| ") and not line.startswith("| ---"):
+            yield [cell.strip() for cell in line.strip("|").split(" | ")]
+
+
+def map_faults(page, headers):
+    """What is wrong with the map of asyncio's names; `headers` are the texts of these by name."""
+    words = {name: declared(text) for name, text in headers.items()}
+    comment = {name: text for header in headers.values() for name, text in comments(header)}
+    functions = set(re.findall(r"^RP_API\b[^;(]*?\b(\w+)\s*\(", "\n".join(headers.values()), re.M))
+    mapped = set()
+    for theirs, ours, where in rows(page):
+        ours_names = [name for name, _ in code_names(ours)]
+        mapped.update(ours_names)
+        for name in ours_names:
+            if not any(name in words.get(header, ()) for header in where.split(", ")):
+                yield f"{name} is not declared in {where or 'any header'}"
+        first = re.match(r"`(rp_\w+)", ours)
+        if theirs.startswith("`") and first and first[1] in functions and not MIRRORS.search(comment[first[1]]):
+            yield f"the comment of {first[1]} does not say that it mirrors {theirs}"
+    for name in sorted(functions - mapped):
+        if MIRRORS.search(comment[name]):
+            yield f"{name} mirrors something, and has no row"
+
+
+def asyncio_names():
+    """The public names of asyncio in the Python that runs this (up to 3.14's), with the methods of its classes."""
+    if sys.version_info >= (3, 15):
+        return
+    for name in asyncio.__all__:
+        if name.startswith("_") or "ChildWatcher" in name:
+            continue
+        value = getattr(asyncio, name)
+        yield name
+        if inspect.isclass(value) and not issubclass(value, (BaseException, str)):
+            yield from (method for method in vars(value) if not method.startswith("_"))
+
+
+def uv_names(header):
+    """The functions that uv.h exports."""
+    for declaration in re.findall(r"UV_EXTERN([^;]*);", re.sub(r"/\*.*?\*/", "", header, flags=re.S)):
+        yield from re.findall(r"\b(uv_\w+)\(", declaration)[:1]
+
+
+def not_covered(page, wanted):
+    """Those of the names that no code in a page names, or covers by a pattern such as `uv_mutex_*`."""
+    code = " ".join(re.findall(r"`([^`\n]+)`", page))
+    patterns = re.findall(r"\b(\w+)\*", code)
+    there = set(re.findall(r"\w+", code))
+    for name in sorted(set(wanted)):
+        if name not in there and not any(name.startswith(pattern) for pattern in patterns):
+            yield name
+
+
+def missing_files(page, base):
+    """The relative links, and the files that code names by a path, that are not there."""
+    for link in re.findall(r"\]\(([^)#:]+)\)", page):
+        if not (base / link).exists():
+            yield link
+    for path in re.findall(r"`((?:src|tests|scripts|docs|include|bench|examples)/[\w./]+)`", page):
+        if not (ROOT / path).exists():
+            yield path
+    for test in re.findall(r"`(test_\w+\.(?:c|cpp|py))`", page):
+        if not (ROOT / "tests" / test).exists():
+            yield test
+
+
+def coverage_faults(page):
+    """The functions of docs/coverage.md that do not stand in the file that it says."""
+    for path, functions in re.findall(r"^- `(src/[^`]+)`: (.*)$", page, re.M):
+        file = ROOT / path
+        text = file.read_text() if file.exists() else ""
+        for name in re.findall(r"`(\w+)`", functions):
+            if not re.search(rf"\b{name}\(", text):
+                yield f"{path} has no {name}()"
+
+
+def page_faults():
+    """Yields a line for each fault of the pages."""
+    headers = {path.name: path.read_text() for path in sorted((ROOT / "include/ringport").glob("*.h"))}
+    words = set().union(*map(declared, headers.values()))
+    pages = {path: path.read_text() for path in [*sorted((ROOT / "docs").glob("*.md")), *sorted(ROOT.glob("*.md"))]}
+    asyncio_map = pages[ROOT / "docs/asyncio-map.md"]
+    libuv_map = pages[ROOT / "docs/libuv-map.md"]
+    for_developers = {"CONTRIBUTING.md", "coverage.md", "design.md"}  # which speak of the inside, too
+    for path, page in pages.items():
+        where = path.relative_to(ROOT)
+        yield from (f"{where}: {name} is not there" for name in missing_files(page, path.parent))
+        if path.name not in for_developers:
+            yield from (f"{where}: {name} is in no header" for name in unknown_names(page, words))
+    yield from (f"docs/asyncio-map.md: {fault}" for fault in map_faults(asyncio_map, headers))
+    yield from (f"docs/asyncio-map.md: no {name}" for name in not_covered(asyncio_map, asyncio_names()))
+    if UV.exists():
+        yield from (f"docs/libuv-map.md: no {name}" for name in not_covered(libuv_map, uv_names(UV.read_text())))
+    yield from (f"docs/coverage.md: {fault}" for fault in coverage_faults(pages[ROOT / "docs/coverage.md"]))
+
+
 def self_test():
     def found(text):
         return [name for _, name in undocumented(text)]
@@ -85,18 +224,28 @@ def self_test():
     assert found("#ifndef X_H\n#define X_H\n") == []
     assert found('extern "C" {\n\nRP_API int rp_a(void);\n') == ["rp_a"]
 
+    header = {"a.h": "/* It. Mirrors x(). */\nRP_API int rp_a(void);\n\n/* It. */\nRP_API int rp_b(struct rp_c { int d; });\n"}
+    assert list(map_faults("| `x` | `rp_a` | a.h |\n", header)) == []
+    assert len(list(map_faults("| `x` | `rp_a` | b.h |\n", header))) == 1
+    assert len(list(map_faults("| `x` | `rp_b` | a.h |\n| `y` | `rp_a` | a.h |\n", header))) == 1
+    assert len(list(map_faults("| (none) | `rp_b` | a.h |\n", header))) == 1
+    assert list(unknown_names("`rp_a`, `rp_c.d`, `rp_c.e`, `rp_z`", declared(header["a.h"]))) == ["rp_c.e", "rp_z"]
+    assert list(uv_names("UV_EXTERN int uv_a(uv_b* b);\nUV_EXTERN const char*\n uv_c(void);")) == ["uv_a", "uv_c"]
+    assert list(not_covered("`uv_a`, `uv_mutex_*`, uv_c", ["uv_a", "uv_mutex_init", "uv_c"])) == ["uv_c"]
+    assert list(missing_files("[a](docs) `tests/none.c` [b](none.md)", ROOT)) == ["none.md", "tests/none.c"]
+    assert list(coverage_faults("- `src/base/none.c`: `f`")) == ["src/base/none.c has no f()"]
+
 
 def main():
     self_test()
     if sys.argv[1:] == ["--self-test"]:
         return 0
-    root = pathlib.Path(__file__).resolve().parent.parent
-    count = 0
-    for path in sorted((root / "include").rglob("*.h")):
+    faults = list(page_faults())
+    for path in sorted((ROOT / "include").rglob("*.h")):
         for line, name in undocumented(path.read_text()):
-            print(f"{path.relative_to(root)}:{line}: {name} has no comment")
-            count += 1
-    return count > 0
+            faults.append(f"{path.relative_to(ROOT)}:{line}: {name} has no comment")
+    print("\n".join(faults), end="\n" if faults else "")
+    return len(faults) > 0
 
 
 sys.exit(main())

@@ -54,7 +54,7 @@ RP_API int rp_run(rp_coro *coro, void *arg);
 /*
  * Runs a coroutine on a runner's loop (loop.h), as rp_run does; the loop stays open. RP_ECLOSED after
  * rp_runner_close(). RP_ETHREAD, and nothing has begun, while the kernel is at work for the thread of the last run
- * (loop.h).
+ * (loop.h). Mirrors Runner.run().
  */
 RP_API int rp_runner_run(rp_runner *runner, rp_coro *coro, void *arg);
 
@@ -197,6 +197,7 @@ RP_API int rp_join(rp_co *co, rp_task *task);
  * reference in every case.
  * 0 if the task ended by being cancelled, now or before; else its result, since it may have been quicker.
  * -ECANCELED if the caller was cancelled meanwhile and the task ended by being cancelled. NULL is ignored: 0.
+ * Mirrors Task.cancel() and an await of the task.
  */
 RP_API int rp_cancel_and_join(rp_co *co, rp_task *task);
 
@@ -209,6 +210,7 @@ RP_API int rp_sleep_until(rp_co *co, int64_t when);
 /*
  * Submits an operation (its callback and data are overwritten), suspends until its completion and returns its result
  * or error. If the task is cancelled the operation is, and is waited for. Not for multishot operations: -EINVAL.
+ * With rp_op_accept and its kin it mirrors loop.sock_accept(), sock_connect(), sock_sendall().
  */
 RP_API int64_t rp_op_await(rp_co *co, rp_op *op);
 
@@ -263,7 +265,7 @@ typedef struct rp_as_completed rp_as_completed;
 /*
  * Begins: the array may go on return, but the references stay the caller's, each until its future was handed out or it
  * is over. After `timeout` nanoseconds (RP_NEVER: no limit) those that have not ended are left alone. Never suspends.
- * -ENOMEM, -EDEADLK for the task itself, -EINVAL for a future of another loop.
+ * -ENOMEM, -EDEADLK for the task itself, -EINVAL for a future of another loop. Mirrors asyncio.as_completed().
  */
 RP_API int rp_as_completed_begin(rp_co *co, rp_as_completed **it, rp_future *const *futures, size_t count,
                                  int64_t timeout);
@@ -321,7 +323,7 @@ typedef struct rp_group {
     bool parent_cancelled;
 } rp_group;
 
-/* Begins a group in this task. Never suspends, never fails. */
+/* Begins a group in this task. Never suspends, never fails. Mirrors TaskGroup.__aenter__(). */
 RP_API void rp_group_begin(rp_co *co, rp_group *group);
 
 /*
@@ -354,7 +356,7 @@ RP_API void rp_group_cancel(rp_group *group);
 /*
  * Joins the group: `rc` is how the body went; if it is negative, the tasks are cancelled. Suspends until all have
  * ended. Returns the first task's error if one failed, else rc, or -ECANCELED if the caller was cancelled meanwhile.
- * Must be called once for each rp_group_begin.
+ * Must be called once for each rp_group_begin. Mirrors TaskGroup.__aexit__().
  */
 RP_API int rp_group_end(rp_co *co, rp_group *group, int rc);
 
@@ -367,7 +369,9 @@ typedef struct rp_timeout {
     uint8_t state;
 } rp_timeout;
 
-/* Begins a scope that may last `duration` nanoseconds (RP_NEVER: no limit). Never suspends. */
+/*
+ * Begins a scope that may last `duration` nanoseconds (RP_NEVER: no limit). Never suspends. Mirrors asyncio.timeout().
+ */
 RP_API void rp_timeout_begin(rp_co *co, rp_timeout *timeout, int64_t duration);
 
 /* The same, until a point in time. Mirrors asyncio.timeout_at(). */

@@ -31,7 +31,7 @@ RP_API void rp_future_unref(rp_future *future);
 
 /*
  * Ends it with success: result 0 and the value, which the future does not own. RP_EINVALIDSTATE if it is done, -EINVAL
- * for a task or job; RP_ETHREAD in debug mode.
+ * for a task or job; RP_ETHREAD in debug mode. Mirrors Future.set_result().
  */
 RP_API int rp_future_set_result(rp_future *future, void *value);
 

@@ -381,16 +381,16 @@ struct rp_event_loop_policy {
     void *data;
 };
 
-/* The process's policy, made on first use under a lock. Never NULL. Any thread. */
+/* The process's policy. Never NULL. Any thread. Mirrors asyncio.get_event_loop_policy(). */
 RP_API rp_event_loop_policy *rp_get_event_loop_policy(void);
 
-/* NULL restores the default policy, whose loops are proactor loops. Any thread. */
+/* NULL restores the default policy. Any thread. Mirrors asyncio.set_event_loop_policy(). */
 RP_API void rp_set_event_loop_policy(rp_event_loop_policy *policy);
 
-/* Makes a loop by the policy. It is not set. */
+/* Makes a loop by the policy; it is not set. The policy's errors. Mirrors asyncio.new_event_loop(). */
 RP_API int rp_new_event_loop(rp_loop **loop);
 
-/* Sets this thread's loop; it is not owned: free it yourself. */
+/* Sets this thread's loop; it is not owned: free it yourself. NULL: none. Mirrors asyncio.set_event_loop(). */
 RP_API int rp_set_event_loop(rp_loop *loop);
 
 /*
@@ -412,7 +412,7 @@ typedef struct rp_runner_options {
 /* Several runs on one loop: rp_runner_run() in co.h. Mirrors asyncio.Runner. */
 typedef struct rp_runner rp_runner;
 
-/* Makes a runner; its loop is made at its first use. options may be NULL. -ENOMEM. */
+/* Makes a runner; its loop is made at its first use. options may be NULL. -ENOMEM. Mirrors asyncio.Runner(). */
 RP_API int rp_runner_new(const rp_runner_options *options, rp_runner **runner);
 
 /* The runner's loop, made if need be. RP_ECLOSED. Mirrors Runner.get_loop(). */

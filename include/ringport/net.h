@@ -121,7 +121,7 @@ RP_API rp_loop *rp_transport_get_loop(const rp_transport *transport);
 RP_API int rp_transport_peername(const rp_transport *transport, struct sockaddr *address, uint32_t *length);
 RP_API int rp_transport_sockname(const rp_transport *transport, struct sockaddr *address, uint32_t *length);
 
-/* setsockopt(), getsockopt(). */
+/* setsockopt(), getsockopt() of the socket: 0 or an error. Mirror get_extra_info('socket') and its methods. */
 RP_API int rp_transport_setsockopt(rp_transport *transport, int level, int option, const void *value,
                                    uint32_t length);
 RP_API int rp_transport_getsockopt(const rp_transport *transport, int level, int option, void *value,
@@ -141,7 +141,7 @@ RP_API const rp_protocol *rp_transport_get_protocol(const rp_transport *transpor
  * Makes a transport of a connected stream socket, which it owns from then on (on failure it stays the caller's), and
  * calls connection_made before it returns. TCP_NODELAY is set. -ENOMEM, RP_ECLOSED, RP_EFORK, RP_ETHREAD, -EBADF,
  * -ENOTSOCK, -EINVAL for a socket of another type or one that listens. One that is not connected is lost by -ENOTCONN
- * (TCP) when it is read.
+ * (TCP) when it is read. Mirrors loop.connect_accepted_socket(), loop.create_connection(sock=).
  */
 RP_API int rp_connect_accepted_socket(rp_loop *loop, rp_fd fd, const rp_protocol *protocol, void *self,
                                       rp_transport **transport);
@@ -228,14 +228,14 @@ RP_API int rp_create_server_fd(rp_loop *loop, rp_protocol_factory *factory, void
  */
 RP_API int rp_server_start_serving(rp_server *server);
 
-/* Stops listening; connections that were accepted go on. Twice is let pass. Mirrors Server.close(). */
+/* Stops listening; connections that were accepted go on. Closing twice is ignored. Mirrors Server.close(). */
 RP_API void rp_server_close(rp_server *server);
 
 /* Closes (flushes), or aborts, all of its connections. Mirrors Server.close_clients(), abort_clients(). */
 RP_API void rp_server_close_clients(rp_server *server);
 RP_API void rp_server_abort_clients(rp_server *server);
 
-/* Drops the caller's reference, and closes the server if it is open. NULL is let pass. */
+/* Drops the caller's reference, and closes the server if it is open. NULL is ignored. */
 RP_API void rp_server_free(rp_server *server);
 
 /* Whether it accepts connections; its loop, lent. Mirror Server.is_serving() and get_loop(). */

@@ -49,6 +49,7 @@ typedef struct rp_completion {
  *   -EINVAL          there is none of that name, or the kernel is too old
  *   -ENOTSUP         this build has none
  *   -EMFILE, -ENOMEM
+ * Mirrors IocpProactor().
  */
 RP_API int rp_proactor_open(const char *name, const rp_proactor_options *options, rp_proactor **proactor);
 
@@ -75,7 +76,7 @@ RP_API int rp_proactor_submit(rp_proactor *proactor, rp_op *op);
 
 /*
  * Asks for an operation's end. Its completion still comes: with the result if that won the race, else -ECANCELED. An
- * operation that is not in flight is let pass.
+ * operation that is not in flight is left alone.
  */
 RP_API void rp_proactor_cancel(rp_proactor *proactor, rp_op *op);
 

@@ -102,7 +102,7 @@ RP_API int rp_stream_from_fd(rp_co *co, rp_stream **stream, rp_fd fd);
 /*
  * Reads what there is, at least 1 byte, at most `length`; 0 at the end of the stream (or if length is 0). The buffer is
  * filled just before the call returns, and not while it is suspended: so tasks of a loop that each use what they have
- * read before they suspend again can share one, which stays in the processor's cache.
+ * read before they suspend again can share one, which stays in the processor's cache. Mirrors StreamReader.read().
  */
 RP_API ssize_t rp_stream_read(rp_co *co, rp_stream *stream, void *buffer, size_t length);
 
@@ -154,7 +154,8 @@ RP_API bool rp_stream_at_eof(const rp_stream *stream);
 
 /*
  * Writes all of it: what the kernel does not take is copied. Suspends while more is buffered than the high-water mark
- * allows. 0 or an error: asyncio's write() and drain() in one. A cancelled call has taken the bytes.
+ * allows. 0 or an error. A cancelled call has taken the bytes. Mirrors StreamWriter.write(), or writelines(), and
+ * drain() in one.
  */
 RP_API int rp_stream_write(rp_co *co, rp_stream *stream, const void *data, size_t length);
 RP_API int rp_stream_writev(rp_co *co, rp_stream *stream, const struct iovec *vector, int count);
@@ -170,12 +171,15 @@ RP_API int rp_stream_drain(rp_co *co, rp_stream *stream);
 RP_API void rp_stream_cork(rp_stream *stream);
 RP_API int rp_stream_uncork(rp_stream *stream);
 
-/* Sends end-of-file after what is buffered; reading goes on. Never suspends. */
+/* Sends end-of-file after what is buffered; reading goes on. Never suspends. Mirrors StreamWriter.write_eof(). */
 RP_API int rp_stream_write_eof(rp_stream *stream);
 
 /* ---- ending ---- */
 
-/* Flushes in the background, then closes; further calls fail. Never suspends, never fails; twice is let pass. */
+/*
+ * Flushes in the background, then closes; further calls fail. Never suspends, never fails; closing twice is ignored.
+ * Mirrors StreamWriter.close().
+ */
 RP_API void rp_stream_close(rp_stream *stream);
 
 /* Closes now: what is buffered is lost and the peer sees a reset (TCP). */
@@ -184,13 +188,13 @@ RP_API void rp_stream_abort(rp_stream *stream);
 /* Suspends until a stream that was closed is flushed and gone: 0, or what it was lost by. Mirrors wait_closed(). */
 RP_API int rp_stream_wait_closed(rp_co *co, rp_stream *stream);
 
-/* Closes it if need be, and gives the stream up: its memory goes when the connection is gone. NULL is let pass. */
+/* Closes it if need be, and gives the stream up: its memory goes when the connection is gone. NULL is ignored. */
 RP_API void rp_stream_free(rp_stream *stream);
 
 /* Whether it was closed, aborted or lost. Mirrors StreamWriter.is_closing(). */
 RP_API bool rp_stream_is_closing(const rp_stream *stream);
 
-/* Names as text, see rp_sockaddr_format. */
+/* The names of the two ends as text, see rp_sockaddr_format. Mirror get_extra_info('peername'), ('sockname'). */
 RP_API int rp_stream_peername(const rp_stream *stream, char *text, size_t size);
 RP_API int rp_stream_sockname(const rp_stream *stream, char *text, size_t size);
 
