@@ -8,6 +8,9 @@
  * Errors of all calls that read or write: -ECANCELED (the task was cancelled, no byte is lost), -ECONNRESET, -EPIPE (it
  * was closed, or lost), -ENOMEM.
  *
+ * Each call here that takes `co` returns RP_ENOTASK where that is NULL or does not run (co.h), and has changed nothing:
+ * also one that never suspends, or need not now.
+ *
  * A call that need not wait does not suspend: no other task runs. But of the calls on a stream that ask the kernel,
  * each 32nd in one turn of the loop yields for a turn, so that a peer which always has something to say, or takes
  * everything, does not keep the other tasks from running. What the stream has read ahead (rp_stream_buffered) does not

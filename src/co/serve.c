@@ -104,7 +104,6 @@ static int await_server(rp_co *co, rp_server **server, rp_future *request)
 int rp_start_server(rp_co *co, rp_server **server, rp_client_connected *handler, void *arg, const char *host,
                     int port, const rp_server_options *options)
 {
-    rp_loop *loop = rp_co_loop(co);
     rp_server_options shared = options != NULL ? *options : (rp_server_options){0};
     rp_server_protocol protocol;
     rp_future *request;
@@ -112,10 +111,10 @@ int rp_start_server(rp_co *co, rp_server **server, rp_client_connected *handler,
     int rc;
 
     RP_TRY(rp_co_check(co));
-    RP_TRY(new_service(loop, handler, arg, &protocol));
+    RP_TRY(new_service(rp_co_loop(co), handler, arg, &protocol));
     rc = rp_workers_share_address(&shared, &port, &place);
     if (rc == 0)
-        rc = rp_server_request(loop, &protocol, &place, host, port, &shared, &request);
+        rc = rp_server_request(rp_co_loop(co), &protocol, &place, host, port, &shared, &request);
     if (rc < 0)
         rp_free(protocol.arg);
     else
@@ -128,12 +127,12 @@ int rp_start_server(rp_co *co, rp_server **server, rp_client_connected *handler,
 int rp_start_unix_server(rp_co *co, rp_server **server, rp_client_connected *handler, void *arg, const char *path,
                          const rp_server_options *options)
 {
-    rp_loop *loop = rp_co_loop(co);
     rp_server_protocol protocol;
     int rc;
 
-    RP_TRY(new_service(loop, handler, arg, &protocol));
-    rc = rp_unix_server_new(loop, &protocol, path, 0, options, server);
+    RP_TRY(rp_co_here(co));
+    RP_TRY(new_service(rp_co_loop(co), handler, arg, &protocol));
+    rc = rp_unix_server_new(rp_co_loop(co), &protocol, path, 0, options, server);
     if (rc < 0)
         rp_free(protocol.arg);
     return rc;
@@ -142,12 +141,12 @@ int rp_start_unix_server(rp_co *co, rp_server **server, rp_client_connected *han
 int rp_start_server_fd(rp_co *co, rp_server **server, rp_client_connected *handler, void *arg, rp_fd fd,
                        const rp_server_options *options)
 {
-    rp_loop *loop = rp_co_loop(co);
     rp_server_protocol protocol;
     int rc;
 
-    RP_TRY(new_service(loop, handler, arg, &protocol));
-    rc = rp_server_from_fd(loop, &protocol, fd, options, server);
+    RP_TRY(rp_co_here(co));
+    RP_TRY(new_service(rp_co_loop(co), handler, arg, &protocol));
+    rc = rp_server_from_fd(rp_co_loop(co), &protocol, fd, options, server);
     if (rc < 0)
         rp_free(protocol.arg);
     return rc;
@@ -170,6 +169,7 @@ int rp_server_serve_forever(rp_co *co, rp_server *server)
     rp_future *closed;
     int rc;
 
+    RP_TRY(rp_co_here(co));
     RP_TRY(rp_server_start_serving(server));
     RP_TRY(rp_server_closed_future(server, &closed));
     rc = rp_co_shield_owned(co, closed);

@@ -213,6 +213,7 @@ int rp_stream_writev(rp_co *co, rp_stream *stream, const struct iovec *vector, i
 {
     int rc;
 
+    RP_TRY(rp_co_here(co));
     rp_stream_enter(stream);
     rc = write_and_drain(co, stream, vector, count);
     rp_stream_leave(stream);
@@ -230,6 +231,7 @@ int rp_stream_drain(rp_co *co, rp_stream *stream)
 {
     int rc;
 
+    RP_TRY(rp_co_here(co));
     rp_stream_enter(stream);
     rc = drain(co, stream);
     rp_stream_leave(stream);
@@ -278,6 +280,7 @@ int rp_stream_wait_closed(rp_co *co, rp_stream *stream)
 {
     int rc;
 
+    RP_TRY(rp_co_here(co));
     if (stream->lost)
         return stream->error;
     RP_TRY(rp_co_check(co));

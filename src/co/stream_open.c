@@ -67,40 +67,40 @@ static int finish(rp_co *co, rp_stream **stream, rp_stream *opened, rp_future *a
 int rp_open_connection(rp_co *co, rp_stream **stream, const char *host, int port,
                        const rp_connect_options *options)
 {
-    rp_loop *loop = rp_co_loop(co);
     rp_future *attempt = NULL;
     rp_stream *opened;
     int rc;
 
     RP_TRY(rp_co_check(co));
-    opened = rp_stream_new(loop);
+    opened = rp_stream_new(rp_co_loop(co));
     if (!opened)
         return -ENOMEM;
-    rc = rp_create_connection(loop, use_stream, opened, host, port, options, &attempt);
+    rc = rp_create_connection(rp_co_loop(co), use_stream, opened, host, port, options, &attempt);
     return finish(co, stream, opened, attempt, rc);
 }
 
 int rp_open_unix_connection(rp_co *co, rp_stream **stream, const char *path)
 {
-    rp_loop *loop = rp_co_loop(co);
     rp_future *attempt = NULL;
     rp_stream *opened;
     int rc;
 
     RP_TRY(rp_co_check(co));
-    opened = rp_stream_new(loop);
+    opened = rp_stream_new(rp_co_loop(co));
     if (!opened)
         return -ENOMEM;
-    rc = rp_create_unix_connection(loop, use_stream, opened, path, 0, &attempt);
+    rc = rp_create_unix_connection(rp_co_loop(co), use_stream, opened, path, 0, &attempt);
     return finish(co, stream, opened, attempt, rc);
 }
 
 int rp_stream_from_fd(rp_co *co, rp_stream **stream, rp_fd fd)
 {
-    rp_stream *opened = rp_stream_new(rp_co_loop(co));
     rp_transport *transport;
+    rp_stream *opened;
     int rc;
 
+    RP_TRY(rp_co_here(co));
+    opened = rp_stream_new(rp_co_loop(co));
     if (!opened)
         return -ENOMEM;
     rc = rp_connect_accepted_socket(rp_co_loop(co), fd, &rp_stream_protocol, opened, &transport);

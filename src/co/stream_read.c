@@ -158,6 +158,7 @@ ssize_t rp_stream_read(rp_co *co, rp_stream *stream, void *buffer, size_t length
 {
     size_t ahead = buffered(stream);
 
+    RP_TRY(rp_co_here(co));
     if (length == 0)
         return 0;
     RP_TRY(begin(stream));
@@ -174,6 +175,7 @@ ssize_t rp_stream_peek(rp_co *co, rp_stream *stream, void *buffer, size_t length
 {
     ssize_t n = 1;
 
+    RP_TRY(rp_co_here(co));
     if (length > stream->limit)
         return RP_ELIMIT;
     RP_TRY(begin(stream));
@@ -236,6 +238,7 @@ static ssize_t read_large(rp_co *co, rp_stream *stream, char *buffer, size_t len
 
 ssize_t rp_stream_read_exactly(rp_co *co, rp_stream *stream, void *buffer, size_t length)
 {
+    RP_TRY(rp_co_here(co));
     if (length > SSIZE_MAX)
         return -EINVAL;
     RP_TRY(begin(stream));
@@ -282,6 +285,7 @@ ssize_t rp_stream_read_until(rp_co *co, rp_stream *stream, void *buffer, size_t 
 {
     ssize_t n;
 
+    RP_TRY(rp_co_here(co));
     if (separator_length == 0)
         return -EINVAL;
     RP_TRY(begin(stream));
@@ -304,6 +308,7 @@ ssize_t rp_stream_read_line(rp_co *co, rp_stream *stream, char *line, size_t siz
 {
     ssize_t n;
 
+    RP_TRY(rp_co_here(co));
     if (size == 0)
         return -EINVAL;
     RP_TRY(begin(stream));
