@@ -104,9 +104,7 @@ static const char *name_in_environment(void)
 {
     const char *name = getenv("RINGPORT_PROACTOR");
 
-    if (name == NULL || name[0] == '\0')
-        return NULL;
-    if (find(name) == NULL)
+    if (name != NULL && name[0] != '\0' && find(name) == NULL)
         fprintf(stderr, "ringport: RINGPORT_PROACTOR=%s: %s\n", name,
                 is_known(name) ? "this build has no such backend" : "neither io_uring, epoll nor iocp");
     return name;
@@ -125,7 +123,7 @@ int rp_proactor_open(const char *name, const rp_proactor_options *options, rp_pr
         return rc;
     if (name == NULL)
         name = name_in_environment();
-    if (name != NULL)
+    if (name != NULL && name[0] != '\0')
         rc = open_named(name, options, proactor);
     else
         rc = open_first(backends, BACKENDS, options, proactor);
