@@ -197,6 +197,26 @@ static int exit_status(pid_t pid)
     return WEXITSTATUS(status);
 }
 
+static unsigned generation_early, generation_at_fork;
+
+static void note_generation(void)
+{
+    generation_at_fork = rp_fork_generation();
+}
+
+__attribute__((constructor(101))) static void ask_early(void)
+{
+    generation_early = rp_fork_generation();
+    pthread_atfork(note_generation, NULL, NULL);
+}
+
+/* A loop that a constructor has made, before any of the library's own has run, is this process's all the same. */
+TEST(the_generation_of_constructors_stays)
+{
+    CHECK(generation_early != 0);
+    CHECK_INT(generation_at_fork, ==, generation_early); /* when this case's own process was forked */
+}
+
 TEST(a_child_finds_a_generation_of_its_own)
 {
     unsigned generation = rp_fork_generation();

@@ -244,16 +244,21 @@ __attribute__((constructor)) static void stay_loaded(void)
         dlopen(module->l_name, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
 }
 
-/* At load time, so that asking for the generation needs no check whether anyone counts. */
+/*
+ * At load time, so that asking for the generation needs no check whether anyone counts. A constructor of the program
+ * that came before, where the library is a static one, may have asked already.
+ */
 __attribute__((constructor)) static void watch_forks(void)
 {
     size_t size = (size_t)sysconf(_SC_PAGESIZE);
     void *page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-    if (page != MAP_FAILED && madvise(page, size, MADV_WIPEONFORK) == 0)
+    if (page != MAP_FAILED && madvise(page, size, MADV_WIPEONFORK) == 0) {
+        atomic_init((atomic_uint *)page, atomic_load(&unwiped));
         generation = page;
-    else if (page != MAP_FAILED)
+    } else if (page != MAP_FAILED) {
         munmap(page, size);
+    }
     pthread_atfork(before_fork, after_fork, after_fork_in_child);
 }
 
