@@ -483,6 +483,31 @@ TEST(connections_that_were_accepted_move)
     rp_proactor_close(port);
 }
 
+/* It is asked for what waits in its backlog as it is, a blocking one too, and goes on in the other thread. */
+TEST(a_blocking_listener_moves)
+{
+    rp_proactor *port = open_ring(0, 0);
+    struct sockaddr_in address;
+    int clients[4];
+    char byte;
+
+    listener = listen_tcp(&address);
+    CHECK_INT(fcntl(listener, F_SETFL, 0), ==, 0);
+    rp_op_accept_multi(&shared_op, listener, NULL, NULL);
+    submit(port, &shared_op);
+    stays_quiet(port);
+    for (int i = 0; i < 4; i++)
+        clients[i] = connect_tcp(&address);
+    in_thread(accept_what_is_left, port);
+    CHECK_INT(fcntl(listener, F_GETFL) & O_NONBLOCK, ==, 0);
+    for (int i = 0; i < 4; i++) {
+        CHECK_INT(recv(clients[i], &byte, 1, 0), ==, 0);
+        close(clients[i]);
+    }
+    close(listener);
+    rp_proactor_close(port);
+}
+
 static int accepted_there;
 
 static int close_accepted(rp_proactor *port)
