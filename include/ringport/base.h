@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <stdbool.h>
 
-/* The version of these headers; rp_version() tells that of the library that is linked. */
+/* The version of these headers. rp_version() is that of the linked library. */
 #define RP_VERSION_MAJOR 0
 #define RP_VERSION_MINOR 1
 #define RP_VERSION_PATCH 0
@@ -83,8 +83,8 @@ RP_API const char *rp_version(void);
 RP_API int64_t rp_monotonic(void);
 
 /*
- * Where all of ringport's heap memory comes from (coroutine stacks are mapped, not allocated). The functions may be
- * called from any thread, and answer NULL when there is no memory: ringport reports -ENOMEM to its caller then.
+ * Where all of ringport's heap memory comes from (coroutine stacks are mapped, not allocated). The functions are called
+ * from any thread, and return NULL when there is no memory: ringport's caller gets -ENOMEM then.
  */
 typedef struct rp_allocator {
     void *(*malloc)(size_t size, void *data);

@@ -8,21 +8,21 @@
  *
  * A task's stack is 64 KiB (Windows: 128 KiB) unless its loop or the task asks for another size, and does not grow:
  * large buffers belong on the heap. Its memory is taken as it is used. Running over its end ends the process, with the
- * task's name: 64 KiB below each stack are a guard. A frame that is larger may leap over that. Compile with
- * -fstack-clash-protection, and none does.
+ * task's name: 64 KiB below each stack are a guard. A larger frame may leap over that, unless the program is compiled
+ * with -fstack-clash-protection.
  *
  * Cancellation is an error return: the suspending call in which the task waits, or else the next one, returns
  * -ECANCELED, once for each rp_task_cancel() (those that come before one is delivered are delivered as one). Clean up
  * and return it; clean-up may suspend. A call that was cancelled has let go of its buffers when it returns; one whose
- * operation finished first returns that result, and the cancellation comes at the next suspension.
+ * operation finished first returns its result, and the cancellation comes at the next suspension.
  *
- * In C++, each task has exceptions of its own: it may suspend in a catch block, or in a destructor while one is on its
- * way, and std::current_exception() and std::uncaught_exceptions() tell of its own alone. An exception that leaves a
- * coroutine ends the process by std::terminate(), with the frames that it would have left: catch it, and return an
- * error. (For those of callbacks see loop.h.) A task that never ends is not unwound: its destructors do not run.
- * The runtime is the one that the program is linked with or, of a C program, one that a library brings along, also if
- * that is loaded while tasks run, from the first coroutine on that has not been made a task of before. One that a
- * library contains and does not export (-static-libstdc++) is not found.
+ * In C++, each task has exceptions of its own: it may suspend in a catch block, or in a destructor during unwinding,
+ * and std::current_exception() and std::uncaught_exceptions() tell of its own alone. An exception that leaves a
+ * coroutine ends the process by std::terminate(), before any frame is unwound: catch it, and return an error. (For
+ * those of callbacks see loop.h.) A task that never ends is not unwound: its destructors do not run.
+ * The C++ runtime is that of the program, or in a C program that of a library. If the library is loaded while tasks
+ * run, its runtime is found when the next task of a new coroutine function starts. One that a library contains but does
+ * not export (-static-libstdc++) is not found.
  */
 #ifndef RINGPORT_CO_H
 #define RINGPORT_CO_H
@@ -126,12 +126,12 @@ RP_API void rp_task_detach(rp_task *task);
  */
 RP_API bool rp_task_cancel(rp_task *task);
 
-/* How many cancellations were asked for and not taken back. Mirrors Task.cancelling(). */
+/* How many cancellations were asked for and have not been taken back. Mirrors Task.cancelling(). */
 RP_API int rp_task_cancelling(const rp_task *task);
 
 /*
- * Takes one back, as who caught -ECANCELED and means to go on does; returns how many are left. A cancellation that was
- * not delivered yet is dropped with the last. Mirrors Task.uncancel().
+ * Takes one back: for a caller that caught -ECANCELED and means to go on. Returns how many are left. With the last one,
+ * a cancellation that was not delivered yet is dropped. Mirrors Task.uncancel().
  */
 RP_API int rp_task_uncancel(rp_task *task);
 
@@ -168,8 +168,8 @@ RP_API rp_loop *rp_co_loop(const rp_co *co);
 RP_API rp_task *rp_co_task(const rp_co *co);
 
 /*
- * Replaces how tasks are made: the factory is called by every function that creates one, and most often does so itself
- * by rp_task_new. NULL restores that. Mirrors loop.set_task_factory().
+ * Replaces how tasks are made: every function that creates a task calls the factory, which most often uses rp_task_new.
+ * NULL restores the default. Mirror loop.set_task_factory() and get_task_factory().
  */
 typedef int rp_task_factory(rp_loop *loop, rp_task **task, rp_coro *coro, const void *arg, size_t copy_size,
                             void *data);
@@ -263,17 +263,18 @@ RP_API int64_t rp_wait(rp_co *co, rp_future *const *futures, size_t count, int64
 typedef struct rp_as_completed rp_as_completed;
 
 /*
- * Begins: the array may go on return, but the references stay the caller's, each until its future was handed out or it
- * is over. After `timeout` nanoseconds (RP_NEVER: no limit) those that have not ended are left alone. Never suspends.
- * -ENOMEM, -EDEADLK for the task itself, -EINVAL for a future of another loop. Mirrors asyncio.as_completed().
+ * Begins. The array is not used after the return. The caller keeps a reference to each future until that was handed out
+ * or rp_as_completed_end is called. After `timeout` nanoseconds (RP_NEVER: no limit) those that have not ended are left
+ * alone. Never suspends. -ENOMEM, -EDEADLK for the task itself, -EINVAL for a future of another loop. Mirrors
+ * asyncio.as_completed().
  */
 RP_API int rp_as_completed_begin(rp_co *co, rp_as_completed **it, rp_future *const *futures, size_t count,
                                  int64_t timeout);
 
 /*
  * Suspends until the next future has ended: 1, with *future (lent) and its place in the array, *index; either pointer
- * may be NULL. 0 when all were handed out; -ETIMEDOUT when all are that ended in time; -ECANCELED, which cancels none
- * of them, and it can go on.
+ * may be NULL. 0 when all were handed out. -ETIMEDOUT when time is up, and all that ended before were handed out.
+ * -ECANCELED cancels none of them, and the next call goes on.
  */
 RP_API int rp_as_completed_next(rp_co *co, rp_as_completed *it, rp_future **future, size_t *index);
 
@@ -336,7 +337,7 @@ RP_API void rp_group_begin(rp_co *co, rp_group *group);
 RP_API int rp_group_create_task(rp_group *group, rp_task **task, rp_coro *coro, void *arg);
 
 /*
- * The same, with `size` bytes at `arg` copied onto the task's own stack: no one passes the address of a loop variable.
+ * The same, with `size` bytes at `arg` copied onto the task's own stack: `arg` may be a loop's variable.
  */
 RP_API int rp_group_create_task_copy(rp_group *group, rp_task **task, rp_coro *coro, const void *arg, size_t size);
 
@@ -385,8 +386,8 @@ RP_API int64_t rp_timeout_when(const rp_timeout *timeout);
 RP_API bool rp_timeout_expired(const rp_timeout *timeout);
 
 /*
- * Ends the scope: `rc` is how the body went. Returns -ETIMEDOUT if the clock won (the body was cancelled by it and
- * returned -ECANCELED), else rc. Never suspends. Must be called once for each begin.
+ * Ends the scope: `rc` is how the body went. Returns -ETIMEDOUT if time was up, the body was cancelled by that and
+ * returned -ECANCELED; else rc. Never suspends. Must be called once for each begin.
  */
 RP_API int rp_timeout_end(rp_co *co, rp_timeout *timeout, int rc);
 
@@ -415,7 +416,7 @@ RP_API void *rp_contextvar_get(const rp_contextvar *var);
  */
 RP_API int rp_contextvar_set(rp_contextvar *var, void *value, rp_contextvar_token *token);
 
-/* Restores what stood before. */
+/* Restores what rp_contextvar_set replaced. RP_ENOLOOP outside a task, -ENOMEM. */
 RP_API int rp_contextvar_reset(const rp_contextvar_token *token);
 
 #ifdef __cplusplus

@@ -24,8 +24,8 @@ RP_API int rp_future_new(rp_loop *loop, rp_future **future);
 RP_API rp_future *rp_future_ref(rp_future *future);
 
 /*
- * Drops a reference. With the last one the future is freed. If it ended with an error that nobody read, that is
- * reported to the loop's exception handler: now, or when the loop was closed before, then; once. NULL is ignored.
+ * Drops a reference. The last one frees the future. An error that nobody has read is then reported to the loop's
+ * exception handler, unless that was done when the loop was closed. NULL is ignored.
  */
 RP_API void rp_future_unref(rp_future *future);
 
@@ -35,16 +35,16 @@ RP_API void rp_future_unref(rp_future *future);
  */
 RP_API int rp_future_set_result(rp_future *future, void *value);
 
-/* The same with an error, which must be negative (-EINVAL). Mirrors set_exception(). */
+/* The same with an error. -EINVAL also if that is not negative. Mirrors Future.set_exception(). */
 RP_API int rp_future_set_error(rp_future *future, int error);
 
 /*
- * Cancels it: a plain future at once; a task or an executor job is asked to, and may yet end otherwise. Returns false
- * if it was done, or can no longer be stopped: a job that runs. Mirrors Future.cancel().
+ * Cancels it: a plain future at once. A task or a queued executor job is asked to end, and may yet end otherwise.
+ * Returns false if it is done, or is a job that runs already. Mirrors Future.cancel().
  */
 RP_API bool rp_future_cancel(rp_future *future);
 
-/* Whether it has ended in any way; whether by being cancelled. Mirror Future.done() and cancelled(). */
+/* Whether it has ended in any way, and whether by being cancelled. Mirror Future.done() and cancelled(). */
 RP_API bool rp_future_done(const rp_future *future);
 RP_API bool rp_future_cancelled(const rp_future *future);
 
@@ -59,7 +59,7 @@ RP_API void *rp_future_value(const rp_future *future);
 
 /*
  * A pointer of the program's own that goes along with a future, a task or a job: NULL until it is set.
- * It tells callbacks, and whoever is handed one future of many, which one that is. In Python one sets an attribute.
+ * Callbacks, and whoever gets one future of many, tell by it which one that is. Python sets an attribute.
  */
 RP_API void rp_future_set_data(rp_future *future, void *data);
 RP_API void *rp_future_data(const rp_future *future);
@@ -68,13 +68,15 @@ RP_API void *rp_future_data(const rp_future *future);
 RP_API rp_loop *rp_future_get_loop(const rp_future *future);
 
 /*
- * A callback for when the future is done: scheduled as by rp_call_soon, in order of adding; at once (in the next turn)
- * if it is done already. Embed it and zero it before its first use; it must live until it has run or is removed. The
- * future is kept alive until then.
+ * Called when the future is done: scheduled as by rp_call_soon, in order of adding. If the future is done already, that
+ * is in the next turn.
  */
 typedef void rp_future_callback(rp_future *future, void *arg);
 
-/* The callback's place in the future's list. */
+/*
+ * The callback's place in the future's list. Embed it, and zero it before its first use. It must live until the
+ * callback is called or removed; the future is kept alive until then.
+ */
 typedef struct rp_done_callback {
     rp_handle handle;
     rp_future *future;
@@ -83,7 +85,8 @@ typedef struct rp_done_callback {
 } rp_done_callback;
 
 /*
- * -EBUSY if `entry` is in use, RP_ECLOSED, RP_EFORK; RP_ETHREAD in debug mode. Mirrors Future.add_done_callback().
+ * Adds a callback. -EBUSY if `entry` is in use, -EINVAL if the callback is NULL, RP_ECLOSED, RP_EFORK; RP_ETHREAD in
+ * debug mode. Mirrors Future.add_done_callback().
  */
 RP_API int rp_future_add_done_callback(rp_future *future, rp_done_callback *entry, rp_future_callback *callback,
                                        void *arg);

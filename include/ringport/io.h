@@ -1,8 +1,8 @@
 /*
  * io.h - system calls that suspend in place of blocking: one line for an operation (op.h) and its rp_op_await.
  *
- * Each does what the system call of its name does, and returns what that returns, or a negative error; for those of
- * Windows see op.h. Memory that is handed over belongs to the kernel until the call returns.
+ * Each does what the system call of its name does, and returns what that returns, or a negative error. Memory that is
+ * handed over belongs to the kernel until the call returns.
  *
  * A task that is cancelled meanwhile has its operation cancelled, and waits for it: -ECANCELED, and nothing was done;
  * or, if the operation was quicker, its result, and the cancellation comes at the next suspension. So no byte that was

@@ -7,10 +7,11 @@
  * parent's loop: functions that return an error return RP_EFORK there.
  *
  * Between two runs a loop may move to another thread, whether the old one lives or not, with all that waits in it:
- * callbacks, timers, posts, futures, tasks, readers and writers, signal handlers, servers, connections. What comes
- * meanwhile is told once. Not so, on io_uring, what the kernel is doing for the old thread: its part of an accept,
- * connect, receive or send by rp_op_*, of a file operation, and of what a connection has still to send. While there is
- * some, a run elsewhere returns RP_ETHREAD; nothing is lost by that, and a run in the old thread goes on.
+ * callbacks, timers, posts, futures, tasks, readers and writers, signal handlers, servers, connections. Whatever
+ * happens meanwhile is delivered once.
+ * On io_uring, some operations cannot move once the kernel has begun them: a single accept, connect, receive or send by
+ * rp_op_*, a file operation, and the rest of what a connection has to send. While there are any, a run in another
+ * thread returns RP_ETHREAD. Nothing is lost by that, and a run in the old thread goes on.
  * On io_uring a move takes as long as the kernel needs to end what waits in the old thread's ring: some 40 ms.
  *
  * One turn: wait for completions until the first timer is due (not at all if a callback is ready); deliver them; move
@@ -76,7 +77,7 @@ RP_API int rp_loop_new(const rp_loop_options *options, rp_loop **loop);
  * operations, nor connection_lost; run the loop until they have if they own something. Tasks that have not ended, and
  * errors of tasks and futures that nobody has read, are reported to the exception handler, even if somebody still holds
  * a reference to them. Tasks, and in debug mode the transports that were left open, are reported before any of these is
- * freed: the handler may look at all of them. Closing twice is let pass.
+ * freed: the handler may look at all of them. Closing twice is ignored.
  * RP_ERUNNING while it runs, and nothing is done; RP_EFORK in a child of fork() that a callback or task made, until
  * that returns. Mirrors loop.close().
  */
@@ -101,8 +102,9 @@ RP_API void rp_loop_free(rp_loop *loop);
 RP_API int rp_run_forever(rp_loop *loop);
 
 /*
- * Runs until the future is done and returns its result (rp_future_result), with RP_EFUTCANCELED if it was cancelled;
- * RP_ESTOPPED if the loop was stopped before that; else as rp_run_forever. Mirrors loop.run_until_complete().
+ * Runs until the future is done and returns its result (rp_future_result), with RP_EFUTCANCELED if it was cancelled.
+ * RP_ESTOPPED if the loop was stopped before that, -EINVAL for NULL or another loop's future; else as rp_run_forever.
+ * Mirrors loop.run_until_complete().
  */
 RP_API int rp_run_until_complete(rp_loop *loop, rp_future *future);
 
@@ -122,7 +124,7 @@ RP_API int64_t rp_loop_time(const rp_loop *loop);
 /* "io_uring", "epoll" or "iocp". */
 RP_API const char *rp_loop_backend_name(const rp_loop *loop);
 
-/* The proactor below, for who submits to it directly. */
+/* The proactor below, for programs that submit to it directly; lent. */
 RP_API rp_proactor *rp_loop_proactor(rp_loop *loop);
 
 /* What a loop has done since it was made, and what it has to do. */
@@ -131,9 +133,9 @@ typedef struct rp_loop_stats {
     uint64_t callbacks;        /* handles run */
     uint64_t completions;      /* delivered */
     uint64_t kernel_entries;   /* system calls that submitted to or waited on the port */
-    uint64_t wakeups;          /* of those sent by rp_call_soon_threadsafe, how many had to wake a sleeping loop */
+    uint64_t wakeups;          /* calls of rp_call_soon_threadsafe that had to wake a sleeping loop */
     uint64_t busy_polls;       /* polls before a sleep, see rp_proactor_options.busy_poll */
-    uint64_t busy_polls_found; /* of these, how many found something */
+    uint64_t busy_polls_found; /* those of them that found something */
     uint64_t timers_scheduled;
     uint64_t timers_cancelled; /* asyncio's _timer_cancelled_count */
     uint64_t timers_pending;
@@ -150,9 +152,9 @@ RP_API void rp_loop_get_stats(const rp_loop *loop, rp_loop_stats *stats);
 /* ---- callbacks and timers ---- */
 
 /*
- * A callback that is to run. Embed it in what it acts for and zero it before its first use; from scheduling until it
- * has run or was cancelled it belongs to the loop and must stay where it is. It is idle again when its callback is
- * called, which may schedule or free it.
+ * A callback that is to run. Embed it in what it acts for, and zero it before its first use. From scheduling until its
+ * callback is called or it is cancelled, it belongs to the loop and must stay where it is. The callback may already
+ * schedule it again, or free it.
  */
 typedef struct rp_handle {
     rp_node link;
@@ -178,8 +180,8 @@ RP_API int rp_call_soon(rp_loop *loop, rp_handle *handle, rp_callback *callback,
 
 /*
  * The same from any thread; wakes the loop if it sleeps. The handle must live until it has run, and may not be
- * posted again before: calls do not merge into one as those of libuv's uv_async_send() do. (With a NULL handle each of
- * them runs.) RP_ECLOSED if the loop is closed. Mirrors loop.call_soon_threadsafe().
+ * posted again before (-EBUSY): calls do not merge into one as those of libuv's uv_async_send() do. With a NULL handle
+ * each of them runs. RP_ECLOSED if the loop is closed. Mirrors loop.call_soon_threadsafe().
  */
 RP_API int rp_call_soon_threadsafe(rp_loop *loop, rp_handle *handle, rp_callback *callback, void *arg);
 
@@ -216,7 +218,7 @@ RP_API int rp_submit(rp_loop *loop, rp_op *op);
 
 /*
  * Asks for an operation's end. Its callback is still called: with the result if that won the race, else with
- * -ECANCELED. An operation that is not in flight is let pass.
+ * -ECANCELED. An operation that is not in flight is left alone.
  */
 RP_API void rp_cancel(rp_loop *loop, rp_op *op);
 
@@ -225,8 +227,8 @@ typedef void rp_reader_callback(rp_fd fd, void *arg);
 
 /*
  * Calls callback(fd, arg) in every turn in which the descriptor is readable, or writable (level-triggered), until
- * removed. A second call replaces the callback. Remove it before you close the descriptor. -EBADF, -ENOMEM, RP_ECLOSED,
- * RP_EFORK; RP_ETHREAD in debug mode. Mirrors loop.add_reader() and add_writer().
+ * removed. A second call replaces the callback. Remove it before you close the descriptor. -EBADF, -EINVAL without a
+ * callback, -ENOMEM, RP_ECLOSED, RP_EFORK; RP_ETHREAD in debug mode. Mirrors loop.add_reader() and add_writer().
  */
 RP_API int rp_add_reader(rp_loop *loop, rp_fd fd, rp_reader_callback *callback, void *arg);
 RP_API int rp_add_writer(rp_loop *loop, rp_fd fd, rp_reader_callback *callback, void *arg);
@@ -261,18 +263,18 @@ RP_API int rp_remove_signal_handler(rp_loop *loop, int signal);
 
 /* ---- executors: blocking work on threads ---- */
 
-/* A blocking function: runs on another thread, and may use the loop by what ends in _threadsafe alone. */
+/* A blocking function: runs on another thread. Of the loop it may only use the functions that end in _threadsafe. */
 typedef int rp_blocking(void *arg);
 
 /*
  * An executor of at most max_workers threads (0: min(32, cpus + 4)), started as they are needed and reused when idle.
- * Mirrors concurrent.futures.ThreadPoolExecutor.
+ * -ENOMEM. Mirrors concurrent.futures.ThreadPoolExecutor.
  */
 RP_API int rp_executor_new(unsigned max_workers, rp_executor **executor);
 
 /*
  * Refuses further work; what is queued still runs. Waits up to `timeout` nanoseconds for the threads to end:
- * -ETIMEDOUT if they have not; RP_EFORK. Blocks. Not from one of its own threads.
+ * -ETIMEDOUT if they have not; RP_EFORK. Blocks. Not from one of its own threads. Mirrors Executor.shutdown().
  */
 RP_API int rp_executor_shutdown(rp_executor *executor, int64_t timeout);
 
@@ -281,10 +283,10 @@ RP_API void rp_executor_free(rp_executor *executor);
 
 /*
  * Runs function(arg) on a thread of the executor (NULL: the loop's default one, made on first use), under the caller's
- * signal mask. *future gets the
- * caller's reference to a future whose result is what the function returns. Cancelling it takes the job from the queue;
- * a job that runs already goes on, and its result comes: `arg` must live until the future is done. Only closing the
- * loop ends the future before that: the function may still run then, or even begin, so shut the executor down first.
+ * signal mask. *future gets the caller's reference to a future whose result is what the function returns.
+ * Cancelling it takes the job from the queue; a job that runs already goes on, and its result comes: `arg` must live
+ * until the future is done. Only closing the loop ends the future before that: the function may still run then, or even
+ * begin, so shut the executor down first.
  * RP_ESHUTDOWN, RP_ECLOSED, RP_EFORK (also of an executor that was made before the fork), -EAGAIN (no thread could be
  * started), -ENOMEM; RP_ETHREAD in debug mode. Mirrors loop.run_in_executor().
  */
@@ -292,8 +294,8 @@ RP_API int rp_run_in_executor(rp_loop *loop, rp_executor *executor, rp_blocking 
                               rp_future **future);
 
 /*
- * Replaces the default executor; the loop owns it then. -EINVAL if NULL, RP_ECLOSED, RP_EFORK; RP_ETHREAD in debug
- * mode. Mirrors loop.set_default_executor().
+ * Replaces the default executor, and frees the old one; the loop owns the new one then. -EINVAL if NULL, RP_ECLOSED,
+ * RP_EFORK; RP_ETHREAD in debug mode. Mirrors loop.set_default_executor().
  */
 RP_API int rp_set_default_executor(rp_loop *loop, rp_executor *executor);
 
@@ -335,12 +337,13 @@ RP_API void rp_default_exception_handler(rp_loop *loop, const rp_exception_conte
 /*
  * Debug mode reports to the exception handler:
  *   callbacks that run longer than the slow-callback duration (100 ms), by name, and where they were scheduled
- *   what was never awaited, read or closed
+ *   transports that were never closed
  *   tasks that wait for nothing that can come: no timer, operation, job or signal is under way, and no other thread has
  *     posted so far; by name, with what they wait for
  *   tasks that have not ended three seconds after a runner's end cancelled them
  *   tasks that end in a group or timeout which they have begun
- * It refuses calls from foreign threads.
+ * It refuses calls from foreign threads. Errors that nobody reads, and tasks that are left when a loop is closed, are
+ * reported in any mode.
  * Mirrors loop.set_debug(), loop.get_debug(), loop.slow_callback_duration.
  */
 RP_API void rp_set_debug(rp_loop *loop, bool enabled);
@@ -350,7 +353,7 @@ RP_API int64_t rp_get_slow_callback_duration(const rp_loop *loop);
 
 /*
  * How many return addresses are kept of where a task, a future, a handle or a transport was created, in debug mode:
- * 0 to 64, 10 unless set. Process-wide, any thread. Mirrors sys.set_coroutine_origin_tracking_depth().
+ * 0 to 64 (else -EINVAL), 10 unless set. Process-wide, any thread. Mirrors sys.set_coroutine_origin_tracking_depth().
  */
 RP_API int rp_set_coroutine_origin_tracking_depth(int depth);
 RP_API int rp_get_coroutine_origin_tracking_depth(void);
@@ -358,7 +361,7 @@ RP_API int rp_get_coroutine_origin_tracking_depth(void);
 /*
  * A hook that rp_shutdown_asyncgens() calls: whoever implements asynchronous generators on this loop ends them in it
  * and returns a future (the caller's reference) that is done when they are, or NULL. That is waited for as by
- * rp_run_until_complete. Mirrors loop.shutdown_asyncgens().
+ * rp_run_until_complete: RP_ERUNNING while the loop runs. Mirrors loop.shutdown_asyncgens().
  */
 typedef rp_future *rp_asyncgens_hook(rp_loop *loop, void *arg);
 RP_API void rp_set_asyncgens_hook(rp_loop *loop, rp_asyncgens_hook *hook, void *arg);
@@ -415,7 +418,7 @@ typedef struct rp_runner rp_runner;
 /* Makes a runner; its loop is made at its first use. options may be NULL. -ENOMEM. Mirrors asyncio.Runner(). */
 RP_API int rp_runner_new(const rp_runner_options *options, rp_runner **runner);
 
-/* The runner's loop, made if need be. RP_ECLOSED. Mirrors Runner.get_loop(). */
+/* The runner's loop, lent; made if need be. RP_ECLOSED, or why none could be made. Mirrors Runner.get_loop(). */
 RP_API int rp_runner_get_loop(rp_runner *runner, rp_loop **loop);
 
 /*
@@ -426,7 +429,7 @@ RP_API int rp_runner_get_loop(rp_runner *runner, rp_loop **loop);
  */
 RP_API int rp_runner_close(rp_runner *runner);
 
-/* Closes it if need be, and frees it; while it runs, nothing is done. NULL is let pass. */
+/* Closes it if need be, and frees it; while it runs, nothing is done. NULL is ignored. */
 RP_API void rp_runner_free(rp_runner *runner);
 
 #ifdef __cplusplus

@@ -80,15 +80,15 @@ RP_API void rp_transport_cork(rp_transport *transport);
 RP_API int rp_transport_uncork(rp_transport *transport);
 
 /*
- * Sends end-of-file after what is buffered; reading goes on. Twice is ignored. RP_EFORK, RP_ETHREAD. Mirrors
- * transport.write_eof().
+ * Sends end-of-file after what is buffered; reading goes on. Twice is ignored. 0, what a write failed with, RP_EFORK,
+ * RP_ETHREAD. Mirrors transport.write_eof().
  */
 RP_API int rp_transport_write_eof(rp_transport *transport);
 
 /* Stops receiving, flushes the write buffer, then closes; connection_lost(0) follows. Mirrors transport.close(). */
 RP_API void rp_transport_close(rp_transport *transport);
 
-/* Closes now: what is buffered is lost and the peer sees a reset (TCP). connection_lost follows. */
+/* Closes now: what is buffered is lost and the peer sees a reset (TCP). connection_lost follows. Mirrors abort(). */
 RP_API void rp_transport_abort(rp_transport *transport);
 
 /* Whether it was closed, aborted or lost. Mirrors is_closing(). */
@@ -101,7 +101,8 @@ RP_API bool rp_transport_is_reading(const rp_transport *transport);
 
 /*
  * While reading is paused: takes what has arrived. Bytes, 0 at the end of the stream, -EAGAIN if nothing is there, or
- * the connection's error (connection_lost follows); RP_EFORK, RP_ETHREAD. The protocol is not called.
+ * the connection's error (connection_lost follows). -EPIPE after close, -EINVAL for a length of 0, RP_EFORK,
+ * RP_ETHREAD. The protocol is not called. asyncio has nothing like it.
  */
 RP_API int64_t rp_transport_try_read(rp_transport *transport, void *buffer, size_t length);
 
@@ -146,7 +147,10 @@ RP_API const rp_protocol *rp_transport_get_protocol(const rp_transport *transpor
 RP_API int rp_connect_accepted_socket(rp_loop *loop, rp_fd fd, const rp_protocol *protocol, void *self,
                                       rp_transport **transport);
 
-/* An address as text: "127.0.0.1:80", "[::1]:80", a Unix path, "" if unnamed. -ENOSPC if it does not fit. */
+/*
+ * An address as text: "127.0.0.1:80", "[::1]:80", a Unix path, "" if unnamed. -ENOSPC if it does not fit, -EINVAL,
+ * -EAFNOSUPPORT for another family. Any thread.
+ */
 RP_API int rp_sockaddr_format(const struct sockaddr *address, uint32_t address_length, char *text, size_t size);
 
 /* ---- names and connections ---- */
@@ -177,7 +181,10 @@ typedef struct rp_connect_options {
 RP_API int rp_create_connection(rp_loop *loop, rp_protocol_factory *factory, void *arg, const char *host, int port,
                                 const rp_connect_options *options, rp_future **future);
 
-/* The same to a Unix socket; a path that begins with '\0' is abstract if `length` says how long it is (else 0). */
+/*
+ * The same to a Unix socket. `length` is the path's, or 0 for a path that ends with '\0'; an abstract one begins with
+ * '\0' and needs it. -ENAMETOOLONG. Mirrors loop.create_unix_connection().
+ */
 RP_API int rp_create_unix_connection(rp_loop *loop, rp_protocol_factory *factory, void *arg, const char *path,
                                      size_t length, rp_future **future);
 
@@ -204,8 +211,10 @@ RP_API int rp_create_server(rp_loop *loop, rp_protocol_factory *factory, void *a
                             const rp_server_options *options, rp_future **future);
 
 /*
- * The same on a Unix socket. A socket file that is at the path is removed first, even another server's; and so is this
- * one's when the server closes. Done when it returns. Mirrors loop.create_unix_server().
+ * The same on a Unix socket, at a path as for rp_create_unix_connection(). A socket that is there is removed first,
+ * even another server's; the server's own is removed when it closes. Done when it returns: -EINVAL, -ENAMETOOLONG,
+ * -EADDRINUSE for a file that is no socket, -ENOMEM, RP_ECLOSED, RP_EFORK, RP_ETHREAD, and what bind() and listen()
+ * fail with. Mirrors loop.create_unix_server().
  */
 RP_API int rp_create_unix_server(rp_loop *loop, rp_protocol_factory *factory, void *arg, const char *path,
                                  size_t length, const rp_server_options *options, rp_server **server);

@@ -9,9 +9,10 @@
  * rp_op.result is 0 or more on success (bytes, a descriptor, a mask), else a negative error.
  *
  * Operations that take something out of one pipe, device or socket (read, readv, recv, recvmsg, accept) are served
- * in the order of submission, and so are those that put something into it (write, writev, send, sendmsg, and shutdown,
- * which waits for none that has to wait itself). One with MSG_DONTWAIT that would have to wait for its turn is -EAGAIN.
- * Files have no order, also at their own position. On Windows it is kept for what receives, and not for what sends.
+ * in the order of submission, and so are those that put something into it (write, writev, send, sendmsg, shutdown).
+ * A shutdown goes before those that have to wait for the peer. An operation with MSG_DONTWAIT that would have to wait
+ * for its turn gets -EAGAIN. Files have no order, also at their own position. On Windows receiving keeps the order, and
+ * sending does not.
  */
 #ifndef RINGPORT_OP_H
 #define RINGPORT_OP_H
@@ -181,8 +182,8 @@ RP_API void rp_op_recv(rp_op *op, rp_fd fd, void *buffer, size_t length, int fla
                        void *data);
 
 /*
- * A receive stream on a connected socket, for who reads freely: completes (with RP_OP_MORE) whenever there may be
- * something to take, until it is cancelled. Take it with rp_op_receive(). One per socket at a time.
+ * A receive stream on a connected socket, for readers that take what there is: completes (with RP_OP_MORE) whenever
+ * there may be something to take, until it is cancelled. Take it with rp_op_receive(). One per socket at a time.
  */
 RP_API void rp_op_recv_stream(rp_op *op, rp_fd fd, rp_op_callback *callback, void *data);
 

@@ -2,7 +2,7 @@
  * proactor.h - the completion port by itself, without a loop: start operations, collect completions.
  *
  * Most programs never name it: a loop opens the best one there is. It is for those who build a loop of their own, and
- * for who wants to give a loop a ready proactor, as asyncio's ProactorEventLoop(proactor) takes one.
+ * programs that give a loop a ready proactor, as asyncio's ProactorEventLoop(proactor) takes one.
  *
  * A proactor belongs to the thread that waits on it; rp_proactor_wake() alone may be called from elsewhere. Another
  * thread may take it over between two calls, with what is in flight. With io_uring that takes until the kernel has
@@ -27,9 +27,9 @@ typedef struct rp_proactor_options {
     unsigned completion_entries; /* 0: 16384 */
     unsigned concurrency;        /* iocp: how many threads the port lets run at a time; 0: 0xffffffff, no limit */
     /*
-     * Nanoseconds to poll for before each sleep (20000 is a good start): answers faster, and even for less of the
-     * processor where peers do, too; spins that find nothing become rare by themselves. 0: those that
-     * RINGPORT_BUSY_POLL in the environment says, else none.
+     * Nanoseconds to poll for before each sleep (20000 is a good start): answers faster, and for less processor time
+     * too if the peers do the same. Polls that find nothing become rare by themselves. 0: RINGPORT_BUSY_POLL of the
+     * environment, else none.
      */
     int64_t busy_poll;
 } rp_proactor_options;

@@ -17,8 +17,8 @@
  * count.
  *
  * A write that fails (-ECONNRESET, -EPIPE, -ETIMEDOUT and the like) ends writing: further writes fail with the same
- * error, and so does rp_stream_wait_closed(). Reading goes on to the end of what has come, so that the answer of a peer
- * which answers and closes during an upload is not lost; asyncio loses it.
+ * error, and so does rp_stream_wait_closed(). Reading goes on to the end of what has come: the answer of a peer that
+ * answers and closes during an upload is not lost, where asyncio loses it.
  */
 #ifndef RINGPORT_STREAM_H
 #define RINGPORT_STREAM_H
@@ -142,8 +142,8 @@ RP_API ssize_t rp_stream_read_line(rp_co *co, rp_stream *stream, char *line, siz
 RP_API ssize_t rp_stream_peek(rp_co *co, rp_stream *stream, void *buffer, size_t length);
 
 /*
- * How many bytes the stream has received and nobody has read yet: reading these calls neither the kernel nor other
- * tasks. There may be more in the kernel.
+ * How many bytes the stream has received that were not read yet. To read these neither asks the kernel nor lets other
+ * tasks run. There may be more in the kernel.
  */
 RP_API size_t rp_stream_buffered(const rp_stream *stream);
 
@@ -174,7 +174,10 @@ RP_API int rp_stream_drain(rp_co *co, rp_stream *stream);
 RP_API void rp_stream_cork(rp_stream *stream);
 RP_API int rp_stream_uncork(rp_stream *stream);
 
-/* Sends end-of-file after what is buffered; reading goes on. Never suspends. Mirrors StreamWriter.write_eof(). */
+/*
+ * Sends end-of-file after what is buffered; reading goes on. Never suspends. 0, -EPIPE, or what a write failed with.
+ * Mirrors StreamWriter.write_eof().
+ */
 RP_API int rp_stream_write_eof(rp_stream *stream);
 
 /* ---- ending ---- */
@@ -191,13 +194,16 @@ RP_API void rp_stream_abort(rp_stream *stream);
 /* Suspends until a stream that was closed is flushed and gone: 0, or what it was lost by. Mirrors wait_closed(). */
 RP_API int rp_stream_wait_closed(rp_co *co, rp_stream *stream);
 
-/* Closes it if need be, and gives the stream up: its memory goes when the connection is gone. NULL is ignored. */
+/* Closes it if need be, and gives it up: its memory is freed when the connection is gone. NULL is ignored. */
 RP_API void rp_stream_free(rp_stream *stream);
 
 /* Whether it was closed, aborted or lost. Mirrors StreamWriter.is_closing(). */
 RP_API bool rp_stream_is_closing(const rp_stream *stream);
 
-/* The names of the two ends as text, see rp_sockaddr_format. Mirror get_extra_info('peername'), ('sockname'). */
+/*
+ * The names of the two ends as text: 0, -ENOTCONN when the connection is gone, or as for rp_sockaddr_format.
+ * Mirror get_extra_info('peername') and ('sockname').
+ */
 RP_API int rp_stream_peername(const rp_stream *stream, char *text, size_t size);
 RP_API int rp_stream_sockname(const rp_stream *stream, char *text, size_t size);
 

@@ -1,6 +1,6 @@
 /*
- * sync.h - what coroutines wait for each other by: events, locks, conditions, semaphores, barriers, queues. Mirrors
- * asyncio's synchronisation primitives and queues.
+ * sync.h - how coroutines wait for each other: events, locks, conditions, semaphores, barriers, queues. Mirrors
+ * asyncio's synchronization primitives and queues.
  *
  * Each is a struct that you embed; its fields are the library's own. It belongs to the tasks of one loop, and to that
  * loop's thread; functions without `co` never suspend and may be called from callbacks, too. From another thread go
@@ -11,8 +11,8 @@
  * A call that need not wait does not suspend, and does not look for a cancellation.
  *
  * The init functions cannot fail unless they say so. The fini functions return -EBUSY, and do nothing, while a task is
- * still inside a call that waits (one that was woken is, until it has run): the struct must stay where it is then. They
- * also return 0 after the loop was closed, for tasks that will never go on wait for nothing.
+ * still inside a call that waits (one that was woken is, until it has run): the struct must stay where it is then.
+ * After the loop was closed they return 0, since its tasks will never go on.
  */
 #ifndef RINGPORT_SYNC_H
 #define RINGPORT_SYNC_H
@@ -29,7 +29,7 @@ typedef struct rp_waiters {
     size_t count;     /* in the list: not woken */
     size_t woken;     /* woken, and not yet running */
     size_t leaving;   /* cancelled, and not yet running */
-    const char *what; /* it is that they wait for */
+    const char *what; /* what they wait for, as text */
 } rp_waiters;
 
 /* ---- event ---- */
@@ -47,7 +47,7 @@ RP_API int rp_event_fini(rp_event *event);
 /* Sets it: every task that waits goes on, even if the event is cleared at once. Mirrors Event.set(). */
 RP_API void rp_event_set(rp_event *event);
 
-/* Clears it: who waits from now on, waits for the next rp_event_set(). Mirrors Event.clear(). */
+/* Clears it: tasks that wait from now on wait for the next rp_event_set(). Mirrors Event.clear(). */
 RP_API void rp_event_clear(rp_event *event);
 
 /* Whether it is set. Mirrors Event.is_set(). */
@@ -58,7 +58,7 @@ RP_API int rp_event_wait(rp_co *co, rp_event *event);
 
 /* ---- lock ---- */
 
-/* Mutual exclusion of tasks, over suspensions. Not recursive, and not owned by who took it. Mirrors asyncio.Lock. */
+/* Mutual exclusion of tasks, over suspensions. Not recursive; any task may release it. Mirrors asyncio.Lock. */
 typedef struct rp_lock {
     rp_waiters waiters;
     bool locked;
@@ -127,7 +127,7 @@ typedef struct rp_semaphore {
 } rp_semaphore;
 
 /*
- * Makes a semaphore of `value` permits; a bounded one never has more than these, so that a release too many is found.
+ * Makes a semaphore of `value` permits; a bounded one never has more than these, so that a surplus release is found.
  * And ends either: 0 or -EBUSY.
  */
 RP_API void rp_semaphore_init(rp_semaphore *semaphore, size_t value);
@@ -211,7 +211,7 @@ RP_API void rp_queue_init(rp_queue *queue, size_t maxsize);
 RP_API void rp_lifo_queue_init(rp_queue *queue, size_t maxsize);
 RP_API void rp_priority_queue_init(rp_queue *queue, size_t maxsize, rp_queue_compare *compare);
 
-/* Gives its memory back, forgetting what items are left in it: 0 or -EBUSY. */
+/* Gives its memory back, and forgets the items that are left in it: 0 or -EBUSY. */
 RP_API int rp_queue_fini(rp_queue *queue);
 
 /*
@@ -229,7 +229,7 @@ RP_API int rp_queue_put_nowait(rp_queue *queue, void *item);
 RP_API int rp_queue_get(rp_co *co, rp_queue *queue, void **item);
 RP_API int rp_queue_get_nowait(rp_queue *queue, void **item);
 
-/* An item that was taken out is dealt with. -EPERM if none was put in that is not. Mirrors Queue.task_done(). */
+/* An item that was taken out is dealt with. -EPERM if all that were put in are already. Mirrors Queue.task_done(). */
 RP_API int rp_queue_task_done(rp_queue *queue);
 
 /* Suspends until all items that were put in are dealt with. -ECANCELED. Mirrors Queue.join(). */
