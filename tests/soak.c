@@ -34,6 +34,7 @@ enum {
     MOST = 192 * 1024,   /* sent by one end */
     TIGHT = 8 * 1024,    /* of each buffer, where the other end is to be waited for */
     DEEP = 16 * 1024,    /* of its stack no task needs more */
+    STACKS = 1200,       /* more than the pool keeps of those that are free */
     PROGRESS = 5,        /* seconds between lines */
     WARM_UP_MOST = 60,   /* seconds */
     PATIENCE = 300,      /* seconds that it may take until all is at rest */
@@ -360,16 +361,15 @@ static int be_a_client(rp_co *co, void *arg)
 
 /* ---- telling ---- */
 
-static void print_line(const char *what)
+static void print_line(const char *what, const holdings *now)
 {
-    holdings now = holdings_look();
-
     printf("%5.0f s%s: %llu lives, %llu broken, %llu calls cancelled, %.1f GB; %.1f MiB resident, heap %.2f MiB, "
            "%zu descriptors\n",
            (double)(rp_monotonic() - soak.begun) / 1e9, what, (unsigned long long)seen.lives,
            (unsigned long long)seen.broken,
            (unsigned long long)(seen.cancelled_connects + seen.cancelled_reads + seen.cancelled_writes),
-           (double)seen.bytes / 1e9, (double)now.resident / 1048576, (double)now.heap / 1048576, now.descriptors);
+           (double)seen.bytes / 1e9, (double)now->resident / 1048576, (double)now->heap / 1048576,
+           now->descriptors);
     fflush(stdout);
 }
 
@@ -393,15 +393,21 @@ static void never(rp_fd fd, void *arg)
     fail(__LINE__, NULL, "a descriptor is readable that nobody wrote to");
 }
 
-/* A backend may keep a table of descriptors that grows with their numbers, and which come up is chance: all of it. */
+/*
+ * A backend may keep tables of descriptors that grow with their numbers, and which come up is chance: all of them, that
+ * of those that are waited for and that of those that are read and written.
+ */
 static int touch_descriptors(rp_co *co)
 {
     rp_loop *loop = rp_co_loop(co);
     int event = eventfd(0, EFD_CLOEXEC);
+    char byte;
 
     for (int fd = RANGE; fd < highest_descriptor(); fd += RANGE)
-        if (fcntl(fd, F_GETFD) < 0 && dup2(event, fd) == fd)
+        if (fcntl(fd, F_GETFD) < 0 && dup2(event, fd) == fd) {
             RP_TRY(rp_add_reader(loop, fd, never, NULL));
+            MUST(NULL, rp_recvfrom(co, fd, &byte, 1, 0, NULL, NULL) == -ENOTSOCK);
+        }
     RP_TRY(rp_sleep(co, RP_MSEC(1)));
     for (int fd = RANGE; fd < highest_descriptor(); fd += RANGE)
         if (rp_remove_reader(loop, fd) > 0)
@@ -409,7 +415,7 @@ static int touch_descriptors(rp_co *co)
     return close(event);
 }
 
-/* Touches its stack as deep as any task might, while all others do. */
+/* Touches its stack as deep as any task might, and holds it until all others have touched theirs. */
 static int touch_stack(rp_co *co, void *arg)
 {
     volatile char stack[DEEP];
@@ -420,36 +426,39 @@ static int touch_stack(rp_co *co, void *arg)
 }
 
 /*
- * How deep a stack was touched remains with it, and which stacks the pool keeps of those that it had at the peak is
- * chance. So that two counts can be compared, all have been touched alike.
+ * How deep a stack was touched remains with it, and how many the pool keeps of those that are free is chance within a
+ * slab. So that two counts can be compared, it is taken while more are in use than the pool keeps, all touched alike.
  */
-static int touch_stacks(rp_co *co)
+static int count_resident(rp_co *co, size_t *resident)
 {
-    unsigned count = 4 * (unsigned)soak.connections; /* two tasks an end */
     rp_barrier barrier;
     rp_group group;
     int rc;
 
-    RP_TRY(rp_barrier_init(&barrier, count));
+    RP_TRY(rp_barrier_init(&barrier, STACKS + 1));
     rp_group_begin(co, &group);
     rc = 0;
-    for (unsigned i = 0; i < count && rc == 0; i++)
+    for (int i = 0; i < STACKS && rc == 0; i++)
         rc = rp_group_create_task(&group, NULL, touch_stack, &barrier);
-    RP_TRY(rp_group_end(co, &group, rc));
+    if (rc == 0)
+        rc = rp_barrier_wait(co, &barrier);
+    malloc_trim(0);
+    *resident = holdings_look().resident;
+    RP_TRY(rp_group_end(co, &group, rc < 0 ? rc : 0));
     return rp_barrier_fini(&barrier);
 }
 
 /* A stream that was freed closes its connection a moment later: waits for that, but not for what never closes. */
-static int await_rest(rp_co *co, rp_server *server)
+static int await_rest(rp_co *co, rp_server *server, holdings *at_rest)
 {
     int64_t patience = rp_loop_time(rp_co_loop(co)) + RP_SEC(PATIENCE);
 
     while ((rp_server_connections(server) > 0 || holdings_look().descriptors > soak.descriptors) &&
            rp_loop_time(rp_co_loop(co)) < patience)
         RP_TRY(rp_sleep(co, RP_MSEC(10)));
-    RP_TRY(touch_stacks(co));
-    malloc_trim(0);
-    print_line(", at rest");
+    *at_rest = holdings_look();
+    RP_TRY(count_resident(co, &at_rest->resident));
+    print_line(", at rest", at_rest);
     return 0;
 }
 
@@ -462,13 +471,14 @@ static int tell_progress(rp_co *co, void *arg)
     (void)arg;
     for (; next < soak.until; next += RP_SEC(PROGRESS)) {
         RP_TRY(rp_sleep_until(co, next));
-        print_line("");
+        holdings now = holdings_look();
+        print_line("", &now);
     }
     return 0;
 }
 
 /* All clients live until a point in time, then all is at rest. */
-static int run_until(rp_co *co, rp_server *server, int64_t until)
+static int run_until(rp_co *co, rp_server *server, int64_t until, holdings *at_rest)
 {
     rp_timeout timeout;
     rp_group group;
@@ -482,7 +492,7 @@ static int run_until(rp_co *co, rp_server *server, int64_t until)
         rc = rp_group_create_task_copy(&group, NULL, be_a_client, &i, sizeof i);
     RP_TRY(rp_timeout_end(co, &timeout, rp_group_end(co, &group, rc)));
     soak.phase++;
-    return await_rest(co, server);
+    return await_rest(co, server, at_rest);
 }
 
 static int run_all(rp_co *co, void *arg)
@@ -499,10 +509,8 @@ static int run_all(rp_co *co, void *arg)
     RP_TRY(touch_descriptors(co));
     soak.descriptors = holdings_look().descriptors;
     soak.begun = rp_loop_time(rp_co_loop(co));
-    RP_TRY(run_until(co, server, soak.begun + warm_up));
-    before = holdings_look();
-    RP_TRY(run_until(co, server, soak.begun + duration));
-    after = holdings_look();
+    RP_TRY(run_until(co, server, soak.begun + warm_up, &before));
+    RP_TRY(run_until(co, server, soak.begun + duration, &after));
     if (!soak.under_tool)
         must_not_grow("resident memory", before.resident, after.resident);
     must_not_grow("heap", before.heap, after.heap);
