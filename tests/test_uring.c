@@ -1,10 +1,12 @@
 /*
  * test_uring.c - the traps of io_uring: queues that overflow, threads that change, forks, wake-ups on older kernels.
  */
+#include <dirent.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #ifdef RP_HAVE_IO_URING
 #include <liburing.h>
@@ -180,15 +182,53 @@ TEST(cancel_with_queue_full)
 }
 
 static bool kernel_busy;
+static int cancels_to_lose; /* of the next entries that cancel */
 
 #ifdef RP_HAVE_IO_URING
 int __real_io_uring_submit(struct io_uring *ring);
 int __wrap_io_uring_submit(struct io_uring *ring);
+int __real_io_uring_submit_and_get_events(struct io_uring *ring);
+int __wrap_io_uring_submit_and_get_events(struct io_uring *ring);
+int __real_io_uring_submit_and_wait_timeout(struct io_uring *ring, struct io_uring_cqe **cqe, unsigned count,
+                                            struct __kernel_timespec *limit, sigset_t *mask);
+int __wrap_io_uring_submit_and_wait_timeout(struct io_uring *ring, struct io_uring_cqe **cqe, unsigned count,
+                                            struct __kernel_timespec *limit, sigset_t *mask);
+
+/* A kernel that answers a cancellation, and does nothing. */
+static void lose_cancels(struct io_uring *ring)
+{
+    struct io_uring_sq *sq = &ring->sq;
+
+    for (unsigned i = sq->sqe_head; i != sq->sqe_tail && cancels_to_lose > 0; i++) {
+        struct io_uring_sqe *sqe = &sq->sqes[i & sq->ring_mask];
+
+        if (sqe->opcode == IORING_OP_ASYNC_CANCEL) {
+            uint64_t data = sqe->user_data;
+            io_uring_prep_nop(sqe);
+            sqe->user_data = data;
+            cancels_to_lose--;
+        }
+    }
+}
 
 /* The library's calls come here: a busy kernel takes entries only together with a wait. */
 int __wrap_io_uring_submit(struct io_uring *ring)
 {
+    lose_cancels(ring);
     return kernel_busy ? -EBUSY : __real_io_uring_submit(ring);
+}
+
+int __wrap_io_uring_submit_and_get_events(struct io_uring *ring)
+{
+    lose_cancels(ring);
+    return __real_io_uring_submit_and_get_events(ring);
+}
+
+int __wrap_io_uring_submit_and_wait_timeout(struct io_uring *ring, struct io_uring_cqe **cqe, unsigned count,
+                                            struct __kernel_timespec *limit, sigset_t *mask)
+{
+    lose_cancels(ring);
+    return __real_io_uring_submit_and_wait_timeout(ring, cqe, count, limit, mask);
 }
 #endif
 
@@ -236,6 +276,181 @@ TEST(what_completes_is_cancelled_no_more)
     stays_quiet(port);
     rp_proactor_close(port);
     close_pair(delayed_fds);
+}
+
+/* ---- cancellations that get lost ---- */
+
+enum { LOST = 3 };
+
+/* Whatever the operation waits for: one that came while the kernel was about to try it again was for nothing. */
+static void ends_though_cancels_get_lost(rp_proactor *port, rp_op *op)
+{
+    submit(port, op);
+    CHECK_INT(collect_once(port, 0), ==, 0);
+    cancels_to_lose = LOST;
+    cancel_and_finish(port, op);
+    CHECK_INT(cancels_to_lose, ==, 0);
+}
+
+TEST(what_was_cancelled_in_vain_is_cancelled_again)
+{
+    rp_proactor *port = open_ring(0, 0);
+    struct sockaddr_in address;
+    int listener = listen_tcp(&address), fds[2], pipe_fds[2];
+    char bytes[8];
+    rp_op op;
+
+    unix_pair(fds);
+    CHECK_INT(pipe(pipe_fds), ==, 0);
+    rp_op_recv(&op, fds[0], bytes, sizeof bytes, MSG_WAITALL, NULL, NULL);
+    ends_though_cancels_get_lost(port, &op);
+    rp_op_recv_stream(&op, fds[0], NULL, NULL);
+    ends_though_cancels_get_lost(port, &op);
+    rp_op_poll(&op, fds[0], RP_POLL_IN, NULL, NULL);
+    ends_though_cancels_get_lost(port, &op);
+    rp_op_read(&op, pipe_fds[0], bytes, sizeof bytes, -1, NULL, NULL);
+    ends_though_cancels_get_lost(port, &op);
+    rp_op_accept(&op, listener, NULL, NULL, NULL, NULL);
+    ends_though_cancels_get_lost(port, &op);
+    rp_op_accept_multi(&op, listener, NULL, NULL);
+    ends_though_cancels_get_lost(port, &op);
+    fill(fds[0]);
+    rp_op_send(&op, fds[0], bytes, sizeof bytes, 0, NULL, NULL);
+    ends_though_cancels_get_lost(port, &op);
+    rp_proactor_close(port);
+    close_pair(fds);
+    close_pair(pipe_fds);
+    close(listener);
+}
+
+/* An operation that ended by itself is another when it is submitted again. */
+TEST(what_has_ended_is_not_cancelled_again)
+{
+    rp_proactor *port = open_ring(0, 0);
+    rp_op op, other;
+    int fds[2];
+    char byte;
+
+    unix_pair(fds);
+    rp_op_recv(&op, fds[0], &byte, 1, 0, NULL, NULL);
+    submit(port, &op);
+    rp_op_poll(&other, fds[0], RP_POLL_PRI, NULL, NULL);
+    submit(port, &other);
+    CHECK_INT(collect_once(port, 0), ==, 0);
+    cancels_to_lose = 1;
+    rp_proactor_cancel(port, &op);
+    CHECK_INT(collect_once(port, 0), ==, 0);
+    CHECK_INT(cancels_to_lose, ==, 0);
+    CHECK_INT(write(fds[1], "x", 1), ==, 1);
+    CHECK_INT(finish(port, &op), ==, 1);
+    submit(port, &op);
+    cancels_to_lose = LOST; /* so that there are more to come, for the other one */
+    cancel_and_finish(port, &other);
+    CHECK_INT(cancels_to_lose, ==, 0);
+    CHECK_INT(write(fds[1], "x", 1), ==, 1);
+    CHECK_INT(finish(port, &op), ==, 1);
+    rp_proactor_close(port);
+    close_pair(fds);
+}
+
+/* ---- operations that a worker of the kernel's performs ---- */
+
+enum { GREAT = 64 << 20 };
+
+/* How many threads of this process, sleeping ones or all, are workers of the kernel's. */
+static int count_workers(bool sleeping)
+{
+    int count = 0;
+    DIR *tasks = opendir("/proc/self/task");
+    const struct dirent *entry;
+
+    CHECK(tasks != NULL);
+    while ((entry = readdir(tasks)) != NULL) {
+        char path[300], name[32], state;
+        snprintf(path, sizeof path, "/proc/self/task/%s/stat", entry->d_name);
+        FILE *file = fopen(path, "r");
+
+        if (file == NULL)
+            continue;
+        if (fscanf(file, "%*d (%31[^)]) %c", name, &state) == 2 && strncmp(name, "iou-wrk", 7) == 0)
+            count += !sleeping || state == 'S';
+        fclose(file);
+    }
+    closedir(tasks);
+    return count;
+}
+
+static size_t readable(int fd)
+{
+    int count;
+
+    CHECK_INT(ioctl(fd, FIONREAD, &count), ==, 0);
+    return (size_t)count;
+}
+
+static size_t read_some(int fd, int flags)
+{
+    static char bytes[64 * 1024];
+    ssize_t n = recv(fd, bytes, sizeof bytes, flags);
+
+    return n > 0 ? (size_t)n : 0;
+}
+
+/*
+ * A send of which the peer takes little by little: the kernel waits for room so many times (128), then lets a worker
+ * send the rest, which sleeps within a system call that has sent some. How many bytes the peer has read when it does.
+ */
+static size_t make_worker_send(rp_proactor *port, rp_op *op, const int fds[2])
+{
+    static char zeros[GREAT];
+    size_t total = 0;
+
+    rp_op_send(op, fds[0], zeros, GREAT, RP_SEND_ALL, NULL, NULL);
+    submit(port, op);
+    while (count_workers(false) == 0) {
+        total += read_some(fds[1], MSG_DONTWAIT);
+        CHECK_INT(total, <, GREAT / 2);
+        CHECK_INT(collect_once(port, 0), ==, 0);
+    }
+    for (int i = 0; i < 8; i++) {
+        while (readable(fds[1]) == 0 || count_workers(true) == 0)
+            usleep(100);
+        total += read_some(fds[1], MSG_DONTWAIT);
+    }
+    while (readable(fds[1]) == 0 || count_workers(true) == 0)
+        usleep(100);
+    return total;
+}
+
+/* The cancellation interrupts the worker, which has sent a part. */
+static void cancels_in_worker(void (*open_pair)(int fds[2]))
+{
+    static const int size = 64 * 1024;
+    rp_proactor *port = open_ring(0, 0);
+    int fds[2];
+    rp_op op;
+
+    open_pair(fds);
+    CHECK_INT(setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof size), ==, 0);
+    size_t taken = make_worker_send(port, &op, fds), n;
+    rp_proactor_cancel(port, &op);
+    int64_t sent = finish(port, &op);
+    rp_proactor_close(port);
+    CHECK_INT(shutdown(fds[0], SHUT_WR), ==, 0);
+    while ((n = read_some(fds[1], 0)) > 0)
+        taken += n;
+    CHECK_INT(sent, ==, taken);
+    close_pair(fds);
+}
+
+TEST(send_in_worker_is_cancelled)
+{
+    cancels_in_worker(unix_pair);
+}
+
+TEST(tcp_send_in_worker_is_cancelled)
+{
+    cancels_in_worker(tcp_pair);
 }
 
 /* ---- threads ---- */

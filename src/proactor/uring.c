@@ -15,6 +15,10 @@
  * one of each queue of turns.h at a time. The others are QUEUED, too: in `parked`; or in `hasty`, if they are not to
  * wait: these are through when the kernel has had everything, and whoever goes first waits there.
  *
+ * The kernel may lose a cancellation. One that comes while it is about to try an operation again finds nothing. One
+ * that meets a worker of its own inside a system call only interrupts that, and the worker may go on. So each is issued
+ * again, now and then, until its operation has ended.
+ *
  * A poll of the kernel's ends when the peer has ended (RDHUP), whether that was asked for or not, and would do so at
  * once again. Then a multishot one, which tells changes, stands for it until there is what was asked for (phase EDGES).
  */
@@ -38,10 +42,11 @@
 enum {
     DEFAULT_SUBMISSIONS = 4096,
     DEFAULT_COMPLETIONS = 16384,
+    CANCEL_AGAIN = 10, /* milliseconds after which a cancellation that has ended nothing is issued again */
 };
 
 /* user_data of what is no operation: cancellations and messages, which say no more; the poll of wake_fd */
-enum { TAG_IGNORE = 1, TAG_WAKE_FD = 2, TAG_CANCEL = 3, TAG_LAST = TAG_CANCEL };
+enum { TAG_IGNORE = 1, TAG_WAKE_FD = 2, TAG_LAST = TAG_WAKE_FD };
 
 /* rp_op.phase */
 enum {
@@ -59,13 +64,14 @@ typedef struct uring {
     uint64_t thread; /* that enabled it */
     rp_node backlog; /* operations that are to be issued, by their queue nodes */
     rp_node
-        parked;  /* operations with nothing to wait for in the kernel, or not their turn, by their queue nodes */
-    bool missed; /* a cancellation has not found its operation: that has ended, or the kernel was just trying it */
+        parked;    /* operations with nothing to wait for in the kernel, or not their turn, by their queue nodes */
     rp_node hasty; /* of those whose turn it is not, the ones that are not to wait, by their queue nodes */
     rp_turns turns;
-    rp_node cancels; /* issued ones whose cancellation found the queue full, by their queue nodes */
-    int message_fd;  /* the ring, for messages to it; -1: this kernel has none */
-    int wake_fd;     /* an eventfd that the ring polls while it sleeps: for when there can be no message */
+    rp_node cancels;      /* issued ones whose cancellation is to be issued, by their queue nodes */
+    rp_node cancelled;    /* issued ones whose cancellation was issued, by their queue nodes */
+    int64_t cancel_again; /* when those, if there are any, become `cancels` again */
+    int message_fd;       /* the ring, for messages to it; -1: this kernel has none */
+    int wake_fd;          /* an eventfd that the ring polls while it sleeps: for when there can be no message */
     bool wake_polled;
 } uring;
 
@@ -158,7 +164,7 @@ static bool can_move(const uring *u, bool *issued)
 /* Its entry is lost with the ring: it is to be issued again. */
 static void take_back(uring *u, rp_op *op)
 {
-    if (rp_node_linked(&op->queue)) /* among the cancels */
+    if (rp_node_linked(&op->queue)) /* among the cancels, or the cancelled */
         rp_list_remove(&op->queue);
     op->state = RP_OP_QUEUED;
     op->phase &= (uint8_t)~PHASE_EDGES; /* what it had found is found again */
@@ -277,10 +283,25 @@ static void issue_cancel(uring *u, rp_op *op)
         return;
     }
     io_uring_prep_cancel(sqe, op, 0);
-    io_uring_sqe_set_data64(sqe, TAG_CANCEL);
+    io_uring_sqe_set_data64(sqe, TAG_IGNORE);
+    if (rp_list_empty(&u->cancelled))
+        u->cancel_again = rp_time_add(rp_monotonic(), RP_MSEC(CANCEL_AGAIN));
+    rp_list_push(&u->cancelled, &op->queue);
 }
 
-/* Issues what found the submission queue full, as far as there is room now. */
+/* Returns the deadline of a wait, which ends in time for the next look at what was cancelled and has not ended. */
+static int64_t cancel_again(uring *u, int64_t deadline)
+{
+    int64_t now = rp_monotonic();
+
+    if (now >= u->cancel_again) {
+        u->cancel_again = rp_time_add(now, RP_MSEC(CANCEL_AGAIN));
+        rp_list_splice(&u->cancels, &u->cancelled);
+    }
+    return deadline < u->cancel_again ? deadline : u->cancel_again;
+}
+
+/* Issues what found the submission queue full, and cancellations once more, as far as there is room now. */
 static void issue_delayed(uring *u)
 {
     rp_node delayed;
@@ -583,7 +604,7 @@ static int collect_child(uring *u, rp_op *op, int result, rp_completion *complet
 /* Handles one completion of an operation. Returns how many completions it makes: 0 or 1. */
 static int collect(uring *u, rp_op *op, int result, bool more, rp_completion *completion)
 {
-    if (!more && rp_node_linked(&op->queue)) /* its cancellation was still to be issued */
+    if (!more && rp_node_linked(&op->queue)) /* its end was asked for, or was to be */
         rp_list_remove(&op->queue);
     if (op->kind == RP_OP_RECV_STREAM || op->kind == RP_OP_POLL_MULTI)
         return collect_multi_poll(u, op, result, more, completion);
@@ -653,8 +674,6 @@ static int drain(uring *u, rp_completion *completions, int capacity)
         io_uring_cqe_seen(&u->ring.uring, cqe);
         if (data == TAG_WAKE_FD)
             collect_wake(u, more);
-        if (data == TAG_CANCEL && result == -ENOENT)
-            u->missed = true;
         if (data > TAG_LAST)
             n += collect(u, (rp_op *)(uintptr_t)data, result, more, &completions[n]);
     }
@@ -677,19 +696,6 @@ static int collect_elsewhere(uring *u, rp_completion *completions, int capacity)
     return n + accept_waiting(u, completions + n, capacity - n);
 }
 
-/* The kernel tries a send again and again, and finds no room, while the peer has ended: it is not found meanwhile. */
-static void cancel_again(uring *u)
-{
-    u->missed = false;
-    for (rp_node *node = u->base.operations.next; node != &u->base.operations; node = node->next) {
-        rp_op *op = rp_container_of(node, rp_op, link);
-
-        if (op->state == RP_OP_SUBMITTED && (op->phase & PHASE_CANCELLED || is_ending(op)) &&
-            !rp_node_linked(&op->queue))
-            issue_cancel(u, op);
-    }
-}
-
 static int uring_wait(rp_proactor *proactor, rp_completion *completions, int capacity, int64_t deadline)
 {
     uring *u = (uring *)proactor;
@@ -703,6 +709,8 @@ static int uring_wait(rp_proactor *proactor, rp_completion *completions, int cap
     }
     if (deadline != 0 && !u->wake_polled)
         poll_wake_fd(u);
+    if (!rp_list_empty(&u->cancelled))
+        deadline = cancel_again(u, deadline);
     if (!rp_list_empty(&u->backlog) || !rp_list_empty(&u->cancels))
         issue_delayed(u);
     if (!rp_list_empty(&proactor->finished) || !rp_list_empty(&u->backlog) || !rp_list_empty(&u->cancels) ||
@@ -718,8 +726,6 @@ static int uring_wait(rp_proactor *proactor, rp_completion *completions, int cap
     n += drain(u, completions + n, capacity - n);
     if (!rp_list_empty(&u->hasty))
         settle_hasty(u);
-    if (u->missed)
-        cancel_again(u);
     /* Nothing to do, or too much: all of these are answered by draining and coming again. */
     if (rc < 0 && n == 0 && rc != -ETIME && rc != -EINTR && rc != -EAGAIN && rc != -EBUSY)
         return rc;
@@ -747,6 +753,7 @@ static int uring_open(rp_proactor *proactor, const rp_proactor_options *options)
     rp_list_init(&u->parked);
     rp_list_init(&u->hasty);
     rp_list_init(&u->cancels);
+    rp_list_init(&u->cancelled);
     u->submissions = options->submission_entries != 0 ? options->submission_entries : DEFAULT_SUBMISSIONS;
     u->completions = options->completion_entries != 0 ? options->completion_entries : DEFAULT_COMPLETIONS;
     if (u->completions < u->submissions)
