@@ -94,7 +94,10 @@ RP_API int rp_create_task(rp_task **task, rp_coro *coro, void *arg);
  */
 RP_API int rp_create_task_copy(rp_task **task, rp_coro *coro, const void *arg, size_t size);
 
-/* The same on a loop that need not be running yet. RP_ETHREAD in debug mode. Mirrors loop.create_task(). */
+/*
+ * The same on a loop that need not be running yet. RP_ECLOSED, RP_EFORK; RP_ETHREAD in debug mode. Mirrors
+ * loop.create_task().
+ */
 RP_API int rp_loop_create_task(rp_loop *loop, rp_task **task, rp_coro *coro, void *arg);
 
 /* What a task can be created with. Zeroed, it is the default. */
@@ -176,7 +179,10 @@ typedef int rp_task_factory(rp_loop *loop, rp_task **task, rp_coro *coro, const 
 RP_API void rp_set_task_factory(rp_loop *loop, rp_task_factory *factory, void *data);
 RP_API rp_task_factory *rp_get_task_factory(const rp_loop *loop, void **data);
 
-/* What the default factory does. With copy_size above 0, that many bytes at arg are copied; else arg is passed on. */
+/*
+ * What the default factory does. With copy_size above 0, that many bytes at arg are copied; else arg is passed on.
+ * Errors as from rp_loop_create_task and rp_create_task_copy.
+ */
 RP_API int rp_task_new(rp_loop *loop, rp_task **task, rp_coro *coro, const void *arg, size_t copy_size);
 
 /* ---- waiting ---- */
@@ -204,12 +210,13 @@ RP_API int rp_cancel_and_join(rp_co *co, rp_task *task);
 /* Suspends for `duration` nanoseconds; 0 or less yields for one turn. -ECANCELED. Mirrors asyncio.sleep(). */
 RP_API int rp_sleep(rp_co *co, int64_t duration);
 
-/* Suspends until the loop's clock has reached `when`. */
+/* Suspends until the loop's clock has reached `when`. -ECANCELED. */
 RP_API int rp_sleep_until(rp_co *co, int64_t when);
 
 /*
  * Submits an operation (its callback and data are overwritten), suspends until its completion and returns its result
- * or error. If the task is cancelled the operation is, and is waited for. Not for multishot operations: -EINVAL.
+ * or error. If the task is cancelled the operation is, and is waited for. Not for multishot operations: -EINVAL. -EBUSY
+ * if it is in flight already, RP_EFUTCANCELED if somebody else cancelled it by rp_cancel().
  * With rp_op_accept and its kin it mirrors loop.sock_accept(), sock_connect(), sock_sendall().
  */
 RP_API int64_t rp_op_await(rp_co *co, rp_op *op);
@@ -307,7 +314,10 @@ RP_API int rp_to_executor(rp_co *co, rp_executor *executor, rp_blocking *functio
  */
 RP_API int rp_run_coroutine_threadsafe(rp_loop *loop, rp_coro *coro, void *arg);
 
-/* rp_shutdown_default_executor from inside a task. */
+/*
+ * rp_shutdown_default_executor from inside a task: suspends until its threads have ended. -ETIMEDOUT, -ECANCELED.
+ * Mirrors await loop.shutdown_default_executor().
+ */
 RP_API int rp_shutdown_default_executor_wait(rp_co *co, int64_t timeout);
 
 /* ---- structure: groups and timeouts ---- */

@@ -188,7 +188,7 @@ RP_API int rp_stream_write_eof(rp_stream *stream);
  */
 RP_API void rp_stream_close(rp_stream *stream);
 
-/* Closes now: what is buffered is lost and the peer sees a reset (TCP). */
+/* Closes now: what is buffered is lost and the peer sees a reset (TCP). Never suspends. Mirrors transport.abort(). */
 RP_API void rp_stream_abort(rp_stream *stream);
 
 /* Suspends until a stream that was closed is flushed and gone: 0, or what it was lost by. Mirrors wait_closed(). */
