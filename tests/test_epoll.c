@@ -789,6 +789,23 @@ TEST(first_turn_of_a_run_asks)
     close_busy(&b);
 }
 
+/* And so does a wait on the loop's proactor that is none of the loop's. */
+TEST(a_wait_after_a_run_asks)
+{
+    rp_completion completion;
+    rp_op op;
+    busy b;
+
+    open_busy(&b);
+    rp_op_poll(&op, b.fds[1], RP_POLL_IN, NULL, NULL);
+    CHECK_INT(rp_submit(b.loop, &op), ==, 0);
+    run_busy(&b, MOST_TURNS + 10, 0);
+    CHECK_INT(write(b.fds[0], "x", 1), ==, 1);
+    CHECK_INT(rp_proactor_wait(rp_loop_proactor(b.loop), &completion, 1, 0), ==, 1);
+    CHECK(completion.op == &op);
+    close_busy(&b);
+}
+
 static void perform_again(rp_op *op)
 {
     busy *b = op->data;

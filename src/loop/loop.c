@@ -261,6 +261,7 @@ static void end_run(rp_loop **run)
     loop->stopping = false;
     running_loop = NULL;
     loop->stack = NULL;
+    loop->proactor->asking = (rp_asking){0}; /* whoever waits next, and be it once, asks the kernel */
     atomic_store(&loop->thread, 0);
     if (loop->free_after_run)
         rp_loop_free(loop);
@@ -279,7 +280,6 @@ int rp_run_forever(rp_loop *loop)
     running_loop = run;
     run->stack = &running_loop;
     loop->now = rp_monotonic();
-    loop->proactor->asking = (rp_asking){0}; /* the first turn, which may be the only one, looks for input */
     rc = loop->undelivered > 0 ? deliver(loop, loop->undelivered) : 0;
     while (rc == 0) {
         rc = run_turn(loop);
