@@ -73,11 +73,13 @@ bool rp_cxx_look(void)
         if (dlopen == NULL || dlsym == NULL || dl_iterate_phdr == NULL)
             return false;
         dl_iterate_phdr(count_loads, &now);
-        if (atomic_exchange_explicit(&loads, now, memory_order_relaxed) == now)
-            return false;
+        if (atomic_load_explicit(&loads, memory_order_acquire) == now)
+            return atomic_load_explicit(&found, memory_order_relaxed) != NULL;
         get = find_loaded();
     }
-    atomic_store_explicit(&found, get, memory_order_relaxed);
+    if (get != NULL) /* another thread may have looked earlier and come later, or the other way round */
+        atomic_store_explicit(&found, get, memory_order_relaxed);
+    atomic_store_explicit(&loads, now, memory_order_release);
     return get != NULL;
 }
 

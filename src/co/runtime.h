@@ -11,7 +11,10 @@
 #include "loop/loop.h"
 #include "ringport/co.h"
 
-enum { RP_STACK_POOLS = 17 }; /* RP_STACK_SIZE_MIN, twice that, and so on up to RP_STACK_SIZE_MAX */
+enum {
+    RP_STACK_POOLS = 17, /* RP_STACK_SIZE_MIN, twice that, and so on up to RP_STACK_SIZE_MAX */
+    RP_COROS_SEEN = 16,
+};
 
 typedef struct rp_runtime {
     rp_loop *loop;
@@ -24,10 +27,10 @@ typedef struct rp_runtime {
     size_t next_stack_size;               /* of the task that is being made; 0: the loop's */
     rp_task_factory *factory;             /* NULL: rp_task_new */
     void *factory_data;
-    uint64_t overflow_claim; /* the thread that holds one for this loop, by rp_overflow_thread; 0: none */
-    uint64_t thread;         /* that tasks were resumed on last; RP_NO_THREAD: before they are, look anew */
-    rp_cxx_state *cxx;       /* of that thread, or NULL */
-    rp_coro *last_coro;      /* while it is NULL: that a task was made of last */
+    uint64_t overflow_claim;      /* the thread that holds one for this loop, by rp_overflow_thread; 0: none */
+    uint64_t thread;              /* that tasks were resumed on last; RP_NO_THREAD: before they are, look anew */
+    rp_cxx_state *cxx;            /* of that thread, or NULL */
+    rp_coro *seen[RP_COROS_SEEN]; /* while it is NULL: what tasks were made of, by a hash */
 } rp_runtime;
 
 #define RP_NO_THREAD UINT64_MAX

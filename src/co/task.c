@@ -164,7 +164,12 @@ static void enter_thread(rp_runtime *runtime)
 /* A coroutine that was not seen before may be one of a library that was loaded since, and has brought a C++ runtime. */
 static void look_for_cxx(rp_runtime *runtime, rp_coro *coro)
 {
-    runtime->last_coro = coro;
+    uintptr_t address = (uintptr_t)coro;
+    rp_coro **place = &runtime->seen[(address >> 4 ^ address >> 8) % RP_COROS_SEEN];
+
+    if (*place == coro)
+        return;
+    *place = coro;
     if (rp_cxx_look())
         runtime->thread = RP_NO_THREAD;
 }
@@ -351,7 +356,7 @@ int rp_task_new(rp_loop *loop, rp_task **task, rp_coro *coro, const void *arg, s
         rp_stack_put(stack);
         return -ENOMEM;
     }
-    if (!runtime->cxx && runtime->last_coro != coro)
+    if (!runtime->cxx)
         look_for_cxx(runtime, coro);
     co->coro = coro;
     co->arg = (void *)(uintptr_t)arg;
