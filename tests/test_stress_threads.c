@@ -14,7 +14,7 @@ enum { THREADS = 8 };
 /* How often something is done: less where that is slow. */
 static int times(int usually)
 {
-    return test_slow() ? usually / 10 : usually;
+    return test_slow() || test_under_wine() ? usually / 10 : usually;
 }
 
 /* ---- eight threads that use one loop ---- */
