@@ -99,28 +99,6 @@ TEST(accepts)
     rp_proactor_close(port);
 }
 
-/* The first waits for more than there is: those behind it wait on, though there is something. */
-TEST(head_of_line)
-{
-    rp_proactor *port = open_port();
-    char bytes[8], more[8];
-    int fds[2];
-    rp_op whole, next;
-
-    unix_pair(fds);
-    rp_op_recv(&whole, fds[0], bytes, 4, MSG_WAITALL, NULL, NULL);
-    rp_op_recv(&next, fds[0], more, 4, 0, NULL, NULL);
-    submit(port, &whole);
-    submit(port, &next);
-    CHECK_INT(write(fds[1], "ab", 2), ==, 2);
-    stays_quiet(port);
-    CHECK_INT(write(fds[1], "cdef", 4), ==, 4);
-    CHECK_INT(finish(port, &whole), ==, 4);
-    CHECK_INT(finish(port, &next), ==, 2);
-    close_pair(fds);
-    rp_proactor_close(port);
-}
-
 /* Whoever leaves the queue, at its head, amid or at its end, holds nobody up, and takes no bytes along. */
 TEST(cancelled)
 {
@@ -210,6 +188,28 @@ TEST(files_take_none)
 }
 
 #ifndef _WIN32
+/* The first waits for more than there is: those behind it wait on, though there is something. */
+TEST(head_of_line)
+{
+    rp_proactor *port = open_port();
+    char bytes[8], more[8];
+    int fds[2];
+    rp_op whole, next;
+
+    unix_pair(fds);
+    rp_op_recv(&whole, fds[0], bytes, 4, MSG_WAITALL, NULL, NULL);
+    rp_op_recv(&next, fds[0], more, 4, 0, NULL, NULL);
+    submit(port, &whole);
+    submit(port, &next);
+    CHECK_INT(write(fds[1], "ab", 2), ==, 2);
+    stays_quiet(port);
+    CHECK_INT(write(fds[1], "cdef", 4), ==, 4);
+    CHECK_INT(finish(port, &whole), ==, 4);
+    CHECK_INT(finish(port, &next), ==, 2);
+    close_pair(fds);
+    rp_proactor_close(port);
+}
+
 /* What would have to wait behind others, and is not to, does not; but it takes what they leave. */
 TEST(behind_others_without_waiting)
 {
@@ -371,6 +371,7 @@ TEST(half_close_ends_waiting_sends)
     rp_proactor_close(port);
 }
 #else
+TEST_ABSENT(head_of_line, "one that receives in parts may be overtaken between them on Windows");
 TEST_ABSENT(behind_others_without_waiting, "one that does not wait may be had before others that do on Windows");
 TEST_ABSENT(next_after_a_cancelled_one, "Windows keeps order by itself, and has no such socketpair()");
 TEST_ABSENT(packets_whole_or_one_by_one, "there are no packets of that kind on Windows");

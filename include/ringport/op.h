@@ -11,8 +11,8 @@
  * Operations that take something out of one pipe, device or socket (read, readv, recv, recvmsg, accept) are served
  * in the order of submission, and so are those that put something into it (write, writev, send, sendmsg, shutdown).
  * A shutdown goes before those that have to wait for the peer. An operation with MSG_DONTWAIT that would have to wait
- * for its turn gets -EAGAIN. Files have no order, also at their own position. On Windows receiving keeps the order, and
- * sending does not.
+ * for its turn gets -EAGAIN. Files have no order, also at their own position. On Windows receiving keeps the order,
+ * unless MSG_WAITALL has it receive in parts, and sending does not.
  */
 #ifndef RINGPORT_OP_H
 #define RINGPORT_OP_H
