@@ -452,12 +452,14 @@ static int count_resident(rp_co *co, size_t *resident)
 static int await_rest(rp_co *co, rp_server *server, holdings *at_rest)
 {
     int64_t patience = rp_loop_time(rp_co_loop(co)) + RP_SEC(PATIENCE);
+    size_t resident;
 
     while ((rp_server_connections(server) > 0 || holdings_look().descriptors > soak.descriptors) &&
            rp_loop_time(rp_co_loop(co)) < patience)
         RP_TRY(rp_sleep(co, RP_MSEC(10)));
-    *at_rest = holdings_look();
-    RP_TRY(count_resident(co, &at_rest->resident));
+    RP_TRY(count_resident(co, &resident));
+    *at_rest = holdings_look(); /* with what the pool keeps of all these stacks */
+    at_rest->resident = resident;
     print_line(", at rest", at_rest);
     return 0;
 }
