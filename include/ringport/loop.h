@@ -342,6 +342,7 @@ RP_API void rp_default_exception_handler(rp_loop *loop, const rp_exception_conte
  *     posted so far; by name, with what they wait for
  *   tasks that have not ended three seconds after a runner's end cancelled them
  *   tasks that end in a group or timeout which they have begun
+ *   calls on streams that were freed, see rp_stream_free()
  * It refuses calls from foreign threads. Errors that nobody reads, and tasks that are left when a loop is closed, are
  * reported in any mode.
  * Mirrors loop.set_debug(), loop.get_debug(), loop.slow_callback_duration.

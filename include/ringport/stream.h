@@ -194,7 +194,15 @@ RP_API void rp_stream_abort(rp_stream *stream);
 /* Suspends until a stream that was closed is flushed and gone: 0, or what it was lost by. Mirrors wait_closed(). */
 RP_API int rp_stream_wait_closed(rp_co *co, rp_stream *stream);
 
-/* Closes it if need be, and gives it up: its memory is freed when the connection is gone. NULL is ignored. */
+/*
+ * Closes it if need be, and gives it up: its memory is freed when the connection is gone. NULL is ignored.
+ *
+ * In debug mode (rp_set_debug) that memory stays until the loop closes, some 300 bytes a stream; so does that of a
+ * handler's stream, which is freed when the handler returns. A call that begins afterwards does nothing, and is
+ * reported to the exception handler: its message is "rp_stream_write() of a stream that was freed", its name the
+ * peer's, its future the task that called. It returns -EBADF, or else 0, NULL, or that the stream is closing and at its
+ * end. Another rp_stream_free() is such a call.
+ */
 RP_API void rp_stream_free(rp_stream *stream);
 
 /* Whether it was closed, aborted or lost. Mirrors StreamWriter.is_closing(). */

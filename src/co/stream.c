@@ -20,13 +20,20 @@ static void free_stream(rp_stream *stream)
 {
     rp_list_remove(&stream->resource.link);
     rp_free(stream->ahead.data);
+    rp_free(stream->name);
     rp_free(stream);
 }
 
 static void free_if_done(rp_stream *stream)
 {
-    if (stream->released && stream->uses == 0 && !stream->transport)
+    if (!stream->released || stream->uses > 0 || stream->transport)
+        return;
+    if (!stream->kept) {
         free_stream(stream);
+        return;
+    }
+    rp_free(stream->ahead.data);
+    stream->ahead = (rp_bytes){0};
 }
 
 static void reap(rp_resource *resource)
@@ -126,6 +133,8 @@ static void connection_made(void *self, rp_transport *transport)
 
     stream->transport = transport;
     rp_transport_pause_reading(transport);
+    if (stream->loop->debug)
+        rp_stream_note_name(stream);
     if (stream->connected)
         stream->connected(stream);
 }
@@ -201,30 +210,37 @@ static int drain(rp_co *co, rp_stream *stream)
 
 static int write_and_drain(rp_co *co, rp_stream *stream, const struct iovec *vector, int count)
 {
-    if (stream->closed)
-        return -EPIPE;
     if (!stream->transport)
         return rp_stream_error(stream);
     RP_TRY(rp_transport_writev(stream->transport, vector, count));
     return drain(co, stream);
 }
 
-int rp_stream_writev(rp_co *co, rp_stream *stream, const struct iovec *vector, int count)
+/* What both do, for `function`. */
+static inline int write_vector(rp_co *co, rp_stream *stream, const struct iovec *vector, int count,
+                               const char *function)
 {
     int rc;
 
     RP_TRY(rp_co_here(co));
+    if (stream->closed)
+        return rp_stream_closed(stream, function);
     rp_stream_enter(stream);
     rc = write_and_drain(co, stream, vector, count);
     rp_stream_leave(stream);
     return rc;
 }
 
+int rp_stream_writev(rp_co *co, rp_stream *stream, const struct iovec *vector, int count)
+{
+    return write_vector(co, stream, vector, count, __func__);
+}
+
 int rp_stream_write(rp_co *co, rp_stream *stream, const void *data, size_t length)
 {
     struct iovec vector = {.iov_base = (void *)(uintptr_t)data, .iov_len = length};
 
-    return rp_stream_writev(co, stream, &vector, 1);
+    return write_vector(co, stream, &vector, 1, __func__);
 }
 
 int rp_stream_drain(rp_co *co, rp_stream *stream)
@@ -232,6 +248,8 @@ int rp_stream_drain(rp_co *co, rp_stream *stream)
     int rc;
 
     RP_TRY(rp_co_here(co));
+    if (rp_stream_freed(stream, __func__))
+        return -EBADF;
     rp_stream_enter(stream);
     rc = drain(co, stream);
     rp_stream_leave(stream);
@@ -240,21 +258,21 @@ int rp_stream_drain(rp_co *co, rp_stream *stream)
 
 void rp_stream_cork(rp_stream *stream)
 {
-    if (stream->transport)
+    if (!rp_stream_freed(stream, __func__) && stream->transport)
         rp_transport_cork(stream->transport);
 }
 
 int rp_stream_uncork(rp_stream *stream)
 {
     if (stream->closed)
-        return -EPIPE;
+        return rp_stream_closed(stream, __func__);
     return stream->transport ? rp_transport_uncork(stream->transport) : rp_stream_error(stream);
 }
 
 int rp_stream_write_eof(rp_stream *stream)
 {
     if (stream->closed)
-        return -EPIPE;
+        return rp_stream_closed(stream, __func__);
     return stream->transport ? rp_transport_write_eof(stream->transport) : rp_stream_error(stream);
 }
 
@@ -262,6 +280,8 @@ int rp_stream_write_eof(rp_stream *stream)
 
 void rp_stream_close(rp_stream *stream)
 {
+    if (rp_stream_freed(stream, __func__))
+        return;
     stream->closed = true;
     if (stream->transport)
         rp_transport_close(stream->transport);
@@ -270,6 +290,8 @@ void rp_stream_close(rp_stream *stream)
 
 void rp_stream_abort(rp_stream *stream)
 {
+    if (rp_stream_freed(stream, __func__))
+        return;
     stream->closed = true;
     if (stream->transport)
         rp_transport_abort(stream->transport);
@@ -281,6 +303,8 @@ int rp_stream_wait_closed(rp_co *co, rp_stream *stream)
     int rc;
 
     RP_TRY(rp_co_here(co));
+    if (rp_stream_freed(stream, __func__))
+        return -EBADF;
     if (stream->lost)
         return stream->error;
     RP_TRY(rp_co_check(co));
@@ -294,15 +318,19 @@ int rp_stream_wait_closed(rp_co *co, rp_stream *stream)
 
 void rp_stream_free(rp_stream *stream)
 {
-    if (!stream)
+    if (!stream || rp_stream_freed(stream, __func__))
         return;
     rp_stream_close(stream);
     stream->released = true;
+    if (stream->loop->debug)
+        rp_stream_keep(stream);
     free_if_done(stream);
 }
 
 bool rp_stream_is_closing(const rp_stream *stream)
 {
+    if (rp_stream_freed(stream, __func__))
+        return true;
     return stream->closed || !stream->transport || rp_transport_is_closing(stream->transport);
 }
 
@@ -313,6 +341,8 @@ int rp_stream_peername(const rp_stream *stream, char *text, size_t size)
     struct sockaddr_storage address;
     uint32_t length = sizeof address;
 
+    if (rp_stream_freed(stream, __func__))
+        return -EBADF;
     if (!stream->transport)
         return -ENOTCONN;
     RP_TRY(rp_transport_peername(stream->transport, (struct sockaddr *)&address, &length));
@@ -324,6 +354,8 @@ int rp_stream_sockname(const rp_stream *stream, char *text, size_t size)
     struct sockaddr_storage address;
     uint32_t length = sizeof address;
 
+    if (rp_stream_freed(stream, __func__))
+        return -EBADF;
     if (!stream->transport)
         return -ENOTCONN;
     RP_TRY(rp_transport_sockname(stream->transport, (struct sockaddr *)&address, &length));
@@ -332,5 +364,5 @@ int rp_stream_sockname(const rp_stream *stream, char *text, size_t size)
 
 rp_transport *rp_stream_transport(const rp_stream *stream)
 {
-    return stream->transport;
+    return rp_stream_freed(stream, __func__) ? NULL : stream->transport;
 }

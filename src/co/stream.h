@@ -4,7 +4,7 @@
  * A stream is a protocol whose transport is paused but while a reader waits. The reader is woken when there is
  * something to take, and takes it itself, into its own buffer. What a call read too much of waits in `ahead`. The
  * memory goes when the stream was freed by its owner, its connection is gone and no call is inside; or else with the
- * loop.
+ * loop. In debug mode a stream that was freed is kept until then (stream_freed.c).
  */
 #ifndef RP_CO_STREAM_H
 #define RP_CO_STREAM_H
@@ -27,6 +27,8 @@ struct rp_stream {
     bool eof;       /* the end of the stream was seen */
     bool paused;    /* writing is, by the transport; for good if it has failed (`error`) */
     bool reading;   /* a reading call is inside */
+    bool kept;      /* it was freed in debug mode: closed, and no call may begin any more */
+    bool telling;   /* a use of it is being reported */
     rp_bytes ahead; /* received, and not yet read */
     size_t limit;
     size_t partial;
@@ -35,6 +37,7 @@ struct rp_stream {
     rp_node writers; /* wait for resume_writing */
     rp_node closers; /* wait for the connection's end */
     rp_resource resource;
+    char *name; /* debug mode: the peer's, or NULL */
 
     void (*connected)(rp_stream *stream); /* a server's: the connection was made */
     rp_client_connected *handler;
@@ -54,6 +57,30 @@ void rp_stream_discard(rp_stream *stream);
 static inline int rp_stream_error(const rp_stream *stream)
 {
     return stream->error ? stream->error : -EPIPE;
+}
+
+/* Debug mode: remembers the peer's name while there is a connection, as far as there is memory. */
+void rp_stream_note_name(rp_stream *stream);
+
+/* Debug mode: from now on each use is reported; the memory stays until the loop closes. */
+void rp_stream_keep(rp_stream *stream);
+
+/* Reports the use of a stream that is kept. */
+void rp_stream_report_use(const rp_stream *stream, const char *function);
+
+/* Whether it is one that was freed, in which case its use by `function` is reported. */
+static inline bool rp_stream_freed(const rp_stream *stream, const char *function)
+{
+    if (!stream->kept)
+        return false;
+    rp_stream_report_use(stream, function);
+    return true;
+}
+
+/* What `function` fails with on a stream that is closed. */
+static inline int rp_stream_closed(const rp_stream *stream, const char *function)
+{
+    return rp_stream_freed(stream, function) ? -EBADF : -EPIPE;
 }
 
 /* Brackets of every call that may suspend. After rp_stream_leave() the stream may be gone. */

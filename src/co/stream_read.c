@@ -134,12 +134,12 @@ static ssize_t receive_ahead(rp_co *co, rp_stream *stream)
     return n;
 }
 
-static int begin(rp_stream *stream)
+static inline int begin(rp_stream *stream, const char *function)
 {
+    if (stream->closed)
+        return rp_stream_closed(stream, function);
     if (stream->reading)
         return -EBUSY;
-    if (stream->closed)
-        return -EPIPE;
     stream->reading = true;
     rp_stream_enter(stream);
     return 0;
@@ -160,8 +160,8 @@ ssize_t rp_stream_read(rp_co *co, rp_stream *stream, void *buffer, size_t length
 
     RP_TRY(rp_co_here(co));
     if (length == 0)
-        return 0;
-    RP_TRY(begin(stream));
+        return rp_stream_freed(stream, __func__) ? -EBADF : 0;
+    RP_TRY(begin(stream, __func__));
     if (ahead == 0)
         return end(stream, receive(co, stream, buffer, length));
     if (length > ahead)
@@ -176,9 +176,9 @@ ssize_t rp_stream_peek(rp_co *co, rp_stream *stream, void *buffer, size_t length
     ssize_t n = 1;
 
     RP_TRY(rp_co_here(co));
+    RP_TRY(begin(stream, __func__));
     if (length > stream->limit)
-        return RP_ELIMIT;
-    RP_TRY(begin(stream));
+        return end(stream, RP_ELIMIT);
     while (buffered(stream) < length && n > 0)
         n = receive_ahead(co, stream);
     if (n < 0)
@@ -191,6 +191,8 @@ ssize_t rp_stream_peek(rp_co *co, rp_stream *stream, void *buffer, size_t length
 
 size_t rp_stream_buffered(const rp_stream *stream)
 {
+    if (rp_stream_freed(stream, __func__))
+        return 0;
     return buffered(stream);
 }
 
@@ -239,9 +241,9 @@ static ssize_t read_large(rp_co *co, rp_stream *stream, char *buffer, size_t len
 ssize_t rp_stream_read_exactly(rp_co *co, rp_stream *stream, void *buffer, size_t length)
 {
     RP_TRY(rp_co_here(co));
+    RP_TRY(begin(stream, __func__));
     if (length > SSIZE_MAX)
-        return -EINVAL;
-    RP_TRY(begin(stream));
+        return end(stream, -EINVAL);
     stream->partial = 0;
     if (length <= CHUNK)
         return end(stream, read_small(co, stream, buffer, length));
@@ -286,9 +288,9 @@ ssize_t rp_stream_read_until(rp_co *co, rp_stream *stream, void *buffer, size_t 
     ssize_t n;
 
     RP_TRY(rp_co_here(co));
+    RP_TRY(begin(stream, __func__));
     if (separator_length == 0)
-        return -EINVAL;
-    RP_TRY(begin(stream));
+        return end(stream, -EINVAL);
     n = find(co, stream, size, separator, separator_length);
     stream->partial = n > 0 ? (size_t)n : n == RP_EOF ? buffered(stream) : 0;
     copy_out(stream, buffer, stream->partial);
@@ -309,9 +311,9 @@ ssize_t rp_stream_read_line(rp_co *co, rp_stream *stream, char *line, size_t siz
     ssize_t n;
 
     RP_TRY(rp_co_here(co));
+    RP_TRY(begin(stream, __func__));
     if (size == 0)
-        return -EINVAL;
-    RP_TRY(begin(stream));
+        return end(stream, -EINVAL);
     line[0] = '\0';
     n = find(co, stream, size - 1, "\n", 1);
     if (n == RP_EOF)
@@ -329,11 +331,13 @@ ssize_t rp_stream_read_line(rp_co *co, rp_stream *stream, char *line, size_t siz
 
 size_t rp_stream_partial(const rp_stream *stream)
 {
-    return stream->partial;
+    return rp_stream_freed(stream, __func__) ? 0 : stream->partial;
 }
 
 int rp_stream_set_limit(rp_stream *stream, size_t limit)
 {
+    if (rp_stream_freed(stream, __func__))
+        return -EBADF;
     if (limit == 0)
         return -EINVAL;
     stream->limit = limit;
@@ -342,5 +346,7 @@ int rp_stream_set_limit(rp_stream *stream, size_t limit)
 
 bool rp_stream_at_eof(const rp_stream *stream)
 {
+    if (rp_stream_freed(stream, __func__))
+        return true;
     return stream->eof && buffered(stream) == 0;
 }
