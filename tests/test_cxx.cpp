@@ -477,6 +477,60 @@ TEST(a_runner_goes_on_after_a_callback_has_thrown)
     rp_runner_free(runner);
 }
 
+/* Throws once more when it is cancelled, and then does not end before that was. */
+int throw_at_the_end(rp_co *co, void *arg)
+{
+    CHECK_INT(rp_call_soon(rp_co_loop(co), nullptr, throw_trouble, nullptr), ==, 0);
+    CHECK_INT(rp_sleep(co, RP_SEC(1000)), ==, -ECANCELED);
+    CHECK_INT(rp_call_soon(rp_co_loop(co), nullptr, throw_trouble, nullptr), ==, 0);
+    CHECK_INT(rp_sleep(co, RP_MSEC(1)), ==, 0);
+    ++*static_cast<int *>(arg);
+    return 0;
+}
+
+TEST(a_runner_is_closed_again_after_a_callback_has_thrown)
+{
+    rp_runner_options options = {};
+    rp_loop_stats stats;
+    rp_runner *runner;
+    rp_loop *loop;
+    int ended = 0, thrown = 0;
+
+    options.debug = true;
+    CHECK_INT(rp_runner_new(&options, &runner), ==, 0);
+    CHECK_INT(rp_runner_get_loop(runner, &loop), ==, 0);
+    try {
+        rp_runner_run(runner, throw_at_the_end, &ended);
+    } catch (const trouble &) {
+        thrown++;
+    }
+    try {
+        rp_runner_close(runner);
+    } catch (const trouble &) {
+        thrown++;
+    }
+    CHECK_INT(thrown, ==, 2);
+    rp_loop_get_stats(loop, &stats);
+    CHECK_INT(stats.timers_pending, ==, 1); /* the task's, and none of the runner's */
+    CHECK_INT(rp_runner_close(runner), ==, 0);
+    CHECK_INT(ended, ==, 1);
+    rp_runner_free(runner);
+}
+
+TEST(nothing_is_left_of_a_runner_whose_end_throws)
+{
+    int ended = 0, thrown = 0;
+
+    try {
+        rp_run(throw_at_the_end, &ended);
+    } catch (const trouble &) {
+        thrown++;
+    }
+    CHECK_INT(thrown, ==, 1);
+    CHECK(rp_get_running_loop() == nullptr);
+    CHECK_INT(rp_run(count_uncaught, nullptr), ==, 0);
+}
+
 int worker_main(rp_co *co, void *arg)
 {
     return rp_worker_index() == 0 ? wait_for_ever(co, arg) : rp_sleep(co, RP_SEC(1000));

@@ -188,14 +188,32 @@ static void report_patience(void *arg)
                          "tasks were cancelled at the runner's end, and have not ended yet");
 }
 
+static void end_patience(rp_timer *patience)
+{
+    rp_timer_cancel(patience);
+}
+
 static void cancel_all_tasks(rp_loop *loop)
 {
-    rp_timer patience = {0};
+    rp_timer patience RP_ON_LEAVE(end_patience) = {0};
 
     if (loop->debug && !rp_list_empty(&loop->tasks))
         (void)rp_call_later(loop, &patience, PATIENCE, report_patience, loop);
     await_all_tasks(loop);
-    rp_timer_cancel(&patience);
+}
+
+/* Whether there is a loop that cannot be ended now. */
+static bool is_busy(const rp_runner *runner)
+{
+    return runner->loop != NULL && (rp_loop_is_running(runner->loop) || rp_get_running_loop() != NULL);
+}
+
+static void free_loop(rp_runner *runner)
+{
+    if (runner->installed)
+        rp_set_event_loop(NULL);
+    rp_loop_free(runner->loop);
+    runner->loop = NULL;
 }
 
 int rp_runner_close(rp_runner *runner)
@@ -204,7 +222,7 @@ int rp_runner_close(rp_runner *runner)
     int64_t timeout = runner->options.executor_timeout;
     int rc;
 
-    if (loop != NULL && (rp_loop_is_running(loop) || rp_get_running_loop() != NULL))
+    if (is_busy(runner))
         return RP_ERUNNING;
     runner->closed = true;
     if (loop == NULL)
@@ -218,19 +236,28 @@ int rp_runner_close(rp_runner *runner)
                        rc == -ETIMEDOUT ? "the default executor did not finish its work in time"
                                         : "the default executor's end could not be waited for",
                        rc, NULL, NULL, NULL, NULL);
-    if (runner->installed)
-        rp_set_event_loop(NULL);
-    rp_loop_free(loop);
-    runner->loop = NULL;
+    free_loop(runner);
     return 0;
+}
+
+/* If an exception ends the runner's end, what is left of the tasks goes with the loop. */
+static void free_runner(rp_runner **freed)
+{
+    rp_runner *runner = *freed;
+
+    if (is_busy(runner))
+        return;
+    if (runner->loop != NULL)
+        free_loop(runner);
+    rp_free(runner);
 }
 
 void rp_runner_free(rp_runner *runner)
 {
     if (runner == NULL)
         return;
-    if (rp_runner_close(runner) == 0)
-        rp_free(runner);
+    rp_runner *freed RP_ON_LEAVE(free_runner) = runner;
+    rp_runner_close(freed);
 }
 
 /* ---- asynchronous generators ---- */
