@@ -423,6 +423,78 @@ TEST(after_a_close_in_any_callback_nothing_is_handed_over)
             }
 }
 
+/* ---- a callback forks ---- */
+
+#ifndef _WIN32
+static pid_t child;
+static uint64_t arrived_before;
+
+static void fork_it(reader *r)
+{
+    int status;
+
+    arrived_before = arrived;
+    child = fork();
+    if (child == 0)
+        return;
+    CHECK_INT(waitpid(child, &status, 0), ==, child);
+    CHECK_INT(status, ==, 0);
+    rp_loop_stop(rp_transport_get_loop(r->transport));
+}
+
+TEST(in_the_child_a_callback_that_forks_is_the_last_and_takes_nothing)
+{
+    for (shape one = 0; one < SHAPES; one++)
+        for (event what = ON_BUFFER; what <= ON_DATA; what++) {
+            reader r = {.event = what, .action = fork_it};
+            line l;
+
+            if (!sees(one, what))
+                continue;
+            begin(&l, one, &r);
+            int rc = rp_run_forever(l.loop);
+            if (child == 0)
+                _exit(rc == RP_EFORK && arrived == arrived_before ? 0 : 1);
+            CHECK_INT(rc, ==, 0);
+            run_until_end(&l, &r);
+            finish(&l, &r);
+        }
+}
+
+static void count_report(rp_loop *loop, const rp_exception_context *context, void *arg)
+{
+    (void)loop, (void)context;
+    ++*(int *)arg;
+}
+
+/* What was still to be sent is the parent's to send: the child does not even try. */
+TEST(in_the_child_a_callback_that_forks_sends_nothing_on)
+{
+    static char zeros[20000000];
+    reader r = {.event = ON_RESUME, .action = fork_it};
+    int reports = 0, rc = 0;
+    line l;
+
+    begin(&l, PLAIN, &r);
+    rp_set_exception_handler(l.loop, count_report, &reports);
+    CHECK_INT(rp_transport_set_write_buffer_limits(r.transport, sizeof zeros / 2, sizeof zeros / 2), ==, 0);
+    CHECK_INT(rp_transport_write(r.transport, zeros, sizeof zeros), ==, 0);
+    while (r.action != NULL) {
+        swallow(&l);
+        CHECK_INT(rp_call_later(l.loop, NULL, RP_MSEC(1), wire_stop, l.loop), ==, 0);
+        rc = rp_run_forever(l.loop);
+    }
+    if (child == 0)
+        _exit(rc == RP_EFORK && reports == 0 ? 0 : 1);
+    CHECK_INT(rc, ==, 0);
+    CHECK_INT(reports, ==, 0);
+    finish(&l, &r);
+}
+#else
+TEST_ABSENT(in_the_child_a_callback_that_forks_is_the_last_and_takes_nothing, "Windows has no fork()");
+TEST_ABSENT(in_the_child_a_callback_that_forks_sends_nothing_on, "Windows has no fork()");
+#endif
+
 /* A callback ends as its caller expects, whatever it does to the server that the connection came by. */
 typedef struct host {
     rp_server *server;

@@ -6,7 +6,8 @@
  * the kernel, and the peer is held back.
  *
  * Each callback may replace the protocol, pause, close or abort. So the transport is looked at anew after each of them,
- * and no byte leaves the kernel before the protocol that is to have it is known.
+ * and no byte leaves the kernel before the protocol that is to have it is known. It may also fork: what is in the
+ * kernel is the parent's.
  */
 #include "base/leave.h"
 #include "base/socket.h"
@@ -78,7 +79,8 @@ static bool find_buffer(rp_transport *transport, void **buffer, size_t *length)
         return *buffer != NULL;
     }
     protocol->get_buffer(self, RP_LOOP_RECEIVE_BUFFER, buffer, length);
-    if (transport->protocol != protocol || transport->self != self || !can_pull(transport))
+    if (transport->protocol != protocol || transport->self != self || !can_pull(transport) ||
+        rp_loop_is_forked(transport->loop))
         return false;
     if (*length == 0)
         rp_transport_fail(transport, -EINVAL, "get_buffer() gave an empty buffer");
@@ -121,6 +123,8 @@ void rp_transport_pull(void *arg)
             return; /* whatever lifts the pause has the next pull scheduled */
         }
         receive_once(transport);
+        if (rp_loop_is_forked(transport->loop))
+            return;
     }
 }
 

@@ -195,7 +195,7 @@ void rp_server_take_arrivals(void *arg)
 
     server->open_listeners++; /* it stays, even if a protocol frees it */
     taking t RP_ON_LEAVE(end_taking) = {server, false};
-    while (rp_hub_take(server, &fd))
+    while (!rp_loop_is_forked(server->loop) && rp_hub_take(server, &fd)) /* a protocol may have forked */
         serve(server, fd);
     t.done = true;
 }

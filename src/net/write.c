@@ -106,7 +106,7 @@ static void send_on(rp_transport **place)
 {
     rp_transport *transport = *place;
 
-    if (transport->lost || transport->sending)
+    if (transport->lost || transport->sending || rp_loop_is_forked(transport->loop))
         return;
     if (rp_buffer_size(&transport->buffer) > 0)
         send_front(transport);
