@@ -931,3 +931,74 @@ TEST(a_unix_socket_that_listens_already_keeps_its_file)
 #else
 TEST_ABSENT(a_unix_socket_that_listens_already_keeps_its_file, "the tests' Unix sockets are TCP's here");
 #endif
+
+/* ---- a factory forks: the connection that it was called for is the parent's ---- */
+
+#ifndef _WIN32
+static pid_t child;
+
+static int fork_in_factory(void *arg, const rp_protocol **made_protocol, void **self)
+{
+    int status, rc = factory(arg, made_protocol, self);
+
+    child = fork();
+    if (child == 0)
+        return rc;
+    CHECK_INT(waitpid(child, &status, 0), ==, child);
+    CHECK_INT(status, ==, 0);
+    return rc;
+}
+
+TEST(a_server_makes_no_connection_in_a_child_of_its_factory)
+{
+    rp_loop *loop = wire_loop();
+    service s = {0};
+    int reports = 0, rc = 0, there;
+    rp_future *future;
+    rp_server *server;
+
+    rp_set_exception_handler(loop, count_report, &reports);
+    CHECK_INT(rp_create_server(loop, fork_in_factory, &s, "127.0.0.1", 0, NULL, &future), ==, 0);
+    CHECK_INT(rp_run_until_complete(loop, future), ==, 0);
+    server = rp_future_value(future);
+    rp_future_unref(future);
+    there = wire_connect(rp_server_port(server));
+    while (s.made == 0 && rc == 0) {
+        CHECK_INT(rp_call_later(loop, NULL, RP_MSEC(1), wire_stop, loop), ==, 0);
+        rc = rp_run_forever(loop);
+    }
+    if (child == 0)
+        _exit(rc == RP_EFORK && s.made == 0 && reports == 0 ? 0 : 1);
+    CHECK_INT(s.made, ==, 1);
+    close(there);
+    RUN_UNTIL(loop, s.lost == 1);
+    CHECK_INT(reports, ==, 0);
+    rp_server_free(server);
+    rp_loop_free(loop);
+}
+
+TEST(a_client_makes_no_connection_in_a_child_of_its_factory)
+{
+    rp_loop *loop = wire_loop();
+    service s = {0};
+    int reports = 0, port, listener = wire_listen(&port), rc;
+    rp_future *future;
+
+    rp_set_exception_handler(loop, count_report, &reports);
+    CHECK_INT(rp_create_connection(loop, fork_in_factory, &s, "127.0.0.1", port, NULL, &future), ==, 0);
+    rc = rp_run_until_complete(loop, future);
+    if (child == 0)
+        _exit(rc == RP_EFORK && s.made == 0 && reports == 0 ? 0 : 1);
+    CHECK_INT(rc, ==, 0);
+    CHECK_INT(s.made, ==, 1);
+    CHECK_INT(reports, ==, 0);
+    rp_transport_abort(rp_future_value(future));
+    RUN_UNTIL(loop, s.lost == 1);
+    rp_future_unref(future);
+    close(listener);
+    rp_loop_free(loop);
+}
+#else
+TEST_ABSENT(a_server_makes_no_connection_in_a_child_of_its_factory, "Windows has no fork()");
+TEST_ABSENT(a_client_makes_no_connection_in_a_child_of_its_factory, "Windows has no fork()");
+#endif

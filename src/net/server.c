@@ -158,6 +158,8 @@ static void serve(rp_server *server, rp_fd fd)
     void *self = NULL;
     int rc = transport ? server->protocol.factory(server->protocol.arg, &protocol, &self) : -ENOMEM;
 
+    if (rp_loop_is_forked(server->loop)) /* the factory has forked: the connection is the parent's */
+        return;
     if (rc < 0) {
         rp_loop_report(server->loop, "error on making the protocol of an incoming connection", rc, NULL, NULL,
                        NULL, NULL);
