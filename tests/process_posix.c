@@ -61,12 +61,15 @@ void *process_share(size_t size)
 
 static void set_up_child(int output)
 {
+    /* A shell starts what it runs in the background, and nohup what it runs, with some of these ignored. */
+    static const int inherited[] = {SIGINT, SIGQUIT, SIGHUP, SIGTERM, SIGPIPE};
     int nothing = open("/dev/null", O_RDONLY);
 
     setpgid(0, 0);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
-    signal(SIGPIPE, SIG_DFL);
+    for (size_t i = 0; i < sizeof inherited / sizeof inherited[0]; i++)
+        signal(inherited[i], SIG_DFL);
     sigprocmask(SIG_SETMASK, &mask_before, NULL);
     dup2(nothing, STDIN_FILENO);
     dup2(output, STDOUT_FILENO);
