@@ -134,6 +134,12 @@ static void expect_nothing_of_the_old_file(rp_proactor *port, int number, int ol
         close(event);
         event = number;
     }
+    rp_op_poll_multi(&op, event, RP_POLL_OUT, NULL, NULL); /* which holds, and does not change */
+    submit(port, &op);
+    CHECK_INT(next_completion(port, &op).result, ==, RP_POLL_OUT);
+    CHECK_INT(write(old_peer, "x", 1), ==, 1);
+    stays_quiet(port);
+    cancel_and_finish(port, &op);
     rp_op_poll_multi(&op, event, RP_POLL_IN, NULL, NULL);
     submit(port, &op);
     stays_quiet(port);
