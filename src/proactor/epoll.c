@@ -286,10 +286,12 @@ static void try_again(epoll *e, port *p, uint32_t events)
 
     for (rp_node *node = p->waiting.next; node != &p->waiting; node = next) {
         rp_op *op = rp_container_of(node, rp_op, queue);
-        uint32_t direction = rp_ready_direction(op);
 
         next = node->next;
-        if (!(events & (direction | EPOLLERR | EPOLLHUP)) || rp_op_is_multishot(op))
+        if (rp_op_is_multishot(op))
+            continue;
+        uint32_t direction = rp_ready_direction(op);
+        if (!(events & (direction | EPOLLERR | EPOLLHUP)))
             continue;
         if ((blocked & direction) && takes_turns(op))
             continue;
