@@ -194,8 +194,7 @@ static atomic_uint_fast64_t threads_seen; /* the kernel's numbers are used again
 
 static atomic_uint last_generation; /* the last that was given out; a child goes on from its parent's */
 static atomic_uint unwiped;         /* stands in where there is no page that the kernel wipes */
-static atomic_uint *generation =
-    &unwiped; /* this process's; 0: a fork came in between, and nobody has counted it */
+atomic_uint *rp_generation = &unwiped;
 
 /* The process's own mutexes, which no fork may come between. */
 enum { HELD_MAX = 4 };
@@ -224,7 +223,7 @@ static void after_fork_in_child(void)
 {
     after_fork();
     thread_id = 0;
-    atomic_store_explicit(generation, 0, memory_order_relaxed);
+    atomic_store_explicit(rp_generation, 0, memory_order_relaxed);
 }
 
 /*
@@ -255,20 +254,20 @@ __attribute__((constructor)) static void watch_forks(void)
 
     if (page != MAP_FAILED && madvise(page, size, MADV_WIPEONFORK) == 0) {
         atomic_init((atomic_uint *)page, atomic_load(&unwiped));
-        generation = page;
+        rp_generation = page;
     } else if (page != MAP_FAILED) {
         munmap(page, size);
     }
     pthread_atfork(before_fork, after_fork, after_fork_in_child);
 }
 
-/* The first call in a process. Several threads may make it at once: one number stands, and the others are skipped. */
-static unsigned count_generation(void)
+/* Several threads may do so at once: one number stands, and the others are skipped. */
+unsigned rp_generation_count(void)
 {
     unsigned next = atomic_fetch_add_explicit(&last_generation, 1, memory_order_relaxed) + 1;
     unsigned found = 0;
 
-    return atomic_compare_exchange_strong(generation, &found, next) ? next : found;
+    return atomic_compare_exchange_strong(rp_generation, &found, next) ? next : found;
 }
 
 uint64_t rp_thread_id(void)
@@ -281,11 +280,4 @@ uint64_t rp_thread_id(void)
 bool rp_thread_is_main(void)
 {
     return gettid() == getpid();
-}
-
-unsigned rp_fork_generation(void)
-{
-    unsigned now = atomic_load_explicit(generation, memory_order_relaxed);
-
-    return now != 0 ? now : count_generation();
 }

@@ -4,6 +4,8 @@
 #ifndef RP_BASE_THREAD_H
 #define RP_BASE_THREAD_H
 
+#include <stdatomic.h>
+
 #include "ringport/base.h"
 
 #ifdef _WIN32
@@ -101,6 +103,23 @@ void rp_thread_yield(void);
  * a parent process. Costs two loads. Async-signal-safe. _Fork() and clone() are noticed too, where the kernel can wipe
  * a page in a child (4.14). Windows knows no fork: always 0.
  */
-unsigned rp_fork_generation(void);
+#ifdef _WIN32
+static inline unsigned rp_fork_generation(void)
+{
+    return 0;
+}
+#else
+extern atomic_uint *rp_generation; /* 0: a fork came in between, and nobody has counted it */
+
+/* The first call in a process. */
+unsigned rp_generation_count(void);
+
+static inline unsigned rp_fork_generation(void)
+{
+    unsigned now = atomic_load_explicit(rp_generation, memory_order_relaxed);
+
+    return now != 0 ? now : rp_generation_count();
+}
+#endif
 
 #endif

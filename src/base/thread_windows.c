@@ -166,8 +166,3 @@ bool rp_thread_is_main(void)
 {
     return rp_thread_id() == main_thread;
 }
-
-unsigned rp_fork_generation(void)
-{
-    return 0;
-}
