@@ -35,8 +35,9 @@ RP_API ssize_t rp_read(rp_co *co, rp_fd fd, void *buffer, size_t length, int64_t
 RP_API ssize_t rp_write(rp_co *co, rp_fd fd, const void *buffer, size_t length, int64_t offset);
 
 /*
- * Opens a file, close-on-exec, and returns its descriptor; `mode` is for O_CREAT. Open a FIFO, which may wait for its
- * other end, with O_NONBLOCK: a cancellation may not reach that wait. Mirrors open().
+ * Opens a file, close-on-exec, and returns its descriptor; `mode` is for O_CREAT. Open a FIFO with O_NONBLOCK: whether
+ * this waits for its other end otherwise is the backend's affair (op.h), and a cancellation may not reach that wait.
+ * Mirrors open().
  */
 RP_API rp_fd rp_open(rp_co *co, const char *path, int flags, uint32_t mode);
 

@@ -246,7 +246,8 @@ RP_API void rp_op_fsync(rp_op *op, rp_fd fd, bool data_only, rp_op_callback *cal
 
 /*
  * openat(), close-on-exec; directory may be AT_FDCWD. A thread of the proactor's may do it (epoll), and cancelling does
- * not end it then: open a FIFO, which may wait for its other end, with O_NONBLOCK.
+ * not end it then. Open a FIFO with O_NONBLOCK: without it, on epoll this waits for the other end, and on io_uring the
+ * kernel tries first without waiting, and so opens for reading at once, and for writing fails with -ENXIO.
  */
 RP_API void rp_op_openat(rp_op *op, rp_fd directory, const char *path, int flags, uint32_t mode,
                          rp_op_callback *callback, void *data);
