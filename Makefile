@@ -28,7 +28,7 @@ check: ## format, warnings of gcc and clang, clang-tidy, layers, headers, docume
 	@scripts/install-packages build check
 	@scripts/check
 
-bench: ## speed against libuv, a plain epoll loop, Boost.Context and goroutines (WORKLOADS="timers switch")
+bench: ## speed against libuv, a plain epoll loop, Boost.Asio, Boost.Context and goroutines (WORKLOADS="timers switch")
 	@scripts/install-packages build
 	@for group in libuv boost go plot; do scripts/install-packages $$group || echo "without $$group"; done
 	@scripts/bench $(WORKLOADS)

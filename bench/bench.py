@@ -1,6 +1,7 @@
 #!/usr/bin/python3 -B
 """bench.py [WORKLOAD...]: runs the workloads (all of them, or those whose names begin like this), prints a table, and
-writes build/bench.json and build/bench.svg. Those that were not run keep the rows that they have in there.
+writes build/bench.json, build/bench.svg, and README's tables as build/bench.md. Those that were not run keep the rows
+that they have in there.
 
 RINGPORT_BENCH_ROUNDS (17) is how often each contestant has its turn, RINGPORT_BENCH_SECONDS (0.2) how long one lasts:
 many short ones, since a shared machine's speed drifts. RINGPORT_BENCH_QUICK=1 makes them 5 and 0.12.
@@ -13,12 +14,13 @@ import pathlib
 import subprocess
 import sys
 
+import markdown
 from measure import Failed, Row
 from workloads import PROGRAMS_OF_PEERS, WORKLOADS, Setting, built
 
 OUTPUT = pathlib.Path("build")
 HEAD = ("workload", "backend", "against", "figure", "ours", "theirs", "advantage", "goal", "", "others")
-LAYOUT = "{:<21} {:<8} {:<13} {:<18} {:>10} {:>10} {:>9} {:>6} {:<6}  {}"
+LAYOUT = "{:<21} {:<8} {:<20} {:<18} {:>10} {:>10} {:>9} {:>6} {:<6}  {}"
 
 
 def setting():
@@ -41,7 +43,7 @@ def line(group):
     verdict = "" if main.goal is None else "MISSED" if main.missed else "met"
     others = ", ".join(f"{row.metric} {row.advantage:.2f}" + (" MISSED" if row.missed else "")
                        for row in group if row is not main)
-    return LAYOUT.format(main.workload, main.backend or "-", main.peer or "the limit", main.metric, number(main.ours),
+    return LAYOUT.format(main.workload, main.backend or "-", markdown.name_of(main), main.metric, number(main.ours),
                          number(main.theirs), f"{main.advantage:.2f}", "-" if main.goal is None else f"{main.goal:.2f}",
                          verdict, others).rstrip()
 
@@ -49,13 +51,15 @@ def line(group):
 def earlier_rows():
     """What the last run wrote."""
     path = OUTPUT / "bench.json"
-    return [Row(**row) for row in json.loads(path.read_text())] if path.exists() else []
+    rows = json.loads(path.read_text()) if path.exists() else []
+    return [Row(**row) for row in rows if row.keys() == set(Row._fields)]  # not an older version's
 
 
 def write(rows):
     """bench.json, and the plot of it where that can be drawn."""
     text = ",\n".join(json.dumps(row._asdict()) for row in rows)
     (OUTPUT / "bench.json").write_text(f"[\n{text}\n]\n")
+    (OUTPUT / "bench.md").write_text(markdown.tables(rows))
     try:
         import plot
         plot.draw(rows, OUTPUT / "bench.svg")
@@ -66,7 +70,7 @@ def write(rows):
 def measure(name, how):
     """Runs a workload, prints its lines as they come; returns the rows."""
     rows = []
-    for _, group in itertools.groupby(WORKLOADS[name](how), key=lambda row: row[:3]):
+    for _, group in itertools.groupby(WORKLOADS[name](how), key=lambda row: row[:4]):
         rows += (group := list(group))
         print(line(group), flush=True)
     return rows

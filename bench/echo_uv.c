@@ -1,9 +1,9 @@
 /*
- * echo_uv.c - the echo server on libuv, as one writes it who cares for speed: one buffer for all connections, of the
- * size that libuv suggests; an echo is tried at once (uv_try_write), and only what the kernel did not take is copied
- * and queued.
+ * echo_uv.c - the echo server on libuv, as one writes it who cares for speed: one buffer for all connections; an echo
+ * is tried at once (uv_try_write), and only what the kernel did not take is copied and queued.
  *
- * echo_uv PORT (of 127.0.0.1; 0: one that is free) or echo_uv PATH (of a Unix socket)
+ * echo_uv PORT (of 127.0.0.1; 0: one that is free) or echo_uv PATH (of a Unix socket); then, if wanted, the size of the
+ * buffer in KiB: 64, which libuv suggests, or at most 128
  */
 #include <arpa/inet.h>
 #include <uv.h>
@@ -21,7 +21,8 @@ typedef struct rest {
     char data[];
 } rest;
 
-static char buffer[64 * 1024]; /* what libuv suggests */
+static char buffer[128 * 1024];
+static unsigned size = 64 * 1024; /* that is used of it */
 
 static void on_closed(uv_handle_t *handle)
 {
@@ -37,8 +38,8 @@ static void on_written(uv_write_t *request, int status)
 
 static void lend_buffer(uv_handle_t *handle, size_t suggested, uv_buf_t *lent)
 {
-    (void)handle;
-    *lent = uv_buf_init(buffer, suggested < sizeof buffer ? (unsigned)suggested : sizeof buffer);
+    (void)handle, (void)suggested;
+    *lent = uv_buf_init(buffer, size);
 }
 
 static void queue_rest(uv_stream_t *stream, const char *data, size_t length)
@@ -107,8 +108,10 @@ int main(int argc, char **argv)
 {
     connection listener;
 
-    if (argc != 2)
-        bench_die("usage: echo_uv PORT|PATH");
+    if (argc == 3)
+        size = (unsigned)atoi(argv[2]) * 1024;
+    if (argc < 2 || argc > 3 || size == 0 || size > sizeof buffer)
+        bench_die("usage: echo_uv PORT|PATH [KIB]");
     if (argv[1][0] == '/')
         bind_unix(&listener.pipe, argv[1]);
     else

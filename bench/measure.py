@@ -1,6 +1,6 @@
 """How things are measured: programs on a core of their own, contestants in turns, ratios of what ran side by side.
 
-A contestant is ringport on a backend (Ours) or a peer by its name; a sample is what each contestant's figures were in
+A contestant is ringport (Ours) or a Peer, each on a backend; a sample is what each contestant's figures were in
 one round. In each round every contestant has its turn, and another one begins than in the last.
 """
 
@@ -27,12 +27,20 @@ class Ours(typing.NamedTuple):
     backend: str | None
 
 
+class Peer(typing.NamedTuple):
+    """Another library, as a contestant: on this backend, None where it does not matter."""
+
+    name: str
+    backend: str | None
+
+
 class Row(typing.NamedTuple):
     """A comparison: an object of bench.json."""
 
     workload: str
     backend: str | None
     peer: str | None  # None: theirs is a limit, or there is none
+    peer_backend: str | None
     metric: str
     ours: float
     theirs: float | None
@@ -108,10 +116,11 @@ class Program:
 
 
 class Server(Program):
-    """A server: it says first where it serves."""
+    """A server, by its program and what follows the address: it says first where it serves."""
 
-    def __init__(self, program, by, path=None, extra=None):
-        super().__init__(program, path or "0", by=by, place=SERVERS, extra=extra)
+    def __init__(self, command, by, path=None, extra=None):
+        program, *options = command.split()
+        super().__init__(program, path or "0", *options, by=by, place=SERVERS, extra=extra)
         where = self.read().split()[2].rsplit(":", 1)
         self.address = [path] if path else where
         self.pid = str(self.process.pid)
@@ -143,15 +152,16 @@ def row(workload, samples, our, peer, metric, goal):
     theirs = [sample[peer][metric] for sample in samples]
     more_is_better = metric.endswith("_per_s")
     ratios = [a / b if more_is_better else b / a for a, b in zip(mine, theirs)]
-    return Row(workload, our.backend, peer, metric, statistics.median(mine), statistics.median(theirs),
+    name, backend = peer or (None, None)
+    return Row(workload, our.backend, name, backend, metric, statistics.median(mine), statistics.median(theirs),
                statistics.median(ratios), goal, len(samples))
 
 
 def compare(workload, samples, metrics, goal):
-    """A row for each of ringport's contestants, each peer and each metric; goal(backend, peer, metric)."""
+    """A row for each of ringport's contestants, each peer and each metric; goal(backend, peer's name, metric)."""
     ours = [name for name in samples[0] if isinstance(name, Ours)]
     peers = [name for name in samples[0] if not isinstance(name, Ours)]
-    return [row(workload, samples, our, peer, metric, goal(our.backend, peer, metric))
+    return [row(workload, samples, our, peer, metric, goal(our.backend, peer.name, metric))
             for our in ours for peer in peers for metric in metrics]
 
 

@@ -5,6 +5,8 @@ import matplotlib
 matplotlib.use("svg")
 import matplotlib.pyplot as plt  # after the choice of its output
 
+from markdown import name_of
+
 COLOURS = {"io_uring": "tab:blue", "epoll": "tab:orange", None: "tab:green"}
 MARKS = {"io_uring": "o", "epoll": "s", None: "D"}
 
@@ -30,7 +32,7 @@ def draw_echo(axes, rows, transport, peer):
     axes.axhline(1, color="black", linewidth=0.8)
     axes.set_xticks(range(len(places)), [place.split("-", 2)[2].replace("-", " x ") for place in places], rotation=60,
                     ha="right", fontsize=7)
-    frame(axes, f"echo, {transport}: CPU per request, against {peer}")
+    frame(axes, f"echo, {transport}: CPU per request, against {peer} (epoll)")
     if rows:
         axes.legend(fontsize=8)
 
@@ -43,7 +45,8 @@ def draw_rest(axes, rows):
     aims = [(row.goal, place) for place, row in zip(y, rows) if row.goal is not None]
     if aims:
         axes.plot(*zip(*aims), "|", color="black", markersize=9, markeredgewidth=2)
-    axes.set_yticks(y, [f"{row.workload}, {row.metric}, against {row.peer or 'the limit'}" for row in rows], fontsize=7)
+    labels = [f"{row.workload} ({row.backend or 'any'}), {row.metric}, against {name_of(row)}" for row in rows]
+    axes.set_yticks(y, labels, fontsize=7)
     axes.set_xscale("log")
     axes.axvline(1, color="black", linewidth=0.8)
     frame(axes, "everything else (logarithmic)")
@@ -52,10 +55,10 @@ def draw_rest(axes, rows):
 def draw(rows, path):
     """Writes the whole picture."""
     others = [row for row in rows if not row.workload.startswith("echo-") and row.metric not in ("p50_us", "p99_us")]
-    figure = plt.figure(figsize=(13, 9 + 0.17 * len(others)), layout="constrained")
-    grid = figure.add_gridspec(3, 2, height_ratios=(1, 1, 0.2 + 0.042 * len(others)))
+    figure = plt.figure(figsize=(18, 9 + 0.17 * len(others)), layout="constrained")
+    grid = figure.add_gridspec(3, 3, height_ratios=(1, 1, 0.2 + 0.042 * len(others)))
     for line, transport in enumerate(("tcp", "unix")):
-        for column, peer in enumerate(("libuv", "epoll")):
+        for column, peer in enumerate(("libuv", "plain", "asio")):
             draw_echo(figure.add_subplot(grid[line, column]), rows, transport, peer)
     draw_rest(figure.add_subplot(grid[2, :]), others)
     figure.suptitle("ringport's advantage: above 1 it is ahead; a bar across is the goal")

@@ -9,12 +9,15 @@ import pathlib
 import time
 import typing
 
-from measure import BOTH, PROGRAMS, SERVERS, Ours, Program, Server, against_limit, compare, in_turns, run, scratch
+from measure import BOTH, PROGRAMS, SERVERS, Ours, Peer, Program, Server, against_limit, compare, in_turns, run, scratch
 
 LEVEL = 1 / 1.03
 SIZES = {"64B": 64, "1KiB": 1024, "10KiB": 10 * 1024, "100KiB": 100 * 1024}
 CONNECTIONS = (1, 10, 100, 1000)
 TRAFFIC = ("cpu_us_per_request", "requests_per_s", "p50_us", "p99_us")
+LIBUV, LIBUV_128K, PLAIN = Peer("libuv", "epoll"), Peer("libuv-128KiB", "epoll"), Peer("plain", "epoll")
+LIBUV_THREADS = Peer("libuv", "threads")
+ASIO, GO, BOOST_CONTEXT = Peer("asio", "epoll"), Peer("go", "epoll"), Peer("boost.context", None)
 BUSY_POLL = {"RINGPORT_BUSY_POLL": "20000"}  # ns
 
 
@@ -28,11 +31,11 @@ class Setting(typing.NamedTuple):
 
 def built(program):
     """Whether a peer's program is there."""
-    return (PROGRAMS / program).exists()
+    return (PROGRAMS / program.split()[0]).exists()
 
 
-def contestants(setting, ours, **peers):
-    """Who takes part, and with which program: ringport on each backend, and the peers that are there."""
+def contestants(setting, ours, peers):
+    """Who takes part, and with which program: ringport on each backend, and those of the peers that are there."""
     chosen = {Ours(backend): ours for backend in setting.backends}
     return chosen | {peer: program for peer, program in peers.items() if built(program)}
 
@@ -73,9 +76,11 @@ def echo_goal(size, connections):
         if backend == "epoll":
             return LEVEL if peer == "libuv" else None
         if connections < 100:
-            return LEVEL
-        if peer == "epoll":
+            return LEVEL if peer in ("libuv", "plain") else None
+        if peer == "plain":
             return 1.0
+        if peer != "libuv":
+            return None
         if size == SIZES["100KiB"]:
             return 1.2
         return 1.02 if connections == 100 else 1.06
@@ -85,8 +90,11 @@ def echo_goal(size, connections):
 def echo(transport, label):
     """Messages of one size, sent back, on several numbers of connections."""
     def workload(setting):
+        peers = {LIBUV: "echo_uv", PLAIN: "echo_epoll", ASIO: "echo_asio"}
+        if SIZES[label] > 64 * 1024:  # ringport's buffer holds a message, the one that libuv suggests does not
+            peers[LIBUV_128K] = "echo_uv 128"
         for connections in CONNECTIONS:
-            servers = contestants(setting, "echo_ringport", libuv="echo_uv", epoll="echo_epoll")
+            servers = contestants(setting, "echo_ringport", peers)
             samples = traffic(setting, servers, echo_load(SIZES[label], connections), transport)
             yield from compare(f"echo-{transport}-{label}-{connections}", samples, TRAFFIC,
                                echo_goal(SIZES[label], connections))
@@ -96,7 +104,7 @@ def echo(transport, label):
 def connect(setting):
     """Connections of one request each, one at a time and 64 at once."""
     for count, goal in ((1, 1.1), (64, LEVEL)):
-        servers = contestants(setting, "echo_ringport", libuv="echo_uv", epoll="echo_epoll")
+        servers = contestants(setting, "echo_ringport", {LIBUV: "echo_uv", PLAIN: "echo_epoll", ASIO: "echo_asio"})
         samples = traffic(setting, servers,
                           lambda server, count=count: ["connect_load", str(count), server.pid, server.address[1]])
         yield from compare(f"connect-{count}", samples, TRAFFIC, on_io_uring(goal, "cpu_us_per_request"))
@@ -114,7 +122,7 @@ def idle_percent(name, seconds):
 
 def busy_poll(setting):
     """One connection to a loop that polls for 20 us before it sleeps; what that costs when nothing comes."""
-    servers = contestants(setting, "echo_ringport", libuv="echo_uv")
+    servers = contestants(setting, "echo_ringport", {LIBUV: "echo_uv"})
     samples = traffic(setting, servers, echo_load(64, 1), extra=BUSY_POLL)
 
     def goal(backend, peer, metric):
@@ -137,20 +145,20 @@ def alone(setting, programs, *arguments, place=SERVERS):
 def switch(setting):
     """From one stack to another."""
     if built("switch_boost"):
-        samples = alone(setting, {Ours(None): "switch", "boost.context": "switch_boost"})
+        samples = alone(setting, {Ours(None): "switch", BOOST_CONTEXT: "switch_boost"})
         yield from compare("switch", samples, ["ns_per_switch"], lambda *_: 1 / 1.2)
 
 
 def tasks(setting):
     """A task's turn, and its life."""
-    samples = alone(setting, contestants(setting, "tasks", go="tasks_go"))
+    samples = alone(setting, contestants(setting, "tasks", {GO: "tasks_go", ASIO: "tasks_asio"}))
     yield from compare("sleep-0", samples, ["ns_per_turn"], lambda *_: None)
     yield from compare("spawn-join", samples, ["ns_per_life"], lambda *_: None)
 
 
 def timers(setting):
     """A million of them, inserted and cancelled."""
-    samples = alone(setting, contestants(setting, "timers", libuv="timers_uv"))
+    samples = alone(setting, contestants(setting, "timers", {LIBUV: "timers_uv"}))
     yield from compare("timers", samples, ["ns_per_timer", "ns_per_insert", "ns_per_cancel"],
                        on_io_uring(3.0, "ns_per_timer"))
 
@@ -159,7 +167,7 @@ def sleepers(setting):
     """A million tasks asleep."""
     count = "1000000"
     few = setting._replace(rounds=min(setting.rounds, 2))
-    samples = alone(few, contestants(setting, "sleepers", go="tasks_go"), count)
+    samples = alone(few, contestants(setting, "sleepers", {GO: "tasks_go", ASIO: "tasks_asio"}), count)
     yield from against_limit("sleepers", samples, "bytes_per_task", 4.7 * 1024,
                              lambda backend: 1.0 if backend == "io_uring" else None)
     yield from compare("sleepers", samples, ["bytes_per_task", "ns_per_task"], lambda *_: None)
@@ -168,13 +176,13 @@ def sleepers(setting):
 def wakeup(setting):
     """From one thread to another and back."""
     often = setting._replace(rounds=2 * setting.rounds)  # how long a processor takes to wake up varies most of all
-    samples = alone(often, contestants(setting, "wakeup", libuv="wakeup_uv"), place=BOTH)
+    samples = alone(often, contestants(setting, "wakeup", {LIBUV: "wakeup_uv"}), place=BOTH)
     yield from compare("wakeup", samples, ["us_per_round_trip"], on_io_uring(1.3))
 
 
 def files(setting):
     """Random reads of a file that the kernel has in memory."""
-    programs = contestants(setting, "files", libuv="files_uv")
+    programs = contestants(setting, "files", {LIBUV_THREADS: "files_uv"})
     with scratch() as directory:
         path = pathlib.Path(directory, "file")
         with path.open("wb") as file:
@@ -205,4 +213,4 @@ WORKLOADS |= {
     "files": files,
     "busy-poll": busy_poll,
 }
-PROGRAMS_OF_PEERS = {"libuv": "echo_uv", "boost.context": "switch_boost", "go": "tasks_go", "epoll": "echo_epoll"}
+PROGRAMS_OF_PEERS = {"libuv": "echo_uv", "boost.context": "switch_boost", "go": "tasks_go", "asio": "echo_asio"}

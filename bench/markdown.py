@@ -1,0 +1,88 @@
+"""README's tables of the rows of bench.json, which bench.py writes to build/bench.md: by hand, bench/markdown.py."""
+
+import json
+import pathlib
+import typing
+
+ECHO = "cpu_us_per_request"
+COLUMNS = (("io_uring", "libuv"), ("io_uring", "plain"), ("io_uring", "asio"), ("epoll", "libuv"), ("epoll", "plain"),
+           ("epoll", "asio"), ("io_uring", "libuv-128KiB"), ("epoll", "libuv-128KiB"))
+
+
+class Line(typing.NamedTuple):
+    """What README says of a workload besides echoes."""
+
+    text: str
+    metric: str
+    unit: str
+
+
+REST = {
+    "connect-1": Line("connect, one request, close: processor time", ECHO, " us"),
+    "connect-64": Line("the same, 64 at once", ECHO, " us"),
+    "switch": Line("switch of coroutines", "ns_per_switch", " ns"),
+    "sleep-0": Line("`sleep(0)`, 1,000 tasks in turn", "ns_per_turn", " ns"),
+    "spawn-join": Line("create and join a task", "ns_per_life", " ns"),
+    "timers": Line("insert and cancel each of 1,000,000 timers", "ns_per_timer", " ns"),
+    "sleepers": Line("memory of each of 1,000,000 tasks asleep", "bytes_per_task", " bytes"),
+    "wakeup": Line("wake a sleeping loop from a thread, and back", "us_per_round_trip", " us"),
+    "file-read-1": Line("4 KiB random reads of a cached file, one at a time", "reads_per_s", " /s"),
+    "file-read-32": Line("the same, 32 at a time", "reads_per_s", " /s"),
+    "busy-poll": Line("one connection, `busy_poll` 20 us: processor time", ECHO, " us"),
+}
+
+
+def name_of(row):
+    """Whom a row is against, with the backend."""
+    if row.peer is None:
+        return "the limit"
+    return f"{row.peer} ({row.peer_backend})" if row.peer_backend else row.peer
+
+
+def number(value):
+    """A figure in three digits or so."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def table(head, lines):
+    """A table, if it has lines."""
+    rows = (head, ["---"] * len(head), *lines) if lines else ()
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in rows)
+
+
+def echo_table(rows, transport):
+    """A line for each size and number of connections; the advantage of each of ringport's backends over each peer."""
+    prefix = f"echo-{transport}-"
+    found = {}
+    for row in rows:
+        if row.workload.startswith(prefix) and row.metric == ECHO:
+            found.setdefault(row.workload, {})[row.backend, row.peer] = row
+    columns = [column for column in COLUMNS if any(column in line for line in found.values())]
+    head = [f"{'TCP' if transport == 'tcp' else 'Unix'}, message x connections", "io_uring us", "epoll us"]
+    head += [f"{ours} : {peer}" for ours, peer in columns]
+    lines = []
+    for workload, line in found.items():
+        times = {row.backend: number(row.ours) for row in line.values()}
+        lines.append([workload.removeprefix(prefix).replace("-", " x "), times.get("io_uring", "-"),
+                      times.get("epoll", "-")]
+                     + [f"{line[column].advantage:.2f}" if column in line else "-" for column in columns])
+    return table(head, lines)
+
+
+def rest_table(rows):
+    """A line for each other comparison."""
+    chosen = [(REST[row.workload], row) for row in rows
+              if row.workload in REST and row.metric == REST[row.workload].metric and row.peer]
+    return table(["workload", "backend", "against", "ringport", "peer", "advantage"],
+                 [[line.text, row.backend or "-", name_of(row), number(row.ours) + line.unit,
+                   number(row.theirs) + line.unit, f"{row.advantage:.2f}"] for line, row in chosen])
+
+
+def tables(rows):
+    """All of them."""
+    return "\n".join(filter(None, (echo_table(rows, "tcp"), echo_table(rows, "unix"), rest_table(rows))))
+
+
+if __name__ == "__main__":
+    from measure import Row
+    print(tables([Row(**row) for row in json.loads(pathlib.Path("build/bench.json").read_text())]), end="")
