@@ -1006,6 +1006,33 @@ static int exit_status(pid_t pid)
     return WEXITSTATUS(status);
 }
 
+/* Whoever held the loop's lock when the process was forked does not keep the child from its copies. */
+TEST(a_child_takes_its_copy_of_what_was_posted_back)
+{
+    rp_handle handle = {0};
+    int status;
+
+    test_need_locks_after_fork();
+    make_loop();
+    CHECK_INT(rp_call_soon_threadsafe(loop, &handle, note, "p"), ==, 0);
+    rp_mutex_lock(&loop->mutex);
+    pid_t pid = fork();
+    if (pid == 0) {
+        alarm(60);
+        CHECK(rp_handle_cancel(&handle));
+        CHECK(!rp_handle_scheduled(&handle));
+        rp_loop_free(loop);
+        _exit(42);
+    }
+    rp_mutex_unlock(&loop->mutex);
+    CHECK_INT(waitpid(pid, &status, 0), ==, pid);
+    CHECK(WIFEXITED(status));
+    CHECK_INT(WEXITSTATUS(status), ==, 42);
+    run_turns(1);
+    CHECK_STR(trace, "p");
+    rp_loop_free(loop);
+}
+
 static pid_t child;
 static bool with_loop_of_its_own;
 
@@ -1077,6 +1104,7 @@ TEST(a_child_of_another_thread_frees_the_loop)
     rp_loop_free(loop);
 }
 #else
+TEST_ABSENT(a_child_takes_its_copy_of_what_was_posted_back, "Windows has no fork()");
 TEST_ABSENT(a_child_frees_the_loop_in_the_callback_that_forked, "Windows has no fork()");
 TEST_ABSENT(a_child_of_another_thread_frees_the_loop, "Windows has no fork()");
 TEST_ABSENT(fork_refused, "Windows has no fork()");

@@ -26,19 +26,32 @@ static void set_place(rp_handle *handle, uint32_t state)
     handle->state = (handle->state & ~(uint32_t)RP_HANDLE_STATES) | state;
 }
 
+/* In a child of fork() a thread that is not there may hold it for ever, and none is there to be kept out. */
+static void lock(rp_loop *loop)
+{
+    if (!rp_loop_is_forked(loop))
+        rp_mutex_lock(&loop->mutex);
+}
+
+static void unlock(rp_loop *loop)
+{
+    if (!rp_loop_is_forked(loop))
+        rp_mutex_unlock(&loop->mutex);
+}
+
 /* Makes a handle idle, and frees what the loop has of it. */
 static void release(rp_handle *handle)
 {
-    rp_mutex *mutex = handle->state & RP_HANDLE_FOREIGN ? &handle->loop->mutex : NULL;
+    rp_loop *shared = handle->state & RP_HANDLE_FOREIGN ? handle->loop : NULL;
     bool allocated = (handle->state & RP_HANDLE_ALLOCATED) != 0;
 
     rp_free(handle->origin);
     handle->origin = NULL;
-    if (mutex != NULL)
-        rp_mutex_lock(mutex);
+    if (shared != NULL)
+        lock(shared);
     handle->state = RP_HANDLE_IDLE;
-    if (mutex != NULL)
-        rp_mutex_unlock(mutex);
+    if (shared != NULL)
+        unlock(shared);
     if (allocated)
         rp_free(handle);
 }
@@ -239,9 +252,9 @@ bool rp_handle_cancel(rp_handle *handle)
         loop->stats.timers_cancelled++;
         break;
     case RP_HANDLE_POSTED: /* only the loop's thread moves it out of `posted`, and this is it */
-        rp_mutex_lock(&loop->mutex);
+        lock(loop);
         rp_list_remove(&handle->link);
-        rp_mutex_unlock(&loop->mutex);
+        unlock(loop);
         break;
     default:
         rp_list_remove(&handle->link);
