@@ -114,7 +114,7 @@ static void init_kind(rp_queue *queue, int kind)
 
 TEST(memory_is_given_back)
 {
-    enum { MANY = 100000, LEAST = 16 };
+    enum { MANY = 100000, LEAST = 128 };
     rp_queue queue;
 
     for (int kind = 0; kind < 3; kind++) {
@@ -150,6 +150,25 @@ TEST(a_queue_that_grows_and_shrinks_about_one_size_keeps_its_memory)
         }
         CHECK_INT(test_allocations() - before, <=, 1);
     }
+    CHECK_INT(rp_queue_fini(&queue), ==, 0);
+}
+
+/* As producers and consumers have it that run in turns. */
+TEST(a_small_queue_that_is_filled_and_emptied_keeps_its_memory)
+{
+    rp_queue queue;
+    uint64_t before = 0;
+
+    rp_queue_init(&queue, 100);
+    for (int round = 0; round < 10; round++) {
+        for (size_t i = 0; i < 100; i++)
+            put(&queue, i);
+        for (size_t i = 0; i < 100; i++)
+            CHECK_INT(get(&queue), ==, i);
+        if (round == 0)
+            before = test_allocations();
+    }
+    CHECK_INT(test_allocations() - before, ==, 0);
     CHECK_INT(rp_queue_fini(&queue), ==, 0);
 }
 

@@ -205,7 +205,8 @@ typedef struct rp_queue {
 
 /*
  * Makes a queue that holds up to maxsize items (0: any number) and hands out the oldest first, the newest first, or the
- * one that compares lowest (equals in no particular order). Memory is taken as it fills, and given back as it empties.
+ * one that compares lowest (equals in no particular order). Memory is taken as it fills, and given back as it
+ * empties, but for a kilobyte.
  */
 RP_API void rp_queue_init(rp_queue *queue, size_t maxsize);
 RP_API void rp_lifo_queue_init(rp_queue *queue, size_t maxsize);

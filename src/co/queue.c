@@ -8,13 +8,16 @@
  * came first. Each item that comes and each that goes wakes one task, which either takes or finds nothing left to take:
  * so none sleeps while there is something for it.
  *
- * The array doubles when it is full and is halved when a quarter of it is used: it is half full after either, so that
- * at least half as many items come or go before the next change as were copied.
+ * The array doubles when it is full and, unless it is small, is halved when a quarter of it is used: it is half full
+ * after either, so that at least half as many items come or go before the next change as were copied.
  */
 #include "base/memory.h"
 #include "co/sync.h"
 
-enum { FIRST_CAPACITY = 16 };
+enum {
+    FIRST_CAPACITY = 16,
+    KEPT_CAPACITY = 128, /* so little is not given back: producer and consumer may fill and empty it in turns */
+};
 
 /* ---- the items ---- */
 
@@ -54,7 +57,7 @@ static int make_room(rp_queue *queue)
 /* Gives half of the memory back if three quarters are not used. If there is none to move to, it stays. */
 static void give_back(rp_queue *queue)
 {
-    if (queue->capacity > FIRST_CAPACITY && queue->size <= queue->capacity / 4)
+    if (queue->capacity > KEPT_CAPACITY && queue->size <= queue->capacity / 4)
         (void)resize(queue, queue->capacity / 2);
 }
 
