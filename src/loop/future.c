@@ -27,7 +27,8 @@ static void mark_read(rp_future *future)
     if (future->error_read)
         return;
     future->error_read = true;
-    rp_list_remove(&future->link);
+    if (rp_node_linked(&future->link))
+        rp_list_remove(&future->link);
 }
 
 static void report_unread(rp_future *future)
@@ -121,7 +122,8 @@ void rp_future_finish(rp_future *future, int result, void *value)
     future->value = value;
     if (result < 0) {
         future->error_read = false;
-        rp_list_push(&future->loop->unread, &future->link);
+        if (!future->loop->closed) /* else it is its holder's alone, in whichever thread */
+            rp_list_push(&future->loop->unread, &future->link);
     }
     rp_future_ref(future); /* a dropped callback may have held the last one */
     schedule_callbacks(future);

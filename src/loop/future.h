@@ -35,8 +35,8 @@ struct rp_future {
     void *value;
     void *data;        /* the program's own */
     rp_node callbacks; /* rp_done_callback, by their handles' links */
-    rp_node link; /* in loop->tasks while it is a task that is not done; in loop->unread until its error is read */
-    void *origin; /* debug mode: where it was created */
+    rp_node link;      /* in loop->tasks while it is a task that is not done; in loop->unread, or in none */
+    void *origin;      /* debug mode: where it was created */
 };
 
 /*
