@@ -56,7 +56,7 @@ def main():
     if sys.argv[1:] == ["--self-test"]:
         return 0
     root = pathlib.Path(__file__).resolve().parent.parent
-    sources = {path.stem[len("test_"):]: TEST.findall(path.read_text()) for path in root.glob("tests/test_*.c")}
+    sources = {path.stem[len("test_"):]: TEST.findall(path.read_text()) for path in root.glob("tests/test_*.c*")}
     found = list(mistakes(sources, pathlib.Path(sys.argv[1]).read_text(), (root / "docs/windows.md").read_text()))
     print(*found, "docs/windows.md lists what does not run there" + (": NO" if found else ""), sep="\n")
     return len(found) > 0

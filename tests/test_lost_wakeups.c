@@ -9,7 +9,9 @@
 #include <stdatomic.h>
 #include <sys/epoll.h>
 
+#ifdef RP_HAVE_IO_URING
 #include <liburing.h>
+#endif
 
 #include "base/thread.h"
 #include "support.h"
@@ -64,6 +66,7 @@ int __wrap_epoll_pwait2(int fd, struct epoll_event *events, int count, const str
     return __real_epoll_pwait2(fd, events, count, limit, mask);
 }
 
+#ifdef RP_HAVE_IO_URING
 int __real_io_uring_submit_and_wait_timeout(struct io_uring *ring, struct io_uring_cqe **cqe, unsigned count,
                                             struct __kernel_timespec *limit, sigset_t *mask);
 int __wrap_io_uring_submit_and_wait_timeout(struct io_uring *ring, struct io_uring_cqe **cqe, unsigned count,
@@ -74,6 +77,7 @@ int __wrap_io_uring_submit_and_wait_timeout(struct io_uring *ring, struct io_uri
     strike(&strike_before_wait);
     return __real_io_uring_submit_and_wait_timeout(ring, cqe, count, limit, mask);
 }
+#endif
 
 void __real_rp_mutex_unlock(rp_mutex *mutex);
 void __wrap_rp_mutex_unlock(rp_mutex *mutex);
