@@ -297,6 +297,7 @@ TEST(forking_thread_is_the_childs_main_thread)
     await_stage(1);
 }
 #else
+TEST_ABSENT(the_generation_of_constructors_stays, "Windows has no fork()");
 TEST_ABSENT(a_child_finds_a_generation_of_its_own, "Windows has no fork()");
 TEST_ABSENT(a_fork_without_handlers_is_noticed, "Windows has no fork()");
 TEST_ABSENT(forking_thread_is_the_childs_main_thread, "Windows has no fork()");
