@@ -702,8 +702,7 @@ static int uring_wait(rp_proactor *proactor, rp_completion *completions, int cap
     int rc, n;
 
     if (!is_own(u)) {
-        RP_TRY(uring_check_thread(
-            proactor)); /* first: what is handed out here could be followed up in neither thread */
+        RP_TRY(uring_check_thread(proactor)); /* first: a run that is refused has done nothing */
         n = u->enabled ? collect_elsewhere(u, completions, capacity) : 0;
         if (n > 0)
             return n;
