@@ -211,6 +211,7 @@ TEST(limits)
             put(&queue, i);
         }
         CHECK(rp_queue_full(&queue));
+        CHECK_INT(queue.capacity, ==, maxsize); /* no memory for more */
         CHECK_INT(rp_queue_put_nowait(&queue, NULL), ==, -EAGAIN);
         CHECK_INT(get(&queue), ==, 0);
         put(&queue, 7);

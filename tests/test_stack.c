@@ -160,6 +160,21 @@ TEST(waves_give_nothing_back)
     rp_stack_pool_close(pool);
 }
 
+/* Memory is given back by whole slabs: the last one stays if there would be less than is to be kept without it. */
+TEST(no_more_is_given_back_than_can_be_spared)
+{
+    enum { MANY = RP_STACKS_KEPT + RP_STACKS_PER_SLAB / 2 };
+    rp_stack_pool *pool = new_pool();
+    static rp_stack *stacks[MANY];
+
+    for (int i = 0; i < MANY; i++)
+        CHECK((stacks[i] = rp_stack_get(pool)) != NULL);
+    for (int i = 0; i < MANY; i++)
+        rp_stack_put(stacks[i]);
+    CHECK_INT(rp_stack_pool_idle(pool), >=, RP_STACKS_KEPT);
+    rp_stack_pool_close(pool);
+}
+
 /* Whether writing there ends the process. */
 #ifdef _WIN32
 static bool dies(volatile char *at)

@@ -237,6 +237,21 @@ TEST(a_thread_that_has_posted_may_post_again)
     CHECK_INT(rp_run(wait_for_posts, NULL), ==, 0);
 }
 
+static int post_to_itself(rp_co *co, void *arg)
+{
+    (void)arg;
+    begin(co);
+    CHECK_INT(rp_call_soon_threadsafe(loop, NULL, set_event, NULL), ==, 0);
+    CHECK_INT(rp_event_wait(co, &event), ==, 0);
+    CHECK_INT(reports, ==, 0);
+    return 0;
+}
+
+TEST(a_post_of_the_loops_own_is_to_come)
+{
+    CHECK_INT(rp_run(post_to_itself, NULL), ==, 0);
+}
+
 static void raise_sigterm(void *arg)
 {
     (void)arg;
