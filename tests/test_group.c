@@ -174,6 +174,34 @@ TEST(only_the_first_error_is_returned)
     CHECK_INT(rp_run(two_fail, NULL), ==, 0);
 }
 
+static int wait_for_event(rp_co *co, void *arg)
+{
+    return rp_event_wait(co, arg);
+}
+
+static int end_under_a_cancellation(rp_co *co, void *arg)
+{
+    rp_event never;
+    rp_group group;
+    rp_task *task;
+
+    (void)arg;
+    rp_event_init(&never);
+    rp_group_begin(co, &group);
+    CHECK_INT(rp_group_create_task(&group, &task, wait_for_event, &never), ==, 0);
+    rp_task_cancel(rp_co_task(co));
+    CHECK_INT(rp_group_end(co, &group, 0), ==, -ECANCELED);
+    CHECK(rp_future_cancelled(task));
+    rp_task_detach(task);
+    return 0;
+}
+
+/* The body, which did not suspend, knows nothing of it: the tasks are ended all the same. */
+TEST(a_cancellation_that_is_pending_at_the_end_cancels_the_tasks)
+{
+    CHECK_INT(rp_run(end_under_a_cancellation, NULL), ==, 0);
+}
+
 /* ---- cancelled from outside ---- */
 
 static int group_of_slow(rp_co *co, void *arg)
