@@ -576,6 +576,34 @@ TEST(busy_ring_hands_out_nothing_elsewhere)
     close_pair(received);
 }
 
+/* ---- terminals ---- */
+
+/* Nobody reads from it, as after Ctrl-S: a write waits, and nothing else does. */
+TEST(a_terminal_that_takes_no_more_holds_up_nothing)
+{
+    static char text[1024 * 1024];
+    rp_proactor *port = open_ring(0, 0);
+    int master = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC), unlocked = 0;
+    rp_op op;
+
+    CHECK(master >= 0);
+    CHECK_INT(ioctl(master, TIOCSPTLCK, &unlocked), ==, 0);
+    int slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+    CHECK(slave >= 0);
+    memset(text, 'x', sizeof text);
+    for (int64_t n = 0; n >= 0;) { /* until it is full */
+        rp_op_write(&op, slave, text, sizeof text, -1, NULL, NULL);
+        submit(port, &op);
+        do_nop(port);
+        rp_proactor_cancel(port, &op);
+        n = finish(port, &op);
+        CHECK(n > 0 || n == -ECANCELED);
+    }
+    close(slave);
+    close(master);
+    rp_proactor_close(port);
+}
+
 /* ---- what moves with it ---- */
 
 enum { STANDING = 6 };

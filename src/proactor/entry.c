@@ -5,6 +5,7 @@
 
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 enum { MAX_TRANSFER = 0x7ffff000 }; /* of one entry: its length field has 32 bits */
 
@@ -82,6 +83,15 @@ static void prepare_network(struct io_uring_sqe *sqe, const rp_op *op)
     }
 }
 
+/* A terminal takes writes that are not to wait, and waits all the same (6.18): a thread of the kernel's is to do so. */
+static void leave_terminals_to_workers(struct io_uring_sqe *sqe, int fd)
+{
+    struct stat status;
+
+    if (fstat(fd, &status) == 0 && S_ISCHR(status.st_mode))
+        sqe->flags |= IOSQE_ASYNC;
+}
+
 void rp_entry_prepare(struct io_uring_sqe *sqe, const rp_op *op)
 {
     unsigned length = clamp_length(op->u.buffer.length);
@@ -106,12 +116,14 @@ void rp_entry_prepare(struct io_uring_sqe *sqe, const rp_op *op)
         break;
     case RP_OP_WRITE:
         io_uring_prep_write(sqe, op->fd, op->u.buffer.base, length, (uint64_t)op->u.buffer.offset);
+        leave_terminals_to_workers(sqe, op->fd);
         break;
     case RP_OP_READV:
         io_uring_prep_readv(sqe, op->fd, op->u.io.vector, (unsigned)op->u.io.count, (uint64_t)op->u.io.offset);
         break;
     case RP_OP_WRITEV:
         io_uring_prep_writev(sqe, op->fd, op->u.io.vector, (unsigned)op->u.io.count, (uint64_t)op->u.io.offset);
+        leave_terminals_to_workers(sqe, op->fd);
         break;
     case RP_OP_FSYNC:
         io_uring_prep_fsync(sqe, op->fd, op->u.fsync.data_only ? IORING_FSYNC_DATASYNC : 0);
