@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/sanitized.h"
 #include "harness.h"
 #include "ringport.h"
 
@@ -517,10 +518,14 @@ TEST(a_runner_is_closed_again_after_a_callback_has_thrown)
     rp_runner_free(runner);
 }
 
+/* The exception that comes second replaces the first, whose object the C++ runtime then keeps for ever. */
 TEST(nothing_is_left_of_a_runner_whose_end_throws)
 {
     int ended = 0, thrown = 0;
 
+#ifdef RP_ASAN
+    SKIP("LeakSanitizer tells of the exception that was replaced");
+#endif
     try {
         rp_run(throw_at_the_end, &ended);
     } catch (const trouble &) {

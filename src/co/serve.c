@@ -106,7 +106,7 @@ int rp_start_server(rp_co *co, rp_server **server, rp_client_connected *handler,
 {
     rp_server_options shared = options != NULL ? *options : (rp_server_options){0};
     rp_server_protocol protocol;
-    rp_future *request;
+    rp_future *request = NULL;
     rp_place place;
     int rc;
 

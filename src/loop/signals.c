@@ -387,7 +387,7 @@ int rp_remove_signal_handler(rp_loop *loop, int number)
 
 int rp_signals_wait(rp_loop *loop, int number, rp_signal_wait *wait, rp_callback *wake, void *arg)
 {
-    entry *e;
+    entry *e = NULL;
     int rc = find_entry(loop, number, &e);
 
     if (rc < 0)
