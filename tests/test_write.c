@@ -361,12 +361,19 @@ TEST(a_reader_goes_on_waiting_when_writing_fails)
     run(waiting_readers);
 }
 
+static void reset(int fd)
+{
+    struct linger linger = {1, 0};
+
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
+    close(fd);
+}
+
 /* The writer is told of the reset, and the socket has no more to say than that it has ended. */
 static int no_false_ends(rp_co *co, void *arg)
 {
     (void)arg;
     for (int i = 0; i < 20; i++) {
-        struct linger linger = {1, 0};
         rp_task *task;
         exchange e;
         char byte;
@@ -376,8 +383,7 @@ static int no_false_ends(rp_co *co, void *arg)
         CHECK_INT(rp_create_task(&task, upload, &e), ==, 0);
         CHECK_INT(rp_sleep(co, 0), ==, 0);
         CHECK_INT(rp_sleep(co, 0), ==, 0);
-        setsockopt(e.there, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
-        close(e.there);
+        reset(e.there);
         if (i % 2)
             CHECK_INT(rp_join(co, task), ==, 0);
         n = rp_stream_read(co, e.stream, &byte, 1);
@@ -392,6 +398,55 @@ static int no_false_ends(rp_co *co, void *arg)
 TEST(a_reset_that_a_write_was_told_is_no_end_of_the_stream)
 {
     run(no_false_ends);
+}
+
+/* Of a socket, without taking anything. */
+static bool poll_shows(int fd, short event)
+{
+    struct pollfd entry = {.fd = fd};
+
+    return poll(&entry, 1, 0) > 0 && (entry.revents & event) != 0;
+}
+
+/* The send in the background has got a part away before it meets the reset. */
+static int reset_amid_a_send(rp_co *co, void *arg)
+{
+    static char bytes[UPLOAD], sink[UPLOAD];
+
+    (void)arg;
+    for (int i = 0; i < 2; i++) {
+        const int small = 16 * 1024;
+        size_t at_once, got = 0;
+        rp_transport *transport;
+        exchange e;
+        char byte;
+
+        open_exchange(co, &e, CLOSES);
+        transport = rp_stream_transport(e.stream);
+        CHECK_INT(rp_transport_setsockopt(transport, SOL_SOCKET, SO_SNDBUF, &small, sizeof small), ==, 0);
+        CHECK_INT(rp_transport_write(transport, bytes, sizeof bytes), ==, 0);
+        at_once = sizeof bytes - rp_transport_get_write_buffer_size(transport);
+        while (got <= at_once) {
+            ssize_t n = wire_await_in(co, e.there, sink, at_once + 1 - got);
+
+            CHECK_INT(n, >, 0);
+            got += (size_t)n;
+        }
+        int here = rp_transport_fd(transport);
+        reset(e.there);
+        while (!poll_shows(here, POLLHUP))
+            ;
+        while (i == 1 && poll_shows(here, POLLERR)) /* until the send has been told */
+            CHECK_INT(rp_sleep(co, 0), ==, 0);
+        CHECK_INT(rp_stream_read(co, e.stream, &byte, 1), ==, -ECONNRESET);
+        rp_stream_free(e.stream);
+    }
+    return 0;
+}
+
+TEST(a_reset_amid_a_background_send_is_no_end_of_the_stream)
+{
+    run(reset_amid_a_send);
 }
 
 /* What was held back finds the peer gone. */
@@ -668,6 +723,7 @@ TEST_ABSENT(an_answer_that_came_during_an_upload_is_read_after_it_has_failed, "a
 TEST_ABSENT(a_stream_whose_writing_has_failed_is_ended_by_whoever_has_it, "no peer can refuse to read and stay");
 TEST_ABSENT(a_reader_goes_on_waiting_when_writing_fails, "no peer can refuse to read and stay");
 TEST_ABSENT(a_reset_that_a_write_was_told_is_no_end_of_the_stream, "Windows goes on telling of it");
+TEST_ABSENT(a_reset_amid_a_background_send_is_no_end_of_the_stream, "Windows goes on telling of it");
 TEST_ABSENT(a_cork_that_is_drawn_too_late_tells_of_it, "no peer can refuse to read and stay");
 TEST_ABSENT(a_handler_whose_client_goes_ends_well, "a reset drops what was to be read on Windows");
 TEST_ABSENT(a_protocol_that_asks_for_it_reads_on_when_a_write_fails, "no peer can refuse to read and stay");

@@ -76,6 +76,8 @@ enum {
 /*
  * For the flags of rp_op_send (of at most 2 GiB less a page, which is what one call of the kernel takes): complete only
  * when all is sent, or an error stands in the way.
+ * After an error the result is what was sent before it, if there was any; the error itself is lost then, and a POSIX
+ * socket tells of a reset once: what is received next looks like the end of the stream. If that matters: send without.
  */
 #define RP_SEND_ALL 0x40000000
 

@@ -12,7 +12,7 @@
 #include "net/transport.h"
 
 enum {
-    PIECE = 256 * 1024, /* sent by one operation: the marks are looked at after each */
+    PIECE = 256 * 1024, /* sent by one operation at most: the marks are looked at after each */
     DEFAULT_HIGH = 64 * 1024,
 };
 
@@ -88,13 +88,14 @@ static int send_eof(rp_transport *transport)
 
 static void on_sent(rp_op *op);
 
+/* Not RP_SEND_ALL: an error after a part would be lost, and the socket tells of it once. */
 static void send_front(rp_transport *transport)
 {
     const void *data;
     size_t length = rp_buffer_front(&transport->buffer, PIECE, &data);
     int rc;
 
-    rp_op_send(&transport->send, transport->fd, data, length, RP_SEND_ALL, on_sent, transport);
+    rp_op_send(&transport->send, transport->fd, data, length, 0, on_sent, transport);
     rc = rp_submit(transport->loop, &transport->send);
     transport->sending = rc == 0;
     if (rc < 0)
