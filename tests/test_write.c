@@ -157,6 +157,35 @@ TEST(above_the_high_water_mark_a_cork_holds_nothing_back)
     run(above_the_mark);
 }
 
+/* ---- the peer's end ---- */
+
+/* A send that goes on after the peer's end of the stream does not keep the reader waiting. */
+static int half_close_beside_a_send(rp_co *co, void *arg)
+{
+    enum { MUCH = 16 << 20 };
+    static char bytes[MUCH];
+    int here, there;
+    rp_stream *stream;
+    char byte;
+
+    (void)arg;
+    wire_pair(&here, &there);
+    stream = stream_of(co, here);
+    CHECK_INT(rp_transport_write(rp_stream_transport(stream), bytes, sizeof bytes), ==, 0);
+    CHECK_INT(shutdown(there, SHUT_WR), ==, 0);
+    CHECK_INT(rp_stream_read(co, stream, &byte, 1), ==, 0);
+    CHECK_INT(rp_transport_get_write_buffer_size(rp_stream_transport(stream)), >, 0);
+    rp_stream_abort(stream);
+    rp_stream_free(stream);
+    close(there);
+    return 0;
+}
+
+TEST(an_end_of_the_stream_is_told_while_a_send_goes_on)
+{
+    run(half_close_beside_a_send);
+}
+
 #ifndef _WIN32
 
 static void say(int fd, const void *data, size_t length)
@@ -449,6 +478,64 @@ TEST(a_reset_amid_a_background_send_is_no_end_of_the_stream)
     run(reset_amid_a_send);
 }
 
+enum { CROWD = 2000 }; /* completions: many turns' worth */
+
+typedef struct crowd {
+    rp_loop *loop;
+    rp_op ops[CROWD];
+    int waiting;
+    bool over;
+} crowd;
+
+static void come_again(rp_op *op)
+{
+    crowd *c = op->data;
+
+    if (c->over)
+        c->waiting--;
+    else
+        CHECK_INT(rp_submit(c->loop, op), ==, 0);
+}
+
+/* The send has been told, but so many others complete before it that it takes turns until we are. */
+static int reset_in_a_crowd(rp_co *co, void *arg)
+{
+    static crowd c;
+    static char bytes[16 * UPLOAD];
+    exchange e;
+    char byte;
+
+    (void)arg;
+    open_exchange(co, &e, CLOSES);
+    CHECK_INT(rp_transport_write(rp_stream_transport(e.stream), bytes, sizeof bytes), ==, 0);
+    CHECK_INT(rp_transport_get_write_buffer_size(rp_stream_transport(e.stream)), >, 0);
+    say(e.there, "x", 1);
+    CHECK_INT(rp_stream_read(co, e.stream, &byte, 1), ==, 1);
+    c.loop = rp_co_loop(co);
+    c.waiting = CROWD;
+    for (int i = 0; i < CROWD; i++) {
+        rp_op_nop(&c.ops[i], come_again, &c);
+        CHECK_INT(rp_submit(c.loop, &c.ops[i]), ==, 0);
+    }
+    int here = rp_transport_fd(rp_stream_transport(e.stream));
+    reset(e.there);
+    while (!poll_shows(here, POLLHUP))
+        ;
+    while (poll_shows(here, POLLERR))
+        CHECK_INT(rp_sleep(co, 0), ==, 0);
+    CHECK_INT(rp_stream_read(co, e.stream, &byte, 1), ==, -ECONNRESET);
+    c.over = true;
+    while (c.waiting > 0)
+        CHECK_INT(rp_sleep(co, 0), ==, 0);
+    rp_stream_free(e.stream);
+    return 0;
+}
+
+TEST(a_reset_whose_send_completes_late_is_no_end_of_the_stream)
+{
+    run(reset_in_a_crowd);
+}
+
 /* What was held back finds the peer gone. */
 static int failing_corks(rp_co *co, void *arg)
 {
@@ -724,6 +811,7 @@ TEST_ABSENT(a_stream_whose_writing_has_failed_is_ended_by_whoever_has_it, "no pe
 TEST_ABSENT(a_reader_goes_on_waiting_when_writing_fails, "no peer can refuse to read and stay");
 TEST_ABSENT(a_reset_that_a_write_was_told_is_no_end_of_the_stream, "Windows goes on telling of it");
 TEST_ABSENT(a_reset_amid_a_background_send_is_no_end_of_the_stream, "Windows goes on telling of it");
+TEST_ABSENT(a_reset_whose_send_completes_late_is_no_end_of_the_stream, "Windows goes on telling of it");
 TEST_ABSENT(a_cork_that_is_drawn_too_late_tells_of_it, "no peer can refuse to read and stay");
 TEST_ABSENT(a_handler_whose_client_goes_ends_well, "a reset drops what was to be read on Windows");
 TEST_ABSENT(a_protocol_that_asks_for_it_reads_on_when_a_write_fails, "no peer can refuse to read and stay");

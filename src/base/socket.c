@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <unistd.h>
 
 int rp_socket_error(void)
@@ -79,6 +80,13 @@ int64_t rp_socket_sendv(rp_fd fd, const struct iovec *vector, int count)
 int rp_socket_shutdown_write(rp_fd fd)
 {
     return shutdown(fd, SHUT_WR) < 0 ? -errno : 0;
+}
+
+bool rp_socket_has_ended(rp_fd fd)
+{
+    struct pollfd entry = {.fd = fd};
+
+    return poll(&entry, 1, 0) > 0 && entry.revents & POLLHUP;
 }
 
 int rp_socket_name(rp_fd fd, struct sockaddr *address, uint32_t *length)

@@ -67,6 +67,12 @@ int64_t rp_socket_sendv(rp_fd fd, const struct iovec *vector, int count);
 /* shutdown(SHUT_WR). */
 int rp_socket_shutdown_write(rp_fd fd);
 
+/*
+ * Whether a connection has ended in both directions, most often by a reset; nothing is consumed by asking. Always false
+ * on Windows, where recv() goes on telling of a reset.
+ */
+bool rp_socket_has_ended(rp_fd fd);
+
 /* getsockname() and getpeername(): `length` is the room, then what was needed. */
 int rp_socket_name(rp_fd fd, struct sockaddr *address, uint32_t *length);
 int rp_socket_peer(rp_fd fd, struct sockaddr *address, uint32_t *length);

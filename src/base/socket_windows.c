@@ -115,6 +115,12 @@ int rp_socket_shutdown_write(rp_fd fd)
     return shutdown((SOCKET)fd, SD_SEND) != 0 ? rp_socket_error() : 0;
 }
 
+bool rp_socket_has_ended(rp_fd fd)
+{
+    (void)fd;
+    return false;
+}
+
 /* Winsock says of no handle, too, that it is no socket. */
 static int error_of(rp_fd fd)
 {

@@ -29,18 +29,12 @@ static void pull_soon(rp_transport *transport)
 
 /*
  * A socket tells of a reset once. If a send in the background is told, the reader sees a stream that seems to have
- * ended. The send's completion is on its way then: where one is in flight, the end is certain if it still is a turn
- * later.
+ * ended. A socket that still lets us send has not been reset; with any other one the send completes before long, and
+ * says how it ended.
  */
-static bool end_is_certain(rp_transport *transport)
+static bool end_is_certain(const rp_transport *transport)
 {
-    uint64_t turn = transport->loop->stats.turns;
-
-    if (!transport->eof_doubted) {
-        transport->eof_doubted = true;
-        transport->eof_turn = turn;
-    }
-    return !transport->sending || transport->eof_turn != turn;
+    return !transport->sending || !rp_socket_has_ended(transport->fd);
 }
 
 /* Bytes, 0 at the end of the stream, -EAGAIN or an error: also the one that a write was told in the reader's place. */

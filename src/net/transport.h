@@ -24,7 +24,6 @@ struct rp_transport {
     bool paused;          /* reading is */
     bool protocol_paused; /* between pause_writing and resume_writing */
     bool eof_received;    /* the peer's */
-    bool eof_doubted;     /* in the turn eof_turn: see end_is_certain() */
     bool eof_wanted;      /* write_eof was called, or a write has failed: nothing more may be written */
     bool eof_sent;
     bool corked;     /* what is written waits in the buffer, up to the high-water mark */
@@ -35,8 +34,7 @@ struct rp_transport {
     rp_op receive; /* a receive stream, from start to end */
     rp_buffer buffer;
 
-    rp_op send; /* sends the buffer's front */
-    uint64_t eof_turn;
+    rp_op send;  /* sends the buffer's front */
     size_t high; /* the buffer's marks */
     size_t low;
     rp_handle pull; /* goes on receiving */
