@@ -173,34 +173,3 @@ TEST(a_programs_own_handler_of_faults_is_called_on_all_threads)
     CHECK_INT(rp_run_workers(2, fault_in_worker, NULL), ==, 0);
     CHECK_INT(atomic_load(&faults), ==, 4);
 }
-
-static int recurse(volatile char *above, int n)
-{
-    volatile char frame[512];
-
-    frame[0] = above ? above[0] : 1;
-    return n == 0 ? frame[0] : recurse(frame, n - 1) + frame[0];
-}
-
-static int overflow_in_last_worker(rp_co *co, void *arg)
-{
-    (void)arg;
-    if (rp_worker_index() != 1)
-        return rp_sleep(co, RP_SEC(1000));
-    rp_task_set_name(rp_co_task(co), "deep");
-    return recurse(NULL, 1 << 20);
-}
-
-static void overflow_in_group(void)
-{
-    rp_run_workers(2, overflow_in_last_worker, NULL);
-}
-
-TEST(an_overflow_in_a_worker_names_its_task)
-{
-    char output[4096];
-    test_end end = test_in_child(overflow_in_group, output, sizeof output);
-
-    CHECK(end.name != NULL && strcmp(end.name, "SIGSEGV") == 0);
-    CHECK(strstr(output, "ringport: stack overflow in task 'deep'\n") != NULL);
-}

@@ -30,7 +30,7 @@ static rp_mutex mutex = RP_MUTEX_INIT;
 static unsigned users;
 static bool installed;
 static struct sigaction before[2];
-static rp_overflow_query *volatile find_task;
+static _Atomic(rp_overflow_query *) find_task; /* read by handlers in any thread */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t thread_end;
 static bool have_thread_end;

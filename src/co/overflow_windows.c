@@ -19,7 +19,7 @@ enum { TIB_DEALLOCATION_STACK = 0x1478 };
 static rp_mutex mutex = RP_MUTEX_INIT;
 static unsigned users;
 static void *installed;
-static rp_overflow_query *volatile find_task;
+static _Atomic(rp_overflow_query *) find_task; /* read by handlers in any thread */
 
 _Thread_local uint64_t rp_overflow_thread;
 
