@@ -4,7 +4,8 @@
  * Each descriptor has a `port` with the operations that wait on it, in order, and is registered once, edge-triggered,
  * for as long as operations wait. An edge makes the waiting operations try again. Since the owner may have closed and
  * reused a number while nothing waited on it, the first to wait asks the kernel anew (EPOLL_CTL_MOD also reports
- * readiness that is there already, so that no edge is lost).
+ * readiness that is there already, so that no edge is lost). Room to send is asked for once something waits for it:
+ * sockets that are not TCP's announce it each time their peer has taken something, needed or not.
  *
  * The kernel keeps a registration as long as the file is open under any number, in any process. It is taken back before
  * a close that is ours. One whose number the owner closed is out of reach, and goes on to report: so each registering
@@ -41,12 +42,15 @@ enum {
     /* While there is something else to do, the kernel is asked again after so many nanoseconds, or waits in between: */
     ASK_AFTER = 50 * 1000,
     MOST_SKIPPED = 63,
+    /* What is registered: input always, more when it is waited for. */
+    INPUT = EPOLLIN | EPOLLPRI | EPOLLRDHUP,
+    REGISTERED = INPUT | EPOLLOUT,
 };
 
 typedef struct port {
     rp_node waiting;     /* operations, by their queue nodes */
     uint32_t generation; /* of its latest registering */
-    bool registered;     /* as far as we know */
+    uint32_t registered; /* the events, as far as we know; 0: none */
 } port;
 
 typedef struct epoll {
@@ -127,21 +131,21 @@ static uint64_t event_data(int fd, uint32_t generation)
     return (uint64_t)generation << 32 | (uint32_t)fd;
 }
 
-static int register_port(epoll *e, port *p, int fd)
+/* If it fails, an earlier registration stays as it is. */
+static int register_port(epoll *e, port *p, int fd, uint32_t events)
 {
-    struct epoll_event event = {.events = EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET,
-                                .data.u64 = event_data(fd, ++p->generation)};
+    struct epoll_event event = {.events = events | EPOLLET, .data.u64 = event_data(fd, p->generation + 1)};
     int first = p->registered ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
     int second = p->registered ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
 
-    p->registered = false;
     if (epoll_ctl(e->fd, first, fd, &event) < 0) {
         if (errno != ENOENT && errno != EEXIST)
             return -errno;
         if (epoll_ctl(e->fd, second, fd, &event) < 0)
             return -errno;
     }
-    p->registered = true;
+    p->generation++;
+    p->registered = events;
     return 0;
 }
 
@@ -150,7 +154,7 @@ static void retract(epoll *e, port *p, int fd)
 {
     if (!p->registered)
         return;
-    p->registered = false;
+    p->registered = 0;
     epoll_ctl(e->fd, EPOLL_CTL_DEL, fd, NULL); /* it fails if the owner has closed the number already */
 }
 
@@ -175,11 +179,14 @@ static void finish(epoll *e, rp_op *op, int64_t result)
 
 static void wait_on_port(epoll *e, rp_op *op)
 {
+    uint32_t events = INPUT | (rp_ready_direction(op) & REGISTERED);
     int rc = make_port(e, op->fd);
     port *p = find_port(e, op->fd);
 
     if (rc == 0 && rp_list_empty(&p->waiting))
-        rc = register_port(e, p, op->fd);
+        rc = register_port(e, p, op->fd, events);
+    else if (rc == 0 && events & ~p->registered)
+        rc = register_port(e, p, op->fd, events | p->registered);
     if (rc == -EPERM && (op->kind == RP_OP_POLL || op->kind == RP_OP_POLL_MULTI))
         rc = 0; /* as files are, whose readiness never changes: there will be no edges */
     if (rc < 0) {
