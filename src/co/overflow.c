@@ -84,9 +84,10 @@ static const void *stack_pointer(const void *context)
 
 static void on_fault(int number, siginfo_t *info, void *context)
 {
+    rp_overflow_query *query = atomic_load(&find_task);
     char name[32];
 
-    if (info->si_code > 0 && find_task(info->si_addr, stack_pointer(context), name, sizeof name)) {
+    if (info->si_code > 0 && query(info->si_addr, stack_pointer(context), name, sizeof name)) {
         rp_overflow_message(name);
         default_action(number, info);
     } else
@@ -189,7 +190,7 @@ static void set_up_thread(void)
 void rp_overflow_claim(rp_overflow_query *query)
 {
     rp_mutex_lock(&mutex);
-    find_task = query;
+    atomic_store(&find_task, query);
     users++;
     if (!installed)
         install();

@@ -37,8 +37,8 @@ static LONG CALLBACK on_exception(EXCEPTION_POINTERS *exception)
 
     if (exception->ExceptionRecord->ExceptionCode != (DWORD)EXCEPTION_STACK_OVERFLOW)
         return EXCEPTION_CONTINUE_SEARCH;
-    if (!find_task((void *)(uintptr_t)__readgsqword(TIB_DEALLOCATION_STACK),
-                   (void *)(uintptr_t)exception->ContextRecord->Rsp, name, sizeof name))
+    if (!atomic_load(&find_task)((void *)(uintptr_t)__readgsqword(TIB_DEALLOCATION_STACK),
+                                 (void *)(uintptr_t)exception->ContextRecord->Rsp, name, sizeof name))
         return EXCEPTION_CONTINUE_SEARCH;
     rp_overflow_message(name);
     TerminateProcess(GetCurrentProcess(), (UINT)EXCEPTION_STACK_OVERFLOW);
@@ -75,7 +75,7 @@ void rp_overflow_claim(rp_overflow_query *query)
     static atomic_uint_fast64_t threads;
 
     rp_mutex_lock(&mutex);
-    find_task = query;
+    atomic_store(&find_task, query);
     users++;
     if (installed == NULL)
         installed = AddVectoredExceptionHandler(1, on_exception);
