@@ -715,6 +715,12 @@ static void let_a_write_fail(rp_loop *loop, record *r, bool tcp, int there)
     RUN_UNTIL(loop, r->failures == 1 || r->lost == 1);
 }
 
+/* TCP's reset is a broken pipe where the peer's end came before it, as it does while bytes were still under way. */
+static bool is_reset(int error, bool tcp)
+{
+    return error == -EPIPE || (tcp && error == -ECONNRESET);
+}
+
 TEST(a_protocol_that_asks_for_it_reads_on_when_a_write_fails)
 {
     for (int tcp = 0; tcp < 2; tcp++) {
@@ -724,7 +730,7 @@ TEST(a_protocol_that_asks_for_it_reads_on_when_a_write_fails)
 
         rp_transport_pause_reading(r.transport);
         let_a_write_fail(loop, &r, tcp, there);
-        CHECK_INT(r.failed_with, ==, tcp ? -ECONNRESET : -EPIPE);
+        CHECK(is_reset(r.failed_with, tcp));
         CHECK_INT(rp_transport_write(r.transport, "x", 1), ==, r.failed_with);
         CHECK_INT(rp_transport_write_eof(r.transport), ==, r.failed_with);
         CHECK_INT(rp_transport_get_write_buffer_size(r.transport), ==, 0);
@@ -773,7 +779,7 @@ TEST(any_other_protocol_loses_the_connection)
         rp_transport_pause_reading(r.transport);
         let_a_write_fail(loop, &r, tcp, there);
         RUN_UNTIL(loop, r.lost == 1);
-        CHECK_INT(r.error, ==, tcp ? -ECONNRESET : -EPIPE);
+        CHECK(is_reset(r.error, tcp));
         CHECK_INT(r.length, ==, 0);
         if (!tcp)
             close(there);
