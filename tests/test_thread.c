@@ -151,8 +151,8 @@ TEST(threads_take_no_signals_but_their_own)
     pthread_sigmask(SIG_SETMASK, NULL, &after);
     await_stage(1);
     CHECK_INT(sigismember(&before, SIGTERM), ==, sigismember(&after, SIGTERM));
-    for (int number = 1; number < NSIG; number++) {
-        bool open = number == 32 || number == 33; /* the C library's */
+    for (int number = 1; number < 32; number++) { /* of the others the C library has some, and qemu */
+        bool open = false;
 
         for (size_t i = 0; i < sizeof open_signals / sizeof open_signals[0]; i++)
             open = open || number == open_signals[i];
