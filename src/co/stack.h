@@ -84,7 +84,7 @@ static inline void rp_stack_return(rp_stack *stack, const void *sp)
 #endif
 
 /*
- * Whether a fault of who runs on this stack, at an address and with a stack pointer, is an overflow: the address is in
+ * Whether a fault of the code on this stack, at an address and with a stack pointer, is an overflow: the address is in
  * the guard, or in a frame that reaches beyond it. Async-signal-safe.
  */
 bool rp_stack_overflown(const rp_stack *stack, const void *address, const void *sp);

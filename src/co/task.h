@@ -50,8 +50,8 @@ struct rp_co {
     rp_future future; /* first: this is the task */
     /* What every switch touches stands together. */
     void *sp;                  /* of this coroutine while it is suspended */
-    void *caller_sp;           /* of who resumed it while it runs */
-    rp_cxx_state cxx;          /* of this coroutine while it is suspended, of who resumed it while it runs */
+    void *caller_sp;           /* of whoever resumed it while it runs */
+    rp_cxx_state cxx;          /* of this coroutine while it is suspended, of its resumer while it runs */
     char *low;                 /* the stack's */
     const rp_waiting *waiting; /* while it is suspended */
     void *waiting_arg;

@@ -411,10 +411,10 @@ void rp_signals_stop_waiting(rp_loop *loop, int number, rp_signal_wait *wait)
 
 bool rp_signals_awaited(const rp_loop *loop)
 {
-    for (int number = 1; loop->signals != NULL && number < NSIG; number++) {
-        const entry *e = &loop->signals->entries[number];
+    for (int number = 1; number < NSIG; number++) {
+        const entry *e = own_entry(loop, number);
 
-        if (owners[number] == e && !rp_signal_sink_is_once(&e->sink))
+        if (e != NULL && !rp_signal_sink_is_once(&e->sink))
             return true;
     }
     return false;

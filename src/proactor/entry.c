@@ -26,7 +26,7 @@ uint32_t rp_entry_events(const rp_op *op)
     case RP_OP_POLL_MULTI:
         return op->u.poll.events;
     case RP_OP_RECV_STREAM:
-        /* Not PRI: the wake-up of a TCP socket always claims it, and each read would be followed by one in vain. */
+        /* Not PRI: the wake-up of a TCP socket always claims it, and each read would be followed by an idle one. */
         return RP_RECEIVE_EVENTS & ~(uint32_t)RP_POLL_PRI;
     case RP_OP_SEND:
     case RP_OP_SENDMSG:
