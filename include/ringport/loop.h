@@ -1,31 +1,43 @@
 /*
  * loop.h - the event loop: callbacks, timers, readers, signals, the executor, policy. Mirrors asyncio's loop methods.
  *
- * A loop belongs to the thread that runs it. Only rp_call_soon_threadsafe() and rp_run_coroutine_threadsafe() (co.h)
- * may be called from another thread; every other function is for the loop's thread, or for any one thread while the
- * loop does not run. In debug mode a call from elsewhere returns RP_ETHREAD. After fork() the child may not use its
- * parent's loop: functions that return an error return RP_EFORK there.
+ * Threads. A loop belongs to the thread that runs it. While it does not run, any one thread may use it.
+ * Functions that other threads may call say "Any thread.": rp_call_soon_threadsafe() first of all.
  *
- * Between two runs a loop may move to another thread, whether the old one lives or not, with all that waits in it:
- * callbacks, timers, posts, futures, tasks, readers and writers, signal handlers, servers, connections. Whatever
- * happens meanwhile is delivered once.
- * On io_uring, some operations cannot move once the kernel has begun them: a single accept, connect, receive or send by
- * rp_op_*, a file operation, and the rest of what a connection has to send. While there are any, a run in another
- * thread returns RP_ETHREAD. Nothing is lost by that, and a run in the old thread goes on.
- * On io_uring a move takes as long as the kernel needs to end what waits in the old thread's ring: some 40 ms.
+ * Errors that are listed below without a reason mean the same everywhere:
+ *   -ENOMEM      there is no memory
+ *   RP_ECLOSED   the loop is closed
+ *   RP_EFORK     this is a child of fork(), and the loop is its parent's
+ *   RP_ETHREAD   another thread runs the loop: checked in debug mode only
  *
- * One turn: wait for completions until the first timer is due (not at all if a callback is ready); deliver them; move
- * due timers to the ready queue; run the callbacks that were ready when this last step began.
+ * A turn of the loop has four steps:
+ *   1. Wait for completions until the first timer is due. If a callback is ready, do not wait.
+ *   2. Deliver the completions.
+ *   3. Move the timers that are due to the ready queue.
+ *   4. Run the callbacks that were ready when this step began. What they schedule runs in the next turn.
  *
- * In C++, an exception may leave a callback that the loop calls: of a handle, a timer, a reader, a signal, a future, an
- * operation, or a protocol of net.h. It ends the run, and comes out of the function that runs the loop. That callback
- * has been called; what was to come after it comes in the next run, or goes with the loop's close. So
- *   rp_run_forever(), rp_run_until_complete()   leave the loop to be run again, or closed;
- *   rp_runner_run()    leaves the main task pending, until the runner runs again or is closed;
- *   rp_run()           ends the tasks and the loop first, as always;
- *   rp_run_workers()   stops and awaits the other workers first (if it is the calling thread's worker that is left).
- * It ends the process by std::terminate() if it leaves a coroutine (co.h), a blocking function on a thread, or a worker
- * on a thread of its own. It may not leave an exception handler, a policy, a hook, a task factory or an allocator.
+ * Between two runs a loop may move to another thread, even if the old thread has ended.
+ * All that waits in it moves along: callbacks, timers, posts, futures, tasks, readers and writers, signal handlers,
+ * servers, connections. What happens meanwhile is delivered once.
+ * On io_uring a move takes some 40 ms: the kernel has to end what waits in the old thread's ring.
+ * On io_uring some operations cannot move once the kernel has begun them:
+ *   a single accept, connect, receive or send by rp_op_*
+ *   a file operation
+ *   what a connection still has to send
+ * While one of them is under way, a run in another thread returns RP_ETHREAD, in any mode.
+ * Nothing is lost by that: a run in the old thread goes on.
+ *
+ * C++ exceptions may leave the callbacks that a loop calls: those of handles, timers, readers, signals, futures,
+ * operations and protocols (net.h). The exception ends the run, and comes out of the function that runs the loop.
+ * The callback that threw counts as called. What was to run after it runs in the next run, or is dropped when the loop
+ * is closed. So an exception that comes out of
+ *   rp_run_forever(), rp_run_until_complete()   leaves the loop ready to be run again, or to be closed
+ *   rp_runner_run()    leaves the main task pending until the runner runs again or is closed
+ *   rp_run()           comes after the tasks have ended and the loop is closed, as always
+ *   rp_run_workers()   comes after the other workers have stopped (if the calling thread's worker threw)
+ * The process ends by std::terminate() if an exception leaves a coroutine (co.h), a blocking function on a thread, or a
+ * worker on a thread of its own.
+ * No exception may leave an exception handler, a policy, a hook, a task factory or an allocator.
  */
 #ifndef RINGPORT_LOOP_H
 #define RINGPORT_LOOP_H
@@ -39,14 +51,14 @@
 extern "C" {
 #endif
 
-/* What this header and those above it deal in; each is opaque. */
+/* The types of this header and of those that stand on it; each is opaque. */
 typedef struct rp_loop rp_loop;
 typedef struct rp_future rp_future;
-typedef rp_future rp_task; /* a task is a future: of a coroutine's end (see co.h) */
+typedef rp_future rp_task; /* a task is the future of a coroutine's end, see co.h */
 typedef struct rp_executor rp_executor;
 typedef struct rp_transport rp_transport;
 
-/* What the loop calls; `arg` is what was given along with it. */
+/* What the loop calls. `arg` is what was given along with the callback. */
 typedef void rp_callback(void *arg);
 
 /* ---- making and running a loop ---- */
@@ -65,66 +77,92 @@ typedef struct rp_loop_options {
 } rp_loop_options;
 
 /*
- * Makes a loop; options may be NULL. -EINVAL, -ENOMEM, -EMFILE, or the error of a backend that was asked for by name
- * (here or in the environment) and cannot be opened. Mirrors asyncio.new_event_loop(), ProactorEventLoop(proactor).
+ * Makes a loop.
+ * The caller owns it, and frees it by rp_loop_free().
+ * `options` may be NULL.
+ * Any thread.
+ * Errors:
+ *   -EINVAL    the stack size is out of bounds; or a backend and a proactor are given; or the proactor is in use
+ *   -EMFILE    there are no more descriptors
+ *   -ENOMEM
+ *   those of rp_proactor_open(), if a backend was asked for by name, here or in the environment
+ * Mirrors asyncio.new_event_loop() and ProactorEventLoop(proactor).
  */
 RP_API int rp_loop_new(const rp_loop_options *options, rp_loop **loop);
 
 /*
- * Closes the loop: what is ready or scheduled is dropped, transports and servers still open are closed and their
- * memory is given back, operations in flight are cancelled and waited for, the default executor is shut down without
- * waiting (what it has queued still runs, in its threads). No callback runs from then on: not those of handles, nor of
- * operations, nor connection_lost; run the loop until they have if they own something. Tasks that have not ended, and
- * errors of tasks and futures that nobody has read, are reported to the exception handler, even if somebody still holds
- * a reference to them. Tasks, and in debug mode the transports that were left open, are reported before any of these is
- * freed: the handler may look at all of them. Closing twice is ignored.
- * RP_ERUNNING while it runs, and nothing is done; RP_EFORK in a child of fork() that a callback or task made, until
- * that returns. Mirrors loop.close().
+ * Closes the loop and drops all that it still has to do.
+ * Callbacks that are ready or scheduled are dropped.
+ * Operations in flight are cancelled and waited for.
+ * Transports and servers that are still open are closed and freed.
+ * The default executor is shut down without waiting: its threads still run what it has queued.
+ * No callback runs from then on, neither of a handle nor of an operation nor connection_lost. If one of them frees
+ * something, run the loop until it has been called.
+ * The exception handler is told of
+ *   tasks that have not ended
+ *   errors of tasks and futures that nobody has read, even if somebody still holds a reference
+ *   transports that were left open, in debug mode
+ * All of these are told before any of them is freed: the handler may look at the others.
+ * Closing twice is ignored.
+ * Errors:
+ *   RP_ERUNNING   the loop runs; nothing was done
+ *   RP_EFORK      a callback or task of this loop made this child by fork(), and has not returned
+ * Mirrors loop.close().
  */
 RP_API int rp_loop_close(rp_loop *loop);
 
 /*
- * Closes the loop if it is open, and frees it. NULL is ignored.
- * While it runs, nothing is done; in one of its own callbacks or tasks, that is told to the exception handler.
- * In a child of fork() that one of these made, the copy is freed as soon as the callback or task returns.
+ * Frees the loop, and closes it first if it is open.
+ * While the loop runs, nothing is done. If one of its own callbacks or tasks asks, the exception handler is told.
+ * In a child of fork() that a callback or task made, the copy is freed when the callback or task returns.
+ * NULL is ignored.
  */
 RP_API void rp_loop_free(rp_loop *loop);
 
 /*
- * Runs until rp_loop_stop(). 0, or RP_ERUNNING (it runs already, or another loop runs in this thread), RP_ECLOSED,
- * RP_EFORK, or what the backend's wait failed with: RP_ETHREAD if the kernel is at work for the thread of the last run
- * (see above). Mirrors loop.run_forever().
- *
- * While callbacks are ready in each turn and no input comes, epoll is not asked for input in every turn, where asyncio
- * would. Input and signals are seen within 64 turns, and by the first turn that begins 50 us after the last look or
- * later. The first turn of a run always looks.
+ * Runs the loop until rp_loop_stop().
+ * While callbacks are ready in each turn and no input comes, epoll is not asked in each turn, as asyncio would.
+ * Input and signals are seen within 64 turns, and by the first turn that begins 50 us after the last look or later.
+ * The first turn of a run always looks.
+ * Errors:
+ *   RP_ERUNNING   this loop runs already, or another one runs in this thread
+ *   RP_ETHREAD    the kernel is at work for the thread of the last run: see above
+ *   RP_ECLOSED, RP_EFORK
+ *   what the backend's wait failed with
+ * Mirrors loop.run_forever().
  */
 RP_API int rp_run_forever(rp_loop *loop);
 
 /*
- * Runs until the future is done and returns its result (rp_future_result), with RP_EFUTCANCELED if it was cancelled.
- * RP_ESTOPPED if the loop was stopped before that, -EINVAL for NULL or another loop's future; else as rp_run_forever.
+ * Runs the loop until the future is done, and returns the future's result as rp_future_result() does.
+ * Errors:
+ *   RP_EFUTCANCELED   the future was cancelled
+ *   RP_ESTOPPED       the loop was stopped before the future was done
+ *   -EINVAL           the future is NULL, or another loop's
+ *   those of rp_run_forever()
  * Mirrors loop.run_until_complete().
  */
 RP_API int rp_run_until_complete(rp_loop *loop, rp_future *future);
 
 /*
- * Ends the run after the current turn; if the loop does not run, its next run ends after one turn. Not thread-safe:
- * from another thread, call it through rp_call_soon_threadsafe(). Mirrors loop.stop().
+ * Ends the run after the current turn.
+ * If the loop does not run, its next run ends after one turn.
+ * From another thread, call it through rp_call_soon_threadsafe().
+ * Mirrors loop.stop().
  */
 RP_API void rp_loop_stop(rp_loop *loop);
 
-/* Whether it runs now; whether it was closed. Mirror loop.is_running() and is_closed(). */
+/* Whether the loop runs now; whether it was closed. Mirror loop.is_running() and is_closed(). */
 RP_API bool rp_loop_is_running(const rp_loop *loop);
 RP_API bool rp_loop_is_closed(const rp_loop *loop);
 
-/* The loop's clock, read now: monotonic nanoseconds. Mirrors loop.time(). */
+/* The loop's clock, read now, in monotonic nanoseconds. Mirrors loop.time(). */
 RP_API int64_t rp_loop_time(const rp_loop *loop);
 
-/* "io_uring", "epoll" or "iocp". */
+/* The backend's name: "io_uring", "epoll" or "iocp". */
 RP_API const char *rp_loop_backend_name(const rp_loop *loop);
 
-/* The proactor below, for programs that submit to it directly; lent. */
+/* The proactor of the loop, lent: for programs that submit to it directly. */
 RP_API rp_proactor *rp_loop_proactor(rp_loop *loop);
 
 /* What a loop has done since it was made, and what it has to do. */
@@ -146,15 +184,16 @@ typedef struct rp_loop_stats {
     const char *fallback_reason; /* why a better backend was passed over; NULL if none was */
 } rp_loop_stats;
 
-/* Fills in the statistics as they are now. The loop's thread. */
+/* Fills in the statistics as they are now. */
 RP_API void rp_loop_get_stats(const rp_loop *loop, rp_loop_stats *stats);
 
 /* ---- callbacks and timers ---- */
 
 /*
- * A callback that is to run. Embed it in what it acts for, and zero it before its first use. From scheduling until its
- * callback is called or it is cancelled, it belongs to the loop and must stay where it is. The callback may already
- * schedule it again, or free it.
+ * A callback that is to run. Embed it in what it acts for, and zero it before its first use.
+ * While it is scheduled it belongs to the loop, and must stay where it is.
+ * It is the caller's again when its callback is called, or when it is cancelled: the callback may schedule it again, or
+ * free it.
  */
 typedef struct rp_handle {
     rp_node link;
@@ -165,38 +204,58 @@ typedef struct rp_handle {
     uint32_t state;
 } rp_handle;
 
-/* A callback that is to run at a point in time. The same rules. */
+/* A callback that is to run at a point in time. The rules of rp_handle hold. */
 typedef struct rp_timer {
     rp_handle handle;
     int64_t when;
 } rp_timer;
 
 /*
- * Runs callback(arg) in the next turn, first come, first served. With a NULL handle the loop allocates one, which then
- * cannot be cancelled. -EBUSY if the handle is scheduled already, -EINVAL, -ENOMEM, RP_ECLOSED, RP_EFORK; RP_ETHREAD in
- * debug mode from a thread that does not run the loop. Mirrors loop.call_soon().
+ * Runs callback(arg) in the next turn; callbacks run in the order of scheduling.
+ * With a NULL handle the loop allocates one, which cannot be cancelled.
+ * Errors:
+ *   -EBUSY    the handle is scheduled already
+ *   -EINVAL   the callback is NULL
+ *   -ENOMEM, RP_ECLOSED, RP_EFORK, RP_ETHREAD
+ * Mirrors loop.call_soon().
  */
 RP_API int rp_call_soon(rp_loop *loop, rp_handle *handle, rp_callback *callback, void *arg);
 
 /*
- * The same from any thread; wakes the loop if it sleeps. The handle must live until it has run, and may not be
- * posted again before (-EBUSY): calls do not merge into one as those of libuv's uv_async_send() do. With a NULL handle
- * each of them runs. RP_ECLOSED if the loop is closed. Mirrors loop.call_soon_threadsafe().
+ * Runs callback(arg) on the loop's thread, and wakes the loop if it sleeps.
+ * The handle must live until it has run.
+ * Calls do not merge, as those of libuv's uv_async_send() do. With a NULL handle each of them runs.
+ * Any thread.
+ * Errors:
+ *   -EBUSY    the handle was posted and has not run yet
+ *   -EINVAL   the callback is NULL
+ *   -ENOMEM, RP_ECLOSED, RP_EFORK
+ * Mirrors loop.call_soon_threadsafe().
  */
 RP_API int rp_call_soon_threadsafe(rp_loop *loop, rp_handle *handle, rp_callback *callback, void *arg);
 
-/* Runs callback(arg) after `delay` nanoseconds; otherwise as rp_call_at. Mirrors loop.call_later(). */
+/*
+ * Runs callback(arg) after `delay` nanoseconds.
+ * Otherwise it is rp_call_at(), with the same errors.
+ * Errors: as of rp_call_soon().
+ * Mirrors loop.call_later().
+ */
 RP_API int rp_call_later(rp_loop *loop, rp_timer *timer, int64_t delay, rp_callback *callback, void *arg);
 
 /*
- * Runs callback(arg) once the loop's clock has reached `when`: in order of time, ties in order of scheduling; at
- * RP_NEVER not at all. A NULL timer and errors as in rp_call_soon. Mirrors loop.call_at().
+ * Runs callback(arg) once the loop's clock has reached `when`; at RP_NEVER, not at all.
+ * Timers run in order of time; those of the same time in the order of scheduling.
+ * With a NULL timer the loop allocates one, which cannot be cancelled.
+ * Errors: as of rp_call_soon().
+ * Mirrors loop.call_at().
  */
 RP_API int rp_call_at(rp_loop *loop, rp_timer *timer, int64_t when, rp_callback *callback, void *arg);
 
 /*
- * Takes a handle back: its callback will not run, and its memory is the caller's again at once. Returns whether it was
- * scheduled. The loop's thread, also for a handle that another thread scheduled. Mirrors Handle.cancel().
+ * Takes a handle back: its callback will not run, and its memory is the caller's at once.
+ * Returns whether it was scheduled.
+ * A handle that another thread posted can be cancelled too, on the loop's thread.
+ * Mirrors Handle.cancel().
  */
 RP_API bool rp_handle_cancel(rp_handle *handle);
 RP_API bool rp_timer_cancel(rp_timer *timer);
@@ -211,98 +270,148 @@ RP_API int64_t rp_timer_when(const rp_timer *timer);
 /* ---- operations and descriptors ---- */
 
 /*
- * Starts an operation on the loop's proactor; its callback runs on the loop's thread, once for each completion.
- * -EBUSY if it is in flight already, -EINVAL, RP_ECLOSED, RP_EFORK; RP_ETHREAD in debug mode.
+ * Starts an operation on the loop's proactor.
+ * Its callback runs on the loop's thread, once for each completion.
+ * The operation, its buffers and its descriptor belong to the kernel until then: see op.h.
+ * Errors:
+ *   -EBUSY    the operation is in flight already
+ *   -EINVAL   it is of no known kind
+ *   RP_ECLOSED, RP_EFORK, RP_ETHREAD
  */
 RP_API int rp_submit(rp_loop *loop, rp_op *op);
 
 /*
- * Asks for an operation's end. Its callback is still called: with the result if that won the race, else with
- * -ECANCELED. An operation that is not in flight is left alone.
+ * Asks for an operation's end.
+ * Its callback is still called: with the operation's result if that was quicker, else with -ECANCELED.
+ * An operation that is not in flight is ignored.
  */
 RP_API void rp_cancel(rp_loop *loop, rp_op *op);
 
-/* What is called when a descriptor is ready: with that, and with what was given along with it. */
+/* What is called when the descriptor `fd` is ready. `arg` is what was given along with the callback. */
 typedef void rp_reader_callback(rp_fd fd, void *arg);
 
 /*
- * Calls callback(fd, arg) in every turn in which the descriptor is readable, or writable (level-triggered), until
- * removed. A second call replaces the callback. Remove it before you close the descriptor. -EBADF, -EINVAL without a
- * callback, -ENOMEM, RP_ECLOSED, RP_EFORK; RP_ETHREAD in debug mode. Mirrors loop.add_reader() and add_writer().
+ * Calls callback(fd, arg) in every turn in which the descriptor is readable, or writable (level-triggered).
+ * A second call replaces the callback.
+ * Remove the callback before you close the descriptor.
+ * Errors:
+ *   -EBADF    `fd` is no open descriptor
+ *   -EINVAL   the callback is NULL
+ *   -ENOMEM, RP_ECLOSED, RP_EFORK, RP_ETHREAD
+ * Mirrors loop.add_reader() and add_writer().
  */
 RP_API int rp_add_reader(rp_loop *loop, rp_fd fd, rp_reader_callback *callback, void *arg);
 RP_API int rp_add_writer(rp_loop *loop, rp_fd fd, rp_reader_callback *callback, void *arg);
 
 /*
- * The callback will not be called again. Returns 1, 0 if there was none, or an error: RP_ECLOSED, RP_EFORK; RP_ETHREAD
- * in debug mode. Mirrors loop.remove_reader().
+ * Removes the callback: it will not be called again.
+ * Returns 1, or 0 if there was none.
+ * Errors: RP_ECLOSED, RP_EFORK, RP_ETHREAD.
+ * Mirrors loop.remove_reader() and remove_writer().
  */
 RP_API int rp_remove_reader(rp_loop *loop, rp_fd fd);
 RP_API int rp_remove_writer(rp_loop *loop, rp_fd fd);
 
 /*
- * Calls callback(arg) on the loop, not in signal context, after each arrival (or run of arrivals) of the signal.
- * A second call replaces the callback. Signals go to the loop that asked last.
- * While tasks wait for the signal (rp_wait_signal in io.h), it is theirs, and the callback is not called.
+ * Calls callback(arg) on the loop after each arrival of the signal. It does not run in signal context.
+ * Arrivals that come close together may be told by one call.
+ * A second call replaces the callback. A signal goes to the loop that asked for it last.
+ * While tasks wait for the signal by rp_wait_signal() (io.h), it is theirs, and the callback is not called.
  * Windows has SIGINT (Ctrl-C), SIGBREAK, and SIGTERM for the console's end.
+ * Main thread only.
  * Errors:
- *   RP_ETHREAD   not called in the main thread
- *   -EINVAL      no signal, SIGKILL or SIGSTOP; SIGABRT, or one that a fault raises, after which no loop goes on:
- *                SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS
- *   -ENOMEM, -EMFILE, RP_ECLOSED, RP_EFORK
+ *   RP_ETHREAD   called in another thread than the main one, in any mode
+ *   -EINVAL      the callback is NULL; or there is no such signal; or it is SIGKILL, SIGSTOP or SIGABRT; or a fault
+ *                raises it, after which no loop goes on: SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS
+ *   -EMFILE      there are no more descriptors
+ *   -ENOMEM, RP_ECLOSED, RP_EFORK
  * Mirrors loop.add_signal_handler().
  */
 RP_API int rp_add_signal_handler(rp_loop *loop, int signal, rp_callback *callback, void *arg);
 
 /*
- * Restores what stood before any loop asked for the signal, but not while tasks wait for it: it stays theirs. Returns
- * 1, 0 if there was no handler, or an error: -EINVAL, RP_ECLOSED, RP_EFORK; RP_ETHREAD if not called in the main
- * thread. Mirrors loop.remove_signal_handler().
+ * Restores what the process did at the signal before any loop asked for it.
+ * While tasks wait for the signal, it stays theirs.
+ * Returns 1, or 0 if there was no handler.
+ * Main thread only.
+ * Errors:
+ *   RP_ETHREAD   called in another thread than the main one, in any mode
+ *   -EINVAL      there is no such signal
+ *   RP_ECLOSED, RP_EFORK
+ * Mirrors loop.remove_signal_handler().
  */
 RP_API int rp_remove_signal_handler(rp_loop *loop, int signal);
 
 /* ---- executors: blocking work on threads ---- */
 
-/* A blocking function: runs on another thread. Of the loop it may only use the functions that end in _threadsafe. */
+/* A blocking function. It runs on another thread, so of a loop it may only use what is for any thread. */
 typedef int rp_blocking(void *arg);
 
 /*
- * An executor of at most max_workers threads (0: min(32, cpus + 4)), started as they are needed and reused when idle.
- * -ENOMEM. Mirrors concurrent.futures.ThreadPoolExecutor.
+ * Makes an executor of at most max_workers threads; 0 means min(32, cpus + 4).
+ * Threads are started as they are needed, and used again when idle.
+ * The caller owns it, and frees it by rp_executor_free().
+ * Any thread.
+ * Errors: -ENOMEM.
+ * Mirrors concurrent.futures.ThreadPoolExecutor.
  */
 RP_API int rp_executor_new(unsigned max_workers, rp_executor **executor);
 
 /*
- * Refuses further work; what is queued still runs. Waits up to `timeout` nanoseconds for the threads to end:
- * -ETIMEDOUT if they have not; RP_EFORK. Blocks. Not from one of its own threads. Mirrors Executor.shutdown().
+ * Refuses further work, and waits up to `timeout` nanoseconds for the threads to end; what is queued still runs.
+ * Blocks the calling thread.
+ * Any thread but the executor's own.
+ * Errors:
+ *   -ETIMEDOUT   the threads have not ended yet
+ *   RP_EFORK
+ * Mirrors Executor.shutdown().
  */
 RP_API int rp_executor_shutdown(rp_executor *executor, int64_t timeout);
 
-/* Shuts it down without waiting, if that has not been done; threads that still work free it when they end. */
+/*
+ * Gives the executor up, and shuts it down first, without waiting.
+ * What is queued still runs. The last thread that ends frees the memory.
+ * Any thread.
+ */
 RP_API void rp_executor_free(rp_executor *executor);
 
 /*
- * Runs function(arg) on a thread of the executor (NULL: the loop's default one, made on first use), under the caller's
- * signal mask. *future gets the caller's reference to a future whose result is what the function returns.
- * Cancelling it takes the job from the queue; a job that runs already goes on, and its result comes: `arg` must live
- * until the future is done. Only closing the loop ends the future before that: the function may still run then, or even
- * begin, so shut the executor down first.
- * RP_ESHUTDOWN, RP_ECLOSED, RP_EFORK (also of an executor that was made before the fork), -EAGAIN (no thread could be
- * started), -ENOMEM; RP_ETHREAD in debug mode. Mirrors loop.run_in_executor().
+ * Runs function(arg) on a thread of the executor, under the caller's signal mask.
+ * With a NULL executor it is the loop's default one, which is made on first use.
+ * *future gets a reference that the caller owns. The future's result is what the function returns.
+ * `arg` must live until the future is done.
+ * Cancelling the future takes the job out of the queue. A job that runs already goes on, and its result comes.
+ * Closing the loop ends the future even then, and the function may still run, or begin: shut the executor down first.
+ * Errors:
+ *   -EINVAL        the function is NULL
+ *   -EAGAIN        no thread could be started
+ *   RP_ESHUTDOWN   the executor is shut down
+ *   RP_EFORK       also of an executor that was made before the fork
+ *   -ENOMEM, RP_ECLOSED, RP_ETHREAD
+ * Mirrors loop.run_in_executor().
  */
 RP_API int rp_run_in_executor(rp_loop *loop, rp_executor *executor, rp_blocking *function, void *arg,
                               rp_future **future);
 
 /*
- * Replaces the default executor, and frees the old one; the loop owns the new one then. -EINVAL if NULL, RP_ECLOSED,
- * RP_EFORK; RP_ETHREAD in debug mode. Mirrors loop.set_default_executor().
+ * Replaces the default executor, and frees the old one.
+ * The loop owns the new one from then on.
+ * Errors:
+ *   -EINVAL   the executor is NULL
+ *   RP_ECLOSED, RP_EFORK, RP_ETHREAD
+ * Mirrors loop.set_default_executor().
  */
 RP_API int rp_set_default_executor(rp_loop *loop, rp_executor *executor);
 
 /*
- * Shuts the default executor down, running the loop until its threads have ended or `timeout` nanoseconds have passed
- * (-ETIMEDOUT: they are left behind). From a task use rp_shutdown_default_executor_wait() in co.h. RP_ERUNNING while
- * the loop runs, RP_ETHREAD as from rp_run_forever. Mirrors loop.shutdown_default_executor(timeout).
+ * Shuts the default executor down, and runs the loop until its threads have ended.
+ * It does so for `timeout` nanoseconds at most.
+ * A task calls rp_shutdown_default_executor_wait() (co.h).
+ * Errors:
+ *   -ETIMEDOUT    the threads have not ended; they are left behind
+ *   RP_ERUNNING   the loop runs
+ *   those of rp_run_forever()
+ * Mirrors loop.shutdown_default_executor(timeout).
  */
 RP_API int rp_shutdown_default_executor(rp_loop *loop, int64_t timeout);
 
@@ -319,32 +428,40 @@ typedef struct rp_exception_context {
     int origin_depth;
 } rp_exception_context;
 
-/* Is told of it, on the loop's thread; the context is lent for the call. */
+/* Called for each such report, on the loop's thread; the context is lent for the call. */
 typedef void rp_exception_handler(rp_loop *loop, const rp_exception_context *context, void *arg);
 
-/* NULL restores the default handler, which writes to stderr. Mirrors loop.set_exception_handler(). */
+/*
+ * Sets the handler of reports.
+ * NULL restores the default handler, which writes to stderr.
+ * Mirrors loop.set_exception_handler().
+ */
 RP_API void rp_set_exception_handler(rp_loop *loop, rp_exception_handler *handler, void *arg);
 
-/* The handler that is set, NULL for the default one; its argument through `arg` unless that is NULL. */
+/*
+ * The handler that is set; NULL for the default one.
+ * *arg gets its argument, unless `arg` is NULL.
+ * Mirrors loop.get_exception_handler().
+ */
 RP_API rp_exception_handler *rp_get_exception_handler(const rp_loop *loop, void **arg);
 
-/* Hands a context to the handler that is set. Mirrors loop.call_exception_handler(). */
+/* Hands a report to the handler that is set. Mirrors loop.call_exception_handler(). */
 RP_API void rp_call_exception_handler(rp_loop *loop, const rp_exception_context *context);
 
-/* Writes the context to stderr. Mirrors loop.default_exception_handler(). */
+/* Writes a report to stderr. Mirrors loop.default_exception_handler(). */
 RP_API void rp_default_exception_handler(rp_loop *loop, const rp_exception_context *context);
 
 /*
- * Debug mode reports to the exception handler:
- *   callbacks that run longer than the slow-callback duration (100 ms), by name, and where they were scheduled
+ * Debug mode, and how long a callback may run before it is reported (100 ms unless set).
+ * Debug mode refuses calls from other threads, by RP_ETHREAD, and reports to the exception handler:
+ *   callbacks that ran for too long: their names, and where they were scheduled
  *   transports that were never closed
- *   tasks that wait for nothing that can come: no timer, operation, job or signal is under way, and no other thread has
- *     posted so far; by name, with what they wait for
- *   tasks that have not ended three seconds after a runner's end cancelled them
- *   tasks that end in a group or timeout which they have begun
- *   calls on streams that were freed, see rp_stream_free()
- * It refuses calls from foreign threads. Errors that nobody reads, and tasks that are left when a loop is closed, are
- * reported in any mode.
+ *   tasks that wait for what can never come: their names, and what they wait for
+ *     (no timer, operation, job or signal is under way, and no other thread has ever posted)
+ *   tasks that have not ended three seconds after a runner cancelled them
+ *   tasks that end within a group or timeout that they have begun
+ *   calls on streams that were freed: see rp_stream_free()
+ * Errors that nobody reads, and tasks that are left when a loop is closed, are reported in any mode.
  * Mirrors loop.set_debug(), loop.get_debug(), loop.slow_callback_duration.
  */
 RP_API void rp_set_debug(rp_loop *loop, bool enabled);
@@ -353,16 +470,22 @@ RP_API void rp_set_slow_callback_duration(rp_loop *loop, int64_t duration);
 RP_API int64_t rp_get_slow_callback_duration(const rp_loop *loop);
 
 /*
- * How many return addresses are kept of where a task, a future, a handle or a transport was created, in debug mode:
- * 0 to 64 (else -EINVAL), 10 unless set. Process-wide, any thread. Mirrors sys.set_coroutine_origin_tracking_depth().
+ * How many return addresses debug mode keeps of where a task, future, handle or transport was created.
+ * From 0 to 64; 10 unless set. It holds for the whole process.
+ * Any thread.
+ * Errors:
+ *   -EINVAL   the depth is out of bounds
+ * Mirrors sys.set_coroutine_origin_tracking_depth().
  */
 RP_API int rp_set_coroutine_origin_tracking_depth(int depth);
 RP_API int rp_get_coroutine_origin_tracking_depth(void);
 
 /*
- * A hook that rp_shutdown_asyncgens() calls: whoever implements asynchronous generators on this loop ends them in it
- * and returns a future (the caller's reference) that is done when they are, or NULL. That is waited for as by
- * rp_run_until_complete: RP_ERUNNING while the loop runs. Mirrors loop.shutdown_asyncgens().
+ * For an implementation of asynchronous generators on this loop: rp_shutdown_asyncgens() calls the hook to end them.
+ * The hook returns a future that is done when they have ended, or NULL. The caller of the hook owns that reference.
+ * rp_shutdown_asyncgens() runs the loop until that future is done.
+ * Errors: as of rp_run_until_complete().
+ * Mirrors loop.shutdown_asyncgens().
  */
 typedef rp_future *rp_asyncgens_hook(rp_loop *loop, void *arg);
 RP_API void rp_set_asyncgens_hook(rp_loop *loop, rp_asyncgens_hook *hook, void *arg);
@@ -370,12 +493,14 @@ RP_API int rp_shutdown_asyncgens(rp_loop *loop);
 
 /* ---- policy ---- */
 
-/* The loop that runs in this thread, or NULL. Any thread. Mirrors asyncio.get_running_loop(). */
+/* The loop that runs in this thread, lent; NULL if none does. Any thread. Mirrors asyncio.get_running_loop(). */
 RP_API rp_loop *rp_get_running_loop(void);
 
 /*
- * How a program makes loops and keeps one for each thread. Install one of your own to change that; it must outlive its
- * installation. Each function gets the policy itself. Mirrors asyncio.AbstractEventLoopPolicy.
+ * How a program makes loops, and keeps one for each thread. Install one of your own to change that.
+ * It must live as long as it is installed.
+ * Each function gets the policy itself.
+ * Mirrors asyncio.AbstractEventLoopPolicy.
  */
 typedef struct rp_event_loop_policy rp_event_loop_policy;
 struct rp_event_loop_policy {
@@ -385,21 +510,37 @@ struct rp_event_loop_policy {
     void *data;
 };
 
-/* The process's policy. Never NULL. Any thread. Mirrors asyncio.get_event_loop_policy(). */
+/* The process's policy, lent; never NULL. Any thread. Mirrors asyncio.get_event_loop_policy(). */
 RP_API rp_event_loop_policy *rp_get_event_loop_policy(void);
 
-/* NULL restores the default policy. Any thread. Mirrors asyncio.set_event_loop_policy(). */
+/* Installs a policy; NULL restores the default one. Any thread. Mirrors asyncio.set_event_loop_policy(). */
 RP_API void rp_set_event_loop_policy(rp_event_loop_policy *policy);
 
-/* Makes a loop by the policy; it is not set. The policy's errors. Mirrors asyncio.new_event_loop(). */
+/*
+ * Makes a loop by the policy, and does not set it.
+ * The caller owns it.
+ * Any thread.
+ * Errors: the policy's; of the default one those of rp_loop_new().
+ * Mirrors asyncio.new_event_loop().
+ */
 RP_API int rp_new_event_loop(rp_loop **loop);
 
-/* Sets this thread's loop; it is not owned: free it yourself. NULL: none. Mirrors asyncio.set_event_loop(). */
+/*
+ * Sets this thread's loop; NULL: none.
+ * The caller still owns it, and frees it.
+ * Any thread.
+ * Errors: the policy's; the default one has none.
+ * Mirrors asyncio.set_event_loop().
+ */
 RP_API int rp_set_event_loop(rp_loop *loop);
 
 /*
- * The running loop if there is one, else the one set for this thread. RP_ENOLOOP if there is none (the default policy
- * makes none by itself, as in Python 3.14). Mirrors asyncio.get_event_loop().
+ * The loop that runs in this thread, or else the one that is set for it; lent.
+ * The default policy makes none by itself, as in Python 3.14.
+ * Any thread.
+ * Errors:
+ *   RP_ENOLOOP   there is none
+ * Mirrors asyncio.get_event_loop().
  */
 RP_API int rp_get_event_loop(rp_loop **loop);
 
@@ -416,21 +557,41 @@ typedef struct rp_runner_options {
 /* Several runs on one loop: rp_runner_run() in co.h. Mirrors asyncio.Runner. */
 typedef struct rp_runner rp_runner;
 
-/* Makes a runner; its loop is made at its first use. options may be NULL. -ENOMEM. Mirrors asyncio.Runner(). */
+/*
+ * Makes a runner; its loop is made at its first use.
+ * The caller owns it, and frees it by rp_runner_free().
+ * `options` may be NULL.
+ * Any thread.
+ * Errors: -ENOMEM.
+ * Mirrors asyncio.Runner().
+ */
 RP_API int rp_runner_new(const rp_runner_options *options, rp_runner **runner);
 
-/* The runner's loop, lent; made if need be. RP_ECLOSED, or why none could be made. Mirrors Runner.get_loop(). */
+/*
+ * The runner's loop, lent; it is made if there is none yet.
+ * Errors:
+ *   RP_ECLOSED   the runner is closed
+ *   those of the loop factory
+ * Mirrors Runner.get_loop().
+ */
 RP_API int rp_runner_get_loop(rp_runner *runner, rp_loop **loop);
 
 /*
- * Ends as rp_run does: tasks that are left are cancelled and awaited, generators and the default executor are shut
- * down, the loop is closed. RP_ERUNNING while it runs, or another loop in this thread. Closing twice is ignored.
- * Where the loop cannot run (RP_ETHREAD, see above) tasks are dropped instead, and the exception handler is told.
+ * Ends as rp_run() does: cancels and awaits the tasks that are left, shuts generators and the default executor down,
+ * closes the loop.
+ * Where the loop cannot run (RP_ETHREAD, see above), tasks are dropped instead, and the exception handler is told.
+ * Closing twice is ignored.
+ * Errors:
+ *   RP_ERUNNING   the runner runs, or another loop runs in this thread
  * Mirrors Runner.close().
  */
 RP_API int rp_runner_close(rp_runner *runner);
 
-/* Closes it if need be, and frees it; while it runs, nothing is done. NULL is ignored. */
+/*
+ * Frees the runner, and closes it first if it is open.
+ * While it runs, nothing is done.
+ * NULL is ignored.
+ */
 RP_API void rp_runner_free(rp_runner *runner);
 
 #ifdef __cplusplus
