@@ -1,9 +1,18 @@
 /*
  * net.h - transports and protocols, servers and connections, by callbacks: the lower half of asyncio's networking.
  *
- * A transport moves bytes, a protocol says what they mean. C programs that use coroutines want stream.h, which stands
- * on this. All functions are for the loop's thread, none suspends. Callbacks run on the loop and may call anything
- * here. Where RP_ETHREAD is named, it is for debug mode: another thread runs the loop.
+ * A transport moves bytes; a protocol says what they mean.
+ * C programs that use coroutines want stream.h, which stands on this header.
+ *
+ * Threads. All functions are for the loop's thread, unless they say "Any thread.".
+ * None of them suspends.
+ * Callbacks run on the loop, and may call every function here.
+ *
+ * Errors that are listed below without a reason mean the same everywhere:
+ *   -ENOMEM      there is no memory
+ *   RP_ECLOSED   the loop is closed
+ *   RP_EFORK     this is a child of fork(), and the loop is its parent's
+ *   RP_ETHREAD   another thread runs the loop: checked in debug mode only
  */
 #ifndef RINGPORT_NET_H
 #define RINGPORT_NET_H
@@ -17,14 +26,19 @@ extern "C" {
 
 struct addrinfo;
 
-/* Listening sockets and the connections that came in by them. Mirrors asyncio.Server. */
+/* Listening sockets, and the connections that came in by them. Mirrors asyncio.Server. */
 typedef struct rp_server rp_server;
 
 /*
- * What a protocol does at each event; `self` is what its factory gave. Any may be NULL. The order is: connection_made
- * once; data_received (or get_buffer and buffer_updated, or receivable) any number of times; eof_received at most once;
- * connection_lost once, after which the transport is gone (if the loop is closed under it, it is gone without that).
- * pause_writing and resume_writing alternate, until write_failed.
+ * What a protocol does at each event. `self` is what the protocol's factory gave. Each callback may be NULL.
+ *
+ * The order of the calls is:
+ *   1. connection_made, once
+ *   2. data_received, any number of times (or get_buffer and buffer_updated, or receivable)
+ *   3. eof_received, at most once
+ *   4. connection_lost, once; the transport is freed after it
+ * If the loop is closed first, the transport is freed without connection_lost.
+ * pause_writing and resume_writing alternate. After write_failed neither comes.
  */
 typedef struct rp_protocol {
     void (*connection_made)(void *self, rp_transport *transport);
@@ -39,126 +53,189 @@ typedef struct rp_protocol {
     void (*buffer_updated)(void *self, size_t length);
 
     /*
-     * In place of all three: bytes, or the end, may have arrived, and rp_transport_try_read() takes them, now or later.
-     * Reading is paused by it; resume it to be told again. eof_received is not called.
+     * In place of the three above: bytes, or the end of the stream, may have arrived.
+     * rp_transport_try_read() takes them, now or later.
+     * Reading is paused by this call; resume it to be called again.
+     * eof_received is not called.
      */
     void (*receivable)(void *self);
 
     /*
-     * If set, what a peer or the network does to a write ends writing only: what is buffered is dropped, further writes
-     * fail with the same error, and reading goes on to the stream's end or an error of its own, so that an answer which
-     * came before is not lost. connection_lost then tells the write's error, also after close or abort. Neither
-     * pause_writing nor resume_writing follow. May be called inside a write. NULL: the connection is lost at once, as
-     * asyncio has it.
+     * If this is set, an error that the peer or the network causes in a write ends writing only:
+     *   what is buffered is dropped
+     *   further writes fail with the same error
+     *   reading goes on to the end of the stream, or to an error of its own: an answer that came before is not lost
+     *   connection_lost tells the write's error in the end, also after close or abort
+     * It may be called inside a write.
+     * NULL: the connection is lost at once, as in asyncio.
      */
     void (*write_failed)(void *self, int error);
 } rp_protocol;
 
 /*
- * Makes the protocol of a new connection: stores it and its state, returns 0; or an error, and the connection is
- * closed.
+ * Makes the protocol of a new connection: stores it and its state, and returns 0.
+ * If it returns an error, the connection is closed.
  */
 typedef int rp_protocol_factory(void *arg, const rp_protocol **protocol, void **self);
 
 /* ---- transports ---- */
 
 /*
- * Writes: what the socket does not take at once is copied and sent in the background, in order. length may be 0. 0, or
- * -EPIPE after write_eof, close or the connection's loss, or what the socket failed with; RP_EFORK, RP_ETHREAD.
- * -ENOMEM: nothing was taken; or a part was sent and there is no memory for the rest, and the connection is lost.
- * Mirrors transport.write(), writelines().
+ * Writes. What the socket does not take at once is copied, and sent in the background, in order.
+ * `length` is in bytes and may be 0; `count` is the number of pieces.
+ * Returns 0.
+ * Errors:
+ *   -EPIPE    after write_eof or close, or when the connection is lost
+ *   -EINVAL   `count` is negative, or the pieces are too long together
+ *   -ENOMEM   nothing was taken; or, if a part had been sent already, the connection is lost
+ *   RP_EFORK, RP_ETHREAD
+ *   what the socket failed with
+ * Mirrors transport.write() and writelines().
  */
 RP_API int rp_transport_write(rp_transport *transport, const void *data, size_t length);
 RP_API int rp_transport_writev(rp_transport *transport, const struct iovec *vector, int count);
 
 /*
- * Between the two, what is written is collected, and then sent in one go: for an answer of many small parts. What comes
- * above the high-water mark is sent all the same. Corking does not nest; write_eof and close uncork. Uncorking returns
- * what a write would. asyncio has nothing like it.
+ * Between cork and uncork, what is written is collected, and then sent in one go: for an answer of many small parts.
+ * What goes above the high-water mark is sent all the same.
+ * Corking does not nest. write_eof and close uncork.
+ * Errors of uncorking: as of rp_transport_write().
+ * asyncio has nothing like it.
  */
 RP_API void rp_transport_cork(rp_transport *transport);
 RP_API int rp_transport_uncork(rp_transport *transport);
 
 /*
- * Sends end-of-file after what is buffered; reading goes on. Twice is ignored. 0, what a write failed with, RP_EFORK,
- * RP_ETHREAD. Mirrors transport.write_eof().
+ * Sends end-of-file after what is buffered. Reading goes on.
+ * Calling it twice is ignored.
+ * Errors:
+ *   what a write failed with
+ *   RP_EFORK, RP_ETHREAD
+ * Mirrors transport.write_eof().
  */
 RP_API int rp_transport_write_eof(rp_transport *transport);
 
-/* Stops receiving, flushes the write buffer, then closes; connection_lost(0) follows. Mirrors transport.close(). */
+/*
+ * Stops receiving, sends what is buffered, then closes.
+ * connection_lost(0) follows.
+ * Mirrors transport.close().
+ */
 RP_API void rp_transport_close(rp_transport *transport);
 
-/* Closes now: what is buffered is lost and the peer sees a reset (TCP). connection_lost follows. Mirrors abort(). */
+/*
+ * Closes now: what is buffered is lost, and the peer sees a reset (TCP).
+ * connection_lost follows.
+ * Mirrors transport.abort().
+ */
 RP_API void rp_transport_abort(rp_transport *transport);
 
-/* Whether it was closed, aborted or lost. Mirrors is_closing(). */
+/* Whether it was closed, aborted or lost. Mirrors transport.is_closing(). */
 RP_API bool rp_transport_is_closing(const rp_transport *transport);
 
-/* Pausing: data stays in the kernel, and the peer is held back. Mirrors pause_reading(), resume_reading(). */
+/*
+ * Pauses and resumes reading; whether it is on.
+ * While it is paused, data stays in the kernel, and the peer is held back.
+ * Mirror transport.pause_reading(), resume_reading() and is_reading().
+ */
 RP_API void rp_transport_pause_reading(rp_transport *transport);
 RP_API void rp_transport_resume_reading(rp_transport *transport);
 RP_API bool rp_transport_is_reading(const rp_transport *transport);
 
 /*
- * While reading is paused: takes what has arrived. Bytes, 0 at the end of the stream, -EAGAIN if nothing is there, or
- * the connection's error (connection_lost follows). -EPIPE after close, -EINVAL for a length of 0, RP_EFORK,
- * RP_ETHREAD. The protocol is not called. asyncio has nothing like it.
+ * Takes what has arrived, while reading is paused. The protocol is not called.
+ * Returns the number of bytes, or 0 at the end of the stream.
+ * Errors:
+ *   -EAGAIN   nothing is there
+ *   -EPIPE    after close
+ *   -EINVAL   `length` is 0
+ *   RP_EFORK, RP_ETHREAD
+ *   the connection's error; connection_lost follows
+ * asyncio has nothing like it.
  */
 RP_API int64_t rp_transport_try_read(rp_transport *transport, void *buffer, size_t length);
 
 /*
- * The marks of the write buffer, in bytes; SIZE_MAX for high: 64 KiB, or 4 times low if that is given; for low: a
- * quarter of high. -EINVAL if low is above high. Mirrors set_write_buffer_limits().
+ * The marks of the write buffer, and how much is in it; in bytes.
+ * SIZE_MAX for `high` means 64 KiB, or 4 times `low` if that is given.
+ * SIZE_MAX for `low` means a quarter of `high`.
+ * Errors:
+ *   -EINVAL   `low` is above `high`
+ * Mirror transport.set_write_buffer_limits(), get_write_buffer_limits() and get_write_buffer_size().
  */
 RP_API int rp_transport_set_write_buffer_limits(rp_transport *transport, size_t high, size_t low);
 RP_API void rp_transport_get_write_buffer_limits(const rp_transport *transport, size_t *high, size_t *low);
 RP_API size_t rp_transport_get_write_buffer_size(const rp_transport *transport);
 
-/* The socket, lent: do not close it, read it or write to it. Mirrors get_extra_info('socket'). */
+/*
+ * The socket, lent: do not close it, read from it or write to it. And the loop, lent.
+ * Mirrors transport.get_extra_info('socket').
+ */
 RP_API rp_fd rp_transport_fd(const rp_transport *transport);
 RP_API rp_loop *rp_transport_get_loop(const rp_transport *transport);
 
-/* getpeername() and getsockname(): `length` is the room in bytes, then what was needed. 0 or an error. */
+/*
+ * The addresses of the two ends.
+ * *length is the room in bytes, and then the address's true length.
+ * Errors: those of getpeername() and getsockname().
+ */
 RP_API int rp_transport_peername(const rp_transport *transport, struct sockaddr *address, uint32_t *length);
 RP_API int rp_transport_sockname(const rp_transport *transport, struct sockaddr *address, uint32_t *length);
 
-/* setsockopt(), getsockopt() of the socket: 0 or an error. Mirror get_extra_info('socket') and its methods. */
+/*
+ * Set and get an option of the socket.
+ * Errors: those of setsockopt() and getsockopt().
+ * Mirror transport.get_extra_info('socket') and its methods.
+ */
 RP_API int rp_transport_setsockopt(rp_transport *transport, int level, int option, const void *value,
                                    uint32_t length);
 RP_API int rp_transport_getsockopt(const rp_transport *transport, int level, int option, void *value,
                                    uint32_t *length);
 
 /*
- * Replaces the protocol, at any time and inside any of its callbacks: the next event is the new one's.
- * connection_made is not called. What was received and handed over already is not repeated; the end of the stream is,
- * to a protocol with `receivable`.
- * Reading that is paused stays so, by `receivable` too; a protocol set while writing is paused gets resume_writing.
- * Mirrors set_protocol() and get_protocol().
+ * Replaces the protocol, at any time, even inside one of its callbacks: the next event is the new protocol's.
+ * connection_made is not called.
+ * What was received and handed over is not repeated. The end of the stream is, to a protocol with `receivable`.
+ * Reading that is paused stays so, also if `receivable` paused it.
+ * A protocol that is set while writing is paused gets resume_writing.
+ * Mirror transport.set_protocol() and get_protocol().
  */
 RP_API void rp_transport_set_protocol(rp_transport *transport, const rp_protocol *protocol, void *self);
 RP_API const rp_protocol *rp_transport_get_protocol(const rp_transport *transport, void **self);
 
 /*
- * Makes a transport of a connected stream socket, which it owns from then on (on failure it stays the caller's), and
- * calls connection_made before it returns. TCP_NODELAY is set. -ENOMEM, RP_ECLOSED, RP_EFORK, RP_ETHREAD, -EBADF,
- * -ENOTSOCK, -EINVAL for a socket of another type or one that listens. One that is not connected is lost by -ENOTCONN
- * (TCP) when it is read. Mirrors loop.connect_accepted_socket(), loop.create_connection(sock=).
+ * Makes a transport of a connected stream socket, and calls connection_made before it returns.
+ * The transport owns the socket from then on. On failure it stays the caller's.
+ * TCP_NODELAY is set.
+ * A socket that is not connected is lost when it is read, by -ENOTCONN (TCP).
+ * Errors:
+ *   -EBADF, -ENOTSOCK   `fd` is no open descriptor, or no socket
+ *   -EINVAL             it is a socket of another type, or one that listens
+ *   -ENOMEM, RP_ECLOSED, RP_EFORK, RP_ETHREAD
+ * Mirrors loop.connect_accepted_socket() and loop.create_connection(sock=).
  */
 RP_API int rp_connect_accepted_socket(rp_loop *loop, rp_fd fd, const rp_protocol *protocol, void *self,
                                       rp_transport **transport);
 
 /*
- * An address as text: "127.0.0.1:80", "[::1]:80", a Unix path, "" if unnamed. -ENOSPC if it does not fit, -EINVAL,
- * -EAFNOSUPPORT for another family. Any thread.
+ * An address as text: "127.0.0.1:80", "[::1]:80", a Unix path; "" if it is unnamed.
+ * `size` is the room in bytes, with the final '\0'.
+ * Any thread.
+ * Errors:
+ *   -ENOSPC         the text does not fit
+ *   -EINVAL         the address is too short for its family
+ *   -EAFNOSUPPORT   it is of another family
  */
 RP_API int rp_sockaddr_format(const struct sockaddr *address, uint32_t address_length, char *text, size_t size);
 
 /* ---- names and connections ---- */
 
 /*
- * getaddrinfo() on the default executor (numeric hosts: at once). The future's value is a struct addrinfo list, which
- * the future owns. Errors are RP_EAI_* or those of rp_run_in_executor, with RP_ETHREAD. Mirrors
- * loop.getaddrinfo().
+ * Resolves a name by getaddrinfo() on the default executor; numeric hosts at once.
+ * *future gets a reference that the caller owns.
+ * The future's value is a list of struct addrinfo, which the future owns.
+ * The future's error is one of RP_EAI_*.
+ * Errors: as of rp_run_in_executor().
+ * Mirrors loop.getaddrinfo().
  */
 RP_API int rp_loop_getaddrinfo(rp_loop *loop, const char *host, const char *service, const struct addrinfo *hints,
                                rp_future **future);
@@ -173,17 +250,29 @@ typedef struct rp_connect_options {
 } rp_connect_options;
 
 /*
- * Connects to host:port: resolves, tries the addresses in turn, makes the protocol by the factory. The future's value
- * is the rp_transport, lent. Options may be NULL. The future's error is that of the last address tried. Cancelling it
- * ends the attempt, unless that has just succeeded. -EINVAL, -ENOMEM, RP_ECLOSED, RP_EFORK, RP_ETHREAD. Mirrors
- * loop.create_connection().
+ * Connects to host:port: resolves the name, tries its addresses one after the other, makes the protocol by the factory.
+ * *future gets a reference that the caller owns.
+ * The future's value is the rp_transport, lent.
+ * The future's error is that of the last address tried.
+ * Cancelling the future ends the attempt, unless that has just succeeded.
+ * `options` may be NULL.
+ * Errors:
+ *   -EINVAL   the port is out of bounds
+ *   those of rp_loop_getaddrinfo()
+ * Mirrors loop.create_connection().
  */
 RP_API int rp_create_connection(rp_loop *loop, rp_protocol_factory *factory, void *arg, const char *host, int port,
                                 const rp_connect_options *options, rp_future **future);
 
 /*
- * The same to a Unix socket. `length` is the path's, or 0 for a path that ends with '\0'; an abstract one begins with
- * '\0' and needs it. -ENAMETOOLONG. Mirrors loop.create_unix_connection().
+ * Connects to a Unix socket; otherwise it is rp_create_connection().
+ * `length` is the path's, in bytes, or 0 for a path that ends with '\0'.
+ * An abstract path begins with '\0', and needs its length.
+ * Errors:
+ *   -ENAMETOOLONG   the path does not fit into an address
+ *   -EINVAL         the path is empty
+ *   -ENOMEM, RP_ECLOSED, RP_EFORK, RP_ETHREAD
+ * Mirrors loop.create_unix_connection().
  */
 RP_API int rp_create_unix_connection(rp_loop *loop, rp_protocol_factory *factory, void *arg, const char *path,
                                      size_t length, rp_future **future);
@@ -203,48 +292,82 @@ typedef struct rp_server_options {
 } rp_server_options;
 
 /*
- * Listens on every address of host:port (host NULL or "": all interfaces; port 0: one that is free, the same for all)
- * and makes a protocol by the factory for each connection. The future's value is the rp_server, whose reference is the
- * caller's. -EINVAL, -ENOMEM, RP_ECLOSED, RP_EFORK, RP_ETHREAD. Mirrors loop.create_server().
+ * Listens on every address of host:port, and makes a protocol by the factory for each connection.
+ * A host of NULL or "" means all interfaces. Port 0 means one that is free, the same for all addresses.
+ * *future gets a reference that the caller owns.
+ * The future's value is the rp_server, which the caller owns and frees by rp_server_free().
+ * The future's error is what resolving, bind() or listen() failed with.
+ * `options` may be NULL.
+ * Errors:
+ *   -EINVAL   the port is out of bounds
+ *   those of rp_loop_getaddrinfo()
+ * Mirrors loop.create_server().
  */
 RP_API int rp_create_server(rp_loop *loop, rp_protocol_factory *factory, void *arg, const char *host, int port,
                             const rp_server_options *options, rp_future **future);
 
 /*
- * The same on a Unix socket, at a path as for rp_create_unix_connection(). A socket that is there is removed first,
- * even another server's; the server's own is removed when it closes. Done when it returns: -EINVAL, -ENAMETOOLONG,
- * -EADDRINUSE for a file that is no socket, -ENOMEM, RP_ECLOSED, RP_EFORK, RP_ETHREAD, and what bind() and listen()
- * fail with. Mirrors loop.create_unix_server().
+ * Listens on a Unix socket, at a path as for rp_create_unix_connection(). The server is made when this returns.
+ * A socket that is at the path is removed first, even another server's.
+ * The server's own socket is removed when the server closes.
+ * *server is the caller's, who frees it by rp_server_free().
+ * Errors:
+ *   -EADDRINUSE     there is a file at the path that is no socket
+ *   -ENAMETOOLONG   the path does not fit into an address
+ *   -EINVAL         the path is empty
+ *   -ENOMEM, RP_ECLOSED, RP_EFORK, RP_ETHREAD
+ *   what bind() and listen() failed with
+ * Mirrors loop.create_unix_server().
  */
 RP_API int rp_create_unix_server(rp_loop *loop, rp_protocol_factory *factory, void *arg, const char *path,
                                  size_t length, const rp_server_options *options, rp_server **server);
 
 /*
- * The same on a stream socket that listens already, TCP's or a Unix one: inherited from a parent, or from systemd
- * (descriptor 3 and those after it: LISTEN_FDS of them, if LISTEN_PID is this process).
- * The server owns it from then on, and closes it; on failure it stays the caller's. It becomes non-blocking, also for
- * others that share it. Its backlog stays unless the options have one; `nagle` and `delay_start` are the only others
- * that count. A Unix socket's file is left where it is. Done when it returns.
- * -EINVAL for a socket of another type or one that does not listen, -ENOTSOCK, -EBADF, -ENOMEM, RP_ECLOSED, RP_EFORK,
- * RP_ETHREAD. Mirrors loop.create_server(sock=).
+ * Serves on a stream socket that listens already, TCP's or a Unix one. The server is made when this returns.
+ * The socket may be inherited from a parent, or from systemd: descriptor 3 and those after it, LISTEN_FDS of them, if
+ * LISTEN_PID is this process.
+ * The server owns the socket from then on, and closes it. On failure it stays the caller's.
+ * The socket becomes non-blocking, also for others that share it.
+ * Its backlog stays unless the options have one. Of the other options only `nagle` and `delay_start` count.
+ * A Unix socket's file is left where it is.
+ * *server is the caller's, who frees it by rp_server_free().
+ * Errors:
+ *   -EBADF, -ENOTSOCK   `fd` is no open descriptor, or no socket
+ *   -EINVAL             it is a socket of another type, or does not listen
+ *   -ENOMEM, RP_ECLOSED, RP_EFORK, RP_ETHREAD
+ * Mirrors loop.create_server(sock=).
  */
 RP_API int rp_create_server_fd(rp_loop *loop, rp_protocol_factory *factory, void *arg, rp_fd fd,
                                const rp_server_options *options, rp_server **server);
 
 /*
- * Begins to accept, if it has not yet. -EINVAL if it is closed, RP_EFORK, RP_ETHREAD, or what listen() failed with.
+ * Begins to accept, if it has not yet.
+ * Errors:
+ *   -EINVAL   the server is closed
+ *   RP_EFORK, RP_ETHREAD
+ *   what listen() failed with
  * Mirrors Server.start_serving().
  */
 RP_API int rp_server_start_serving(rp_server *server);
 
-/* Stops listening; connections that were accepted go on. Closing twice is ignored. Mirrors Server.close(). */
+/*
+ * Stops listening. Connections that were accepted go on.
+ * Closing twice is ignored.
+ * Mirrors Server.close().
+ */
 RP_API void rp_server_close(rp_server *server);
 
-/* Closes (flushes), or aborts, all of its connections. Mirrors Server.close_clients(), abort_clients(). */
+/*
+ * Close, or abort, all of the server's connections. Closing sends what is buffered first.
+ * Mirror Server.close_clients() and abort_clients().
+ */
 RP_API void rp_server_close_clients(rp_server *server);
 RP_API void rp_server_abort_clients(rp_server *server);
 
-/* Drops the caller's reference, and closes the server if it is open. NULL is ignored. */
+/*
+ * Drops the caller's reference, and closes the server if it is open.
+ * NULL is ignored.
+ */
 RP_API void rp_server_free(rp_server *server);
 
 /* Whether it accepts connections; its loop, lent. Mirror Server.is_serving() and get_loop(). */
@@ -254,7 +377,14 @@ RP_API rp_loop *rp_server_get_loop(const rp_server *server);
 /* How many connections it serves now. */
 RP_API size_t rp_server_connections(const rp_server *server);
 
-/* Its listening sockets: how many, and each one's descriptor (lent; -1 past the end) and name. */
+/*
+ * The server's listening sockets: how many there are, the descriptor of each, and the address of each.
+ * A descriptor is lent; it is -1 past the end.
+ * *length is the room in bytes, and then the address's true length.
+ * Errors:
+ *   -EBADF   the index is past the end
+ *   those of getsockname()
+ */
 RP_API size_t rp_server_sockets(const rp_server *server);
 RP_API rp_fd rp_server_fd(const rp_server *server, size_t index);
 RP_API int rp_server_sockname(const rp_server *server, size_t index, struct sockaddr *address, uint32_t *length);
@@ -263,8 +393,9 @@ RP_API int rp_server_sockname(const rp_server *server, size_t index, struct sock
 RP_API int rp_server_port(const rp_server *server);
 
 /*
- * A future (the caller's reference) that is done when the server is closed and its last connection has ended. -ENOMEM,
- * RP_EFORK, RP_ETHREAD.
+ * A future that is done when the server is closed and its last connection has ended.
+ * *future gets a reference that the caller owns.
+ * Errors: -ENOMEM, RP_EFORK, RP_ETHREAD.
  */
 RP_API int rp_server_closed_future(rp_server *server, rp_future **future);
 
