@@ -2,7 +2,7 @@
  * switch.c - what a switch between two stacks costs: there and back, over and over. The library's own switch, by its
  * internal name, against that of Boost.Context (switch_boost.c).
  */
-#include "co/switch.h"
+#include "fiber/switch.h"
 
 #include "bench.h"
 

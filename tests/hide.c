@@ -13,7 +13,7 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
-#include "co/sanitizer.h"
+#include "fiber/sanitizer.h"
 #include "harness.h"
 
 enum {

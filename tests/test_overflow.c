@@ -1,5 +1,5 @@
 /* test_overflow.c - a stack that overflows ends the process with the task's name; other faults are passed on. */
-#include "co/overflow.h"
+#include "fiber/overflow.h"
 
 #include <pthread.h>
 #include <signal.h>

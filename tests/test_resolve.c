@@ -2,7 +2,7 @@
  * test_resolve.c - looking names up.
  */
 
-#include "net/eai.h"
+#include "net/resolve_error.h"
 #include "wire.h"
 
 static rp_future *ask(rp_loop *loop, const char *host, const char *service, const struct addrinfo *hints)

@@ -2,7 +2,7 @@
  * test_sanitizer.c - what LeakSanitizer makes of stacks: at the end of a process whose tasks still wait, it neither
  * reads a guard nor takes for leaked what a task points to; and it does find what is leaked.
  */
-#include "co/sanitizer.h"
+#include "fiber/sanitizer.h"
 
 #include <stdio.h>
 

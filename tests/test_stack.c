@@ -1,5 +1,5 @@
 /* test_stack.c - the pool of stacks. */
-#include "co/stack.h"
+#include "fiber/stack.h"
 
 #include <signal.h>
 #include <stdio.h>

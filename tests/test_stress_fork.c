@@ -6,7 +6,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
-#include "co/sanitizer.h"
+#include "fiber/sanitizer.h"
 #include "process.h"
 #include "wire.h"
 

@@ -1,12 +1,12 @@
 /* test_switch.c - the bare context switch. */
-#include "co/switch.h"
+#include "fiber/switch.h"
 
 #include <fenv.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "co/sanitizer.h"
+#include "fiber/sanitizer.h"
 #include "harness.h"
 
 typedef struct flow {

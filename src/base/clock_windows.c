@@ -1,5 +1,5 @@
 /*
- * clock_windows.c - the monotonic clock, in nanoseconds, from the performance counter: see clock.c.
+ * clock_windows.c - the monotonic clock, in nanoseconds, from the performance counter: see clock_posix.c.
  */
 #include <windows.h>
 

@@ -1,5 +1,5 @@
 /*
- * names_windows.c - what Windows tells of the stack and of addresses: see names.c.
+ * names_windows.c - what Windows tells of the stack and of addresses: see names_posix.c.
  *
  * Names come from the tables of what a module exports, by the nearest one below; a static function has none there,
  * and a program exports nothing as a rule. So the module and the offset in it are printed as well, for addr2line.

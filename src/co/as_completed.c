@@ -5,7 +5,7 @@
  * stands on the heap and is one of the loop's resources, since the task may vanish with the loop between two steps.
  */
 #include "base/memory.h"
-#include "co/sync.h"
+#include "co/waitlist.h"
 
 typedef struct slot {
     rp_done_callback done;

@@ -7,7 +7,7 @@
  */
 #include <limits.h>
 
-#include "co/sync.h"
+#include "co/waitlist.h"
 
 int rp_barrier_init(rp_barrier *barrier, unsigned parties)
 {

@@ -5,7 +5,7 @@
  * notified task that is cancelled on its way to the lock returns 0, and has had its notification; asyncio, which must
  * raise the cancellation there, passes the notification on to another task instead.
  */
-#include "co/sync.h"
+#include "co/waitlist.h"
 
 void rp_condition_init(rp_condition *condition, rp_lock *lock)
 {

@@ -3,7 +3,7 @@
  *
  * While the event is set nobody is in the list.
  */
-#include "co/sync.h"
+#include "co/waitlist.h"
 
 void rp_event_init(rp_event *event)
 {

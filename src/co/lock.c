@@ -4,7 +4,7 @@
  * A release wakes the first waiter, which takes the lock when it runs. Until then the lock is free, so that a second
  * release is an error; but whoever comes has to wait, so that nobody is overtaken.
  */
-#include "co/sync.h"
+#include "co/waitlist.h"
 
 void rp_lock_init(rp_lock *lock)
 {

@@ -12,7 +12,7 @@
  * after either, so that at least half as many items come or go before the next change as were copied.
  */
 #include "base/memory.h"
-#include "co/sync.h"
+#include "co/waitlist.h"
 
 enum {
     FIRST_CAPACITY = 16,

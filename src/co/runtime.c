@@ -8,7 +8,7 @@
 #include "co/runtime.h"
 
 #include "base/memory.h"
-#include "co/overflow.h"
+#include "fiber/overflow.h"
 #include "co/task.h"
 
 static void report_tasks(rp_resource *resource)

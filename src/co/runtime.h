@@ -6,8 +6,8 @@
 #ifndef RP_CO_RUNTIME_H
 #define RP_CO_RUNTIME_H
 
-#include "co/cxx.h"
-#include "co/stack.h"
+#include "fiber/cxx.h"
+#include "fiber/stack.h"
 #include "loop/loop.h"
 #include "ringport/co.h"
 

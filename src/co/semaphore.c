@@ -4,7 +4,7 @@
  * A permit goes to a waiter with the wake-up: it is no longer in `value` then. Until the waiter runs, whoever comes
  * waits behind it even if there are more permits, so that nobody is overtaken; who runs passes those on.
  */
-#include "co/sync.h"
+#include "co/waitlist.h"
 
 static void init(rp_semaphore *semaphore, size_t value, size_t bound)
 {

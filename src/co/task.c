@@ -14,9 +14,9 @@
 #include <string.h>
 
 #include "base/origin.h"
-#include "co/overflow.h"
+#include "fiber/overflow.h"
 #include "co/runtime.h"
-#include "co/switch.h"
+#include "fiber/switch.h"
 
 enum {
     FRAME_ALIGNMENT = 16,

@@ -21,9 +21,9 @@
 #ifndef RP_CO_TASK_H
 #define RP_CO_TASK_H
 
-#include "co/cxx.h"
-#include "co/sanitizer.h"
-#include "co/stack.h"
+#include "fiber/cxx.h"
+#include "fiber/sanitizer.h"
+#include "fiber/stack.h"
 #include "loop/future.h"
 #include "ringport/co.h"
 

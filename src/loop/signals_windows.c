@@ -1,5 +1,5 @@
 /*
- * signals_windows.c - signals as callbacks on the loop: see signals.c.
+ * signals_windows.c - signals as callbacks on the loop: see signals_posix.c.
  *
  * Windows has two things that are like signals: console events, which come in a thread of their own (Ctrl-C is SIGINT,
  * Ctrl-Break is SIGBREAK), and raise() of the C library, which is how SIGTERM comes. Both end in deliver(), which

@@ -11,7 +11,7 @@
 #include "base/memory.h"
 #include "base/socket.h"
 #include "loop/future.h"
-#include "net/eai.h"
+#include "net/resolve_error.h"
 #include "net/resolve.h"
 
 typedef struct question {

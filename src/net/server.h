@@ -4,7 +4,7 @@
 #ifndef RP_NET_SERVER_H
 #define RP_NET_SERVER_H
 
-#include "net/hub.h"
+#include "net/balancer.h"
 #include "ringport/net.h"
 
 /* A connection that the server accepted has ended. */

@@ -32,7 +32,7 @@
 #include "base/memory.h"
 #include "base/pool.h"
 #include "base/thread.h"
-#include "proactor/files.h"
+#include "proactor/file_posix.h"
 #include "proactor/proactor.h"
 #include "proactor/ready.h"
 

@@ -43,7 +43,7 @@ typedef struct rp_backend {
     int64_t (*receive)(rp_op *op, void *buffer, size_t length);
 } rp_backend;
 
-/* Busy polling, see spin.c. */
+/* Busy polling, see busy_poll.c. */
 typedef struct rp_spin {
     int64_t duration; /* nanoseconds; 0: none */
     unsigned missed;  /* spins in a row that found nothing, so far as it matters */

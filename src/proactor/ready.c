@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "base/thread.h"
-#include "proactor/files.h"
+#include "proactor/file_posix.h"
 
 /* rp_op.phase */
 enum {

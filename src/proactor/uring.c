@@ -12,7 +12,7 @@
  * POLLING).
  *
  * The kernel wakes those that wait on one descriptor in an order of its own, the last one first most often. So it gets
- * one of each queue of turns.h at a time. The others are QUEUED, too: in `parked`; or in `hasty`, if they are not to
+ * one of each queue of uring_turns.h at a time. The others are QUEUED, too: in `parked`; or in `hasty`, if they are not to
  * wait: these are through when the kernel has had everything, and whoever goes first waits there.
  *
  * The kernel may lose a cancellation. One that comes while it is about to try an operation again finds nothing. One
@@ -32,12 +32,12 @@
 
 #include "base/clock.h"
 #include "base/thread.h"
-#include "proactor/entry.h"
-#include "proactor/files.h"
+#include "proactor/uring_entry.h"
+#include "proactor/file_posix.h"
 #include "proactor/proactor.h"
 #include "proactor/ready.h"
-#include "proactor/ring.h"
-#include "proactor/turns.h"
+#include "proactor/uring_ring.h"
+#include "proactor/uring_turns.h"
 
 enum {
     DEFAULT_SUBMISSIONS = 4096,

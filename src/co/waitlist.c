@@ -1,0 +1,101 @@
+/*
+ * waitlist.c - tasks that wait in a list to be woken one by one.
+ *
+ * Each step keeps `count` the length of the list, and `woken` and `leaving` the numbers of tasks between their wake-up
+ * or cancellation and their running, also when the loop is closed: then tasks vanish without having run.
+ */
+#include "co/waitlist.h"
+
+typedef struct waiter {
+    rp_node link; /* in the list until it is woken or cancelled */
+    rp_waiters *waiters;
+    rp_co *co;
+    int result;
+    bool woken;
+} waiter;
+
+void rp_waiters_init(rp_waiters *waiters, const char *what)
+{
+    *waiters = (rp_waiters){.what = what};
+    rp_list_init(&waiters->list);
+}
+
+int rp_waiters_fini(const rp_waiters *waiters)
+{
+    return rp_waiters_any(waiters) || waiters->leaving > 0 ? -EBUSY : 0;
+}
+
+static void leave(waiter *w)
+{
+    rp_list_remove(&w->link);
+    w->waiters->count--;
+}
+
+static void interrupt(rp_co *co, void *arg)
+{
+    waiter *w = arg;
+
+    leave(w);
+    w->waiters->leaving++;
+    rp_co_wake(co);
+}
+
+static void abandon(rp_co *co, void *arg)
+{
+    waiter *w = arg;
+
+    (void)co;
+    if (rp_node_linked(&w->link))
+        leave(w);
+    else if (w->woken)
+        w->waiters->woken--;
+    else
+        w->waiters->leaving--;
+}
+
+static int wait_in(rp_co *co, rp_waiters *waiters, bool can_be_cancelled)
+{
+    const rp_waiting waiting = {can_be_cancelled ? interrupt : NULL, abandon, waiters->what};
+    waiter w = {.waiters = waiters, .co = co};
+
+    rp_list_push(&waiters->list, &w.link);
+    waiters->count++;
+    if (rp_co_suspend(co, &waiting, &w)) {
+        waiters->leaving--;
+        return rp_co_cancelled(co);
+    }
+    waiters->woken--;
+    return w.result;
+}
+
+int rp_waiters_wait(rp_co *co, rp_waiters *waiters)
+{
+    RP_TRY(rp_co_check(co));
+    return wait_in(co, waiters, true);
+}
+
+int rp_waiters_wait_uncancelled(rp_co *co, rp_waiters *waiters)
+{
+    return wait_in(co, waiters, false);
+}
+
+bool rp_waiters_wake(rp_waiters *waiters, int result)
+{
+    waiter *w;
+
+    if (waiters->count == 0)
+        return false;
+    w = rp_container_of(waiters->list.next, waiter, link);
+    leave(w);
+    waiters->woken++;
+    w->woken = true;
+    w->result = result;
+    rp_co_wake(w->co);
+    return true;
+}
+
+void rp_waiters_wake_all(rp_waiters *waiters, int result)
+{
+    while (rp_waiters_wake(waiters, result))
+        ;
+}

@@ -1,0 +1,40 @@
+/*
+ * waitlist.h - the list of waiting tasks that every synchronisation primitive is made of.
+ *
+ * A waiting task has its node in the list, on its own stack. It leaves the list when it is woken or cancelled,
+ * whichever comes first, and never both. A woken task is counted in `woken` until it runs: so a primitive can hold back
+ * those who come in between, and what was given with the wake-up is never lost.
+ */
+#ifndef RP_CO_WAITLIST_H
+#define RP_CO_WAITLIST_H
+
+#include "co/task.h"
+#include "ringport/sync.h"
+
+/* `what` is static text, for reports: what its tasks wait for. */
+void rp_waiters_init(rp_waiters *waiters, const char *what);
+
+/* 0, or -EBUSY if there are any. */
+int rp_waiters_fini(const rp_waiters *waiters);
+
+/* Whether tasks wait, or were woken and have not run yet. */
+static inline bool rp_waiters_any(const rp_waiters *waiters)
+{
+    return waiters->count + waiters->woken > 0;
+}
+
+/* Suspends at the end of the list: the result that the task is woken with, or -ECANCELED. */
+int rp_waiters_wait(rp_co *co, rp_waiters *waiters);
+
+/* The same, but a cancellation is left to the next suspension. */
+int rp_waiters_wait_uncancelled(rp_co *co, rp_waiters *waiters);
+
+/* Wakes the first task with a result; false if there is none. */
+bool rp_waiters_wake(rp_waiters *waiters, int result);
+
+void rp_waiters_wake_all(rp_waiters *waiters, int result);
+
+/* lock.c: takes the lock, deaf to cancellation. */
+void rp_lock_acquire_uncancelled(rp_co *co, rp_lock *lock);
+
+#endif

@@ -1,0 +1,89 @@
+/*
+ * cxx_posix.c - finding the C++ runtime of the process: the one that was linked, or else one that was loaded since.
+ *
+ * What a library brings along that was loaded with RTLD_LOCAL, as most are, is in no scope but its own: the runtime is
+ * looked for by its name then, and kept. A runtime that a library contains and does not export cannot be found.
+ */
+#include "fiber/cxx.h"
+
+#include <dlfcn.h>
+#include <limits.h>
+#include <link.h>
+#include <stdatomic.h>
+#include <string.h>
+
+typedef void *get_globals(void);
+
+extern get_globals __cxa_get_globals __attribute__((weak));
+
+/* A static program has none of these, nor anything that they could find. */
+#pragma weak dlopen
+#pragma weak dlsym
+#pragma weak dl_iterate_phdr
+
+static get_globals *_Atomic found;
+static atomic_ullong loads; /* of libraries, by the process so far, when it was last looked for */
+
+static bool is_runtime(const char *path)
+{
+    static const char *const names[] = {"libstdc++.so", "libc++abi.so", "libc++.so"};
+    const char *slash = strrchr(path, '/');
+    const char *name = slash != NULL ? slash + 1 : path;
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strncmp(name, names[i], strlen(names[i])) == 0)
+            return true;
+    return false;
+}
+
+static int count_loads(struct dl_phdr_info *info, size_t size, void *count)
+{
+    (void)size;
+    *(unsigned long long *)count = info->dlpi_adds;
+    return 1;
+}
+
+static int look_at(struct dl_phdr_info *info, size_t size, void *path)
+{
+    (void)size;
+    if (info->dlpi_name == NULL || !is_runtime(info->dlpi_name) || strlen(info->dlpi_name) >= PATH_MAX)
+        return 0;
+    memcpy(path, info->dlpi_name, strlen(info->dlpi_name) + 1);
+    return 1;
+}
+
+static get_globals *find_loaded(void)
+{
+    char path[PATH_MAX];
+
+    if (dl_iterate_phdr(look_at, path) == 0)
+        return NULL;
+    void *library = dlopen(path, RTLD_LAZY | RTLD_NOLOAD);
+    return library != NULL ? (get_globals *)(uintptr_t)dlsym(library, "__cxa_get_globals") : NULL;
+}
+
+bool rp_cxx_look(void)
+{
+    unsigned long long now = 0;
+
+    if (atomic_load_explicit(&found, memory_order_relaxed) != NULL)
+        return true;
+    get_globals *get = __cxa_get_globals;
+    if (get == NULL) {
+        if (dlopen == NULL || dlsym == NULL || dl_iterate_phdr == NULL)
+            return false;
+        dl_iterate_phdr(count_loads, &now);
+        if (atomic_load_explicit(&loads, memory_order_acquire) == now)
+            return atomic_load_explicit(&found, memory_order_relaxed) != NULL;
+        get = find_loaded();
+    }
+    if (get != NULL) /* another thread may have looked earlier and come later, or the other way round */
+        atomic_store_explicit(&found, get, memory_order_relaxed);
+    atomic_store_explicit(&loads, now, memory_order_release);
+    return get != NULL;
+}
+
+rp_cxx_state *rp_cxx_thread_state(void)
+{
+    return rp_cxx_look() ? atomic_load_explicit(&found, memory_order_relaxed)() : NULL;
+}

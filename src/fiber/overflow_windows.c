@@ -1,0 +1,96 @@
+/*
+ * overflow_windows.c - the handler of exceptions that knows which stack has overflown, and the one that stands at the
+ * outermost frame of each.
+ *
+ * Windows tells of an overflow in the thread that has it, on what is left of that stack: a page or two, so that nothing
+ * here may call deep. Which stack it was stands in the thread's block, where the context switch keeps it up to date.
+ * The handler is called before those of any frame; what is not an overflow of a coroutine's is none of its business.
+ */
+#include "fiber/overflow.h"
+
+#include <stdatomic.h>
+#include <windows.h>
+
+#include "base/thread.h"
+
+/* The offset of DeallocationStack in the thread's block, which the headers do not name: see switch_x86_64_windows.S. */
+enum { TIB_DEALLOCATION_STACK = 0x1478 };
+
+static rp_mutex mutex = RP_MUTEX_INIT;
+static unsigned users;
+static void *installed;
+static _Atomic(rp_overflow_query *) find_task; /* read by handlers in any thread */
+
+_Thread_local uint64_t rp_overflow_thread;
+
+void rp_overflow_message(const char *name)
+{
+    char text[RP_OVERFLOW_TEXT];
+    DWORD written;
+
+    WriteFile(GetStdHandle(STD_ERROR_HANDLE), text, (DWORD)rp_overflow_text(text, name), &written, NULL);
+}
+
+static LONG CALLBACK on_exception(EXCEPTION_POINTERS *exception)
+{
+    char name[32];
+
+    if (exception->ExceptionRecord->ExceptionCode != (DWORD)EXCEPTION_STACK_OVERFLOW)
+        return EXCEPTION_CONTINUE_SEARCH;
+    if (!atomic_load(&find_task)((void *)(uintptr_t)__readgsqword(TIB_DEALLOCATION_STACK),
+                                 (void *)(uintptr_t)exception->ContextRecord->Rsp, name, sizeof name))
+        return EXCEPTION_CONTINUE_SEARCH;
+    rp_overflow_message(name);
+    TerminateProcess(GetCurrentProcess(), (UINT)EXCEPTION_STACK_OVERFLOW);
+    return EXCEPTION_CONTINUE_SEARCH;
+}
+
+/*
+ * The language handler of rp_switch_entry: an exception that no frame of a coroutine wanted goes to the program's
+ * filter (and to a debugger, and so on), as it does at a thread's outermost frame.
+ */
+EXCEPTION_DISPOSITION rp_switch_unhandled(EXCEPTION_RECORD *record, void *frame, CONTEXT *context,
+                                          void *dispatcher);
+EXCEPTION_DISPOSITION rp_switch_unhandled(EXCEPTION_RECORD *record, void *frame, CONTEXT *context,
+                                          void *dispatcher)
+{
+    EXCEPTION_POINTERS exception = {.ExceptionRecord = record, .ContextRecord = context};
+
+    if (record->ExceptionFlags & (EXCEPTION_UNWINDING | EXCEPTION_EXIT_UNWIND))
+        return ExceptionContinueSearch;
+    switch (UnhandledExceptionFilter(&exception)) {
+    case EXCEPTION_CONTINUE_EXECUTION:
+        return ExceptionContinueExecution;
+    case EXCEPTION_EXECUTE_HANDLER:
+        TerminateProcess(GetCurrentProcess(), record->ExceptionCode);
+        break;
+    default:
+        break;
+    }
+    return ExceptionContinueSearch;
+}
+
+void rp_overflow_claim(rp_overflow_query *query)
+{
+    static atomic_uint_fast64_t threads;
+
+    rp_mutex_lock(&mutex);
+    atomic_store(&find_task, query);
+    users++;
+    if (installed == NULL)
+        installed = AddVectoredExceptionHandler(1, on_exception);
+    rp_mutex_unlock(&mutex);
+    if (rp_overflow_thread == 0)
+        rp_overflow_thread = atomic_fetch_add(&threads, 1) + 1;
+}
+
+/* What a thread claimed that has ended is never released: the handler stays then, and does no harm. */
+void rp_overflow_release(void)
+{
+    rp_mutex_lock(&mutex);
+    if (--users == 0 && installed != NULL) {
+        RemoveVectoredExceptionHandler(installed);
+        installed = NULL;
+    }
+    rp_mutex_unlock(&mutex);
+}

@@ -1,0 +1,105 @@
+/*
+ * slab_windows.c - the memory of stacks on Windows, laid out as the system lays out a thread's.
+ *
+ * All of it is reserved. Committed is the top, and one page below that has PAGE_GUARD: a touch of it by the thread that
+ * runs on this stack lets the system commit it, and guard the next one. The gap below a stack is never committed: when
+ * the guard would reach it, the touch is STATUS_STACK_OVERFLOW (see overflow_windows.c). Nobody but who runs on a stack
+ * may touch its guard: to others it is a fault.
+ */
+#include "fiber/slab.h"
+
+#include <errno.h>
+#include <windows.h>
+
+#include "fiber/stack.h"
+#include "fiber/switch.h"
+
+enum {
+    PAGE = 4096,   /* on each processor that Windows runs on today */
+    TOP = 2 * PAGE /* is committed from the start: the system charges the process for it, used or not */
+};
+
+size_t rp_slab_page(void)
+{
+    return PAGE;
+}
+
+void *rp_slab_map(size_t size)
+{
+    return VirtualAlloc(NULL, size, MEM_RESERVE, PAGE_READWRITE);
+}
+
+void rp_slab_unmap(void *base, size_t size, unsigned mappings)
+{
+    (void)size, (void)mappings;
+    VirtualFree(base, 0, MEM_RELEASE);
+}
+
+/* Commits from `limit` on up to `high`, which may be nothing, and the guard below it. */
+static int commit(char *limit, char *high)
+{
+    if ((high > limit && VirtualAlloc(limit, (size_t)(high - limit), MEM_COMMIT, PAGE_READWRITE) == NULL) ||
+        VirtualAlloc(limit - PAGE, PAGE, MEM_COMMIT, PAGE_READWRITE | PAGE_GUARD) == NULL)
+        return -ENOMEM;
+    return 0;
+}
+
+/* What is never committed needs no guard. */
+rp_guard rp_slab_guard(rp_guarding *guarding, char *low, size_t size)
+{
+    (void)low, (void)size;
+    return guarding->kind;
+}
+
+int rp_slab_open(rp_guard guard, char *low, char *high, char **limit)
+{
+    if (guard == RP_GUARD_CANARY) {
+        *limit = low;
+        if (VirtualAlloc(low, (size_t)(high - low), MEM_COMMIT, PAGE_READWRITE) == NULL)
+            return -ENOMEM;
+        *(uint64_t *)(void *)low = RP_CANARY;
+        return 0;
+    }
+    *limit = high - TOP;
+    return commit(*limit, high);
+}
+
+void rp_slab_shut(char *low, char *high)
+{
+    VirtualFree(low, (size_t)(high - low), MEM_DECOMMIT);
+}
+
+/* ---- see stack.h ---- */
+
+int rp_stack_reach(rp_stack *stack, const char *low)
+{
+    char *limit = (char *)((uintptr_t)low / PAGE * PAGE);
+    DWORD before;
+
+    if (limit >= stack->limit)
+        return 0;
+    /* Down to the guard that is there, and through it. */
+    if (commit(limit, stack->limit - PAGE) < 0 ||
+        !VirtualProtect(stack->limit - PAGE, PAGE, PAGE_READWRITE, &before))
+        return -ENOMEM;
+    stack->limit = limit;
+    return 0;
+}
+
+static rp_switch_bounds *bounds_at(const void *sp)
+{
+    return (rp_switch_bounds *)(void *)((char *)(uintptr_t)sp + RP_SWITCH_BOUNDS);
+}
+
+void rp_stack_lend(rp_stack *stack, void *sp)
+{
+    uintptr_t high = ((uintptr_t)stack + PAGE - 1) / PAGE * PAGE;
+
+    *bounds_at(sp) =
+        (rp_switch_bounds){.limit = stack->limit, .base = (void *)high, .reserved = stack->low - PAGE};
+}
+
+void rp_stack_return(rp_stack *stack, const void *sp)
+{
+    stack->limit = bounds_at(sp)->limit;
+}

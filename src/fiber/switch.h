@@ -1,0 +1,33 @@
+/*
+ * switch.h - the context switch: what a stack remembers of a flow of control is its stack pointer, and all else lies
+ * on the stack.
+ *
+ * Saved are the registers that the platform's calling convention lets a function rely on, and the floating-point
+ * control words. Signal masks and errno are the thread's, and are left alone. One .S file for each convention.
+ */
+#ifndef RP_FIBER_SWITCH_H
+#define RP_FIBER_SWITCH_H
+
+/* Leaves the running flow, storing its stack pointer in *from, and goes on with the one that `to` is of. */
+void rp_switch(void **from, void *to);
+
+/*
+ * Lays the first frame on a fresh stack, down from `top` (16-byte aligned): the first switch to the stack pointer that
+ * is returned calls entry(arg), with the floating-point control words of now. entry must never return.
+ */
+void *rp_switch_prepare(void *top, void (*entry)(void *arg), void *arg);
+
+#ifdef _WIN32
+/*
+ * What Windows knows of the stack that a thread runs on, kept with each flow that is suspended at this many bytes above
+ * its stack pointer. rp_switch_prepare() says that all from address 0 up to `top` is the stack.
+ */
+enum { RP_SWITCH_BOUNDS = 168 };
+typedef struct rp_switch_bounds {
+    void *limit;    /* the lowest byte that can be used before the stack grows: its guard page ends here */
+    void *base;     /* above the highest byte */
+    void *reserved; /* the lowest byte that it can ever grow to */
+} rp_switch_bounds;
+#endif
+
+#endif

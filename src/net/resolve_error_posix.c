@@ -1,0 +1,39 @@
+/*
+ * resolve_error_posix.c - getaddrinfo()'s answers as POSIX and glibc number them.
+ */
+#include "net/resolve_error.h"
+
+#include "base/socket.h"
+#include "ringport/error.h"
+
+int rp_error_of_eai(int code)
+{
+    switch (code) {
+    case 0:
+        return 0;
+    case EAI_SYSTEM:
+        return errno ? -errno : RP_EAI_FAIL;
+    case EAI_MEMORY:
+        return -ENOMEM;
+    case EAI_ADDRFAMILY:
+        return RP_EAI_ADDRFAMILY;
+    case EAI_AGAIN:
+        return RP_EAI_AGAIN;
+    case EAI_BADFLAGS:
+        return RP_EAI_BADFLAGS;
+    case EAI_FAMILY:
+        return RP_EAI_FAMILY;
+    case EAI_NODATA:
+        return RP_EAI_NODATA;
+    case EAI_NONAME:
+        return RP_EAI_NONAME;
+    case EAI_OVERFLOW:
+        return RP_EAI_OVERFLOW;
+    case EAI_SERVICE:
+        return RP_EAI_SERVICE;
+    case EAI_SOCKTYPE:
+        return RP_EAI_SOCKTYPE;
+    default:
+        return RP_EAI_FAIL;
+    }
+}

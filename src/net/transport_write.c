@@ -1,0 +1,249 @@
+/*
+ * transport_write.c - the writing side of a transport: at once what the socket takes, the rest in the background; flow control.
+ *
+ * While the buffer is empty, writing is one send(). Otherwise the bytes queue behind those in the buffer, and one send
+ * operation at a time carries its front away, unless the transport is corked: then the first ones wait for more, as far
+ * as the high-water mark allows. The protocol is paused while more is buffered than it should be.
+ */
+#include <limits.h>
+
+#include "base/leave.h"
+#include "base/socket.h"
+#include "net/transport.h"
+
+enum {
+    PIECE = 256 * 1024, /* sent by one operation at most: the marks are looked at after each */
+    DEFAULT_HIGH = 64 * 1024,
+};
+
+/* ---- flow control ---- */
+
+static void pause_protocol_above_high(rp_transport *transport)
+{
+    if (transport->protocol_paused || rp_buffer_size(&transport->buffer) <= transport->high)
+        return;
+    transport->protocol_paused = true;
+    if (transport->protocol->pause_writing)
+        transport->protocol->pause_writing(transport->self);
+}
+
+static void resume_protocol_at_low(rp_transport *transport)
+{
+    if (!transport->protocol_paused || rp_buffer_size(&transport->buffer) > transport->low)
+        return;
+    transport->protocol_paused = false;
+    if (transport->protocol->resume_writing)
+        transport->protocol->resume_writing(transport->self);
+}
+
+static void send_front(rp_transport *transport);
+
+/* Sees that what is buffered and need not wait is on its way. */
+static void send_soon(rp_transport *transport)
+{
+    size_t size = rp_buffer_size(&transport->buffer);
+
+    if (size > 0 && !transport->sending && !(transport->corked && size <= transport->high))
+        send_front(transport);
+}
+
+int rp_transport_set_write_buffer_limits(rp_transport *transport, size_t high, size_t low)
+{
+    if (high == SIZE_MAX && low == SIZE_MAX)
+        high = DEFAULT_HIGH;
+    else if (high == SIZE_MAX && low <= SIZE_MAX / 4)
+        high = 4 * low;
+    if (low == SIZE_MAX)
+        low = high / 4;
+    if (low > high)
+        return -EINVAL;
+    transport->high = high;
+    transport->low = low;
+    send_soon(transport);
+    pause_protocol_above_high(transport);
+    return 0;
+}
+
+void rp_transport_get_write_buffer_limits(const rp_transport *transport, size_t *high, size_t *low)
+{
+    *high = transport->high;
+    *low = transport->low;
+}
+
+size_t rp_transport_get_write_buffer_size(const rp_transport *transport)
+{
+    return transport->lost ? 0 : rp_buffer_size(&transport->buffer);
+}
+
+/* ---- sending ---- */
+
+/* The buffer is empty, and the end of the stream was asked for: says so to the peer. */
+static int send_eof(rp_transport *transport)
+{
+    int rc = rp_socket_shutdown_write(transport->fd);
+
+    transport->eof_sent = true;
+    return rc == -ENOTCONN ? -ECONNRESET : rc; /* it was connected: the peer has reset it since */
+}
+
+static void on_sent(rp_op *op);
+
+/* Not RP_SEND_ALL: an error after a part would be lost, and the socket tells of it once. */
+static void send_front(rp_transport *transport)
+{
+    const void *data;
+    size_t length = rp_buffer_front(&transport->buffer, PIECE, &data);
+    int rc;
+
+    rp_op_send(&transport->send, transport->fd, data, length, 0, on_sent, transport);
+    rc = rp_submit(transport->loop, &transport->send);
+    transport->sending = rc == 0;
+    if (rc < 0)
+        rp_transport_fail(transport, rc, "cannot send on socket transport");
+}
+
+/* A part has been sent: the next one, or what was to come after all. */
+static void send_on(rp_transport **place)
+{
+    rp_transport *transport = *place;
+
+    if (transport->lost || transport->sending || rp_loop_is_forked(transport->loop))
+        return;
+    if (rp_buffer_size(&transport->buffer) > 0)
+        send_front(transport);
+    else if (transport->closing)
+        rp_transport_lose(transport, 0);
+    else if (transport->eof_wanted && !transport->eof_sent) {
+        int rc = send_eof(transport);
+
+        if (rc < 0)
+            rp_transport_fail_writing(transport, rc, false, "cannot shut the socket down for writing");
+    }
+}
+
+static void on_sent(rp_op *op)
+{
+    rp_transport *transport = op->data;
+
+    transport->sending = false;
+    if (transport->lost) {
+        rp_transport_settle(transport);
+        return;
+    }
+    if (op->result < 0) {
+        rp_transport_fail_writing(transport, (int)op->result, true, "fatal write error on socket transport");
+        return;
+    }
+    rp_buffer_sent(&transport->buffer, (size_t)op->result);
+    rp_transport *sending RP_ON_LEAVE(send_on) = transport;
+    resume_protocol_at_low(sending); /* which may write, close, abort */
+}
+
+static int64_t send_now(rp_transport *transport, const struct iovec *vector, int count)
+{
+    if (count == 1)
+        return rp_socket_send(transport->fd, vector->iov_base, vector->iov_len);
+    return rp_socket_sendv(transport->fd, vector, count);
+}
+
+/* Copies what comes after the first `skip` bytes. If some of a write was sent and the rest finds no memory, the stream
+   is broken. */
+static int buffer_rest(rp_transport *transport, const struct iovec *vector, int count, size_t skip, size_t length)
+{
+    int rc = rp_buffer_reserve(&transport->buffer, length);
+
+    if (rc < 0) {
+        if (skip > 0)
+            rp_transport_fail(transport, rc, "no memory for the write buffer");
+        return rc;
+    }
+    for (int i = 0; i < count; i++) {
+        size_t part = vector[i].iov_len;
+
+        if (skip < part)
+            rp_buffer_append(&transport->buffer, (const char *)vector[i].iov_base + skip, part - skip);
+        skip -= skip < part ? skip : part;
+    }
+    send_soon(transport);
+    if (transport->lost)
+        return transport->error;
+    pause_protocol_above_high(transport);
+    return 0;
+}
+
+int rp_transport_writev(rp_transport *transport, const struct iovec *vector, int count)
+{
+    size_t length = 0;
+    int64_t sent = 0;
+
+    if (count < 0)
+        return -EINVAL;
+    for (int i = 0; i < count; i++) {
+        if (vector[i].iov_len > SSIZE_MAX - length)
+            return -EINVAL;
+        length += vector[i].iov_len;
+    }
+    RP_TRY(rp_loop_check(transport->loop)); /* a child of fork() shares the parent's socket */
+    if (transport->closing || transport->eof_wanted)
+        return !transport->closing && transport->error ? transport->error : -EPIPE;
+    if (length == 0)
+        return 0;
+    if (rp_buffer_size(&transport->buffer) == 0 && !transport->corked) {
+        sent = send_now(transport, vector, count);
+        if (sent == -EAGAIN)
+            sent = 0;
+        if (sent < 0) {
+            rp_transport_fail_writing(transport, (int)sent, true, "fatal write error on socket transport");
+            return (int)sent;
+        }
+        if ((size_t)sent == length)
+            return 0;
+    }
+    return buffer_rest(transport, vector, count, (size_t)sent, length - (size_t)sent);
+}
+
+int rp_transport_write(rp_transport *transport, const void *data, size_t length)
+{
+    struct iovec vector = {.iov_base = (void *)data, .iov_len = length};
+
+    return rp_transport_writev(transport, &vector, 1);
+}
+
+void rp_transport_cork(rp_transport *transport)
+{
+    transport->corked = true;
+}
+
+int rp_transport_uncork(rp_transport *transport)
+{
+    const void *data;
+    size_t length;
+    int64_t sent;
+
+    RP_TRY(rp_loop_check(transport->loop));
+    transport->corked = false;
+    if (transport->closing || transport->error < 0)
+        return !transport->closing ? transport->error : -EPIPE;
+    if (transport->sending || rp_buffer_size(&transport->buffer) == 0)
+        return 0;
+    length = rp_buffer_front(&transport->buffer, SIZE_MAX, &data);
+    sent = rp_socket_send(transport->fd, data, length);
+    if (sent < 0 && sent != -EAGAIN) {
+        rp_transport_fail_writing(transport, (int)sent, true, "fatal write error on socket transport");
+        return (int)sent;
+    }
+    rp_buffer_sent(&transport->buffer, sent < 0 ? 0 : (size_t)sent);
+    send_soon(transport);
+    return transport->lost ? transport->error : 0;
+}
+
+int rp_transport_write_eof(rp_transport *transport)
+{
+    RP_TRY(rp_loop_check(transport->loop));
+    if (transport->corked)
+        RP_TRY(rp_transport_uncork(transport));
+    if (transport->closing || transport->eof_wanted)
+        return transport->closing ? 0 : transport->error;
+    transport->eof_wanted = true;
+    return rp_buffer_size(&transport->buffer) == 0 ? send_eof(transport) : 0;
+}

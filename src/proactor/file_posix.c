@@ -1,0 +1,169 @@
+/*
+ * file_posix.c - file and child operations as plain system calls: see file_posix.h.
+ */
+#include "proactor/file_posix.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <sys/pidfd.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int64_t result_of(int64_t rc)
+{
+    return rc < 0 ? -errno : rc;
+}
+
+bool rp_file_is_always_ready(int fd)
+{
+    struct stat status;
+
+    return fstat(fd, &status) == 0 &&
+           (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode) || S_ISBLK(status.st_mode));
+}
+
+bool rp_file_has_readiness(int fd)
+{
+    struct epoll_event event = {.events = 0};
+    int epoll = epoll_create1(EPOLL_CLOEXEC);
+    bool refused = epoll >= 0 && epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) < 0 && errno == EPERM;
+
+    if (epoll >= 0)
+        close(epoll);
+    return !refused && !rp_file_is_always_ready(fd);
+}
+
+/* The buffers of a read or write, whichever form it has: `single` is room for the one of the simple form. */
+static const struct iovec *buffers(const rp_op *op, struct iovec *single, int *count, int64_t *offset)
+{
+    if (op->kind == RP_OP_READV || op->kind == RP_OP_WRITEV) {
+        *count = op->u.io.count;
+        *offset = op->u.io.offset;
+        return op->u.io.vector;
+    }
+    *single = (struct iovec){.iov_base = op->u.buffer.base, .iov_len = op->u.buffer.length};
+    *count = 1;
+    *offset = op->u.buffer.offset;
+    return single;
+}
+
+static size_t total_length(const struct iovec *vector, int count)
+{
+    size_t total = 0;
+
+    for (int i = 0; i < count; i++)
+        total += vector[i].iov_len;
+    return total;
+}
+
+/* Whether an error is the read's own, which a socket tells once only; else that it has to be done in another way. */
+static bool is_answer(int error)
+{
+    return error != EAGAIN && error != EINTR && error != EOPNOTSUPP && error != ESPIPE && error != EINVAL &&
+           error != ENOSYS && error != EPERM;
+}
+
+int64_t rp_file_read_cached(const rp_op *op)
+{
+    struct iovec single;
+    int count;
+    int64_t offset;
+    const struct iovec *vector = buffers(op, &single, &count, &offset);
+    ssize_t n = preadv2(op->fd, vector, count, offset, RWF_NOWAIT);
+
+    if (n < 0)
+        return is_answer(errno) ? -errno : -EAGAIN;
+    /*
+     * Linux 5.9 and 5.10 say 0 where the page cache holds nothing, too. What has none is to be believed: an empty
+     * datagram is gone when it has been read.
+     */
+    if (n == 0)
+        return rp_file_is_always_ready(op->fd) ? -EAGAIN : 0;
+    /* At the file's own position a short read has moved it, and must stand; else the kernel shall read the rest. */
+    return offset < 0 || (size_t)n == total_length(vector, count) ? n : -EAGAIN;
+}
+
+static int64_t read_or_write(const rp_op *op, int flags)
+{
+    struct iovec single;
+    int count;
+    int64_t offset;
+    const struct iovec *vector = buffers(op, &single, &count, &offset);
+    bool reads = op->kind == RP_OP_READ || op->kind == RP_OP_READV;
+    ssize_t n;
+
+    for (;;) {
+        n = reads ? preadv2(op->fd, vector, count, offset, flags) : pwritev2(op->fd, vector, count, offset, flags);
+        if (n < 0 && errno == ESPIPE && offset >= 0)
+            offset = -1; /* pipes and sockets have no positions: io_uring ignores the offset, and so do we */
+        else if (n >= 0 || errno != EINTR)
+            return result_of(n);
+    }
+}
+
+bool rp_file_needs_no_wait(const rp_op *op)
+{
+    struct iovec single;
+    int count;
+    int64_t offset;
+    const struct iovec *vector = buffers(op, &single, &count, &offset);
+
+    return offset < -1 || count <= 0 || (vector != NULL && total_length(vector, count) == 0);
+}
+
+int64_t rp_file_attempt(const rp_op *op)
+{
+    return read_or_write(op, RWF_NOWAIT);
+}
+
+int64_t rp_file_perform(const rp_op *op)
+{
+    switch (op->kind) {
+    case RP_OP_READ:
+    case RP_OP_READV:
+    case RP_OP_WRITE:
+    case RP_OP_WRITEV:
+        return read_or_write(op, 0);
+    case RP_OP_FSYNC:
+        return result_of(op->u.fsync.data_only ? fdatasync(op->fd) : fsync(op->fd));
+    case RP_OP_OPENAT:
+        return result_of(openat(op->fd, op->u.path.path, op->u.path.flags | O_CLOEXEC, op->u.path.mode));
+    case RP_OP_STATX:
+        return result_of(statx(op->fd, op->u.path.path, op->u.path.flags, op->u.path.mode, op->u.path.statx));
+    default:
+        return -EINVAL;
+    }
+}
+
+int rp_child_open(rp_op *op)
+{
+    if (op->u.child.pid <= 0 || op->u.child.pid > INT32_MAX)
+        return -EINVAL;
+    op->fd = pidfd_open((pid_t)op->u.child.pid, 0);
+    if (op->fd >= 0)
+        return 0;
+    /* Gone or never there, or the number of a thread: nobody's child, as waitpid() has it. */
+    return errno == ESRCH || errno == EINVAL || errno == ENOENT ? -ECHILD : -errno;
+}
+
+int64_t rp_child_reap(const rp_op *op)
+{
+    int status = 0;
+    pid_t pid;
+
+    do
+        pid = waitpid((pid_t)op->u.child.pid, &status, WNOHANG);
+    while (pid < 0 && errno == EINTR);
+    if (pid == 0)
+        return -EAGAIN;
+    return pid < 0 ? -errno : status;
+}
+
+void rp_child_close(rp_op *op)
+{
+    close(op->fd);
+    op->fd = -1;
+}

@@ -1,0 +1,42 @@
+/*
+ * file_posix.h - the pieces of file and child operations that the Linux backends share: plain system calls on an op.
+ */
+#ifndef RP_PROACTOR_FILE_POSIX_H
+#define RP_PROACTOR_FILE_POSIX_H
+
+#include "proactor/proactor.h"
+
+/* Whether a descriptor has no readiness to wait for: regular files, directories, disks. */
+bool rp_file_is_always_ready(int fd);
+
+/* Whether its readiness can change, so that it makes sense to wait: not for /dev/null, either. Slower to tell. */
+bool rp_file_has_readiness(int fd);
+
+/*
+ * Reads without blocking what the page cache holds (RP_OP_READ, RP_OP_READV): the result; -EAGAIN if it would block,
+ * holds only a part, or cannot tell. At the end of a file it cannot; that of a pipe or the like is told.
+ */
+int64_t rp_file_read_cached(const rp_op *op);
+
+/* Whether a read or write is wrong, or of nothing, so that it does not block. */
+bool rp_file_needs_no_wait(const rp_op *op);
+
+/*
+ * Reads or writes what can be without blocking: the result; -EAGAIN; -EOPNOTSUPP where that cannot be had. For what has
+ * readiness alone: what has no page cache is to be believed when it says 0.
+ */
+int64_t rp_file_attempt(const rp_op *op);
+
+/* Does a file operation, blocking as long as it takes: its result. */
+int64_t rp_file_perform(const rp_op *op);
+
+/* Opens a descriptor that becomes readable when the child ends, as op->fd: 0 or an error. */
+int rp_child_open(rp_op *op);
+
+/* Reaps the child if it has ended: its wait status, -EAGAIN if it runs yet, or an error. */
+int64_t rp_child_reap(const rp_op *op);
+
+/* Closes op->fd: nobody waits for the child any more. */
+void rp_child_close(rp_op *op);
+
+#endif

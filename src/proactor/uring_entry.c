@@ -1,0 +1,141 @@
+/*
+ * uring_entry.c - an operation as io_uring's submission entry: see uring_entry.h.
+ */
+#include "proactor/uring_entry.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+enum { MAX_TRANSFER = 0x7ffff000 }; /* of one entry: its length field has 32 bits */
+
+static unsigned clamp_length(size_t length)
+{
+    return length > MAX_TRANSFER ? MAX_TRANSFER : (unsigned)length;
+}
+
+static int send_flags(int flags)
+{
+    return (flags & ~RP_SEND_ALL) | MSG_NOSIGNAL | (flags & RP_SEND_ALL ? MSG_WAITALL : 0);
+}
+
+uint32_t rp_entry_events(const rp_op *op)
+{
+    switch (op->kind) {
+    case RP_OP_POLL:
+    case RP_OP_POLL_MULTI:
+        return op->u.poll.events;
+    case RP_OP_RECV_STREAM:
+        /* Not PRI: the wake-up of a TCP socket always claims it, and each read would be followed by an idle one. */
+        return RP_RECEIVE_EVENTS & ~(uint32_t)RP_POLL_PRI;
+    case RP_OP_SEND:
+    case RP_OP_SENDMSG:
+    case RP_OP_WRITE:
+    case RP_OP_WRITEV:
+    case RP_OP_CONNECT:
+        return POLLOUT;
+    default:
+        return POLLIN;
+    }
+}
+
+void rp_entry_prepare_poll(struct io_uring_sqe *sqe, const rp_op *op, bool edges)
+{
+    if (edges)
+        io_uring_prep_poll_multishot(sqe, op->fd, rp_entry_events(op));
+    else
+        io_uring_prep_poll_add(sqe, op->fd, rp_entry_events(op));
+}
+
+static void prepare_network(struct io_uring_sqe *sqe, const rp_op *op)
+{
+    unsigned length = clamp_length(op->u.buffer.length);
+
+    switch (op->kind) {
+    case RP_OP_ACCEPT:
+        io_uring_prep_accept(sqe, op->fd, op->u.accept.address, op->u.accept.length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        break;
+    case RP_OP_ACCEPT_MULTI:
+        io_uring_prep_multishot_accept(sqe, op->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        break;
+    case RP_OP_CONNECT:
+        io_uring_prep_connect(sqe, op->fd, op->u.connect.address, op->u.connect.length);
+        break;
+    case RP_OP_RECV:
+        io_uring_prep_recv(sqe, op->fd, op->u.buffer.base, length, op->u.buffer.flags);
+        break;
+    case RP_OP_SEND:
+        io_uring_prep_send(sqe, op->fd, op->u.buffer.base, length, send_flags(op->u.buffer.flags));
+        break;
+    case RP_OP_SENDMSG:
+        io_uring_prep_sendmsg(sqe, op->fd, op->u.message.header, (unsigned)op->u.message.flags | MSG_NOSIGNAL);
+        break;
+    case RP_OP_RECVMSG:
+        /* The kernel would put packets together. */
+        io_uring_prep_recvmsg(sqe, op->fd, op->u.message.header,
+                              (unsigned)op->u.message.flags & ~(unsigned)MSG_WAITALL);
+        break;
+    case RP_OP_SHUTDOWN:
+        io_uring_prep_shutdown(sqe, op->fd, op->u.shutdown.how);
+        break;
+    default:
+        break;
+    }
+}
+
+/* A terminal takes writes that are not to wait, and waits all the same (6.18): a thread of the kernel's is to do so. */
+static void leave_terminals_to_workers(struct io_uring_sqe *sqe, int fd)
+{
+    struct stat status;
+
+    if (fstat(fd, &status) == 0 && S_ISCHR(status.st_mode))
+        sqe->flags |= IOSQE_ASYNC;
+}
+
+void rp_entry_prepare(struct io_uring_sqe *sqe, const rp_op *op)
+{
+    unsigned length = clamp_length(op->u.buffer.length);
+
+    switch (op->kind) {
+    case RP_OP_NOP:
+        io_uring_prep_nop(sqe);
+        break;
+    case RP_OP_CLOSE:
+        io_uring_prep_close(sqe, op->fd);
+        break;
+    case RP_OP_POLL:
+    case RP_OP_WAIT_CHILD:
+        rp_entry_prepare_poll(sqe, op, false);
+        break;
+    case RP_OP_POLL_MULTI:
+    case RP_OP_RECV_STREAM:
+        rp_entry_prepare_poll(sqe, op, true);
+        break;
+    case RP_OP_READ:
+        io_uring_prep_read(sqe, op->fd, op->u.buffer.base, length, (uint64_t)op->u.buffer.offset);
+        break;
+    case RP_OP_WRITE:
+        io_uring_prep_write(sqe, op->fd, op->u.buffer.base, length, (uint64_t)op->u.buffer.offset);
+        leave_terminals_to_workers(sqe, op->fd);
+        break;
+    case RP_OP_READV:
+        io_uring_prep_readv(sqe, op->fd, op->u.io.vector, (unsigned)op->u.io.count, (uint64_t)op->u.io.offset);
+        break;
+    case RP_OP_WRITEV:
+        io_uring_prep_writev(sqe, op->fd, op->u.io.vector, (unsigned)op->u.io.count, (uint64_t)op->u.io.offset);
+        leave_terminals_to_workers(sqe, op->fd);
+        break;
+    case RP_OP_FSYNC:
+        io_uring_prep_fsync(sqe, op->fd, op->u.fsync.data_only ? IORING_FSYNC_DATASYNC : 0);
+        break;
+    case RP_OP_OPENAT:
+        io_uring_prep_openat(sqe, op->fd, op->u.path.path, op->u.path.flags | O_CLOEXEC, op->u.path.mode);
+        break;
+    case RP_OP_STATX:
+        io_uring_prep_statx(sqe, op->fd, op->u.path.path, op->u.path.flags, op->u.path.mode, op->u.path.statx);
+        break;
+    default:
+        prepare_network(sqe, op);
+        break;
+    }
+}

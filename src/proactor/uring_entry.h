@@ -1,0 +1,20 @@
+/*
+ * uring_entry.h - an operation as io_uring's submission entry; user_data is the caller's.
+ */
+#ifndef RP_PROACTOR_URING_ENTRY_H
+#define RP_PROACTOR_URING_ENTRY_H
+
+#include <liburing.h>
+
+#include "proactor/proactor.h"
+
+/* What the operation does. */
+void rp_entry_prepare(struct io_uring_sqe *sqe, const rp_op *op);
+
+/* The readiness that it waits for: RP_POLL_*. */
+uint32_t rp_entry_events(const rp_op *op);
+
+/* A poll for that: once, or (edges) as it is now and then each time it changes. */
+void rp_entry_prepare_poll(struct io_uring_sqe *sqe, const rp_op *op, bool edges);
+
+#endif

@@ -1,0 +1,60 @@
+/*
+ * uring_turns.c - a queue of operations for each descriptor and direction: see uring_turns.h.
+ *
+ * The table has the last operation of each queue, the operations (in their scratch space) have their neighbours: so the
+ * usual one, which is alone, costs a look into the table as it comes and another as it goes.
+ */
+#include "proactor/uring_turns.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "base/memory.h"
+
+static int make_chunk(rp_turns *turns, int fd)
+{
+    size_t chunk = (unsigned)fd / RP_TURNS_DESCRIPTORS, count = chunk + chunk / 2 + 1;
+
+    if (fcntl(fd, F_GETFD) < 0) /* no memory for numbers out of the blue */
+        return -EBADF;
+    if (chunk >= turns->count) {
+        rp_op ***chunks = rp_realloc(turns->chunks, count * sizeof *chunks);
+
+        if (chunks == NULL)
+            return -ENOMEM;
+        memset(chunks + turns->count, 0, (count - turns->count) * sizeof *chunks);
+        turns->chunks = chunks;
+        turns->count = count;
+    }
+    turns->chunks[chunk] = rp_calloc(RP_TURNS_DESCRIPTORS * RP_TURNS_DIRECTIONS * sizeof **turns->chunks);
+    return turns->chunks[chunk] == NULL ? -ENOMEM : 0;
+}
+
+void rp_turns_fini(rp_turns *turns)
+{
+    for (size_t i = 0; i < turns->count; i++)
+        rp_free(turns->chunks[i]);
+    rp_free(turns->chunks);
+}
+
+int rp_turns_join(rp_turns *turns, rp_op *op)
+{
+    rp_turn *turn = rp_turn_of(op);
+    rp_op **last = rp_turns_last(turns, op);
+
+    if (last == NULL) {
+        int rc = make_chunk(turns, op->fd);
+
+        rp_turns_pass(op);
+        if (rc < 0)
+            return rc == -EBADF ? 0 : rc; /* the kernel is to say so */
+        last = rp_turns_last(turns, op);
+    }
+    *turn = (rp_turn){.last = last, .before = *last};
+    *last = op;
+    if (turn->before == NULL)
+        return 0;
+    rp_turn_of(turn->before)->behind = op;
+    return 1;
+}

@@ -1,0 +1,180 @@
+/*
+ * serve.c - servers for coroutines: a stream and a task for each connection.
+ *
+ * The stream belongs to the task's frame (serve_connection) and is freed there, after the handler. So its end comes
+ * when the handler has returned and what it wrote is flushed.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/memory.h"
+#include "stream/stream.h"
+#include "stream/workers.h"
+#include "net/server.h"
+
+/* What the connections of a server have in common; the server releases it. */
+typedef struct service {
+    rp_loop *loop;
+    rp_client_connected *handler;
+    void *arg;
+    uint64_t count;
+} service;
+
+/* ---- a connection ---- */
+
+static bool is_everyday(int error)
+{
+    return error == -ECONNRESET || error == -EPIPE || error == -ECONNABORTED || error == -ECANCELED;
+}
+
+static int serve_connection(rp_co *co, void *arg)
+{
+    rp_stream *stream = arg;
+    rp_task *task = rp_co_task(co);
+    int rc = stream->handler(co, stream, stream->handler_arg);
+
+    if (rc < 0 && !is_everyday(rc))
+        rp_loop_report(rp_co_loop(co), "unhandled error in a connection's handler", rc, rp_task_get_name(task),
+                       task, stream->transport, task->origin);
+    rp_stream_free(stream);
+    return rc == -ECANCELED ? rc : 0;
+}
+
+static void connected(rp_stream *stream)
+{
+    char name[32];
+    rp_task *task;
+    int rc = rp_co_create(stream->loop, &task, serve_connection, stream, 0);
+
+    snprintf(name, sizeof name, "client-%" PRIu64, stream->number);
+    if (rc < 0) {
+        rp_loop_report(stream->loop, "cannot make a task for a connection", rc, name, NULL, stream->transport,
+                       NULL);
+        rp_stream_abort(stream);
+        rp_stream_free(stream);
+        return;
+    }
+    rp_task_set_name(task, name);
+    rp_task_detach(task);
+}
+
+static int make_stream(void *arg, const rp_protocol **protocol, void **self)
+{
+    service *all = arg;
+    rp_stream *stream = rp_stream_new(all->loop);
+
+    if (!stream)
+        return -ENOMEM;
+    stream->connected = connected;
+    stream->handler = all->handler;
+    stream->handler_arg = all->arg;
+    stream->number = ++all->count;
+    *protocol = &rp_stream_protocol;
+    *self = stream;
+    return 0;
+}
+
+/* ---- servers ---- */
+
+static int new_service(rp_loop *loop, rp_client_connected *handler, void *arg, rp_server_protocol *protocol)
+{
+    service *all;
+
+    if (!handler)
+        return -EINVAL;
+    all = rp_malloc(sizeof *all);
+    if (!all)
+        return -ENOMEM;
+    *all = (service){.loop = loop, .handler = handler, .arg = arg};
+    *protocol = (rp_server_protocol){.factory = make_stream, .arg = all, .release = rp_free};
+    return 0;
+}
+
+/* Suspends while the server is being made. */
+static int await_server(rp_co *co, rp_server **server, rp_future *request)
+{
+    int rc = rp_co_await_request(co, request);
+
+    if (rc == 0)
+        *server = rp_future_value(request);
+    rp_future_unref(request);
+    return rc;
+}
+
+int rp_start_server(rp_co *co, rp_server **server, rp_client_connected *handler, void *arg, const char *host,
+                    int port, const rp_server_options *options)
+{
+    rp_server_options shared = options != NULL ? *options : (rp_server_options){0};
+    rp_server_protocol protocol;
+    rp_future *request = NULL;
+    rp_place place;
+    int rc;
+
+    RP_TRY(rp_co_check(co));
+    RP_TRY(new_service(rp_co_loop(co), handler, arg, &protocol));
+    rc = rp_workers_share_address(&shared, &port, &place);
+    if (rc == 0)
+        rc = rp_server_request(rp_co_loop(co), &protocol, &place, host, port, &shared, &request);
+    if (rc < 0)
+        rp_free(protocol.arg);
+    else
+        rc = await_server(co, server, request);
+    if (rc < 0)
+        rp_workers_unshare_address(&place);
+    return rc;
+}
+
+int rp_start_unix_server(rp_co *co, rp_server **server, rp_client_connected *handler, void *arg, const char *path,
+                         const rp_server_options *options)
+{
+    rp_server_protocol protocol;
+    int rc;
+
+    RP_TRY(rp_co_here(co));
+    RP_TRY(new_service(rp_co_loop(co), handler, arg, &protocol));
+    rc = rp_unix_server_new(rp_co_loop(co), &protocol, path, 0, options, server);
+    if (rc < 0)
+        rp_free(protocol.arg);
+    return rc;
+}
+
+int rp_start_server_fd(rp_co *co, rp_server **server, rp_client_connected *handler, void *arg, rp_fd fd,
+                       const rp_server_options *options)
+{
+    rp_server_protocol protocol;
+    int rc;
+
+    RP_TRY(rp_co_here(co));
+    RP_TRY(new_service(rp_co_loop(co), handler, arg, &protocol));
+    rc = rp_server_from_fd(rp_co_loop(co), &protocol, fd, options, server);
+    if (rc < 0)
+        rp_free(protocol.arg);
+    return rc;
+}
+
+int rp_server_wait_closed(rp_co *co, rp_server *server)
+{
+    rp_future *closed;
+    int rc;
+
+    RP_TRY(rp_co_check(co));
+    RP_TRY(rp_server_closed_future(server, &closed));
+    rc = rp_co_await_request(co, closed);
+    rp_future_unref(closed);
+    return rc;
+}
+
+int rp_server_serve_forever(rp_co *co, rp_server *server)
+{
+    rp_future *closed;
+    int rc;
+
+    RP_TRY(rp_co_here(co));
+    RP_TRY(rp_server_start_serving(server));
+    RP_TRY(rp_server_closed_future(server, &closed));
+    rc = rp_co_shield_owned(co, closed);
+    if (rc == -ECANCELED && !rp_future_done(closed)) /* else it may have been freed by now */
+        rp_server_close(server);
+    rp_future_unref(closed);
+    return rc;
+}

@@ -1,0 +1,368 @@
+/*
+ * stream.c - streams: their life, their protocol, writing and ending. Reading is in stream_read.c.
+ *
+ * A call that waits puts its coroutine into the stream's slot (reader) or one of its lists (writers, closers); the
+ * protocol's callbacks take it out and wake it, and so does a cancellation. Whoever is awake is in none of them.
+ */
+#include "stream/stream.h"
+
+#include "base/memory.h"
+#include "base/socket.h"
+
+enum {
+    DEFAULT_LIMIT = 64 * 1024,
+    STREAK = 32, /* calls in one turn that need not suspend, before one yields */
+};
+
+/* ---- life ---- */
+
+static void free_stream(rp_stream *stream)
+{
+    rp_list_remove(&stream->resource.link);
+    rp_free(stream->ahead.data);
+    rp_free(stream->name);
+    rp_free(stream);
+}
+
+static void free_if_done(rp_stream *stream)
+{
+    if (!stream->released || stream->uses > 0 || stream->transport)
+        return;
+    if (!stream->kept) {
+        free_stream(stream);
+        return;
+    }
+    rp_free(stream->ahead.data);
+    stream->ahead = (rp_bytes){0};
+}
+
+static void reap(rp_resource *resource)
+{
+    free_stream(rp_container_of(resource, rp_stream, resource));
+}
+
+rp_stream *rp_stream_new(rp_loop *loop)
+{
+    rp_stream *stream = rp_calloc(sizeof *stream);
+
+    if (!stream)
+        return NULL;
+    stream->loop = loop;
+    stream->limit = DEFAULT_LIMIT;
+    rp_list_init(&stream->writers);
+    rp_list_init(&stream->closers);
+    stream->resource.reap = reap;
+    rp_list_push(&loop->resources, &stream->resource.link);
+    return stream;
+}
+
+void rp_stream_discard(rp_stream *stream)
+{
+    free_stream(stream);
+}
+
+void rp_stream_leave(rp_stream *stream)
+{
+    stream->uses--;
+    free_if_done(stream);
+}
+
+/* ---- waiting ---- */
+
+int rp_stream_take_turn(rp_co *co, rp_stream *stream)
+{
+    if (stream->turn != stream->loop->stats.turns) {
+        stream->turn = stream->loop->stats.turns;
+        stream->streak = 0;
+    }
+    return ++stream->streak < STREAK ? 0 : rp_sleep(co, 0);
+}
+
+int rp_stream_wait(rp_co *co, rp_co **slot, const rp_waiting *waiting, rp_stream *stream)
+{
+    *slot = co;
+    return rp_co_suspend(co, waiting, stream) ? rp_co_cancelled(co) : 0;
+}
+
+void rp_stream_wake(rp_co **slot)
+{
+    rp_co *co = *slot;
+
+    *slot = NULL;
+    if (co)
+        rp_co_wake(co);
+}
+
+/* One of several that wait for the same. */
+typedef struct waiter {
+    rp_node link;
+    rp_co *co;
+} waiter;
+
+static void wake_all(rp_node *waiters)
+{
+    rp_node *node;
+
+    while ((node = rp_list_pop(waiters)) != NULL)
+        rp_co_wake(rp_container_of(node, waiter, link)->co);
+}
+
+static void interrupt_waiter(rp_co *co, void *arg)
+{
+    waiter *entry = arg;
+
+    rp_list_remove(&entry->link);
+    rp_co_wake(co);
+}
+
+/* Suspends until wake_all(): 0, or -ECANCELED. There must be no cancellation pending. */
+static int wait_in(rp_co *co, rp_node *waiters)
+{
+    static const rp_waiting waiting = {interrupt_waiter, NULL, "a stream to be flushed"};
+    waiter entry = {.co = co};
+
+    rp_list_push(waiters, &entry.link);
+    return rp_co_suspend(co, &waiting, &entry) ? rp_co_cancelled(co) : 0;
+}
+
+/* ---- the protocol ---- */
+
+static void connection_made(void *self, rp_transport *transport)
+{
+    rp_stream *stream = self;
+
+    stream->transport = transport;
+    rp_transport_pause_reading(transport);
+    if (stream->loop->debug)
+        rp_stream_note_name(stream);
+    if (stream->connected)
+        stream->connected(stream);
+}
+
+static void receivable(void *self)
+{
+    rp_stream *stream = self;
+
+    rp_stream_wake(&stream->reader);
+}
+
+static void pause_writing(void *self)
+{
+    rp_stream *stream = self;
+
+    stream->paused = true;
+}
+
+static void resume_writing(void *self)
+{
+    rp_stream *stream = self;
+
+    stream->paused = false;
+    wake_all(&stream->writers);
+}
+
+/* The answer that may have come before is still to be read. */
+static void write_failed(void *self, int error)
+{
+    rp_stream *stream = self;
+
+    stream->paused = true;
+    stream->error = error;
+    wake_all(&stream->writers);
+}
+
+static void connection_lost(void *self, int error)
+{
+    rp_stream *stream = self;
+
+    stream->transport = NULL;
+    stream->lost = true;
+    stream->error = error;
+    rp_stream_wake(&stream->reader);
+    wake_all(&stream->writers);
+    wake_all(&stream->closers);
+    free_if_done(stream);
+}
+
+const rp_protocol rp_stream_protocol = {
+    .connection_made = connection_made,
+    .receivable = receivable,
+    .pause_writing = pause_writing,
+    .resume_writing = resume_writing,
+    .write_failed = write_failed,
+    .connection_lost = connection_lost,
+};
+
+/* ---- writing ---- */
+
+static int drain(rp_co *co, rp_stream *stream)
+{
+    if (stream->lost)
+        return rp_stream_error(stream);
+    if (!stream->paused)
+        return rp_stream_take_turn(co, stream);
+    if (stream->error < 0)
+        return stream->error;
+    RP_TRY(rp_co_check(co));
+    RP_TRY(wait_in(co, &stream->writers));
+    return stream->lost ? rp_stream_error(stream) : stream->error;
+}
+
+static int write_and_drain(rp_co *co, rp_stream *stream, const struct iovec *vector, int count)
+{
+    if (!stream->transport)
+        return rp_stream_error(stream);
+    RP_TRY(rp_transport_writev(stream->transport, vector, count));
+    return drain(co, stream);
+}
+
+/* What both do, for `function`. */
+static inline int write_vector(rp_co *co, rp_stream *stream, const struct iovec *vector, int count,
+                               const char *function)
+{
+    int rc;
+
+    RP_TRY(rp_co_here(co));
+    if (stream->closed)
+        return rp_stream_closed(stream, function);
+    rp_stream_enter(stream);
+    rc = write_and_drain(co, stream, vector, count);
+    rp_stream_leave(stream);
+    return rc;
+}
+
+int rp_stream_writev(rp_co *co, rp_stream *stream, const struct iovec *vector, int count)
+{
+    return write_vector(co, stream, vector, count, __func__);
+}
+
+int rp_stream_write(rp_co *co, rp_stream *stream, const void *data, size_t length)
+{
+    struct iovec vector = {.iov_base = (void *)(uintptr_t)data, .iov_len = length};
+
+    return write_vector(co, stream, &vector, 1, __func__);
+}
+
+int rp_stream_drain(rp_co *co, rp_stream *stream)
+{
+    int rc;
+
+    RP_TRY(rp_co_here(co));
+    if (rp_stream_freed(stream, __func__))
+        return -EBADF;
+    rp_stream_enter(stream);
+    rc = drain(co, stream);
+    rp_stream_leave(stream);
+    return rc;
+}
+
+void rp_stream_cork(rp_stream *stream)
+{
+    if (!rp_stream_freed(stream, __func__) && stream->transport)
+        rp_transport_cork(stream->transport);
+}
+
+int rp_stream_uncork(rp_stream *stream)
+{
+    if (stream->closed)
+        return rp_stream_closed(stream, __func__);
+    return stream->transport ? rp_transport_uncork(stream->transport) : rp_stream_error(stream);
+}
+
+int rp_stream_write_eof(rp_stream *stream)
+{
+    if (stream->closed)
+        return rp_stream_closed(stream, __func__);
+    return stream->transport ? rp_transport_write_eof(stream->transport) : rp_stream_error(stream);
+}
+
+/* ---- ending ---- */
+
+void rp_stream_close(rp_stream *stream)
+{
+    if (rp_stream_freed(stream, __func__))
+        return;
+    stream->closed = true;
+    if (stream->transport)
+        rp_transport_close(stream->transport);
+    rp_stream_wake(&stream->reader);
+}
+
+void rp_stream_abort(rp_stream *stream)
+{
+    if (rp_stream_freed(stream, __func__))
+        return;
+    stream->closed = true;
+    if (stream->transport)
+        rp_transport_abort(stream->transport);
+    rp_stream_wake(&stream->reader);
+}
+
+int rp_stream_wait_closed(rp_co *co, rp_stream *stream)
+{
+    int rc;
+
+    RP_TRY(rp_co_here(co));
+    if (rp_stream_freed(stream, __func__))
+        return -EBADF;
+    if (stream->lost)
+        return stream->error;
+    RP_TRY(rp_co_check(co));
+    rp_stream_enter(stream);
+    rc = wait_in(co, &stream->closers);
+    if (rc == 0)
+        rc = stream->error;
+    rp_stream_leave(stream);
+    return rc;
+}
+
+void rp_stream_free(rp_stream *stream)
+{
+    if (!stream || rp_stream_freed(stream, __func__))
+        return;
+    rp_stream_close(stream);
+    stream->released = true;
+    if (stream->loop->debug)
+        rp_stream_keep(stream);
+    free_if_done(stream);
+}
+
+bool rp_stream_is_closing(const rp_stream *stream)
+{
+    if (rp_stream_freed(stream, __func__))
+        return true;
+    return stream->closed || !stream->transport || rp_transport_is_closing(stream->transport);
+}
+
+/* ---- what it stands on ---- */
+
+int rp_stream_peername(const rp_stream *stream, char *text, size_t size)
+{
+    struct sockaddr_storage address;
+    uint32_t length = sizeof address;
+
+    if (rp_stream_freed(stream, __func__))
+        return -EBADF;
+    if (!stream->transport)
+        return -ENOTCONN;
+    RP_TRY(rp_transport_peername(stream->transport, (struct sockaddr *)&address, &length));
+    return rp_sockaddr_format((struct sockaddr *)&address, length, text, size);
+}
+
+int rp_stream_sockname(const rp_stream *stream, char *text, size_t size)
+{
+    struct sockaddr_storage address;
+    uint32_t length = sizeof address;
+
+    if (rp_stream_freed(stream, __func__))
+        return -EBADF;
+    if (!stream->transport)
+        return -ENOTCONN;
+    RP_TRY(rp_transport_sockname(stream->transport, (struct sockaddr *)&address, &length));
+    return rp_sockaddr_format((struct sockaddr *)&address, length, text, size);
+}
+
+rp_transport *rp_stream_transport(const rp_stream *stream)
+{
+    return rp_stream_freed(stream, __func__) ? NULL : stream->transport;
+}

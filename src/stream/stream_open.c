@@ -1,0 +1,112 @@
+/*
+ * stream_open.c - streams of new connections, and names, for coroutines: the requests of src/net, awaited.
+ */
+#include "stream/stream.h"
+#include "net/resolve.h"
+
+/* ---- awaiting a request ---- */
+
+static void interrupt(rp_co *co, void *arg)
+{
+    (void)co;
+    rp_future_cancel(arg);
+}
+
+/* Unlike rp_await(), whose future belongs to somebody else: the request was made by the call that will never return. */
+static void abandon(rp_co *co, void *arg)
+{
+    rp_future_remove_done_callback(&co->wake.done);
+    rp_future_unref(arg);
+}
+
+int rp_co_await_request(rp_co *co, rp_future *request)
+{
+    static const rp_waiting waiting = {interrupt, abandon, "a connection"};
+
+    return rp_co_await_as(co, request, &waiting, request);
+}
+
+int rp_getaddrinfo(rp_co *co, struct addrinfo **result, const char *host, const char *service,
+                   const struct addrinfo *hints)
+{
+    rp_future *lookup;
+    int rc;
+
+    RP_TRY(rp_co_check(co));
+    RP_TRY(rp_loop_getaddrinfo(rp_co_loop(co), host, service, hints, &lookup));
+    rc = rp_co_await_request(co, lookup);
+    if (rc == 0)
+        *result = rp_lookup_take(lookup);
+    rp_future_unref(lookup);
+    return rc;
+}
+
+/* ---- connecting ---- */
+
+static int use_stream(void *arg, const rp_protocol **protocol, void **self)
+{
+    *protocol = &rp_stream_protocol;
+    *self = arg;
+    return 0;
+}
+
+/* The end of an attempt to connect: the stream has a connection then, or is given up. */
+static int finish(rp_co *co, rp_stream **stream, rp_stream *opened, rp_future *attempt, int rc)
+{
+    if (rc == 0) {
+        rc = rp_co_await_request(co, attempt);
+        rp_future_unref(attempt);
+    }
+    if (rc < 0)
+        rp_stream_discard(opened);
+    else
+        *stream = opened;
+    return rc;
+}
+
+int rp_open_connection(rp_co *co, rp_stream **stream, const char *host, int port,
+                       const rp_connect_options *options)
+{
+    rp_future *attempt = NULL;
+    rp_stream *opened;
+    int rc;
+
+    RP_TRY(rp_co_check(co));
+    opened = rp_stream_new(rp_co_loop(co));
+    if (!opened)
+        return -ENOMEM;
+    rc = rp_create_connection(rp_co_loop(co), use_stream, opened, host, port, options, &attempt);
+    return finish(co, stream, opened, attempt, rc);
+}
+
+int rp_open_unix_connection(rp_co *co, rp_stream **stream, const char *path)
+{
+    rp_future *attempt = NULL;
+    rp_stream *opened;
+    int rc;
+
+    RP_TRY(rp_co_check(co));
+    opened = rp_stream_new(rp_co_loop(co));
+    if (!opened)
+        return -ENOMEM;
+    rc = rp_create_unix_connection(rp_co_loop(co), use_stream, opened, path, 0, &attempt);
+    return finish(co, stream, opened, attempt, rc);
+}
+
+int rp_stream_from_fd(rp_co *co, rp_stream **stream, rp_fd fd)
+{
+    rp_transport *transport;
+    rp_stream *opened;
+    int rc;
+
+    RP_TRY(rp_co_here(co));
+    opened = rp_stream_new(rp_co_loop(co));
+    if (!opened)
+        return -ENOMEM;
+    rc = rp_connect_accepted_socket(rp_co_loop(co), fd, &rp_stream_protocol, opened, &transport);
+    if (rc < 0)
+        rp_stream_discard(opened);
+    else
+        *stream = opened;
+    return rc;
+}
