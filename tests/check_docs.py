@@ -173,7 +173,7 @@ def missing_files(page, base):
         if not (ROOT / path).exists():
             yield path
     for test in re.findall(r"`(test_\w+\.(?:c|cpp|py))`", page):
-        if not (ROOT / "tests" / test).exists():
+        if not list((ROOT / "tests").rglob(test)):
             yield test
 
 

@@ -83,7 +83,7 @@ def self_test():
     assert count("include/ringport/strange.h", "") == 1
     assert count("src/loop/loop.c", '#include "ringport/strange.h"\n') == 1
     assert count("src/misc/x.c", "") == 1
-    assert count("tests/test_loop.c", '#include "co/task.h"\n') == 0
+    assert count("tests/loop/test_loop.c", '#include "co/task.h"\n') == 0
 
 
 def main():

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """check_windows.py LOG: after the tests on Windows, fails unless docs/windows.md lists what did not run, and no more.
 
-LOG is Meson's testlog.json. What there is to run stands in the sources: tests/test_<program>.c has lines TEST(name). What
+LOG is Meson's testlog.json. What there is to run stands in the sources: tests/*/test_<program>.c has lines TEST(name). What
 did not run stands in the table that begins with "| Program | Tests |"; `all` stands for all tests of a program.
 `check_windows.py --self-test` proves that it can fail.
 """
@@ -56,7 +56,7 @@ def main():
     if sys.argv[1:] == ["--self-test"]:
         return 0
     root = pathlib.Path(__file__).resolve().parent.parent
-    sources = {path.stem[len("test_"):]: TEST.findall(path.read_text()) for path in root.glob("tests/test_*.c*")}
+    sources = {path.stem[len("test_"):]: TEST.findall(path.read_text()) for path in root.glob("tests/*/test_*.c*")}
     found = list(mistakes(sources, pathlib.Path(sys.argv[1]).read_text(), (root / "docs/windows.md").read_text()))
     print(*found, "docs/windows.md lists what does not run there" + (": NO" if found else ""), sep="\n")
     return len(found) > 0

@@ -1,5 +1,6 @@
 /*
- * clock_posix.c - the monotonic clock, in nanoseconds: it never goes back, and setting the time of day does not move it.
+ * clock_posix.c - the monotonic clock, in nanoseconds: it never goes back, and setting the time of day does not move
+ * it.
  */
 #include <time.h>
 

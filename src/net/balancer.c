@@ -1,6 +1,6 @@
 /*
- * balancer.c - one listening socket for the servers of several loops: a thread accepts, and hands each connection to the
- * server that has the fewest.
+ * balancer.c - one listening socket for the servers of several loops: a thread accepts, and hands each connection to
+ * the server that has the fewest.
  *
  * It is for systems on which the kernel does not spread connections over sockets that listen at the same address, and
  * for who wants them spread evenly. The thread runs an ordinary loop, and for each address an ordinary server on it,

@@ -1,6 +1,6 @@
 /*
- * balancer.h - one listening socket for the servers of several loops: a hub accepts, and hands each connection to one of
- * them. See balancer.c.
+ * balancer.h - one listening socket for the servers of several loops: a hub accepts, and hands each connection to one
+ * of them. See balancer.c.
  */
 #ifndef RP_NET_BALANCER_H
 #define RP_NET_BALANCER_H

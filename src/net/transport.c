@@ -1,5 +1,6 @@
 /*
- * transport.c - a connection's life: see transport.h. The reading side is in transport_read.c, the writing side in transport_write.c.
+ * transport.c - a connection's life: see transport.h. The reading side is in transport_read.c, the writing side in
+ * transport_write.c.
  */
 #include "base/leave.h"
 #include "base/memory.h"

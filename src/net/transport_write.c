@@ -1,5 +1,6 @@
 /*
- * transport_write.c - the writing side of a transport: at once what the socket takes, the rest in the background; flow control.
+ * transport_write.c - the writing side of a transport: at once what the socket takes, the rest in the background; flow
+ * control.
  *
  * While the buffer is empty, writing is one send(). Otherwise the bytes queue behind those in the buffer, and one send
  * operation at a time carries its front away, unless the transport is corked: then the first ones wait for more, as far

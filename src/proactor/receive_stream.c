@@ -1,6 +1,6 @@
 /*
- * receive_stream.c - receive streams where they are made of readiness: what an edge means, and when there is no more to take
- * before the next one.
+ * receive_stream.c - receive streams where they are made of readiness: what an edge means, and when there is no more to
+ * take before the next one.
  */
 #include <errno.h>
 #include <sys/socket.h>

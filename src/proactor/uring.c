@@ -12,8 +12,8 @@
  * POLLING).
  *
  * The kernel wakes those that wait on one descriptor in an order of its own, the last one first most often. So it gets
- * one of each queue of uring_turns.h at a time. The others are QUEUED, too: in `parked`; or in `hasty`, if they are not to
- * wait: these are through when the kernel has had everything, and whoever goes first waits there.
+ * one of each queue of uring_turns.h at a time. The others are QUEUED, too: in `parked`; or in `hasty`, if they are not
+ * to wait: these are through when the kernel has had everything, and whoever goes first waits there.
  *
  * The kernel may lose a cancellation. One that comes while it is about to try an operation again finds nothing. One
  * that meets a worker of its own inside a system call only interrupts that, and the worker may go on. So each is issued

@@ -1,5 +1,6 @@
 /*
- * uring_ring.c - an io_uring as the backend has it: making it, its end, entering it, messages to it. It knows no operations.
+ * uring_ring.c - an io_uring as the backend has it: making it, its end, entering it, messages to it. It knows no
+ * operations.
  *
  * It has a single issuer and runs its completions only when that asks (DEFER_TASKRUN). It is made disabled: the thread
  * that enables it is the issuer. For another one it is made anew, under the same number.

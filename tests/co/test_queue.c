@@ -1,0 +1,647 @@
+/* test_queue.c - queues: their orders, waiting for room and for items, join, shutdown, and nothing lost on the way. */
+#include <stdlib.h>
+
+#include "harness/tasks.h"
+
+static void *item(size_t number)
+{
+    return (void *)(uintptr_t)number;
+}
+
+static size_t number(const void *pointer)
+{
+    return (size_t)(uintptr_t)pointer;
+}
+
+static void put(rp_queue *queue, size_t i)
+{
+    CHECK_INT(rp_queue_put_nowait(queue, item(i)), ==, 0);
+}
+
+static size_t get(rp_queue *queue)
+{
+    void *pointer = NULL;
+
+    CHECK_INT(rp_queue_get_nowait(queue, &pointer), ==, 0);
+    return number(pointer);
+}
+
+static int lowest_first(const void *a, const void *b)
+{
+    return (number(a) > number(b)) - (number(a) < number(b));
+}
+
+/* ---- orders ---- */
+
+TEST(oldest_first)
+{
+    rp_queue queue;
+    size_t in = 0, out = 0;
+    void *pointer = &queue;
+
+    rp_queue_init(&queue, 0);
+    CHECK_INT(rp_queue_get_nowait(&queue, &pointer), ==, -EAGAIN);
+    CHECK(pointer == &queue);
+    for (int round = 0; round < 100; round++) { /* the ring grows at every offset */
+        for (int i = 0; i < 7; i++)
+            put(&queue, in++);
+        for (int i = 0; i < 5; i++)
+            CHECK_INT(get(&queue), ==, out++);
+        CHECK_INT(rp_queue_size(&queue), ==, in - out);
+    }
+    while (!rp_queue_empty(&queue))
+        CHECK_INT(get(&queue), ==, out++);
+    CHECK_INT(out, ==, in);
+    CHECK(!rp_queue_full(&queue));
+    CHECK_INT(rp_queue_fini(&queue), ==, 0);
+}
+
+TEST(newest_first)
+{
+    rp_queue queue;
+
+    rp_lifo_queue_init(&queue, 0);
+    for (size_t i = 0; i < 100; i++) {
+        put(&queue, 1000);
+        CHECK_INT(get(&queue), ==, 1000);
+        put(&queue, i);
+    }
+    for (size_t i = 100; i > 0; i--)
+        CHECK_INT(get(&queue), ==, i - 1);
+    CHECK_INT(rp_queue_fini(&queue), ==, 0);
+}
+
+TEST(by_priority)
+{
+    size_t counts[50] = {0}, last = 0;
+    rp_queue queue;
+
+    srand(1);
+    rp_priority_queue_init(&queue, 0, lowest_first);
+    for (int i = 0; i < 500; i++) {
+        size_t n = (size_t)rand() % 50;
+        counts[n]++;
+        put(&queue, n);
+        if (i % 3 == 0) {
+            n = get(&queue);
+            for (size_t j = 0; j < n; j++)
+                CHECK_INT(counts[j], ==, 0);
+            counts[n]--;
+        }
+    }
+    while (!rp_queue_empty(&queue)) {
+        size_t n = get(&queue);
+        CHECK_INT(n, >=, last);
+        counts[n]--;
+        last = n;
+    }
+    for (int i = 0; i < 50; i++)
+        CHECK_INT(counts[i], ==, 0);
+    CHECK_INT(rp_queue_fini(&queue), ==, 0);
+}
+
+/* ---- memory ---- */
+
+static void init_kind(rp_queue *queue, int kind)
+{
+    if (kind == 0)
+        rp_queue_init(queue, 0);
+    else if (kind == 1)
+        rp_lifo_queue_init(queue, 0);
+    else
+        rp_priority_queue_init(queue, 0, lowest_first);
+}
+
+TEST(memory_is_given_back)
+{
+    enum { MANY = 100000, LEAST = 128 };
+    rp_queue queue;
+
+    for (int kind = 0; kind < 3; kind++) {
+        init_kind(&queue, kind);
+        for (size_t i = 0; i < 5; i++) /* the ring does not begin at its first place */
+            put(&queue, i);
+        for (size_t i = 0; i < 5; i++)
+            get(&queue);
+        for (size_t i = 0; i < MANY; i++)
+            put(&queue, i);
+        uint64_t before = test_allocations();
+        for (size_t i = 0; i < MANY; i++) {
+            CHECK_INT(get(&queue), ==, kind == 1 ? MANY - 1 - i : i);
+            CHECK(queue.capacity == LEAST || queue.capacity < 4 * rp_queue_size(&queue) + 4);
+        }
+        CHECK_INT(queue.capacity, ==, LEAST);
+        CHECK_INT(test_allocations() - before, <, 20); /* by halves */
+        CHECK_INT(rp_queue_fini(&queue), ==, 0);
+    }
+}
+
+TEST(a_queue_that_grows_and_shrinks_about_one_size_keeps_its_memory)
+{
+    rp_queue queue;
+
+    rp_queue_init(&queue, 0);
+    for (size_t size = 1; size < 300; size++) {
+        put(&queue, size);
+        uint64_t before = test_allocations();
+        for (int i = 0; i < 100; i++) {
+            put(&queue, 0);
+            get(&queue);
+        }
+        CHECK_INT(test_allocations() - before, <=, 1);
+    }
+    CHECK_INT(rp_queue_fini(&queue), ==, 0);
+}
+
+/* As producers and consumers have it that run in turns. */
+TEST(a_small_queue_that_is_filled_and_emptied_keeps_its_memory)
+{
+    rp_queue queue;
+    uint64_t before = 0;
+
+    rp_queue_init(&queue, 100);
+    for (int round = 0; round < 10; round++) {
+        for (size_t i = 0; i < 100; i++)
+            put(&queue, i);
+        for (size_t i = 0; i < 100; i++)
+            CHECK_INT(get(&queue), ==, i);
+        if (round == 0)
+            before = test_allocations();
+    }
+    CHECK_INT(test_allocations() - before, ==, 0);
+    CHECK_INT(rp_queue_fini(&queue), ==, 0);
+}
+
+TEST(no_memory_to_shrink_into)
+{
+    rp_queue queue;
+    size_t capacity, i = 0;
+
+    rp_queue_init(&queue, 0);
+    for (size_t n = 0; n < 1000; n++)
+        put(&queue, n);
+    capacity = queue.capacity;
+    while (rp_queue_size(&queue) > capacity / 4 + 1)
+        CHECK_INT(get(&queue), ==, i++);
+    for (int n = 0; n < 10; n++) {
+        test_fail_allocation(1);
+        CHECK_INT(get(&queue), ==, i++);
+        CHECK(test_allocation_failed());
+        test_fail_allocation(0);
+        CHECK_INT(queue.capacity, ==, capacity);
+    }
+    CHECK_INT(get(&queue), ==, i++);
+    CHECK_INT(queue.capacity, ==, capacity / 2);
+    while (!rp_queue_empty(&queue))
+        CHECK_INT(get(&queue), ==, i++);
+    rp_queue_shutdown(&queue, true);
+    CHECK_INT(queue.capacity, ==, 0); /* nothing can come any more */
+    CHECK_INT(rp_queue_fini(&queue), ==, 0);
+}
+
+TEST(limits)
+{
+    rp_queue queue;
+
+    for (size_t maxsize = 1; maxsize < 100; maxsize += 9) {
+        rp_queue_init(&queue, maxsize);
+        CHECK_INT(rp_queue_maxsize(&queue), ==, maxsize);
+        for (size_t i = 0; i < maxsize; i++) {
+            CHECK(!rp_queue_full(&queue));
+            put(&queue, i);
+        }
+        CHECK(rp_queue_full(&queue));
+        CHECK_INT(queue.capacity, ==, maxsize); /* no memory for more */
+        CHECK_INT(rp_queue_put_nowait(&queue, NULL), ==, -EAGAIN);
+        CHECK_INT(get(&queue), ==, 0);
+        put(&queue, 7);
+        CHECK_INT(rp_queue_fini(&queue), ==, 0);
+    }
+}
+
+TEST(no_memory)
+{
+    rp_queue queue;
+
+    rp_queue_init(&queue, 0);
+    test_fail_allocation(1);
+    CHECK_INT(rp_queue_put_nowait(&queue, NULL), ==, -ENOMEM);
+    for (size_t i = 0; i < 16; i++)
+        put(&queue, i);
+    test_fail_allocation(1);
+    CHECK_INT(rp_queue_put_nowait(&queue, NULL), ==, -ENOMEM);
+    CHECK_INT(rp_queue_size(&queue), ==, 16);
+    for (size_t i = 0; i < 16; i++) {
+        CHECK_INT(get(&queue), ==, i);
+        CHECK_INT(rp_queue_task_done(&queue), ==, 0);
+    }
+    CHECK_INT(rp_queue_task_done(&queue), ==, -EPERM); /* what was not put does not count */
+    CHECK_INT(rp_queue_fini(&queue), ==, 0);
+}
+
+/* ---- many tasks ---- */
+
+enum { TASKS = 10, ITEMS = 300 };
+
+typedef struct market {
+    rp_queue queue;
+    size_t put;
+    size_t got;
+    size_t sum;
+} market;
+
+static int produces(rp_co *co, void *arg)
+{
+    market *m = arg;
+
+    for (int i = 0; i < ITEMS; i++) {
+        size_t n = ++m->put;
+        m->sum += n;
+        RP_TRY(rp_queue_put(co, &m->queue, item(n)));
+        if (i % 7 == 0)
+            RP_TRY(rp_sleep(co, 0));
+    }
+    return 0;
+}
+
+static int consumes(rp_co *co, void *arg)
+{
+    market *m = arg;
+    void *pointer;
+    int rc;
+
+    while ((rc = rp_queue_get(co, &m->queue, &pointer)) == 0) {
+        m->got++;
+        m->sum -= number(pointer);
+        CHECK_INT(rp_queue_task_done(&m->queue), ==, 0);
+    }
+    return rc;
+}
+
+static int trade(rp_co *co, void *arg)
+{
+    rp_task *producers[TASKS], *consumers[TASKS];
+    market m = {.put = 0};
+
+    for (size_t maxsize = 0; maxsize < 4; maxsize++) {
+        m = (market){.put = 0};
+        rp_queue_init(&m.queue, maxsize);
+        for (int i = 0; i < TASKS; i++) {
+            producers[i] = spawn(produces, &m);
+            consumers[i] = spawn(consumes, &m);
+        }
+        for (int i = 0; i < TASKS; i++)
+            CHECK_INT(rp_join(co, producers[i]), ==, 0);
+        CHECK_INT(rp_queue_join(co, &m.queue), ==, 0);
+        CHECK_INT(m.got, ==, TASKS * ITEMS);
+        CHECK_INT(m.sum, ==, 0);
+        CHECK_INT(rp_queue_fini(&m.queue), ==, -EBUSY);
+        rp_queue_shutdown(&m.queue, false);
+        for (int i = 0; i < TASKS; i++)
+            CHECK_INT(rp_join(co, consumers[i]), ==, RP_ESHUTDOWN);
+        CHECK_INT(rp_queue_fini(&m.queue), ==, 0);
+    }
+    return 0;
+}
+
+TEST(many_producers_and_consumers)
+{
+    CHECK_INT(rp_run(trade, NULL), ==, 0);
+}
+
+static int produces_ones(rp_co *co, void *arg)
+{
+    market *m = arg;
+
+    for (;;) {
+        RP_TRY(rp_queue_put(co, &m->queue, item(1)));
+        m->put++;
+        if (rand() % 4 == 0)
+            RP_TRY(rp_sleep(co, 0));
+    }
+}
+
+static int consumes_some(rp_co *co, void *arg)
+{
+    market *m = arg;
+    void *pointer;
+
+    for (;;) {
+        RP_TRY(rp_queue_get(co, &m->queue, &pointer));
+        m->got++;
+        if (rand() % 4 == 0)
+            RP_TRY(rp_sleep(co, 0));
+    }
+}
+
+static int trade_and_cancel(rp_co *co, void *arg)
+{
+    rp_task *tasks[2 * TASKS];
+    market m = {.put = 0};
+
+    srand(2);
+    rp_queue_init(&m.queue, 2);
+    for (int i = 0; i < 2 * TASKS; i++)
+        tasks[i] = spawn(i % 2 ? produces_ones : consumes_some, &m);
+    for (int i = 0; i < 2000; i++) {
+        int victim = rand() % (2 * TASKS);
+        RP_TRY(rp_sleep(co, 0));
+        cancel_and_join(co, tasks[victim]);
+        CHECK_INT(m.put - m.got, ==, rp_queue_size(&m.queue));
+        tasks[victim] = spawn(victim % 2 ? produces_ones : consumes_some, &m);
+    }
+    for (int i = 0; i < 2 * TASKS; i++)
+        cancel_and_join(co, tasks[i]);
+    CHECK_INT(m.put - m.got, ==, rp_queue_size(&m.queue));
+    CHECK_INT(rp_queue_fini(&m.queue), ==, 0);
+    return 0;
+}
+
+TEST(nothing_is_lost_by_cancellations)
+{
+    CHECK_INT(rp_run(trade_and_cancel, NULL), ==, 0);
+}
+
+/* ---- waiting ---- */
+
+static int gets(rp_co *co, void *arg)
+{
+    who *w = arg;
+    void *pointer;
+
+    RP_TRY(rp_queue_get(co, w->what, &pointer));
+    note(w->letter);
+    return (int)number(pointer);
+}
+
+static int puts_five(rp_co *co, void *arg)
+{
+    who *w = arg;
+
+    RP_TRY(rp_queue_put(co, w->what, item(5)));
+    note(w->letter);
+    return 0;
+}
+
+static int in_order(rp_co *co, void *arg)
+{
+    rp_task *tasks[4];
+    rp_queue queue;
+
+    rp_queue_init(&queue, 1);
+    for (int i = 0; i < 4; i++)
+        tasks[i] = spawn_as((char)('a' + i), gets, &queue);
+    settle(co);
+    cancel_and_join(co, tasks[1]);
+    for (int i = 0; i < 3; i++)
+        CHECK_INT(rp_queue_put(co, &queue, item(2)), ==, 0);
+    for (int i = 0; i < 4; i++)
+        if (i != 1)
+            CHECK_INT(rp_join(co, tasks[i]), ==, 2);
+    CHECK_EVENTS("acd");
+
+    put(&queue, 5);
+    for (int i = 0; i < 4; i++)
+        tasks[i] = spawn_as((char)('a' + i), puts_five, &queue);
+    settle(co);
+    CHECK_EVENTS("");
+    cancel_and_join(co, tasks[2]);
+    for (int i = 0; i < 4; i++) {
+        CHECK_INT(get(&queue), ==, 5);
+        settle(co);
+    }
+    CHECK(rp_queue_empty(&queue));
+    for (int i = 0; i < 4; i++)
+        if (i != 2)
+            CHECK_INT(rp_join(co, tasks[i]), ==, 0);
+    CHECK_EVENTS("abd");
+    CHECK_INT(rp_queue_fini(&queue), ==, 0);
+    return 0;
+}
+
+TEST(first_come_first_served)
+{
+    CHECK_INT(rp_run(in_order, NULL), ==, 0);
+}
+
+static int gets_then_ends(rp_co *co, void *arg)
+{
+    void *pointer;
+
+    CHECK_INT(rp_queue_get(co, arg, &pointer), ==, 0);
+    CHECK_INT(rp_sleep(co, 0), ==, -ECANCELED);
+    return (int)number(pointer);
+}
+
+static int puts_then_ends(rp_co *co, void *arg)
+{
+    CHECK_INT(rp_queue_put(co, arg, item(4)), ==, 0);
+    CHECK_INT(rp_sleep(co, 0), ==, -ECANCELED);
+    return 4;
+}
+
+static int cancel_woken(rp_co *co, void *arg)
+{
+    rp_queue queue;
+    rp_task *task;
+    void *pointer;
+
+    rp_queue_init(&queue, 1);
+    task = spawn(gets_then_ends, &queue);
+    settle(co);
+    put(&queue, 3);
+    rp_task_cancel(task);
+    CHECK_INT(rp_join(co, task), ==, 3);
+
+    put(&queue, 3);
+    task = spawn(puts_then_ends, &queue);
+    settle(co);
+    CHECK_INT(get(&queue), ==, 3);
+    rp_task_cancel(task);
+    CHECK_INT(rp_join(co, task), ==, 4);
+
+    rp_task_cancel(rp_co_task(co));
+    CHECK_INT(rp_queue_put(co, &queue, item(8)), ==, -ECANCELED);
+    rp_task_cancel(rp_co_task(co));
+    CHECK_INT(rp_queue_get(co, &queue, &pointer), ==, 0); /* need not wait */
+    CHECK_INT(number(pointer), ==, 4);
+    CHECK_INT(rp_queue_get(co, &queue, &pointer), ==, -ECANCELED);
+    rp_task_cancel(rp_co_task(co));
+    CHECK_INT(rp_queue_join(co, &queue), ==, -ECANCELED);
+    CHECK_INT(rp_queue_fini(&queue), ==, 0);
+    return 0;
+}
+
+TEST(cancelled_after_it_was_woken)
+{
+    CHECK_INT(rp_run(cancel_woken, NULL), ==, 0);
+}
+
+static int robbed(rp_co *co, void *arg)
+{
+    rp_task *first, *second;
+    rp_queue queue;
+
+    rp_queue_init(&queue, 1);
+    first = spawn_as('a', gets, &queue);
+    second = spawn_as('b', gets, &queue);
+    settle(co);
+    put(&queue, 1);
+    CHECK_INT(get(&queue), ==, 1); /* the woken one finds nothing, and waits again */
+    settle(co);
+    CHECK_EVENTS("");
+    put(&queue, 2);
+    settle(co);
+    put(&queue, 3);
+    CHECK_INT(rp_join(co, second), ==, 2);
+    CHECK_INT(rp_join(co, first), ==, 3);
+    CHECK_EVENTS("ba");
+
+    first = spawn_as('a', gets, &queue);
+    settle(co);
+    put(&queue, 1);
+    CHECK_INT(get(&queue), ==, 1);
+    cancel_and_join(co, first); /* cancelled, and has nothing */
+
+    put(&queue, 1);
+    first = spawn_as('c', puts_five, &queue);
+    settle(co);
+    CHECK_INT(get(&queue), ==, 1);
+    put(&queue, 2);
+    settle(co);
+    CHECK_EVENTS("");
+    CHECK_INT(get(&queue), ==, 2);
+    CHECK_INT(rp_join(co, first), ==, 0);
+    CHECK_EVENTS("c");
+    CHECK_INT(rp_queue_fini(&queue), ==, 0);
+    return 0;
+}
+
+TEST(somebody_else_comes_first)
+{
+    CHECK_INT(rp_run(robbed, NULL), ==, 0);
+}
+
+/* ---- join and shutdown ---- */
+
+static int joins(rp_co *co, void *arg)
+{
+    who *w = arg;
+
+    RP_TRY(rp_queue_join(co, w->what));
+    note(w->letter);
+    return 0;
+}
+
+static int join_queue(rp_co *co, void *arg)
+{
+    rp_task *tasks[3];
+    rp_queue queue;
+
+    rp_queue_init(&queue, 0);
+    CHECK_INT(rp_queue_join(co, &queue), ==, 0);
+    CHECK_INT(rp_queue_task_done(&queue), ==, -EPERM);
+    put(&queue, 1);
+    put(&queue, 2);
+    for (int i = 0; i < 3; i++)
+        tasks[i] = spawn_as((char)('a' + i), joins, &queue);
+    settle(co);
+    CHECK_INT(rp_queue_fini(&queue), ==, -EBUSY);
+    get(&queue);
+    get(&queue);
+    CHECK_INT(rp_queue_task_done(&queue), ==, 0);
+    cancel_and_join(co, tasks[1]);
+    CHECK_EVENTS("");
+    CHECK_INT(rp_queue_task_done(&queue), ==, 0);
+    put(&queue, 3); /* they were woken already */
+    CHECK_INT(rp_join(co, tasks[0]), ==, 0);
+    CHECK_INT(rp_join(co, tasks[2]), ==, 0);
+    CHECK_EVENTS("ac");
+    CHECK_INT(rp_queue_fini(&queue), ==, 0);
+    return 0;
+}
+
+TEST(join)
+{
+    CHECK_INT(rp_run(join_queue, NULL), ==, 0);
+}
+
+static int shut_down(rp_co *co, void *arg)
+{
+    rp_task *getter, *putter, *joiner;
+    rp_queue queue;
+    void *pointer;
+
+    rp_queue_init(&queue, 1);
+    getter = spawn_as('a', gets, &queue);
+    settle(co);
+    rp_queue_shutdown(&queue, false);
+    CHECK_INT(rp_join(co, getter), ==, RP_ESHUTDOWN);
+    CHECK_INT(rp_queue_put(co, &queue, NULL), ==, RP_ESHUTDOWN);
+    CHECK_INT(rp_queue_put_nowait(&queue, NULL), ==, RP_ESHUTDOWN);
+    CHECK_INT(rp_queue_fini(&queue), ==, 0);
+
+    rp_queue_init(&queue, 1);
+    put(&queue, 6);
+    putter = spawn_as('b', puts_five, &queue);
+    joiner = spawn_as('c', joins, &queue);
+    settle(co);
+    rp_queue_shutdown(&queue, false);
+    CHECK_INT(rp_join(co, putter), ==, RP_ESHUTDOWN);
+    CHECK_INT(rp_queue_put(co, &queue, NULL), ==, RP_ESHUTDOWN);
+    CHECK_INT(rp_queue_get(co, &queue, &pointer), ==, 0);
+    CHECK_INT(rp_queue_get(co, &queue, &pointer), ==, RP_ESHUTDOWN);
+    CHECK_INT(rp_queue_get_nowait(&queue, &pointer), ==, RP_ESHUTDOWN);
+    CHECK_EVENTS("");
+    CHECK_INT(rp_queue_task_done(&queue), ==, 0);
+    CHECK_INT(rp_join(co, joiner), ==, 0);
+    CHECK_EVENTS("c");
+    CHECK_INT(rp_queue_fini(&queue), ==, 0);
+    return 0;
+}
+
+TEST(shutdown)
+{
+    CHECK_INT(rp_run(shut_down, NULL), ==, 0);
+}
+
+static int shut_down_now(rp_co *co, void *arg)
+{
+    rp_task *putter, *joiner;
+    rp_queue queue;
+    void *pointer;
+
+    rp_queue_init(&queue, 3);
+    for (size_t i = 0; i < 3; i++)
+        put(&queue, i);
+    get(&queue);
+    put(&queue, 3);
+    putter = spawn_as('b', puts_five, &queue);
+    joiner = spawn_as('c', joins, &queue);
+    settle(co);
+    rp_queue_shutdown(&queue, true);
+    CHECK_INT(rp_join(co, putter), ==, RP_ESHUTDOWN);
+    CHECK(rp_queue_empty(&queue));
+    CHECK_INT(rp_queue_get(co, &queue, &pointer), ==, RP_ESHUTDOWN);
+    settle(co);
+    CHECK(!rp_future_done(joiner)); /* one that was taken out is not dealt with yet */
+    CHECK_INT(rp_queue_task_done(&queue), ==, 0);
+    CHECK_INT(rp_join(co, joiner), ==, 0);
+    CHECK_EVENTS("c");
+    CHECK_INT(rp_queue_fini(&queue), ==, 0);
+
+    rp_queue_init(&queue, 0);
+    put(&queue, 1);
+    put(&queue, 2);
+    CHECK_INT(rp_queue_task_done(&queue), ==, 0); /* before it was taken out */
+    rp_queue_shutdown(&queue, true);
+    CHECK_INT(rp_queue_join(co, &queue), ==, 0);
+    CHECK_INT(rp_queue_task_done(&queue), ==, -EPERM);
+    CHECK_INT(rp_queue_fini(&queue), ==, 0);
+    return 0;
+}
+
+TEST(shutdown_at_once)
+{
+    CHECK_INT(rp_run(shut_down_now, NULL), ==, 0);
+}

@@ -1,0 +1,45 @@
+/*
+ * scenarios.h - what the fault sweeps run: small programs that fall back on nothing, and tell each error they get.
+ *
+ * A sweep lets the first, the second, ... fault of a kind strike a scenario, until one run passes untouched. Whatever
+ * strikes, the scenario must end, by the fault's own error if by any, leave nothing, and be able to close its loop.
+ */
+#ifndef RP_TESTS_SCENARIOS_H
+#define RP_TESTS_SCENARIOS_H
+
+#include "harness/harness.h"
+#include "harness/wrap.h"
+
+/* All of them: SCENARIOS(EACH) expands to EACH(name) for each. */
+#define SCENARIOS(each)                                                                                           \
+    each(loop_opened_and_closed) each(hundred_messages_echoed) each(server_from_start_to_stop)                    \
+        each(group_with_a_failing_child) each(timeout_that_expires) each(executor_job) each(signal_handler)       \
+            each(run_whole)
+
+/* Runs it: 0, or the error that it ended by. */
+typedef int scenario(void);
+
+#define SCENARIO_DECLARE(name) scenario scenario_##name;
+SCENARIOS(SCENARIO_DECLARE)
+#undef SCENARIO_DECLARE
+
+/* How a fault has struck, if not by a negative error that somebody is to be told of. */
+enum {
+    HARMLESS = 0, /* the program does not fail by it */
+    UNTOUCHED = 1,
+};
+
+/* A kind of fault, for sweep(). */
+typedef struct fault {
+    const char *name;
+    void (*arm)(uint64_t nth); /* lets the nth from now on strike */
+    int (*disarm)(void);       /* how it has struck */
+} fault;
+
+/*
+ * Lets a fault strike a scenario in every place, or with RP_TEST_NTH=n in the environment only in the nth. Where code
+ * runs slowly, only every so many are swept after the first places.
+ */
+void sweep(scenario *run, const fault *kind);
+
+#endif

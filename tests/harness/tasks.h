@@ -1,0 +1,70 @@
+/*
+ * tasks.h - what the tests of synchronisation primitives share: starting tasks, letting them run, noting their order.
+ */
+#ifndef RP_TESTS_TASKS_H
+#define RP_TESTS_TASKS_H
+
+#include <string.h>
+
+#include "harness/harness.h"
+#include "ringport.h"
+
+#define UNUSED __attribute__((unused))
+
+static inline UNUSED rp_task *spawn(rp_coro *coro, void *arg)
+{
+    rp_task *task;
+
+    CHECK_INT(rp_create_task(&task, coro, arg), ==, 0);
+    return task;
+}
+
+/* Lets the others run as far as they get. */
+static inline UNUSED void settle(rp_co *co)
+{
+    for (int i = 0; i < 5; i++)
+        CHECK_INT(rp_sleep(co, 0), ==, 0);
+}
+
+/* A task that is to be cancelled has ended by that. */
+static inline UNUSED void cancel_and_join(rp_co *co, rp_task *task)
+{
+    rp_task_cancel(task);
+    CHECK_INT(rp_join(co, task), ==, RP_EFUTCANCELED);
+}
+
+/* What has happened so far, a letter each. */
+static UNUSED char events[256];
+
+static inline UNUSED void note(char letter)
+{
+    size_t length = strlen(events);
+
+    CHECK(length + 1 < sizeof events);
+    events[length] = letter;
+    events[length + 1] = '\0';
+}
+
+/* Checks what was noted, and begins anew. */
+#define CHECK_EVENTS(expected)                                                                                    \
+    do {                                                                                                          \
+        CHECK_STR(events, expected);                                                                              \
+        events[0] = '\0';                                                                                         \
+    } while (0)
+
+/* A coroutine that says who it is by a letter, and works on something. */
+typedef struct who {
+    char letter;
+    void *what;
+} who;
+
+static inline UNUSED rp_task *spawn_as(char letter, rp_coro *coro, void *what)
+{
+    who w = {letter, what};
+    rp_task *task;
+
+    CHECK_INT(rp_create_task_copy(&task, coro, &w, sizeof w), ==, 0);
+    return task;
+}
+
+#endif

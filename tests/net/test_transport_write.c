@@ -1,0 +1,827 @@
+/*
+ * test_transport_write.c - the writing side of transports, and of streams: a write that fails ends writing, and what
+ * the peer has said is still to be read.
+ */
+#include <stdlib.h>
+
+#include "harness/wire.h"
+
+static void run(rp_coro *coro)
+{
+    CHECK_INT(rp_run(coro, NULL), ==, 0);
+}
+
+static rp_stream *stream_of(rp_co *co, int fd)
+{
+    rp_stream *stream;
+
+    CHECK_INT(rp_stream_from_fd(co, &stream, fd), ==, 0);
+    return stream;
+}
+
+/* ---- corking ---- */
+
+/* What the peer has by now; at most `size` bytes. */
+static ssize_t heard(int fd, char *text, size_t size)
+{
+    ssize_t n = wire_read(fd, text, size - 1);
+
+    text[n > 0 ? n : 0] = '\0';
+    return n;
+}
+
+static int collected(rp_co *co, void *arg)
+{
+    int here, there;
+    char text[64];
+    rp_stream *stream;
+
+    (void)arg;
+    wire_pair(&here, &there);
+    stream = stream_of(co, here);
+    rp_stream_cork(stream);
+    rp_stream_cork(stream);
+    CHECK_INT(rp_stream_write(co, stream, "a", 1), ==, 0);
+    CHECK_INT(rp_stream_write(co, stream, "bc", 2), ==, 0);
+    for (int turn = 0; turn < 5; turn++)
+        CHECK_INT(rp_sleep(co, 0), ==, 0);
+    CHECK_INT(heard(there, text, sizeof text), ==, -EAGAIN);
+    CHECK_INT(rp_transport_get_write_buffer_size(rp_stream_transport(stream)), ==, 3);
+    CHECK_INT(rp_stream_uncork(stream), ==, 0);
+    while (heard(there, text, sizeof text) == -EAGAIN)
+        CHECK_INT(rp_sleep(co, 0), ==, 0);
+    CHECK_STR(text, "abc");
+    CHECK_INT(rp_stream_uncork(stream), ==, 0);
+    CHECK_INT(rp_stream_write(co, stream, "d", 1), ==, 0);
+    while (heard(there, text, sizeof text) == -EAGAIN)
+        CHECK_INT(rp_sleep(co, 0), ==, 0);
+    CHECK_STR(text, "d");
+
+    rp_stream_cork(stream);
+    CHECK_INT(rp_stream_write(co, stream, "ef", 2), ==, 0);
+    CHECK_INT(rp_stream_write_eof(stream), ==, 0);
+    while (heard(there, text, sizeof text) == -EAGAIN)
+        CHECK_INT(rp_sleep(co, 0), ==, 0);
+    CHECK_STR(text, "ef");
+    CHECK_INT(wire_await_in(co, there, text, sizeof text), ==, 0);
+    rp_stream_close(stream);
+    CHECK_INT(rp_stream_uncork(stream), ==, -EPIPE);
+    rp_stream_cork(stream);
+    CHECK_INT(rp_stream_wait_closed(co, stream), ==, 0);
+    rp_stream_cork(stream);
+    close(there);
+    rp_stream_free(stream);
+    return 0;
+}
+
+TEST(what_is_written_under_a_cork_goes_out_in_one_piece)
+{
+    run(collected);
+}
+
+/* By being closed, or freed, too. */
+static int closed_under_a_cork(rp_co *co, void *arg)
+{
+    (void)arg;
+    for (int way = 0; way < 2; way++) {
+        int here, there;
+        char text[64];
+        rp_stream *stream;
+
+        wire_pair(&here, &there);
+        stream = stream_of(co, here);
+        rp_stream_cork(stream);
+        CHECK_INT(rp_stream_write(co, stream, "last", 4), ==, 0);
+        if (way == 0) {
+            rp_stream_close(stream);
+            CHECK_INT(rp_stream_wait_closed(co, stream), ==, 0);
+        }
+        rp_stream_free(stream);
+        while (heard(there, text, sizeof text) == -EAGAIN)
+            CHECK_INT(rp_sleep(co, 0), ==, 0);
+        CHECK_STR(text, "last");
+        while (heard(there, text, sizeof text) == -EAGAIN)
+            CHECK_INT(rp_sleep(co, 0), ==, 0);
+        CHECK_INT(heard(there, text, sizeof text), ==, 0);
+        close(there);
+    }
+    return 0;
+}
+
+TEST(a_stream_that_is_closed_sends_what_a_cork_held_back)
+{
+    run(closed_under_a_cork);
+}
+
+/* A writer that fills it, or whose marks are lowered, is not held up by its own cork. */
+static int above_the_mark(rp_co *co, void *arg)
+{
+    enum { PIECE = 10000, PIECES = 2000 };
+    static char bytes[PIECE], sink[65536];
+    int here, there;
+    size_t got = 0;
+    rp_stream *stream;
+
+    (void)arg;
+    wire_pair(&here, &there);
+    stream = stream_of(co, here);
+    rp_stream_cork(stream);
+    for (size_t i = 0; i < PIECES; i++) {
+        ssize_t n = 1;
+
+        wire_fill(bytes, sizeof bytes, i * PIECE);
+        CHECK_INT(rp_transport_write(rp_stream_transport(stream), bytes, sizeof bytes), ==, 0);
+        while (rp_transport_get_write_buffer_size(rp_stream_transport(stream)) > 256 * 1024 && n != 0) {
+            n = wire_read(there, sink, sizeof sink);
+            CHECK(n <= 0 || wire_same(sink, (size_t)n, got));
+            got += n > 0 ? (size_t)n : 0;
+            CHECK_INT(rp_sleep(co, 0), ==, 0);
+        }
+    }
+    CHECK_INT(rp_transport_set_write_buffer_limits(rp_stream_transport(stream), 0, 0), ==, 0);
+    while (got < (size_t)PIECE * PIECES) {
+        ssize_t n = wire_read(there, sink, sizeof sink);
+
+        CHECK(n <= 0 || wire_same(sink, (size_t)n, got));
+        got += n > 0 ? (size_t)n : 0;
+        CHECK_INT(rp_sleep(co, 0), ==, 0);
+    }
+    CHECK_INT(rp_stream_drain(co, stream), ==, 0);
+    close(there);
+    rp_stream_free(stream);
+    return 0;
+}
+
+TEST(above_the_high_water_mark_a_cork_holds_nothing_back)
+{
+    run(above_the_mark);
+}
+
+/* ---- the peer's end ---- */
+
+/* A send that goes on after the peer's end of the stream does not keep the reader waiting. */
+static int half_close_beside_a_send(rp_co *co, void *arg)
+{
+    enum { MUCH = 16 << 20 };
+    static char bytes[MUCH];
+    int here, there;
+    rp_stream *stream;
+    char byte;
+
+    (void)arg;
+    wire_pair(&here, &there);
+    stream = stream_of(co, here);
+    CHECK_INT(rp_transport_write(rp_stream_transport(stream), bytes, sizeof bytes), ==, 0);
+    CHECK_INT(shutdown(there, SHUT_WR), ==, 0);
+    CHECK_INT(rp_stream_read(co, stream, &byte, 1), ==, 0);
+    CHECK_INT(rp_transport_get_write_buffer_size(rp_stream_transport(stream)), >, 0);
+    rp_stream_abort(stream);
+    rp_stream_free(stream);
+    close(there);
+    return 0;
+}
+
+TEST(an_end_of_the_stream_is_told_while_a_send_goes_on)
+{
+    run(half_close_beside_a_send);
+}
+
+#ifndef _WIN32
+
+static void say(int fd, const void *data, size_t length)
+{
+    CHECK_INT(send(fd, data, length, MSG_NOSIGNAL), ==, length);
+}
+
+/* ---- an early answer ---- */
+
+enum { ANSWER = 30000, UPLOAD = 1 << 20 };
+
+typedef enum {
+    CLOSES,           /* with what was sent to it unread: a reset */
+    ENDS_THEN_CLOSES, /* in order, and a reset then answers what still comes */
+    STOPS_READING,    /* and stays (Unix sockets) */
+    ENDINGS
+} ending;
+
+typedef struct exchange {
+    rp_stream *stream;
+    int there;
+    ending how;
+    int error; /* the upload's */
+} exchange;
+
+static void open_exchange(rp_co *co, exchange *e, ending how)
+{
+    int fds[2];
+
+    *e = (exchange){.how = how};
+    if (how == STOPS_READING)
+        CHECK_INT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), ==, 0);
+    else
+        wire_pair(&fds[0], &fds[1]);
+    e->stream = stream_of(co, fds[0]);
+    e->there = fds[1];
+}
+
+static void answer_early(exchange *e)
+{
+    char answer[ANSWER];
+
+    wire_fill(answer, sizeof answer, 0);
+    say(e->there, answer, sizeof answer);
+    if (e->how == ENDS_THEN_CLOSES)
+        CHECK_INT(shutdown(e->there, SHUT_WR), ==, 0);
+    if (e->how == STOPS_READING)
+        CHECK_INT(shutdown(e->there, SHUT_RD), ==, 0);
+    else
+        close(e->there);
+}
+
+/* Writes until that fails. */
+static int upload(rp_co *co, void *arg)
+{
+    static char bytes[UPLOAD];
+    exchange *e = arg;
+
+    while (e->error == 0)
+        e->error = rp_stream_write(co, e->stream, bytes, sizeof bytes);
+    return 0;
+}
+
+/* All of the answer, and then the end: 0 or its error. */
+static ssize_t read_answer(rp_co *co, rp_stream *stream)
+{
+    char bytes[1000];
+    uint64_t got = 0;
+    ssize_t n;
+
+    while (got < ANSWER) {
+        n = rp_stream_read(co, stream, bytes, sizeof bytes);
+        CHECK_INT(n, >, 0);
+        CHECK(wire_same(bytes, (size_t)n, got));
+        got += (uint64_t)n;
+    }
+    return rp_stream_read(co, stream, bytes, sizeof bytes);
+}
+
+static void check_writing_has_ended(rp_co *co, const exchange *e)
+{
+    struct iovec vector = {"x", 1};
+
+    CHECK(e->error == -EPIPE || e->error == -ECONNRESET);
+    CHECK_INT(rp_stream_write(co, e->stream, "x", 1), ==, e->error);
+    CHECK_INT(rp_stream_writev(co, e->stream, &vector, 1), ==, e->error);
+    CHECK_INT(rp_stream_drain(co, e->stream), ==, e->error);
+    CHECK_INT(rp_stream_write_eof(e->stream), ==, e->error);
+    rp_stream_cork(e->stream);
+    CHECK_INT(rp_stream_write(co, e->stream, "x", 1), ==, e->error);
+    CHECK_INT(rp_stream_uncork(e->stream), ==, e->error);
+}
+
+static int early_answers(rp_co *co, void *arg)
+{
+    (void)arg;
+    for (ending how = CLOSES; how <= ENDS_THEN_CLOSES; how++) {
+        rp_task *task;
+        exchange e;
+        ssize_t end;
+
+        open_exchange(co, &e, how);
+        CHECK_INT(rp_create_task(&task, upload, &e), ==, 0);
+        while (rp_transport_get_write_buffer_size(rp_stream_transport(e.stream)) == 0)
+            CHECK_INT(rp_sleep(co, 0), ==, 0);
+        answer_early(&e);
+        CHECK_INT(rp_join(co, task), ==, 0);
+        check_writing_has_ended(co, &e);
+        CHECK(!rp_stream_is_closing(e.stream));
+        end = read_answer(co, e.stream);
+        if (how == CLOSES)
+            CHECK_INT(end, ==, -ECONNRESET); /* as much as came: nobody has said that it is all */
+        else
+            CHECK(end == 0 || end == -ECONNRESET || end == -EPIPE);
+        CHECK_INT(rp_stream_wait_closed(co, e.stream), ==, e.error);
+        check_writing_has_ended(co, &e);
+        rp_stream_free(e.stream);
+    }
+    return 0;
+}
+
+TEST(an_answer_that_came_during_an_upload_is_read_after_it_has_failed)
+{
+    run(early_answers);
+}
+
+/* The peer says no more and does not go: whoever has had enough ends it. */
+static int peers_that_stay(rp_co *co, void *arg)
+{
+    enum { CLOSE, ABORT, FREE, END, WAYS };
+
+    (void)arg;
+    for (int way = 0; way < WAYS; way++) {
+        char byte;
+        exchange e;
+
+        open_exchange(co, &e, STOPS_READING);
+        answer_early(&e);
+        CHECK_INT(upload(co, &e), ==, 0);
+        CHECK_INT(e.error, ==, -EPIPE);
+        check_writing_has_ended(co, &e);
+        if (way == END) {
+            close(e.there);
+            CHECK_INT(read_answer(co, e.stream), ==, 0);
+            CHECK_INT(rp_stream_read(co, e.stream, &byte, 1), ==, 0);
+            CHECK(rp_stream_at_eof(e.stream));
+        } else if (way == CLOSE) {
+            rp_stream_close(e.stream);
+        } else if (way == ABORT) {
+            rp_stream_abort(e.stream);
+        }
+        if (way != FREE)
+            CHECK_INT(rp_stream_wait_closed(co, e.stream), ==, -EPIPE);
+        rp_stream_free(e.stream);
+        if (way != END)
+            close(e.there);
+    }
+    return 0;
+}
+
+TEST(a_stream_whose_writing_has_failed_is_ended_by_whoever_has_it)
+{
+    run(peers_that_stay);
+}
+
+static int read_in_task(rp_co *co, void *arg)
+{
+    exchange *e = arg;
+    char bytes[8];
+
+    return (int)rp_stream_read(co, e->stream, bytes, sizeof bytes);
+}
+
+static int waiting_readers(rp_co *co, void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 2; i++) {
+        rp_task *task;
+        exchange e;
+
+        open_exchange(co, &e, STOPS_READING);
+        CHECK_INT(rp_create_task(&task, read_in_task, &e), ==, 0);
+        CHECK_INT(rp_sleep(co, 0), ==, 0);
+        CHECK_INT(shutdown(e.there, SHUT_RD), ==, 0);
+        CHECK_INT(upload(co, &e), ==, 0);
+        for (int turn = 0; turn < 10; turn++)
+            CHECK_INT(rp_sleep(co, 0), ==, 0);
+        CHECK(!rp_future_done(task)); /* it is the writer's business */
+        if (i == 0)
+            say(e.there, "abc", 3);
+        else
+            rp_stream_close(e.stream);
+        CHECK_INT(rp_join(co, task), ==, i == 0 ? 3 : -EPIPE);
+        rp_stream_free(e.stream);
+        close(e.there);
+    }
+    return 0;
+}
+
+TEST(a_reader_goes_on_waiting_when_writing_fails)
+{
+    run(waiting_readers);
+}
+
+static void reset(int fd)
+{
+    struct linger linger = {1, 0};
+
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
+    close(fd);
+}
+
+/* The writer is told of the reset, and the socket has no more to say than that it has ended. */
+static int no_false_ends(rp_co *co, void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 20; i++) {
+        rp_task *task;
+        exchange e;
+        char byte;
+        ssize_t n;
+
+        open_exchange(co, &e, CLOSES);
+        CHECK_INT(rp_create_task(&task, upload, &e), ==, 0);
+        CHECK_INT(rp_sleep(co, 0), ==, 0);
+        CHECK_INT(rp_sleep(co, 0), ==, 0);
+        reset(e.there);
+        if (i % 2)
+            CHECK_INT(rp_join(co, task), ==, 0);
+        n = rp_stream_read(co, e.stream, &byte, 1);
+        CHECK(n == -ECONNRESET || n == -EPIPE);
+        if (i % 2 == 0)
+            CHECK_INT(rp_join(co, task), ==, 0);
+        rp_stream_free(e.stream);
+    }
+    return 0;
+}
+
+TEST(a_reset_that_a_write_was_told_is_no_end_of_the_stream)
+{
+    run(no_false_ends);
+}
+
+/* Of a socket, without taking anything. */
+static bool poll_shows(int fd, short event)
+{
+    struct pollfd entry = {.fd = fd};
+
+    return poll(&entry, 1, 0) > 0 && (entry.revents & event) != 0;
+}
+
+/* The send in the background has got a part away before it meets the reset. */
+static int reset_amid_a_send(rp_co *co, void *arg)
+{
+    static char bytes[UPLOAD], sink[UPLOAD];
+
+    (void)arg;
+    for (int i = 0; i < 2; i++) {
+        const int small = 16 * 1024;
+        size_t at_once, got = 0;
+        rp_transport *transport;
+        exchange e;
+        char byte;
+
+        open_exchange(co, &e, CLOSES);
+        transport = rp_stream_transport(e.stream);
+        CHECK_INT(rp_transport_setsockopt(transport, SOL_SOCKET, SO_SNDBUF, &small, sizeof small), ==, 0);
+        CHECK_INT(rp_transport_write(transport, bytes, sizeof bytes), ==, 0);
+        at_once = sizeof bytes - rp_transport_get_write_buffer_size(transport);
+        while (got <= at_once) {
+            ssize_t n = wire_await_in(co, e.there, sink, at_once + 1 - got);
+
+            CHECK_INT(n, >, 0);
+            got += (size_t)n;
+        }
+        int here = rp_transport_fd(transport);
+        reset(e.there);
+        while (!poll_shows(here, POLLHUP))
+            ;
+        while (i == 1 && poll_shows(here, POLLERR)) /* until the send has been told */
+            CHECK_INT(rp_sleep(co, 0), ==, 0);
+        CHECK_INT(rp_stream_read(co, e.stream, &byte, 1), ==, -ECONNRESET);
+        rp_stream_free(e.stream);
+    }
+    return 0;
+}
+
+TEST(a_reset_amid_a_background_send_is_no_end_of_the_stream)
+{
+    run(reset_amid_a_send);
+}
+
+enum { CROWD = 2000 }; /* completions: many turns' worth */
+
+typedef struct crowd {
+    rp_loop *loop;
+    rp_op ops[CROWD];
+    int waiting;
+    bool over;
+} crowd;
+
+static void come_again(rp_op *op)
+{
+    crowd *c = op->data;
+
+    if (c->over)
+        c->waiting--;
+    else
+        CHECK_INT(rp_submit(c->loop, op), ==, 0);
+}
+
+/* The send has been told, but so many others complete before it that it takes turns until we are. */
+static int reset_in_a_crowd(rp_co *co, void *arg)
+{
+    static crowd c;
+    static char bytes[16 * UPLOAD];
+    exchange e;
+    char byte;
+
+    (void)arg;
+    open_exchange(co, &e, CLOSES);
+    CHECK_INT(rp_transport_write(rp_stream_transport(e.stream), bytes, sizeof bytes), ==, 0);
+    CHECK_INT(rp_transport_get_write_buffer_size(rp_stream_transport(e.stream)), >, 0);
+    say(e.there, "x", 1);
+    CHECK_INT(rp_stream_read(co, e.stream, &byte, 1), ==, 1);
+    c.loop = rp_co_loop(co);
+    c.waiting = CROWD;
+    for (int i = 0; i < CROWD; i++) {
+        rp_op_nop(&c.ops[i], come_again, &c);
+        CHECK_INT(rp_submit(c.loop, &c.ops[i]), ==, 0);
+    }
+    int here = rp_transport_fd(rp_stream_transport(e.stream));
+    reset(e.there);
+    while (!poll_shows(here, POLLHUP))
+        ;
+    while (poll_shows(here, POLLERR))
+        CHECK_INT(rp_sleep(co, 0), ==, 0);
+    CHECK_INT(rp_stream_read(co, e.stream, &byte, 1), ==, -ECONNRESET);
+    c.over = true;
+    while (c.waiting > 0)
+        CHECK_INT(rp_sleep(co, 0), ==, 0);
+    rp_stream_free(e.stream);
+    return 0;
+}
+
+TEST(a_reset_whose_send_completes_late_is_no_end_of_the_stream)
+{
+    run(reset_in_a_crowd);
+}
+
+/* What was held back finds the peer gone. */
+static int failing_corks(rp_co *co, void *arg)
+{
+    (void)arg;
+    for (int way = 0; way < 3; way++) {
+        exchange e;
+
+        open_exchange(co, &e, STOPS_READING);
+        rp_stream_cork(e.stream);
+        CHECK_INT(rp_stream_write(co, e.stream, "x", 1), ==, 0);
+        CHECK_INT(shutdown(e.there, SHUT_RD), ==, 0);
+        say(e.there, "abc", 3);
+        if (way == 0) {
+            CHECK_INT(rp_stream_uncork(e.stream), ==, -EPIPE);
+            CHECK_INT(read_in_task(co, &e), ==, 3);
+        } else if (way == 1) {
+            CHECK_INT(rp_stream_write_eof(e.stream), ==, -EPIPE);
+        }
+        rp_stream_close(e.stream);
+        CHECK_INT(rp_stream_wait_closed(co, e.stream), ==, -EPIPE);
+        rp_stream_free(e.stream);
+        close(e.there);
+    }
+    return 0;
+}
+
+TEST(a_cork_that_is_drawn_too_late_tells_of_it)
+{
+    run(failing_corks);
+}
+
+/* A handler that sends more than its client wants to have, and then reads what that has said. */
+static int handler_error, handler_got;
+
+static int send_too_much(rp_co *co, rp_stream *stream, void *arg)
+{
+    static char bytes[UPLOAD];
+    char answer[16];
+
+    (void)arg;
+    do
+        handler_error = rp_stream_write(co, stream, bytes, sizeof bytes);
+    while (handler_error == 0);
+    handler_got = (int)rp_stream_read(co, stream, answer, sizeof answer);
+    return handler_error;
+}
+
+static void complain(rp_loop *loop, const rp_exception_context *context, void *arg)
+{
+    (void)loop;
+    (void)arg;
+    test_fail(__FILE__, __LINE__, "reported: %s", context->message);
+}
+
+static int served(rp_co *co, void *arg)
+{
+    rp_server *server;
+    int there;
+
+    (void)arg;
+    rp_set_exception_handler(rp_co_loop(co), complain, NULL);
+    CHECK_INT(rp_start_server(co, &server, send_too_much, NULL, "127.0.0.1", 0, NULL), ==, 0);
+    there = wire_connect(rp_server_port(server));
+    say(there, "enough", 6);
+    while (wire_read(there, &(char){0}, 1) == -EAGAIN)
+        CHECK_INT(rp_sleep(co, 0), ==, 0);
+    close(there);
+    rp_server_close(server);
+    CHECK_INT(rp_server_wait_closed(co, server), ==, 0);
+    CHECK(handler_error == -ECONNRESET || handler_error == -EPIPE);
+    CHECK_INT(handler_got, ==, 6);
+    rp_server_free(server);
+    return 0;
+}
+
+TEST(a_handler_whose_client_goes_ends_well)
+{
+    run(served);
+}
+
+/* ---- by callbacks ---- */
+
+typedef struct record {
+    rp_transport *transport;
+    char text[16];
+    size_t length;
+    int failures, ends, lost, resumed, error, failed_with;
+    bool close_then;
+} record;
+
+static void made(void *self, rp_transport *transport)
+{
+    ((record *)self)->transport = transport;
+}
+
+static void received(void *self, const void *data, size_t length)
+{
+    record *r = self;
+
+    CHECK(length < sizeof r->text - r->length);
+    memcpy(r->text + r->length, data, length);
+    r->length += length;
+}
+
+static bool keep_open(void *self)
+{
+    ((record *)self)->ends++;
+    return true;
+}
+
+static void failed(void *self, int error)
+{
+    record *r = self;
+
+    r->failures++;
+    r->failed_with = error;
+    CHECK_INT(rp_transport_write(r->transport, "y", 1), ==, error);
+    if (r->close_then)
+        rp_transport_close(r->transport);
+}
+
+static void resumed(void *self)
+{
+    ((record *)self)->resumed++;
+}
+
+static void lost(void *self, int error)
+{
+    record *r = self;
+
+    r->lost++;
+    r->error = error;
+}
+
+static const rp_protocol reads_on = {.connection_made = made,
+                                     .data_received = received,
+                                     .eof_received = keep_open,
+                                     .connection_lost = lost,
+                                     .resume_writing = resumed,
+                                     .write_failed = failed};
+static const rp_protocol as_asyncio = {
+    .connection_made = made, .data_received = received, .connection_lost = lost};
+
+static rp_loop *start(const rp_protocol *protocol, record *r, bool tcp, int *there)
+{
+    rp_loop *loop = wire_loop();
+    rp_transport *transport;
+    int fds[2];
+
+    *r = (record){.close_then = r->close_then};
+    if (tcp)
+        wire_pair(&fds[0], &fds[1]);
+    else
+        CHECK_INT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), ==, 0);
+    CHECK_INT(rp_connect_accepted_socket(loop, fds[0], protocol, r, &transport), ==, 0);
+    *there = fds[1];
+    return loop;
+}
+
+/*
+ * The peer answers before. A Unix peer stays, and the write fails at once; one of TCP goes while what was written waits
+ * for room.
+ */
+static void let_a_write_fail(rp_loop *loop, record *r, bool tcp, int there)
+{
+    static char bytes[8 << 20];
+
+    if (tcp)
+        CHECK_INT(rp_transport_write(r->transport, bytes, sizeof bytes), ==, 0);
+    say(there, "answer", 6);
+    if (tcp) {
+        close(there);
+    } else {
+        CHECK_INT(shutdown(there, SHUT_RD), ==, 0);
+        CHECK_INT(rp_transport_write(r->transport, "x", 1), ==, -EPIPE);
+    }
+    RUN_UNTIL(loop, r->failures == 1 || r->lost == 1);
+}
+
+/* TCP's reset is a broken pipe where the peer's end came before it, as it does while bytes were still under way. */
+static bool is_reset(int error, bool tcp)
+{
+    return error == -EPIPE || (tcp && error == -ECONNRESET);
+}
+
+TEST(a_protocol_that_asks_for_it_reads_on_when_a_write_fails)
+{
+    for (int tcp = 0; tcp < 2; tcp++) {
+        int there;
+        record r = {0};
+        rp_loop *loop = start(&reads_on, &r, tcp, &there);
+
+        rp_transport_pause_reading(r.transport);
+        let_a_write_fail(loop, &r, tcp, there);
+        CHECK(is_reset(r.failed_with, tcp));
+        CHECK_INT(rp_transport_write(r.transport, "x", 1), ==, r.failed_with);
+        CHECK_INT(rp_transport_write_eof(r.transport), ==, r.failed_with);
+        CHECK_INT(rp_transport_get_write_buffer_size(r.transport), ==, 0);
+        CHECK(!rp_transport_is_closing(r.transport));
+        rp_transport_resume_reading(r.transport);
+        RUN_UNTIL(loop, r.length == 6);
+        CHECK(memcmp(r.text, "answer", 6) == 0);
+        if (!tcp) {
+            CHECK_INT(r.lost, ==, 0);
+            close(there);
+        }
+        RUN_UNTIL(loop, r.lost == 1);
+        CHECK_INT(r.ends, ==, tcp ? 0 : 1);
+        CHECK_INT(r.error, ==, r.failed_with);
+        CHECK_INT(r.failures, ==, 1);
+        CHECK_INT(r.resumed, ==, 0);
+        rp_loop_free(loop);
+    }
+}
+
+TEST(a_protocol_that_is_told_of_a_failed_write_may_close)
+{
+    for (int tcp = 0; tcp < 2; tcp++) {
+        int there;
+        record r = {.close_then = true};
+        rp_loop *loop = start(&reads_on, &r, tcp, &there);
+
+        rp_transport_pause_reading(r.transport);
+        let_a_write_fail(loop, &r, tcp, there);
+        RUN_UNTIL(loop, r.lost == 1);
+        CHECK_INT(r.failures, ==, 1);
+        CHECK_INT(r.error, ==, r.failed_with);
+        if (!tcp)
+            close(there);
+        rp_loop_free(loop);
+    }
+}
+
+TEST(any_other_protocol_loses_the_connection)
+{
+    for (int tcp = 0; tcp < 2; tcp++) {
+        int there;
+        record r = {0};
+        rp_loop *loop = start(&as_asyncio, &r, tcp, &there);
+
+        rp_transport_pause_reading(r.transport);
+        let_a_write_fail(loop, &r, tcp, there);
+        RUN_UNTIL(loop, r.lost == 1);
+        CHECK(is_reset(r.error, tcp));
+        CHECK_INT(r.length, ==, 0);
+        if (!tcp)
+            close(there);
+        rp_loop_free(loop);
+    }
+}
+
+/* When the peer's end has been read, or the transport is being closed, there is nothing to wait for. */
+TEST(with_nothing_more_to_read_a_failed_write_loses_the_connection)
+{
+    for (int closing = 0; closing < 2; closing++) {
+        static char bytes[8 << 20];
+        int there;
+        record r = {0};
+        rp_loop *loop = start(&reads_on, &r, false, &there);
+
+        if (!closing) {
+            CHECK_INT(shutdown(there, SHUT_WR), ==, 0);
+            RUN_UNTIL(loop, r.ends == 1);
+        }
+        CHECK_INT(rp_transport_write(r.transport, bytes, sizeof bytes), ==, 0);
+        if (closing)
+            rp_transport_close(r.transport);
+        close(there);
+        RUN_UNTIL(loop, r.lost == 1);
+        CHECK(r.error == -EPIPE || r.error == -ECONNRESET);
+        CHECK_INT(r.failures, ==, 0);
+        rp_loop_free(loop);
+    }
+}
+
+#else
+TEST_ABSENT(an_answer_that_came_during_an_upload_is_read_after_it_has_failed, "a reset drops it on Windows");
+TEST_ABSENT(a_stream_whose_writing_has_failed_is_ended_by_whoever_has_it, "no peer can refuse to read and stay");
+TEST_ABSENT(a_reader_goes_on_waiting_when_writing_fails, "no peer can refuse to read and stay");
+TEST_ABSENT(a_reset_that_a_write_was_told_is_no_end_of_the_stream, "Windows goes on telling of it");
+TEST_ABSENT(a_reset_amid_a_background_send_is_no_end_of_the_stream, "Windows goes on telling of it");
+TEST_ABSENT(a_reset_whose_send_completes_late_is_no_end_of_the_stream, "Windows goes on telling of it");
+TEST_ABSENT(a_cork_that_is_drawn_too_late_tells_of_it, "no peer can refuse to read and stay");
+TEST_ABSENT(a_handler_whose_client_goes_ends_well, "a reset drops what was to be read on Windows");
+TEST_ABSENT(a_protocol_that_asks_for_it_reads_on_when_a_write_fails, "no peer can refuse to read and stay");
+TEST_ABSENT(a_protocol_that_is_told_of_a_failed_write_may_close, "no peer can refuse to read and stay");
+TEST_ABSENT(any_other_protocol_loses_the_connection, "no peer can refuse to read and stay");
+TEST_ABSENT(with_nothing_more_to_read_a_failed_write_loses_the_connection, "pairs are TCP's on Windows");
+#endif

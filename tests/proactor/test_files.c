@@ -1,0 +1,582 @@
+/*
+ * test_files.c - read, write, fsync, openat, statx: of files, directories, pipes and devices, the same on every
+ * backend.
+ */
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#ifndef _WIN32
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#endif
+
+#include "harness/hide.h"
+#include "proactor/proactor.h"
+#include "harness/support.h"
+
+static char path[64];
+
+/* An empty file that is gone from its directory. */
+static int new_file(void)
+{
+    snprintf(path, sizeof path, TEST_TMP "/ringport-test-XXXXXX");
+    int fd = mkstemp(path);
+
+    CHECK_INT(fd, >=, 0);
+    CHECK_INT(unlink(path), ==, 0);
+    return fd;
+}
+
+static int64_t read_at(rp_proactor *port, int fd, void *buffer, size_t size, int64_t offset)
+{
+    rp_op op;
+
+    rp_op_read(&op, fd, buffer, size, offset, NULL, NULL);
+    return perform(port, &op);
+}
+
+static int64_t write_at(rp_proactor *port, int fd, const void *buffer, size_t size, int64_t offset)
+{
+    rp_op op;
+
+    rp_op_write(&op, fd, buffer, size, offset, NULL, NULL);
+    return perform(port, &op);
+}
+
+TEST(offsets)
+{
+    rp_proactor *port = open_port();
+    int fd = new_file();
+    char bytes[16];
+
+    CHECK_INT(read_at(port, fd, bytes, 16, 0), ==, 0);
+    CHECK_INT(write_at(port, fd, "0123456789", 10, 0), ==, 10);
+    CHECK_INT(lseek(fd, 0, SEEK_CUR), ==, 0); /* an offset of one's own moves nothing */
+    CHECK_INT(write_at(port, fd, "ab", 2, 4), ==, 2);
+    CHECK_INT(read_at(port, fd, bytes, 3, 3), ==, 3);
+    CHECK(memcmp(bytes, "3ab", 3) == 0);
+    CHECK_INT(read_at(port, fd, bytes, 16, 8), ==, 2); /* short at the end */
+    CHECK_INT(read_at(port, fd, bytes, 16, 10), ==, 0);
+    CHECK_INT(read_at(port, fd, bytes, 16, 1000), ==, 0);
+    CHECK_INT(read_at(port, fd, bytes, 0, 0), ==, 0);
+    CHECK_INT(write_at(port, fd, "", 0, 0), ==, 0);
+
+    CHECK_INT(read_at(port, fd, bytes, 4, -1), ==, 4); /* the file's own position */
+    CHECK_INT(lseek(fd, 0, SEEK_CUR), ==, 4);
+    CHECK_INT(write_at(port, fd, "X", 1, -1), ==, 1);
+    CHECK_INT(read_at(port, fd, bytes, 16, -1), ==, 5);
+    CHECK(memcmp(bytes, "b6789", 5) == 0);
+    CHECK_INT(read_at(port, fd, bytes, 16, -1), ==, 0);
+    CHECK_INT(write_at(port, fd, "end", 3, 20), ==, 3); /* leaves a hole */
+    CHECK_INT(read_at(port, fd, bytes, 4, 18), ==, 4);
+    CHECK(memcmp(bytes, "\0\0en", 4) == 0);
+    close(fd);
+    rp_proactor_close(port);
+}
+
+TEST(vectors)
+{
+    rp_proactor *port = open_port();
+    int fd = new_file();
+    char one[4], two[8];
+    struct iovec out[3] = {{"abc", 3}, {NULL, 0}, {"defgh", 5}}, in[2] = {{one, 4}, {two, 8}};
+    rp_op op;
+
+    rp_op_writev(&op, fd, out, 3, 0, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, 8);
+    rp_op_writev(&op, fd, out, 1, -1, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, 3);
+    rp_op_readv(&op, fd, in, 2, 1, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, 7);
+    CHECK(memcmp(one, "bcde", 4) == 0 && memcmp(two, "fgh", 3) == 0);
+    rp_op_readv(&op, fd, in, 2, -1, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, 5);
+    rp_op_readv(&op, fd, in, 0, 0, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, 0);
+    static struct iovec many[IOV_MAX + 1];
+    rp_op_writev(&op, fd, many, IOV_MAX + 1, 0, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, -EINVAL);
+    close(fd);
+    rp_proactor_close(port);
+}
+
+#ifndef _WIN32
+/* What is not in the page cache is read all the same; and what is there by half. */
+TEST(uncached)
+{
+    enum { SIZE = 1 << 20 };
+    rp_proactor *port = open_port();
+    unsigned char *data = malloc(SIZE), *copy = calloc(1, SIZE);
+    int fd = open(".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+    if (fd < 0)
+        fd = new_file();
+    for (size_t i = 0; i < SIZE; i++)
+        data[i] = (unsigned char)(i * 31 + i / 4096);
+    CHECK_INT(pwrite(fd, data, SIZE, 0), ==, SIZE);
+    CHECK_INT(fsync(fd), ==, 0);
+    for (int half = 0; half < 2; half++) {
+        CHECK_INT(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), ==, 0);
+        posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
+        if (half)
+            CHECK_INT(pread(fd, copy, SIZE / 2, 0), ==, SIZE / 2);
+        memset(copy, 0, SIZE);
+        CHECK_INT(read_at(port, fd, copy, SIZE, 0), ==, SIZE);
+        CHECK(memcmp(copy, data, SIZE) == 0);
+    }
+    CHECK_INT(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), ==, 0);
+    CHECK_INT(lseek(fd, 0, SEEK_SET), ==, 0);
+    for (size_t total = 0; total < SIZE;) { /* at its own position: in pieces perhaps, but none lost */
+        int64_t n = read_at(port, fd, copy, SIZE, -1);
+        CHECK_INT(n, >, 0);
+        CHECK(memcmp(copy, data + total, (size_t)n) == 0);
+        total += (size_t)n;
+    }
+    close(fd);
+    free(data);
+    free(copy);
+    rp_proactor_close(port);
+}
+
+/* Linux 5.9 and 5.10 have reads that are not to wait return 0 where a page is not in the cache. */
+TEST(end_that_is_none)
+{
+    rp_proactor *port = open_port();
+    int fd = new_file();
+    char one[4], two[16];
+    struct iovec vector[2] = {{one, 4}, {two, 16}};
+    rp_op op;
+
+    CHECK_INT(write_at(port, fd, "0123456789", 10, 0), ==, 10);
+    refuse_call(SYS_preadv2, 5, RWF_NOWAIT, 0);
+    CHECK_INT(read_at(port, fd, two, 16, 2), ==, 8);
+    CHECK(memcmp(two, "23456789", 8) == 0);
+    CHECK_INT(read_at(port, fd, one, 4, 6), ==, 4);
+    CHECK(memcmp(one, "6789", 4) == 0);
+    CHECK_INT(lseek(fd, 0, SEEK_SET), ==, 0);
+    CHECK_INT(read_at(port, fd, one, 4, -1), ==, 4);
+    CHECK(memcmp(one, "0123", 4) == 0);
+    CHECK_INT(read_at(port, fd, two, 16, -1), ==, 6);
+    CHECK(memcmp(two, "456789", 6) == 0);
+    CHECK_INT(read_at(port, fd, two, 16, -1), ==, 0);
+    CHECK_INT(read_at(port, fd, two, 16, 10), ==, 0);
+    CHECK_INT(read_at(port, fd, two, 0, 0), ==, 0);
+    rp_op_readv(&op, fd, vector, 2, 1, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, 9);
+    CHECK(memcmp(one, "1234", 4) == 0 && memcmp(two, "56789", 5) == 0);
+    close(fd);
+    rp_proactor_close(port);
+}
+
+/* Nothing that has been read is gone: whoever asked again would take what comes after it. */
+TEST(empty_datagrams)
+{
+    rp_proactor *port = open_port();
+    char byte;
+    int fds[2];
+    rp_op op;
+
+    CHECK_INT(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, fds), ==, 0);
+    for (int waits = 0; waits < 2; waits++) {
+        rp_op_read(&op, fds[0], &byte, 1, -1, NULL, NULL);
+        if (waits)
+            submit(port, &op);
+        CHECK_INT(send(fds[1], "", 0, 0), ==, 0);
+        CHECK_INT(send(fds[1], "x", 1, 0), ==, 1);
+        if (!waits)
+            submit(port, &op);
+        CHECK_INT(finish(port, &op), ==, 0);
+        CHECK_INT(read_at(port, fds[0], &byte, 1, -1), ==, 1);
+    }
+    close_pair(fds);
+    rp_proactor_close(port);
+}
+#else
+TEST_ABSENT(end_that_is_none, "reads of Windows have no flag not to wait");
+TEST_ABSENT(empty_datagrams, "files and pipes alone are read on Windows");
+TEST_ABSENT(uncached, "Windows has no call that empties its cache of a file");
+#endif
+
+TEST(many_at_once)
+{
+    enum { COUNT = 200 };
+    rp_proactor *port = open_port();
+    static rp_op ops[COUNT];
+    static int numbers[COUNT];
+    int fd = new_file();
+
+    for (int i = 0; i < COUNT; i++) {
+        numbers[i] = i;
+        rp_op_write(&ops[i], fd, &numbers[i], sizeof i, i * (int)sizeof i, NULL, NULL);
+        submit(port, &ops[i]);
+    }
+    for (int i = 0; i < COUNT; i++)
+        CHECK_INT(finish(port, &ops[i]), ==, sizeof i);
+    CHECK_INT(fsync(fd), ==, 0);
+#ifndef _WIN32
+    CHECK_INT(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), ==, 0);
+#endif
+    for (int i = 0; i < COUNT; i++) {
+        rp_op_read(&ops[i], fd, &numbers[COUNT - 1 - i], sizeof i, i * (int)sizeof i, NULL, NULL);
+        submit(port, &ops[i]);
+    }
+    for (int i = 0; i < COUNT; i++)
+        CHECK_INT(finish(port, &ops[i]), ==, sizeof i);
+    for (int i = 0; i < COUNT; i++)
+        CHECK_INT(numbers[i], ==, COUNT - 1 - i);
+    close(fd);
+    rp_proactor_close(port);
+}
+
+TEST(sync)
+{
+    rp_proactor *port = open_port();
+    int fd = new_file(), fds[2];
+    rp_op op;
+
+    CHECK_INT(write_at(port, fd, "data", 4, 0), ==, 4);
+    rp_op_fsync(&op, fd, false, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, 0);
+    rp_op_fsync(&op, fd, true, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, 0);
+    CHECK_INT(pipe(fds), ==, 0);
+    rp_op_fsync(&op, fds[1], false, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, -EINVAL);
+    close_pair(fds);
+    close(fd);
+    rp_proactor_close(port);
+}
+
+#ifndef _WIN32
+TEST(open_and_status)
+{
+    rp_proactor *port = open_port();
+    char directory[] = TEST_TMP "/ringport-test-XXXXXX";
+    struct statx status;
+    rp_op op;
+
+    CHECK(mkdtemp(directory) != NULL);
+    int dir = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    CHECK_INT(dir, >=, 0);
+    rp_op_openat(&op, dir, "new", O_RDWR | O_CREAT | O_EXCL, 0640, NULL, NULL);
+    int fd = (int)perform(port, &op);
+    CHECK_INT(fd, >=, 0);
+    CHECK_INT(fcntl(fd, F_GETFD) & FD_CLOEXEC, ==, FD_CLOEXEC);
+    CHECK_INT(perform(port, &op), ==, -EEXIST);
+    CHECK_INT(write_at(port, fd, "12345", 5, 0), ==, 5);
+    rp_op_statx(&op, dir, "new", 0, STATX_BASIC_STATS, &status, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, 0);
+    CHECK_INT(status.stx_size, ==, 5);
+    CHECK_INT(status.stx_mode & 0777 & ~0640, ==, 0);
+    rp_op_statx(&op, fd, "", AT_EMPTY_PATH, STATX_SIZE, &status, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, 0);
+    CHECK_INT(status.stx_size, ==, 5);
+    rp_op_statx(&op, dir, "other", 0, STATX_SIZE, &status, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, -ENOENT);
+    rp_op_openat(&op, dir, "other", O_RDONLY, 0, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, -ENOENT);
+    rp_op_openat(&op, AT_FDCWD, directory, O_WRONLY, 0, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, -EISDIR);
+    rp_op_openat(&op, 999, "new", O_RDONLY, 0, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, -EBADF);
+
+    char bytes[4] = "";
+    CHECK_INT(read_at(port, dir, bytes, 4, 0), ==, -EISDIR);
+    CHECK_INT(read_at(port, dir, bytes, 4, -1), ==, -EISDIR);
+    CHECK_INT(write_at(port, dir, bytes, 4, 0), ==, -EBADF); /* it is open for reading */
+    close(fd);
+    CHECK_INT(unlinkat(dir, "new", 0), ==, 0);
+    close(dir);
+    CHECK_INT(rmdir(directory), ==, 0);
+    rp_proactor_close(port);
+}
+#else
+TEST_ABSENT(open_and_status, "test_iocp.c has what openat and statx are on Windows");
+#endif
+
+TEST(wrong_mode)
+{
+    rp_proactor *port = open_port();
+    int fds[2], reading = open(TEST_EXE, O_RDONLY | O_CLOEXEC);
+    char bytes[4] = "";
+
+    CHECK_INT(pipe2(fds, O_CLOEXEC), ==, 0);
+#ifndef _WIN32 /* where they are sockets */
+    CHECK_INT(read_at(port, fds[1], bytes, 4, -1), ==, -EBADF);
+    CHECK_INT(write_at(port, fds[0], bytes, 4, -1), ==, -EBADF);
+#endif
+    CHECK_INT(write_at(port, reading, bytes, 4, 0), ==, -EBADF);
+    close(reading);
+    close_pair(fds);
+    rp_proactor_close(port);
+}
+
+/* ---- pipes and devices ---- */
+
+static void try_pipe(rp_proactor *port, const int fds[2], int64_t offset)
+{
+    char bytes[8];
+    rp_op op;
+
+    rp_op_read(&op, fds[0], bytes, 8, offset, NULL, NULL);
+    submit(port, &op);
+    stays_quiet(port);
+    CHECK_INT(write_at(port, fds[1], "hello", 5, offset), ==, 5);
+    CHECK_INT(finish(port, &op), ==, 5);
+    CHECK(memcmp(bytes, "hello", 5) == 0);
+    CHECK_INT(write_at(port, fds[1], "again", 5, offset), ==, 5);
+    CHECK_INT(read_at(port, fds[0], bytes, 3, offset), ==, 3);
+    CHECK_INT(read_at(port, fds[0], bytes, 8, offset), ==, 2);
+
+    struct iovec out[2] = {{"ab", 2}, {"cde", 3}}, in[2] = {{bytes, 4}, {bytes + 4, 4}};
+    size_t total = 0;
+    while (total < 5) { /* a blocking pipe may be written to in pieces */
+        rp_op_writev(&op, fds[1], total < 2 ? out : out + 1, total < 2 ? 2 : 1, offset, NULL, NULL);
+        total += (size_t)perform(port, &op);
+    }
+    rp_op_readv(&op, fds[0], in, 2, offset, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, 5);
+    CHECK(memcmp(bytes, "abcde", 5) == 0);
+}
+
+TEST(pipes)
+{
+    rp_proactor *port = open_port();
+    int fds[2];
+
+    for (int i = 0; i < 4; i++) { /* offset 0 as well: a pipe has no positions */
+        CHECK_INT(pipe2(fds, O_CLOEXEC | (i & 1 ? O_NONBLOCK : 0)), ==, 0);
+        try_pipe(port, fds, i & 2 ? 0 : -1);
+        close_pair(fds);
+    }
+    unix_pair(fds); /* and sockets are much the same */
+    CHECK_INT(write_at(port, fds[0], "x", 1, -1), ==, 1);
+    char byte;
+    CHECK_INT(read_at(port, fds[1], &byte, 1, -1), ==, 1);
+    close_pair(fds);
+    rp_proactor_close(port);
+}
+
+TEST(pipe_ends)
+{
+    rp_proactor *port = open_port();
+    char byte;
+    rp_op op;
+    int fds[2];
+
+#ifndef _WIN32
+    signal(SIGPIPE, SIG_IGN);
+#endif
+    CHECK_INT(pipe2(fds, O_CLOEXEC), ==, 0);
+    rp_op_read(&op, fds[0], &byte, 1, -1, NULL, NULL);
+    submit(port, &op);
+    CHECK_INT(collect_once(port, 0), ==, 0);
+    close(fds[1]);
+    CHECK_INT(finish(port, &op), ==, 0);
+    close(fds[0]);
+
+    CHECK_INT(pipe2(fds, O_CLOEXEC), ==, 0);
+    fill(fds[1]);
+    rp_op_write(&op, fds[1], "x", 1, -1, NULL, NULL);
+    submit(port, &op);
+    CHECK_INT(collect_once(port, 0), ==, 0);
+    close(fds[0]);
+#ifdef _WIN32 /* a socket's answer */
+    CHECK_INT(finish(port, &op), ==, -ECONNRESET);
+#else
+    CHECK_INT(finish(port, &op), ==, -EPIPE);
+#endif
+    close(fds[1]);
+    rp_proactor_close(port);
+}
+
+/* A blocking pipe that is full must not block the proactor, and takes the rest when there is room. */
+TEST(full_pipe)
+{
+    static char data[300000], buffer[300000];
+    rp_proactor *port = open_port();
+    size_t total = 0, taken = 0;
+    rp_op op;
+    int fds[2];
+
+    for (int i = 0; i < 2; i++) {
+        CHECK_INT(pipe2(fds, O_CLOEXEC | (i ? O_NONBLOCK : 0)), ==, 0);
+        for (total = taken = 0; total < sizeof data;) {
+            rp_op_write(&op, fds[1], data + total, sizeof data - total, -1, NULL, NULL);
+            submit(port, &op);
+            rp_completion completion;
+            while (!take_pending(&op, &completion)) {
+                if (collect_once(port, rp_monotonic() + RP_MSEC(1)) > 0)
+                    continue;
+                ssize_t n = read(fds[0], buffer, 50000);
+                if (n < 0 && errno == EAGAIN)
+                    continue; /* of a pipe that is a TCP connection: it may be under way */
+                CHECK_INT(n, >, 0);
+                taken += (size_t)n;
+            }
+            CHECK_INT(completion.result, >, 0);
+            total += (size_t)completion.result;
+        }
+        CHECK_INT(total, ==, sizeof data);
+        close(fds[1]);
+        for (ssize_t n = 1; n > 0; taken += (size_t)n)
+            n = read(fds[0], buffer, sizeof buffer);
+        CHECK_INT(taken, ==, total);
+        close(fds[0]);
+    }
+    rp_proactor_close(port);
+}
+
+#ifndef _WIN32
+/* What needs no waiting does not wait. */
+TEST(nothing_of_a_pipe)
+{
+    rp_proactor *port = open_port();
+    struct iovec vector[] = {{.iov_base = "", .iov_len = 0}, {.iov_base = "hello", .iov_len = 5}};
+    char bytes[8];
+    int fds[2];
+    rp_op op;
+
+    CHECK_INT(pipe(fds), ==, 0);
+    CHECK_INT(read_at(port, fds[0], bytes, 0, -1), ==, 0);
+    CHECK_INT(read_at(port, fds[0], bytes, 1, -2), ==, -EINVAL);
+    CHECK_INT(write_at(port, fds[1], bytes, 0, -1), ==, 0);
+    rp_op_writev(&op, fds[1], vector, 2, -1, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, 5);
+    rp_op_writev(&op, fds[1], vector, -1, -1, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, -EINVAL);
+    CHECK_INT(read_at(port, fds[0], bytes, sizeof bytes, -1), ==, 5);
+    close_pair(fds);
+    rp_proactor_close(port);
+}
+
+/* Reads and writes of nothing, or of no place, are told at once, whoever waits before them. */
+TEST(nothing_waits_for_nobody)
+{
+    rp_proactor *port = open_port();
+    char bytes[8];
+    int fds[2];
+    rp_op waits;
+
+    CHECK_INT(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, fds), ==, 0);
+    rp_op_read(&waits, fds[0], bytes, sizeof bytes, -1, NULL, NULL);
+    submit(port, &waits);
+    CHECK_INT(read_at(port, fds[0], bytes, 0, -1), ==, 0);
+    CHECK_INT(read_at(port, fds[0], bytes, 8, -2), ==, -EINVAL);
+    CHECK_INT(write_at(port, fds[1], bytes, 0, -1), ==, 0); /* not even an empty datagram */
+    stays_quiet(port);
+    CHECK_INT(write_at(port, fds[1], "hello", 5, 7), ==, 5); /* nor has a socket any places */
+    CHECK_INT(finish(port, &waits), ==, 5);
+    CHECK_INT(write_at(port, fds[1], "again", 5, 0), ==, 5);
+    CHECK_INT(read_at(port, fds[0], bytes, 8, 3), ==, 5);
+    close_pair(fds);
+    rp_proactor_close(port);
+}
+
+/* A socket tells its error once: that is the answer, and no end of the stream instead. */
+TEST(error_of_a_socket)
+{
+    rp_proactor *port = open_port();
+    char byte;
+    int fds[2];
+
+    for (int sort = 0; sort < 2; sort++) {
+        CHECK_INT(socketpair(AF_UNIX, (sort ? SOCK_SEQPACKET : SOCK_STREAM) | SOCK_CLOEXEC, 0, fds), ==, 0);
+        CHECK_INT(write(fds[0], "unread", 6), ==, 6);
+        close(fds[1]);
+        CHECK_INT(read_at(port, fds[0], &byte, 1, -1), ==, -ECONNRESET);
+        CHECK_INT(read_at(port, fds[0], &byte, 1, -1), ==, 0);
+        close(fds[0]);
+    }
+    tcp_pair(fds);
+    close_with_reset(fds[1]);
+    CHECK_INT(read_at(port, fds[0], &byte, 1, -1), ==, -ECONNRESET);
+    close(fds[0]);
+    rp_proactor_close(port);
+}
+
+TEST(devices)
+{
+    rp_proactor *port = open_port();
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC), zero = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+    char bytes[8] = "1234567";
+    rp_op op;
+
+    CHECK_INT(read_at(port, null, bytes, 8, 0), ==, 0);
+    CHECK_INT(read_at(port, null, bytes, 8, -1), ==, 0);
+    CHECK_INT(write_at(port, null, bytes, 8, -1), ==, 8);
+    CHECK_INT(read_at(port, zero, bytes, 8, -1), ==, 8);
+    CHECK_INT(bytes[0], ==, 0);
+    rp_op_poll(&op, null, RP_POLL_IN | RP_POLL_OUT, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, RP_POLL_IN | RP_POLL_OUT);
+    close(null);
+    close(zero);
+    rp_proactor_close(port);
+}
+#else
+TEST_ABSENT(nothing_of_a_pipe, "a pipe of messages has empty ones on Windows");
+TEST_ABSENT(nothing_waits_for_nobody, "pipes and sockets are two things on Windows");
+TEST_ABSENT(error_of_a_socket, "no datagrams of Unix sockets on Windows");
+TEST_ABSENT(devices, "Windows has no devices of that kind");
+#endif
+
+/* ---- cancelling ---- */
+
+TEST(cancel_files)
+{
+    enum { COUNT = 100 };
+    rp_proactor *port = open_port();
+    static rp_op ops[COUNT];
+    static char bytes[COUNT][4096];
+    int fd = new_file();
+
+    for (int i = 0; i < COUNT; i++)
+        CHECK_INT(pwrite(fd, bytes[i], 4096, i * 4096), ==, 4096);
+    CHECK_INT(fsync(fd), ==, 0);
+#ifndef _WIN32
+    CHECK_INT(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), ==, 0);
+#endif
+    for (int i = 0; i < COUNT; i++) {
+        if (i % 3 == 0)
+            rp_op_fsync(&ops[i], fd, false, NULL, NULL);
+        else if (i % 3 == 1)
+            rp_op_write(&ops[i], fd, bytes[i], 4096, i * 4096, NULL, NULL);
+        else
+            rp_op_read(&ops[i], fd, bytes[i], 4096, i * 4096, NULL, NULL);
+        submit(port, &ops[i]);
+    }
+    for (int i = 0; i < COUNT; i++)
+        rp_proactor_cancel(port, &ops[i]);
+    for (int i = 0; i < COUNT; i++) {
+        int64_t result = finish(port, &ops[i]);
+        CHECK(result == -ECANCELED || result == (i % 3 == 0 ? 0 : 4096));
+    }
+    CHECK_INT(port->in_flight, ==, 0);
+    stays_quiet(port);
+    close(fd);
+    rp_proactor_close(port);
+}
+
+TEST(close_with_files_in_flight)
+{
+    enum { COUNT = 60 };
+    static rp_op ops[COUNT];
+    static char bytes[COUNT][4096];
+    rp_proactor *port = open_port();
+    int fd = new_file();
+
+    for (int i = 0; i < COUNT; i++) {
+        if (i % 3 == 0)
+            rp_op_openat(&ops[i], AT_FDCWD, TEST_NULL, O_RDONLY, 0, NULL, NULL);
+        else
+            rp_op_write(&ops[i], fd, bytes[i], 4096, i * 4096, NULL, NULL);
+        submit(port, &ops[i]);
+        if (i == COUNT / 2)
+            collect_once(port, 0);
+    }
+    for (int i = 0; i < pending_count; i++)
+        if (pending[i].op->kind == RP_OP_OPENAT)
+            close((int)pending[i].result);
+    rp_proactor_close(port);
+    close(fd);
+}

@@ -1,0 +1,401 @@
+/*
+ * test_sweep_cancellation.c - a task is cancelled at its nth suspension, for every n; twice, for every two; and with
+ * the second one in its clean-up.
+ *
+ * The victim goes through all that suspends: connecting, writing, reading, accepting, a group, a timeout, a shield, the
+ * executor. What it works on belongs to the test, which goes on with it after the victim's end: so nothing that was
+ * read, and no connection that was accepted, may be missing then. The linker leads rp_co_suspend() to a wrapper that
+ * counts the victim's suspensions.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "co/task.h"
+#include "harness/harness.h"
+#include "harness/leaks.h"
+#include "ringport.h"
+#include "harness/wire.h"
+#include "harness/wrap.h"
+
+enum {
+    LINES = 12,
+    GUESTS = 4,
+    PAUSES = 2, /* suspensions of the clean-up */
+    /* Of the victim at least. Reading and accepting suspend only where they find nothing, which is chance. */
+    SUSPENSIONS = 10,
+};
+
+typedef struct trial {
+    uint64_t first, second; /* the suspensions at which it is cancelled; 0: not */
+    uint64_t turns;         /* how many turns pass before it is */
+    uint64_t suspensions;
+    rp_task *victim;
+    rp_handle cancel;
+    uint64_t to_pass;    /* turns until that */
+    int cancelled;       /* cancellations that found the victim alive */
+    bool seen;           /* the victim has got -ECANCELED */
+    rp_server *server;   /* that sends lines to who connects */
+    rp_stream *stream;   /* a connection to it */
+    rp_stream *greeting; /* one that the victim makes */
+    int lines;           /* read so far */
+    int listener;        /* of the guests */
+    int guests[GUESTS];
+    int accepted;
+    int children;  /* of the group, alive */
+    bool job_runs; /* the executor's */
+    bool shielded_ended;
+    uint64_t ticks; /* of a task that has nothing to do with it */
+} trial;
+
+static trial t;
+
+/* ---- cancelling ---- */
+
+static void cancel_victim(void *arg)
+{
+    if (t.to_pass-- > 0)
+        CHECK_INT(rp_call_soon(arg, &t.cancel, cancel_victim, arg), ==, 0);
+    else
+        t.cancelled += rp_task_cancel(t.victim);
+}
+
+/* The cancellation comes in the next turn, after what has completed by then and before the victim goes on. */
+WRAP(bool, rp_co_suspend, rp_co *co, const rp_waiting *waiting, void *arg)
+{
+    if (t.victim && rp_co_task(co) == t.victim) {
+        t.suspensions++;
+        if ((t.suspensions == t.first || t.suspensions == t.second) && !rp_handle_scheduled(&t.cancel)) {
+            t.to_pass = t.turns;
+            CHECK_INT(rp_call_soon(rp_co_loop(co), &t.cancel, cancel_victim, rp_co_loop(co)), ==, 0);
+        }
+    }
+    return __real_rp_co_suspend(co, waiting, arg);
+}
+
+/* ---- what the victim does ---- */
+
+static int see(int rc)
+{
+    CHECK(rc >= 0 || rc == -ECANCELED);
+    t.seen |= rc == -ECANCELED;
+    return rc;
+}
+
+/* Reads lines until there are `until`, or none for this task. */
+static int read_lines(rp_co *co, int until)
+{
+    char line[32], expected[32];
+
+    while (t.lines < until) {
+        ssize_t n = rp_stream_read_line(co, t.stream, line, sizeof line);
+
+        RP_TRY(see((int)n));
+        snprintf(expected, sizeof expected, "line %d\n", t.lines);
+        CHECK_STR(line, expected);
+        t.lines++;
+    }
+    return 0;
+}
+
+/* The same by exact lengths: what a cancelled call has taken, it puts back. */
+static int read_exact_line(rp_co *co)
+{
+    char line[8] = "", expected[8];
+
+    RP_TRY(see((int)rp_stream_read_exactly(co, t.stream, line, 7)));
+    snprintf(expected, sizeof expected, "line %d\n", t.lines);
+    CHECK_STR(line, expected);
+    t.lines++;
+    return 0;
+}
+
+static int accept_guests(rp_co *co, int until)
+{
+    while (t.accepted < until) {
+        rp_op op;
+
+        rp_op_accept(&op, t.listener, NULL, NULL, NULL, NULL);
+        int64_t fd = rp_op_await(co, &op);
+        RP_TRY(see((int)fd));
+        close((int)fd);
+        t.accepted++;
+    }
+    return 0;
+}
+
+static int child(rp_co *co, void *arg)
+{
+    int rc = rp_sleep(co, *(int *)arg == 0 ? 0 : RP_MSEC(*(int *)arg));
+
+    (void)rp_sleep(co, 0); /* clean-up that suspends */
+    t.children--;
+    return rc;
+}
+
+static int group_of_children(rp_co *co)
+{
+    rp_group group;
+    int rc = 0;
+
+    rp_group_begin(co, &group);
+    for (int i = 0; i < 3 && rc == 0; i++) {
+        rc = rp_group_create_task_copy(&group, NULL, child, &i, sizeof i);
+        t.children += rc == 0;
+    }
+    if (rc == 0)
+        rc = see(rp_sleep(co, 0));
+    rc = see(rp_group_end(co, &group, rc));
+    CHECK_INT(t.children, ==, 0);
+    return rc;
+}
+
+static int shielded(rp_co *co, void *arg)
+{
+    (void)arg;
+    CHECK_INT(rp_sleep(co, RP_MSEC(1)), ==, 0);
+    t.shielded_ended = true;
+    return 7;
+}
+
+static int shielding(rp_co *co)
+{
+    rp_task *task;
+    int rc;
+
+    CHECK_INT(rp_create_task(&task, shielded, NULL), ==, 0);
+    rc = see(rp_shield(co, task));
+    CHECK(rc == 7 || rc == -ECANCELED);
+    rp_task_detach(task);
+    return rc < 0 ? rc : 0;
+}
+
+static int work(void *arg)
+{
+    *(bool *)arg = true;
+    usleep(500);
+    *(bool *)arg = false;
+    return 5;
+}
+
+/* The function uses the frame: it must have ended, or never begun, when the call returns. */
+static int on_a_thread(rp_co *co)
+{
+    int rc = see(rp_to_thread(co, work, &t.job_runs));
+
+    CHECK(!t.job_runs);
+    CHECK(rc == 5 || rc == -ECANCELED);
+    return rc < 0 ? rc : 0;
+}
+
+static int within_timeouts(rp_co *co)
+{
+    rp_timeout outer, inner;
+    int rc;
+
+    rp_timeout_begin(co, &outer, RP_SEC(100));
+    rp_timeout_begin(co, &inner, RP_MSEC(1));
+    rc = rp_timeout_end(co, &inner, rp_sleep(co, RP_SEC(50)));
+    if (rc == -ETIMEDOUT) /* nobody else has cancelled it */
+        rc = rp_sleep(co, 0);
+    return see(rp_timeout_end(co, &outer, rc));
+}
+
+static int all_of_it(rp_co *co)
+{
+    RP_TRY(see(rp_open_connection(co, &t.greeting, "127.0.0.1", rp_server_port(t.server), NULL)));
+    RP_TRY(see(rp_stream_write(co, t.stream, "go\n", 3)));
+    RP_TRY(read_lines(co, 4));
+    RP_TRY(read_exact_line(co));
+    RP_TRY(accept_guests(co, 2));
+    RP_TRY(group_of_children(co));
+    RP_TRY(within_timeouts(co));
+    RP_TRY(shielding(co));
+    RP_TRY(on_a_thread(co));
+    RP_TRY(read_lines(co, 8));
+    return 0;
+}
+
+/* Clean-up suspends, too; a cancellation that comes there ends what it comes upon and no more. */
+static int clean_up(rp_co *co)
+{
+    int rc = 0;
+
+    for (int i = 0; i < PAUSES; i++)
+        if (see(rp_sleep(co, i == 0 ? 0 : RP_USEC(100))) < 0)
+            rc = -ECANCELED;
+    if (t.greeting) {
+        rp_stream_close(t.greeting);
+        if (see(rp_stream_wait_closed(co, t.greeting)) < 0)
+            rc = -ECANCELED;
+        rp_stream_free(t.greeting);
+        t.greeting = NULL;
+    }
+    return rc;
+}
+
+static int victim(rp_co *co, void *arg)
+{
+    int rc = all_of_it(co), cleaned = clean_up(co);
+
+    (void)arg;
+    return rc < 0 ? rc : cleaned;
+}
+
+/* ---- what goes on around it ---- */
+
+/* Sends its lines in pieces, once it is told to, and then hears what else there is. */
+static int send_lines(rp_co *co, rp_stream *stream, void *arg)
+{
+    char text[32];
+    ssize_t n = rp_stream_read_line(co, stream, text, sizeof text);
+
+    (void)arg;
+    for (int i = 0; i < LINES && n > 0; i++) {
+        int length = snprintf(text, sizeof text, "line %d\n", i), half = i % 3 == 0 ? length / 2 : length;
+
+        RP_TRY(rp_stream_write(co, stream, text, (size_t)half));
+        RP_TRY(rp_sleep(co, 0));
+        RP_TRY(rp_stream_write(co, stream, text + half, (size_t)(length - half)));
+    }
+    RP_TRY(rp_stream_write_eof(stream));
+    while (n > 0)
+        n = rp_stream_read(co, stream, text, sizeof text);
+    return (int)n;
+}
+
+static int tick(rp_co *co, void *arg)
+{
+    (void)arg;
+    for (;;) {
+        RP_TRY(rp_sleep(co, 0));
+        t.ticks++;
+    }
+}
+
+/* What the victim has left is all there, and nothing besides. */
+static void take_the_rest(rp_co *co)
+{
+    rp_timeout timeout;
+    rp_op one_more;
+    char byte;
+
+    t.victim = NULL;
+    CHECK_INT(rp_stream_write(co, t.stream, "go\n", 3), ==, 0); /* perhaps the victim did not come to it */
+    CHECK_INT(read_lines(co, LINES), ==, 0);
+    CHECK_INT(rp_stream_read(co, t.stream, &byte, 1), ==, 0);
+    CHECK_INT(accept_guests(co, GUESTS), ==, 0);
+    rp_timeout_begin(co, &timeout, RP_USEC(100));
+    rp_op_accept(&one_more, t.listener, NULL, NULL, NULL, NULL);
+    CHECK_INT(rp_timeout_end(co, &timeout, (int)rp_op_await(co, &one_more)), ==, -ETIMEDOUT);
+}
+
+static int judge(rp_co *co, int rc)
+{
+    uint64_t ticks = t.ticks;
+
+    fprintf(stderr, "cancelled at suspensions %llu and %llu, %llu turns later: %s\n", (unsigned long long)t.first,
+            (unsigned long long)t.second, (unsigned long long)t.turns, rc < 0 ? rp_errname(rc) : "ended well");
+    CHECK(rc == 0 || rc == RP_EFUTCANCELED);
+    CHECK_INT(rc < 0, ==, t.seen);
+    CHECK(t.cancelled > 0 || rc == 0);
+    CHECK_INT(t.children, ==, 0);
+    for (int i = 0; i < 3; i++)
+        CHECK_INT(rp_sleep(co, RP_MSEC(1)), ==, 0);
+    CHECK_INT(t.ticks, >, ticks);
+    return 0;
+}
+
+static void be_guests(void)
+{
+    int port;
+
+    t.listener = wire_listen(&port);
+    for (int i = 0; i < GUESTS; i++)
+        t.guests[i] = wire_connect(port);
+}
+
+static void leave(void)
+{
+    for (int i = 0; i < GUESTS; i++)
+        close(t.guests[i]);
+    close(t.listener);
+}
+
+static int try_it(rp_co *co, void *arg)
+{
+    rp_task *ticker;
+
+    (void)arg;
+    be_guests();
+    CHECK_INT(rp_start_server(co, &t.server, send_lines, NULL, "127.0.0.1", 0, NULL), ==, 0);
+    CHECK_INT(rp_open_connection(co, &t.stream, "127.0.0.1", rp_server_port(t.server), NULL), ==, 0);
+    CHECK_INT(rp_create_task(&ticker, tick, NULL), ==, 0);
+    CHECK_INT(rp_create_task(&t.victim, victim, NULL), ==, 0);
+    rp_future_ref(t.victim);
+    judge(co, rp_join(co, t.victim));
+    rp_handle_cancel(&t.cancel);
+    rp_future_unref(t.victim);
+    take_the_rest(co);
+    rp_stream_free(t.stream);
+    rp_server_free(t.server);
+    leave();
+    rp_task_cancel(ticker);
+    CHECK_INT(rp_join(co, ticker), ==, RP_EFUTCANCELED);
+    return 0;
+}
+
+/* Returns whether the victim came to the later one of its suspensions. */
+static bool try_cancelling(uint64_t first, uint64_t second, uint64_t turns)
+{
+    char text[512];
+
+    t = (trial){.first = first, .second = second, .turns = turns};
+    CHECK_INT(rp_run(try_it, NULL), ==, 0);
+    if (leaks_find(text, sizeof text))
+        test_fail(__FILE__, __LINE__, "%s", text);
+    return t.suspensions >= (second > first ? second : first);
+}
+
+/* ---- the sweeps ---- */
+
+static void sweep_once(uint64_t turns)
+{
+    uint64_t n = 1;
+
+    while (try_cancelling(n, 0, turns))
+        n++;
+    CHECK_INT(n, >, SUSPENSIONS);
+    CHECK(!t.seen);
+}
+
+TEST(once_at_each_suspension)
+{
+    sweep_once(0);
+}
+
+TEST(once_a_turn_after_each_suspension)
+{
+    sweep_once(1);
+}
+
+TEST(once_some_turns_after_each_suspension)
+{
+    sweep_once(5);
+}
+
+/* The second one comes in what the victim does after the first: at the latest in its clean-up. */
+TEST(twice)
+{
+    for (uint64_t first = 1; try_cancelling(first, 0, 0); first += test_slow() ? 4 : 1)
+        for (uint64_t second = first + 1; try_cancelling(first, second, 0); second++)
+            ;
+}
+
+/* Two in one suspension are delivered as one. */
+TEST(twice_before_it_goes_on)
+{
+    uint64_t n = 1;
+
+    while (try_cancelling(n, n + 1, 1))
+        n++;
+}
