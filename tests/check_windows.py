@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """check_windows.py LOG: after the tests on Windows, fails unless docs/windows.md lists what did not run, and no more.
 
-LOG is Meson's testlog.json. What there is to run stands in the sources: tests/*/test_<program>.c has lines TEST(name). What
-did not run stands in the table that begins with "| Program | Tests |"; `all` stands for all tests of a program.
+LOG is Meson's testlog.json. What there is to run stands in the sources: tests/*/test_<program>.c has lines TEST(name) or
+CO_TEST(name). What did not run stands in the table that begins with "| Program | Tests |"; `all` stands for all tests of a program.
 `check_windows.py --self-test` proves that it can fail.
 """
 
@@ -11,7 +11,7 @@ import pathlib
 import re
 import sys
 
-TEST = re.compile(r"^TEST\((\w+)", re.M)
+TEST = re.compile(r"^(?:CO_)?TEST\((\w+)", re.M)
 RAN = re.compile(r"^(?:ok|FAILED) (\w+)", re.M)
 CODE = re.compile(r"`(\w+)`")
 

@@ -99,15 +99,13 @@ void test_register(test_case *test)
     own_tests_end = &test->next;
 }
 
-/* "tests/x.c", from wherever the compiler was called. */
+/* "tests/base/test_list.c", from wherever the compiler was called. */
 static const char *short_path(const char *file)
 {
-    const char *start = strrchr(file, '/');
+    const char *start = file;
 
-    if (!start)
-        return file;
-    while (start > file && start[-1] != '/')
-        start--;
+    for (const char *place = file; (place = strstr(place, "tests/")); place++)
+        start = place;
     return start;
 }
 

@@ -8,10 +8,10 @@
  *         CHECK_STR(rp_name(), "thing");
  *     }
  *
- * A test registers itself; main() is the harness's. A failed check ends the whole process: from any thread,
- * callback or forked child. Live memory is counted through rp_set_allocator(), and nothing is forgiven: what the
- * library keeps for the life of the process must not come from the heap. Threads that still run at the end are given
- * the time to end.
+ * A test registers itself; main() is the harness's. One that is a coroutine is a CO_TEST(name): see co_test.h. A failed
+ * check ends the whole process: from any thread, callback or forked child. Live memory is counted through
+ * rp_set_allocator(), and nothing is forgiven: what the library keeps for the life of the process must not come from
+ * the heap. Threads that still run at the end are given the time to end.
  *
  * A test waits for events, however long they take: a machine that is busy must not decide it. The deadline of two
  * minutes, and of twelve where code runs slowly (sanitizers, Valgrind, qemu), is for hangs alone.

@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "harness/co_test.h"
 #include "harness/harness.h"
 #include "ringport.h"
 

@@ -2,6 +2,7 @@
  * test_harness.c - tests that must fail do: each subject below misbehaves in its own way, is run by a harness of
  * its own in another process, and the line, the summary and the exit status that come out are checked.
  */
+#include "harness/co_test.h"
 #include "harness/harness.h"
 
 #include <pthread.h>
@@ -178,17 +179,102 @@ static void subject_meets_the_first(void)
     meet("second", "first");
 }
 
+/* ---- bodies of CO_TEST() ---- */
+
+static int waits_for_ever(rp_co *co, void *arg)
+{
+    CHECK(!arg);
+    return rp_sleep(co, RP_NEVER);
+}
+
+static void return_early(rp_co *co)
+{
+    CHECK_INT(rp_sleep(co, 0), ==, 0);
+    if (rp_current_task() == rp_co_task(co))
+        return;
+    CHECK(false);
+}
+
+static void fail_in_the_body(rp_co *co)
+{
+    CHECK_INT(rp_sleep(co, 0), ==, 0);
+    CHECK_INT(rp_task_cancelling(rp_co_task(co)), ==, 1);
+}
+
+static void fail_in_a_task(rp_co *co)
+{
+    rp_task *task;
+
+    CHECK_INT(rp_create_task(&task, waits_for_ever, co), ==, 0);
+    rp_join(co, task);
+}
+
+static void skip_in_the_body(rp_co *co)
+{
+    CHECK_INT(rp_sleep(co, 0), ==, 0);
+    SKIP("no moon for coroutines");
+}
+
+static void leave_memory(rp_co *co)
+{
+    CHECK(rp_malloc(20));
+    CHECK_INT(rp_sleep(co, 0), ==, 0);
+}
+
+static void leave_a_task(rp_co *co)
+{
+    rp_task *task;
+
+    CHECK_INT(rp_create_task(&task, waits_for_ever, NULL), ==, 0);
+    rp_task_set_name(task, "astray");
+    rp_future_unref(task);
+    CHECK_INT(rp_sleep(co, 0), ==, 0);
+}
+
+#define CO_SUBJECT(name, body)                                                                                    \
+    static void subject_##name(void)                                                                              \
+    {                                                                                                             \
+        co_test_run(body, __FILE__, __LINE__);                                                                    \
+    }
+
+CO_SUBJECT(co_returns_early, return_early)
+CO_SUBJECT(co_body_fails, fail_in_the_body)
+CO_SUBJECT(co_task_fails, fail_in_a_task)
+CO_SUBJECT(co_gives_up, skip_in_the_body)
+CO_SUBJECT(co_keeps_memory, leave_memory)
+enum { LEAVING_LINE = __LINE__ + 1 };
+CO_SUBJECT(co_leaves_a_task, leave_a_task)
+
 #define SUBJECT(name)                                                                                             \
     {                                                                                                             \
 #name, subject_##name, NULL                                                                               \
     }
 
 static test_case subjects[] = {
-    SUBJECT(passes),           SUBJECT(fails_plainly),   SUBJECT(fails_int),  SUBJECT(fails_str),
-    SUBJECT(fails_in_thread),  SUBJECT(skips),           SUBJECT(aborts),     SUBJECT(crashes),
-    SUBJECT(exits_well),       SUBJECT(exits_badly),     SUBJECT(hangs),      SUBJECT(fails_at_exit),
-    SUBJECT(leaks_fd),         SUBJECT(leaks_memory),    SUBJECT(frees_late), SUBJECT(leaves_process),
-    SUBJECT(meets_the_second), SUBJECT(meets_the_first),
+    SUBJECT(passes),
+    SUBJECT(fails_plainly),
+    SUBJECT(fails_int),
+    SUBJECT(fails_str),
+    SUBJECT(fails_in_thread),
+    SUBJECT(skips),
+    SUBJECT(aborts),
+    SUBJECT(crashes),
+    SUBJECT(exits_well),
+    SUBJECT(exits_badly),
+    SUBJECT(hangs),
+    SUBJECT(fails_at_exit),
+    SUBJECT(leaks_fd),
+    SUBJECT(leaks_memory),
+    SUBJECT(frees_late),
+    SUBJECT(leaves_process),
+    SUBJECT(meets_the_second),
+    SUBJECT(meets_the_first),
+    SUBJECT(co_returns_early),
+    SUBJECT(co_body_fails),
+    SUBJECT(co_task_fails),
+    SUBJECT(co_gives_up),
+    SUBJECT(co_keeps_memory),
+    SUBJECT(co_leaves_a_task),
 #ifndef _WIN32
     SUBJECT(fails_in_fork),
 #endif
@@ -349,6 +435,26 @@ TEST(skipped_test)
     CHECK(printed("# 0 passed, 0 failed, 1 skipped\n"));
     CHECK_INT(HARNESS("skips", "passes"), ==, 0);
     CHECK(printed("# 1 passed, 0 failed, 1 skipped\n"));
+}
+
+CO_TEST(a_test_may_be_a_coroutine)
+{
+    char text[128];
+
+    CHECK_INT(rp_sleep(co, 0), ==, 0);
+    CHECK(rp_current_task() == rp_co_task(co));
+    CHECK_INT(HARNESS("co_returns_early"), ==, 0);
+    CHECK(printed("ok co_returns_early ("));
+    CHECK_INT(HARNESS("co_gives_up"), ==, 77);
+    CHECK(printed("skipped co_gives_up: no moon for coroutines\n"));
+
+    check_failure("co_body_fails", "tests/harness/test_harness.c:");
+    CHECK(strstr(output, ": CHECK_INT(rp_task_cancelling(rp_co_task(co)), ==, 1): left is 0, right is 1\n"));
+    check_failure("co_task_fails", "tests/harness/test_harness.c:");
+    CHECK(strstr(output, ": CHECK(!arg)\n"));
+    check_failure("co_keeps_memory", "memory leaked: 1 blocks, the first of 20 bytes");
+    snprintf(text, sizeof text, "tests/harness/test_harness.c:%d: a task is left: 'astray'\n", LEAVING_LINE);
+    check_failure("co_leaves_a_task", text);
 }
 
 TEST(jobs_run_side_by_side)

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "harness/co_test.h"
 #include "harness/harness.h"
 #include "harness/platform.h"
 #include "ringport.h"
