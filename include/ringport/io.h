@@ -1,13 +1,22 @@
 /*
- * io.h - system calls that suspend in place of blocking: one line for an operation (op.h) and its rp_op_await.
+ * io.h - system calls that suspend in place of blocking: one line for an operation (op.h) and its rp_op_await().
  *
- * Each does what the system call of its name does, and returns what that returns, or a negative error. Memory that is
- * handed over belongs to the kernel until the call returns.
+ * Each function does what the system call of its name does, and returns what that returns, or a negative error.
+ * Memory that is handed over belongs to the kernel until the call returns.
  *
- * A task that is cancelled meanwhile has its operation cancelled, and waits for it: -ECANCELED, and nothing was done;
- * or, if the operation was quicker, its result, and the cancellation comes at the next suspension. So no byte that was
- * read and no descriptor that was opened is lost. Under a cancellation that is pending already nothing is begun.
- * RP_EFORK in a child of fork().
+ * Cancellation. If the task is cancelled meanwhile, so is the operation, and the call waits for that:
+ *   it returns -ECANCELED, and nothing was done
+ *   or the operation was quicker: it returns the result, and the cancellation comes at the next suspension
+ * So no byte that was read and no descriptor that was opened is lost.
+ * While a cancellation is pending, nothing is begun.
+ *
+ * Threads. All functions are for the loop's thread.
+ *
+ * Every function also returns these errors, and those of its system call:
+ *   -ECANCELED   the calling task was cancelled; see above
+ *   RP_ENOTASK   `co` is NULL, or does not run here (co.h)
+ *   RP_ECLOSED   the loop is closed
+ *   RP_EFORK     this is a child of fork(), and the loop is its parent's
  */
 #ifndef RINGPORT_IO_H
 #define RINGPORT_IO_H
@@ -23,58 +32,94 @@ extern "C" {
 /* ---- files, pipes and whatever else has a descriptor ---- */
 
 /*
- * Reads from any descriptor, at `offset`, or with -1 at the file's own position (pipes and sockets have no other).
- * Returns how many bytes have come: at least one, unless length is 0, and 0 at the end. Mirrors pread(), read().
+ * Reads from any descriptor, at `offset`, and suspends meanwhile.
+ * An offset of -1 means the file's own position; pipes and sockets have no other.
+ * Returns how many bytes have come: at least one, unless `length` is 0; and 0 at the end.
+ * Errors: those of pread() and read().
+ * Mirrors pread(), read().
  */
 RP_API ssize_t rp_read(rp_co *co, rp_fd fd, void *buffer, size_t length, int64_t offset);
 
 /*
- * Writes to any descriptor, at `offset`, or with -1 at the file's own position. Returns how many bytes were written,
- * which may be fewer. To a pipe that nobody reads: SIGPIPE, or with that ignored -EPIPE. Mirrors pwrite(), write().
+ * Writes to any descriptor, at `offset`, and suspends meanwhile.
+ * An offset of -1 means the file's own position.
+ * Returns how many bytes were written, which may be fewer than `length`.
+ * Errors:
+ *   -EPIPE   nobody reads from the pipe, and SIGPIPE is ignored; if it is not, the process gets that
+ *   those of pwrite() and write()
+ * Mirrors pwrite(), write().
  */
 RP_API ssize_t rp_write(rp_co *co, rp_fd fd, const void *buffer, size_t length, int64_t offset);
 
 /*
- * Opens a file, close-on-exec, and returns its descriptor; `mode` is for O_CREAT. Open a FIFO with O_NONBLOCK: whether
- * this waits for its other end otherwise is the backend's affair (op.h), and a cancellation may not reach that wait.
+ * Opens a file, close-on-exec, and suspends meanwhile.
+ * Returns its descriptor, which is the caller's.
+ * `mode` is for O_CREAT.
+ * Open a FIFO with O_NONBLOCK. Without it, whether this waits for the other end depends on the backend (op.h), and a
+ * cancellation may not reach that wait.
+ * Errors: those of open().
  * Mirrors open().
  */
 RP_API rp_fd rp_open(rp_co *co, const char *path, int flags, uint32_t mode);
 
 /*
- * Closes a descriptor on which no operation is in flight: 0 or an error. It is closed whatever happens to the task: a
- * cancellation, pending or to come, is left to the next suspension. RP_EFORK leaves it open. Mirrors close().
+ * Closes a descriptor on which no operation is in flight, and suspends meanwhile.
+ * It is closed even if the task is cancelled: a cancellation comes at the next suspension.
+ * Errors:
+ *   RP_EFORK   the descriptor is left open
+ *   those of close()
+ * Mirrors close().
  */
 RP_API int rp_close(rp_co *co, rp_fd fd);
 
-/* Suspends until what was written has reached the disk; `data_only` as fdatasync(). Mirrors fsync(). */
+/*
+ * Suspends until what was written has reached the disk.
+ * With data_only it is fdatasync().
+ * Errors: those of fsync().
+ * Mirrors fsync().
+ */
 RP_API int rp_fsync(rp_co *co, rp_fd fd, bool data_only);
 
 /*
- * Asks for a file's size, times and so on. `directory` may be AT_FDCWD; with AT_EMPTY_PATH and the path "" it is the
- * file itself. `flags` are AT_*, `mask` STATX_*. Mirrors statx().
+ * Asks for a file's size, times and so on, and suspends meanwhile.
+ * `directory` may be AT_FDCWD. With AT_EMPTY_PATH and the path "" it is the file itself.
+ * `flags` are AT_*, `mask` is STATX_*.
+ * Errors: those of statx().
+ * Mirrors statx().
  */
 RP_API int rp_statx(rp_co *co, rp_fd directory, const char *path, int flags, uint32_t mask, struct statx *result);
 
 /*
- * Suspends until one of the RP_POLL_* events holds (now, perhaps), and returns those that hold: RP_POLL_ERR and
- * RP_POLL_HUP whether asked for or not. On Windows sockets and regular files only. Mirrors poll() of one descriptor.
+ * Suspends until one of the RP_POLL_* events holds, which may be now.
+ * Returns those that hold: RP_POLL_ERR and RP_POLL_HUP even if they were not asked for.
+ * On Windows it is for sockets and regular files only.
+ * Errors: those of poll().
+ * Mirrors poll() of one descriptor.
  */
 RP_API int rp_poll_fd(rp_co *co, rp_fd fd, uint32_t events);
 
 /* ---- sockets ---- */
 
 /*
- * Receives from a socket, a datagram or what there is of a stream: the bytes that have come. `flags` are MSG_*. The
- * sender's address goes to `address`, which has room for *address_length bytes, and its true length there; both may be
- * NULL. Mirrors recvfrom(), and loop.sock_recvfrom() or sock_recv().
+ * Receives a datagram, or what there is of a stream, and suspends until there is something.
+ * Returns the number of bytes.
+ * `flags` are MSG_*.
+ * The sender's address goes to `address`, which has room for *address_length bytes; its true length goes to
+ * *address_length. Both may be NULL.
+ * Errors:
+ *   -EINVAL   `address` is given without `address_length`
+ *   those of recvfrom()
+ * Mirrors recvfrom(), and loop.sock_recvfrom() or sock_recv().
  */
 RP_API ssize_t rp_recvfrom(rp_co *co, rp_fd fd, void *buffer, size_t length, int flags, struct sockaddr *address,
                            uint32_t *address_length);
 
 /*
- * Sends to an address, or on a connected socket if that is NULL: the bytes that were sent, of a datagram all. Raises no
- * SIGPIPE. Mirrors sendto(), and loop.sock_sendto().
+ * Sends to an address, or on a connected socket if `address` is NULL, and suspends meanwhile.
+ * Returns the number of bytes that were sent; of a datagram, all.
+ * `flags` are MSG_*. SIGPIPE is not raised.
+ * Errors: those of sendto().
+ * Mirrors sendto(), and loop.sock_sendto().
  */
 RP_API ssize_t rp_sendto(rp_co *co, rp_fd fd, const void *buffer, size_t length, int flags,
                          const struct sockaddr *address, uint32_t address_length);
@@ -82,22 +127,34 @@ RP_API ssize_t rp_sendto(rp_co *co, rp_fd fd, const void *buffer, size_t length,
 /* ---- children ---- */
 
 /*
- * Suspends until a child process has ended, and reaps it: its wait status (WIFEXITED() and so on); on Windows, the exit
- * code shifted by 8. -ECHILD if there is no such child; on -ECANCELED it is still to be reaped. Mirrors waitpid(), and
- * Process.wait().
+ * Suspends until a child process has ended, and reaps it.
+ * Returns its wait status (WIFEXITED() and so on); on Windows, the exit code shifted by 8.
+ * Errors:
+ *   -ECHILD      there is no such child
+ *   -EINVAL      that is no number of a process
+ *   -ECANCELED   the child is still to be reaped
+ * Mirrors waitpid(), and Process.wait().
  */
 RP_API int64_t rp_wait_child(rp_co *co, int64_t pid);
 
 /* ---- signals ---- */
 
 /*
- * Suspends until the signal comes: 0. Every task that waits for it goes on.
- * While a task waits, the signal is the tasks' alone: a handler of rp_add_signal_handler(), or rp_run's for SIGINT, is
- * not called; it is when the signal comes and no task waits. Without a handler, such a signal is kept for the next
- * wait, which returns at once: a loop of waits misses none, but several may be told as one.
- * The signal is caught until the loop is closed, until rp_remove_signal_handler() while no task waits, or until the
- * last wait is cancelled and there is no handler. What stood before stands again then.
- * Main thread only: RP_ETHREAD elsewhere. -EINVAL and what Windows has are as for rp_add_signal_handler(). -ECANCELED.
+ * Suspends until the signal comes, and returns 0. Every task that waits for it goes on.
+ * While a task waits, the signal belongs to the tasks alone: a handler of rp_add_signal_handler(), or of rp_run() for
+ * SIGINT, is not called. It is called when the signal comes and no task waits.
+ * If there is no such handler, a signal that comes while no task waits is kept for the next wait, which returns at
+ * once:
+ * a loop of waits misses none. Several may be told as one.
+ * The signal is caught until one of these comes, and then the process does at it what it did before:
+ *   the loop is closed
+ *   rp_remove_signal_handler() is called while no task waits
+ *   the last wait is cancelled, and there is no handler
+ * Main thread only.
+ * Errors:
+ *   RP_ETHREAD   called in another thread than the main one
+ *   -EINVAL      there is no such signal, or none that can be waited for: see rp_add_signal_handler()
+ *   -ECANCELED
  * asyncio has nothing like it but loop.add_signal_handler() with an event.
  */
 RP_API int rp_wait_signal(rp_co *co, int signal);
