@@ -33,7 +33,7 @@ static void unref(rp_future **futures, int count)
         rp_future_unref(futures[i]);
 }
 
-static int one_by_one(rp_co *co, void *arg)
+CO_TEST(in_the_order_in_which_they_end)
 {
     rp_future *futures[MANY], *future;
     rp_as_completed *it;
@@ -65,15 +65,9 @@ static int one_by_one(rp_co *co, void *arg)
     CHECK_INT(rp_as_completed_next(co, it, &future, NULL), ==, 0);
     rp_as_completed_end(it);
     rp_as_completed_end(NULL);
-    return 0;
 }
 
-TEST(in_the_order_in_which_they_end)
-{
-    CHECK_INT(rp_run(one_by_one, NULL), ==, 0);
-}
-
-static int tasks_in_order(rp_co *co, void *arg)
+CO_TEST(tasks_in_order)
 {
     rp_future *futures[3] = {spawn_sleeper(30), spawn_sleeper(1), spawn_sleeper(15)}, *future;
     rp_as_completed *it;
@@ -98,15 +92,9 @@ static int tasks_in_order(rp_co *co, void *arg)
     CHECK_INT(rp_as_completed_next(co, it, NULL, NULL), ==, 0);
     rp_as_completed_end(it);
     rp_future_unref(futures[0]);
-    return 0;
 }
 
-TEST(tasks_in_order)
-{
-    CHECK_INT(rp_run(tasks_in_order, NULL), ==, 0);
-}
-
-static int limited(rp_co *co, void *arg)
+CO_TEST(a_limit_of_time)
 {
     rp_future *futures[3] = {new_future(rp_co_loop(co)), new_future(rp_co_loop(co)), new_future(rp_co_loop(co))};
     rp_future *future;
@@ -114,7 +102,7 @@ static int limited(rp_co *co, void *arg)
 
     CHECK_INT(rp_as_completed_begin(co, &it, futures, 3, RP_MSEC(5)), ==, 0);
     rp_future_set_result(futures[2], NULL);
-    RP_TRY(rp_sleep(co, RP_MSEC(20)));
+    CHECK_INT(rp_sleep(co, RP_MSEC(20)), ==, 0);
     rp_future_set_result(futures[1], NULL); /* too late */
     settle(co);
     CHECK_INT(rp_as_completed_next(co, it, &future, NULL), ==, 1);
@@ -129,18 +117,12 @@ static int limited(rp_co *co, void *arg)
     CHECK(!rp_future_done(futures[0]));
 
     CHECK_INT(rp_as_completed_begin(co, &it, futures + 1, 2, RP_MSEC(1)), ==, 0);
-    RP_TRY(rp_sleep(co, RP_MSEC(10)));
+    CHECK_INT(rp_sleep(co, RP_MSEC(10)), ==, 0);
     CHECK_INT(rp_as_completed_next(co, it, &future, NULL), ==, 1);
     CHECK_INT(rp_as_completed_next(co, it, &future, NULL), ==, 1);
     CHECK_INT(rp_as_completed_next(co, it, &future, NULL), ==, 0); /* all ended in time */
     rp_as_completed_end(it);
     unref(futures, 3);
-    return 0;
-}
-
-TEST(a_limit_of_time)
-{
-    CHECK_INT(rp_run(limited, NULL), ==, 0);
 }
 
 typedef struct pair {
@@ -161,7 +143,7 @@ static int takes_both(rp_co *co, void *arg)
     return 0;
 }
 
-static int cancel_it(rp_co *co, void *arg)
+CO_TEST(cancelled)
 {
     pair p = {{new_future(rp_co_loop(co)), new_future(rp_co_loop(co))}};
     rp_task *task = spawn(takes_both, &p);
@@ -170,20 +152,14 @@ static int cancel_it(rp_co *co, void *arg)
     rp_task_cancel(task);
     settle(co);
     rp_future_set_result(p.futures[1], NULL);
-    RP_TRY(rp_sleep(co, 0)); /* the callback runs, and wakes the task */
+    CHECK_INT(rp_sleep(co, 0), ==, 0); /* the callback runs, and wakes the task */
     rp_task_cancel(task);
     CHECK_INT(rp_join(co, task), ==, 0);
     CHECK(!rp_future_done(p.futures[0]));
     unref(p.futures, 2);
-    return 0;
 }
 
-TEST(cancelled)
-{
-    CHECK_INT(rp_run(cancel_it, NULL), ==, 0);
-}
-
-static int errors(rp_co *co, void *arg)
+CO_TEST(errors)
 {
     rp_future *futures[3] = {new_future(rp_co_loop(co)), rp_co_task(co), NULL};
     rp_as_completed *it;
@@ -199,12 +175,6 @@ static int errors(rp_co *co, void *arg)
     CHECK_INT(rp_as_completed_begin(co, &it, futures, SIZE_MAX / 8, RP_SEC(1)), ==, -ENOMEM);
     unref(futures, 2);
     rp_loop_free(other);
-    return 0;
-}
-
-TEST(errors)
-{
-    CHECK_INT(rp_run(errors, NULL), ==, 0);
 }
 
 static int sleeps_between(rp_co *co, void *arg)

@@ -35,7 +35,7 @@ static int goes_round(rp_co *co, void *arg)
     return 0;
 }
 
-static int rounds(rp_co *co, void *arg)
+CO_TEST(rounds)
 {
     shared s = {.rounds = {0}};
     rp_group group;
@@ -57,12 +57,6 @@ static int rounds(rp_co *co, void *arg)
     CHECK_INT(rp_barrier_init(&s.barrier, 1), ==, 0);
     CHECK_INT(rp_barrier_wait(co, &s.barrier), ==, 0);
     CHECK_INT(rp_barrier_fini(&s.barrier), ==, 0);
-    return 0;
-}
-
-TEST(rounds)
-{
-    CHECK_INT(rp_run(rounds, NULL), ==, 0);
 }
 
 static int waits(rp_co *co, void *arg)
@@ -70,7 +64,7 @@ static int waits(rp_co *co, void *arg)
     return rp_barrier_wait(co, arg);
 }
 
-static int cancel_waiter(rp_co *co, void *arg)
+CO_TEST(a_cancelled_waiter)
 {
     rp_barrier barrier;
     rp_task *tasks[3];
@@ -95,12 +89,6 @@ static int cancel_waiter(rp_co *co, void *arg)
     CHECK_INT(rp_barrier_wait(co, &barrier), ==, -ECANCELED);
     CHECK_INT(rp_barrier_n_waiting(&barrier), ==, 0);
     CHECK_INT(rp_barrier_fini(&barrier), ==, 0);
-    return 0;
-}
-
-TEST(a_cancelled_waiter)
-{
-    CHECK_INT(rp_run(cancel_waiter, NULL), ==, 0);
 }
 
 static int passes_then_ends(rp_co *co, void *arg)
@@ -110,7 +98,7 @@ static int passes_then_ends(rp_co *co, void *arg)
     return 5;
 }
 
-static int cancel_passed(rp_co *co, void *arg)
+CO_TEST(cancelled_after_it_was_passed)
 {
     rp_barrier barrier;
     rp_task *task;
@@ -123,15 +111,9 @@ static int cancel_passed(rp_co *co, void *arg)
     rp_barrier_abort(&barrier); /* too late, either */
     CHECK_INT(rp_join(co, task), ==, 5);
     CHECK_INT(rp_barrier_fini(&barrier), ==, 0);
-    return 0;
 }
 
-TEST(cancelled_after_it_was_passed)
-{
-    CHECK_INT(rp_run(cancel_passed, NULL), ==, 0);
-}
-
-static int break_it(rp_co *co, void *arg)
+CO_TEST(reset_and_abort)
 {
     rp_barrier barrier;
     rp_task *tasks[2];
@@ -159,10 +141,4 @@ static int break_it(rp_co *co, void *arg)
     for (int i = 0; i < 2; i++)
         CHECK_INT(rp_join(co, tasks[i]), ==, i);
     CHECK_INT(rp_barrier_fini(&barrier), ==, 0);
-    return 0;
-}
-
-TEST(reset_and_abort)
-{
-    CHECK_INT(rp_run(break_it, NULL), ==, 0);
 }

@@ -15,7 +15,7 @@ static int waits(rp_co *co, void *arg)
     return rc;
 }
 
-static int notify(rp_co *co, void *arg)
+CO_TEST(notifications)
 {
     rp_condition condition;
     rp_task *tasks[6];
@@ -53,12 +53,6 @@ static int notify(rp_co *co, void *arg)
         CHECK_INT(rp_join(co, tasks[i]), ==, i == 2 ? RP_EFUTCANCELED : 0);
     CHECK_EVENTS("ef");
     CHECK_INT(rp_condition_fini(&condition), ==, 0);
-    return 0;
-}
-
-TEST(notifications)
-{
-    CHECK_INT(rp_run(notify, NULL), ==, 0);
 }
 
 static int cancelled_twice(rp_co *co, void *arg)
@@ -72,7 +66,7 @@ static int cancelled_twice(rp_co *co, void *arg)
     return rp_condition_release(condition);
 }
 
-static int cancel_before_notify(rp_co *co, void *arg)
+CO_TEST(a_cancelled_wait_takes_the_lock_again)
 {
     rp_condition condition;
     rp_task *task;
@@ -91,12 +85,6 @@ static int cancel_before_notify(rp_co *co, void *arg)
     CHECK_INT(rp_condition_release(&condition), ==, 0);
     CHECK_INT(rp_join(co, task), ==, 0);
     CHECK_INT(rp_condition_fini(&condition), ==, 0);
-    return 0;
-}
-
-TEST(a_cancelled_wait_takes_the_lock_again)
-{
-    CHECK_INT(rp_run(cancel_before_notify, NULL), ==, 0);
 }
 
 static int notified_then_cancelled(rp_co *co, void *arg)
@@ -111,7 +99,7 @@ static int notified_then_cancelled(rp_co *co, void *arg)
 }
 
 /* Cancels at once when it was notified, or when it waits for the lock. */
-static int cancel_after_notify(rp_co *co, void *arg)
+CO_TEST(cancelled_after_it_was_notified)
 {
     for (int late = 0; late < 2; late++) {
         rp_condition condition;
@@ -131,12 +119,6 @@ static int cancel_after_notify(rp_co *co, void *arg)
         CHECK_INT(rp_join(co, task), ==, 0);
         CHECK_INT(rp_condition_fini(&condition), ==, 0);
     }
-    return 0;
-}
-
-TEST(cancelled_after_it_was_notified)
-{
-    CHECK_INT(rp_run(cancel_after_notify, NULL), ==, 0);
 }
 
 typedef struct account {
@@ -165,7 +147,7 @@ static int saves(rp_co *co, void *arg)
     return 0;
 }
 
-static int waits_for_a_predicate(rp_co *co, void *arg)
+CO_TEST(wait_for_and_a_shared_lock)
 {
     account a = {.balance = 0};
     rp_timeout timeout;
@@ -190,10 +172,4 @@ static int waits_for_a_predicate(rp_co *co, void *arg)
     CHECK_INT(rp_condition_fini(&a.changed), ==, 0);
     CHECK_INT(rp_condition_fini(&a.other), ==, 0);
     CHECK_INT(rp_lock_fini(&a.lock), ==, 0);
-    return 0;
-}
-
-TEST(wait_for_and_a_shared_lock)
-{
-    CHECK_INT(rp_run(waits_for_a_predicate, NULL), ==, 0);
 }

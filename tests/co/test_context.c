@@ -1,6 +1,7 @@
 /* test_context.c - task locals. */
 #include <string.h>
 
+#include "harness/co_test.h"
 #include "harness/harness.h"
 #include "ringport.h"
 
@@ -27,7 +28,7 @@ static int child(rp_co *co, void *arg)
     return 0;
 }
 
-static int sets(rp_co *co, void *arg)
+CO_TEST(set_inherit_reset)
 {
     rp_contextvar_token first, second, fresh;
     rp_task *a, *b;
@@ -51,15 +52,9 @@ static int sets(rp_co *co, void *arg)
     CHECK_INT(rp_contextvar_reset(&fresh), ==, 0);
     CHECK_INT(rp_contextvar_reset(&fresh), ==, 0);
     CHECK(rp_contextvar_get(&request) == NULL);
-    return 0;
 }
 
-TEST(set_inherit_reset)
-{
-    CHECK_INT(rp_run(sets, NULL), ==, 0);
-}
-
-static int sets_many(rp_co *co, void *arg)
+CO_TEST(many_variables)
 {
     rp_contextvar_token tokens[20];
 
@@ -71,12 +66,6 @@ static int sets_many(rp_co *co, void *arg)
         CHECK_INT(rp_contextvar_reset(&tokens[i]), ==, 0);
     for (int i = 0; i < 20; i++)
         CHECK(rp_contextvar_get(&others[i]) == (i % 2 ? NULL : &others[i]));
-    return 0;
-}
-
-TEST(many_variables)
-{
-    CHECK_INT(rp_run(sets_many, NULL), ==, 0);
 }
 
 TEST(outside_of_tasks)
@@ -102,22 +91,17 @@ static int plain_job(void *arg)
     return 0;
 }
 
-static int to_thread(rp_co *co, void *arg)
+CO_TEST(visible_on_the_thread)
 {
     rp_future *job;
 
     CHECK_INT(rp_contextvar_set(&user, "ann", NULL), ==, 0);
     CHECK_INT(rp_to_thread(co, on_thread, "ann"), ==, 0);
     CHECK_INT(rp_run_in_executor(rp_co_loop(co), NULL, plain_job, NULL, &job), ==, 0);
-    return rp_join(co, job);
+    CHECK_INT(rp_join(co, job), ==, 0);
 }
 
-TEST(visible_on_the_thread)
-{
-    CHECK_INT(rp_run(to_thread, NULL), ==, 0);
-}
-
-static int no_memory(rp_co *co, void *arg)
+CO_TEST(no_memory)
 {
     rp_contextvar_token token;
 
@@ -130,10 +114,5 @@ static int no_memory(rp_co *co, void *arg)
     CHECK_INT(rp_contextvar_reset(&token), ==, -ENOMEM); /* shared: it has to be copied */
     CHECK_STR(rp_contextvar_get(&user), "ann");
     CHECK_INT(rp_contextvar_reset(&token), ==, 0);
-    return rp_join(co, task);
-}
-
-TEST(no_memory)
-{
-    CHECK_INT(rp_run(no_memory, NULL), ==, 0);
+    CHECK_INT(rp_join(co, task), ==, 0);
 }

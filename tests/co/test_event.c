@@ -10,7 +10,7 @@ static int waits(rp_co *co, void *arg)
     return rc;
 }
 
-static int wake_all(rp_co *co, void *arg)
+CO_TEST(an_event_wakes_all)
 {
     rp_task *tasks[3];
     rp_event event;
@@ -42,15 +42,9 @@ static int wake_all(rp_co *co, void *arg)
     rp_event_clear(&event);
     CHECK_INT(rp_event_wait(co, &event), ==, -ECANCELED);
     CHECK_INT(rp_event_fini(&event), ==, 0);
-    return 0;
 }
 
-TEST(an_event_wakes_all)
-{
-    CHECK_INT(rp_run(wake_all, NULL), ==, 0);
-}
-
-static int cancel_waiters(rp_co *co, void *arg)
+CO_TEST(a_cancelled_waiter)
 {
     rp_task *tasks[3];
     rp_event event;
@@ -66,12 +60,6 @@ static int cancel_waiters(rp_co *co, void *arg)
     CHECK_INT(rp_join(co, tasks[2]), ==, 0);
     CHECK_EVENTS("!ac");
     CHECK_INT(rp_event_fini(&event), ==, 0);
-    return 0;
-}
-
-TEST(a_cancelled_waiter)
-{
-    CHECK_INT(rp_run(cancel_waiters, NULL), ==, 0);
 }
 
 static int waits_and_sleeps(rp_co *co, void *arg)
@@ -81,7 +69,7 @@ static int waits_and_sleeps(rp_co *co, void *arg)
     return 7;
 }
 
-static int cancel_woken(rp_co *co, void *arg)
+CO_TEST(cancelled_after_it_was_woken)
 {
     rp_event event;
     rp_task *task;
@@ -93,12 +81,6 @@ static int cancel_woken(rp_co *co, void *arg)
     rp_task_cancel(task);
     CHECK_INT(rp_join(co, task), ==, 7);
     CHECK_INT(rp_event_fini(&event), ==, 0);
-    return 0;
-}
-
-TEST(cancelled_after_it_was_woken)
-{
-    CHECK_INT(rp_run(cancel_woken, NULL), ==, 0);
 }
 
 static void set_event(void *arg)
@@ -106,7 +88,7 @@ static void set_event(void *arg)
     rp_event_set(arg);
 }
 
-static int with_limits(rp_co *co, void *arg)
+CO_TEST(timeouts_and_callbacks)
 {
     rp_timer timer = {0};
     rp_timeout timeout;
@@ -120,10 +102,4 @@ static int with_limits(rp_co *co, void *arg)
     rp_timeout_begin(co, &timeout, RP_SEC(10));
     CHECK_INT(rp_timeout_end(co, &timeout, rp_event_wait(co, &event)), ==, 0);
     CHECK_INT(rp_event_fini(&event), ==, 0);
-    return 0;
-}
-
-TEST(timeouts_and_callbacks)
-{
-    CHECK_INT(rp_run(with_limits, NULL), ==, 0);
 }

@@ -1,4 +1,5 @@
 /* test_gather.c - several futures at once: rp_gather and rp_wait. */
+#include "harness/co_test.h"
 #include "harness/harness.h"
 #include "ringport.h"
 
@@ -52,7 +53,7 @@ static void unref(rp_future **futures, int count)
         rp_future_unref(futures[i]);
 }
 
-static int gathers(rp_co *co, void *arg)
+CO_TEST(gather)
 {
     rp_future *futures[MANY];
     int results[MANY];
@@ -71,15 +72,9 @@ static int gathers(rp_co *co, void *arg)
     CHECK_INT(rp_gather(co, futures, 2, results, 0), ==, 0);
     CHECK(results[0] == 1 && results[1] == 1);
     rp_future_unref(futures[0]);
-    return 0;
 }
 
-TEST(gather)
-{
-    CHECK_INT(rp_run(gathers, NULL), ==, 0);
-}
-
-static int gather_error(rp_co *co, void *arg)
+CO_TEST(the_first_error_ends_a_gather)
 {
     rp_event go;
     rp_future *futures[3] = {spawn(waits_to_go, &go), spawn(fails, NULL), spawn_sleeper(0)};
@@ -96,15 +91,9 @@ static int gather_error(rp_co *co, void *arg)
     CHECK_INT(results[0], ==, 20);
     CHECK_INT(results[1], ==, -EPROTO);
     unref(futures, 3);
-    return 0;
 }
 
-TEST(the_first_error_ends_a_gather)
-{
-    CHECK_INT(rp_run(gather_error, NULL), ==, 0);
-}
-
-static int gather_cancelled_child(rp_co *co, void *arg)
+CO_TEST(a_cancelled_future_is_an_error_of_a_gather)
 {
     rp_future *futures[2] = {spawn_sleeper(50000), spawn_sleeper(1)};
     int results[2];
@@ -114,12 +103,6 @@ static int gather_cancelled_child(rp_co *co, void *arg)
     CHECK_INT(results[0], ==, RP_EFUTCANCELED);
     CHECK_INT(rp_gather(co, futures, 2, results, 0), ==, RP_EFUTCANCELED);
     unref(futures, 2);
-    return 0;
-}
-
-TEST(a_cancelled_future_is_an_error_of_a_gather)
-{
-    CHECK_INT(rp_run(gather_cancelled_child, NULL), ==, 0);
 }
 
 typedef struct list {
@@ -135,7 +118,7 @@ static int gathers_list(rp_co *co, void *arg)
     return rp_gather(co, l->futures, (size_t)l->count, NULL, l->flags);
 }
 
-static int cancel_gather(rp_co *co, void *arg)
+CO_TEST(cancelling_a_gather_cancels_all)
 {
     rp_future *futures[20];
     list l = {futures, 20, 0};
@@ -144,7 +127,7 @@ static int cancel_gather(rp_co *co, void *arg)
         for (int i = 0; i < 20; i++)
             futures[i] = spawn_sleeper(50000);
         rp_task *task = spawn(gathers_list, &l);
-        RP_TRY(rp_sleep(co, RP_MSEC(1)));
+        CHECK_INT(rp_sleep(co, RP_MSEC(1)), ==, 0);
         rp_task_cancel(task);
         CHECK_INT(rp_join(co, task), ==, RP_EFUTCANCELED);
         for (int i = 0; i < 20; i++)
@@ -154,18 +137,12 @@ static int cancel_gather(rp_co *co, void *arg)
 
     futures[0] = spawn_sleeper(50000);
     futures[1] = spawn_sleeper(0);
-    RP_TRY(rp_sleep(co, RP_MSEC(1)));
+    CHECK_INT(rp_sleep(co, RP_MSEC(1)), ==, 0);
     rp_task_cancel(rp_co_task(co));
     CHECK_INT(rp_gather(co, futures, 2, NULL, 0), ==, -ECANCELED); /* pending before */
     CHECK(rp_future_cancelled(futures[0]));
     CHECK_INT(rp_sleep(co, 0), ==, 0);
     unref(futures, 2);
-    return 0;
-}
-
-TEST(cancelling_a_gather_cancels_all)
-{
-    CHECK_INT(rp_run(cancel_gather, NULL), ==, 0);
 }
 
 static int gathers_stubborn(rp_co *co, void *arg)
@@ -175,25 +152,19 @@ static int gathers_stubborn(rp_co *co, void *arg)
     return 3;
 }
 
-static int gather_results_win(rp_co *co, void *arg)
+CO_TEST(results_that_came_all_the_same_win)
 {
     rp_future *futures[2] = {spawn(stubborn, NULL), spawn(stubborn, NULL)};
     list l = {futures, 2, 0};
     rp_task *task = spawn(gathers_stubborn, &l);
 
-    RP_TRY(rp_sleep(co, RP_MSEC(1)));
+    CHECK_INT(rp_sleep(co, RP_MSEC(1)), ==, 0);
     rp_task_cancel(task);
     CHECK_INT(rp_join(co, task), ==, 3);
     unref(futures, 2);
-    return 0;
 }
 
-TEST(results_that_came_all_the_same_win)
-{
-    CHECK_INT(rp_run(gather_results_win, NULL), ==, 0);
-}
-
-static int gather_no_memory(rp_co *co, void *arg)
+CO_TEST(no_memory)
 {
     rp_future *futures[20];
 
@@ -205,17 +176,11 @@ static int gather_no_memory(rp_co *co, void *arg)
     CHECK_INT(rp_wait(co, futures, 20, RP_NEVER, RP_ALL_COMPLETED), ==, -ENOMEM);
     CHECK_INT(rp_gather(co, futures, 20, NULL, 0), ==, 0);
     unref(futures, 20);
-    return 0;
-}
-
-TEST(no_memory)
-{
-    CHECK_INT(rp_run(gather_no_memory, NULL), ==, 0);
 }
 
 /* ---- rp_wait ---- */
 
-static int waits(rp_co *co, void *arg)
+CO_TEST(wait)
 {
     rp_future *futures[3] = {spawn_sleeper(1), spawn_sleeper(3), spawn_sleeper(2000)};
 
@@ -231,15 +196,9 @@ static int waits(rp_co *co, void *arg)
     rp_task_cancel(futures[2]);
     CHECK_INT(rp_wait(co, futures, 3, RP_NEVER, RP_FIRST_EXCEPTION), ==, 3);
     unref(futures, 3);
-    return 0;
 }
 
-TEST(wait)
-{
-    CHECK_INT(rp_run(waits, NULL), ==, 0);
-}
-
-static int wait_first_exception(rp_co *co, void *arg)
+CO_TEST(wait_for_the_first_exception)
 {
     rp_future *futures[4] = {spawn_sleeper(0), spawn_sleeper(50000), spawn(fails, NULL), spawn_sleeper(50000)};
 
@@ -250,12 +209,6 @@ static int wait_first_exception(rp_co *co, void *arg)
     rp_task_cancel(futures[1]);
     CHECK_INT(rp_wait(co, futures, 4, RP_NEVER, RP_ALL_COMPLETED), ==, 4);
     unref(futures, 4);
-    return 0;
-}
-
-TEST(wait_for_the_first_exception)
-{
-    CHECK_INT(rp_run(wait_first_exception, NULL), ==, 0);
 }
 
 static int waits_list(rp_co *co, void *arg)
@@ -265,13 +218,13 @@ static int waits_list(rp_co *co, void *arg)
     return (int)rp_wait(co, l->futures, (size_t)l->count, RP_SEC(100), RP_ALL_COMPLETED);
 }
 
-static int cancel_wait(rp_co *co, void *arg)
+CO_TEST(cancelling_a_wait_cancels_nothing_else)
 {
     rp_future *futures[2] = {spawn_sleeper(50000), spawn_sleeper(1)};
     list l = {futures, 2, 0};
     rp_task *task = spawn(waits_list, &l);
 
-    RP_TRY(rp_sleep(co, 0));
+    CHECK_INT(rp_sleep(co, 0), ==, 0);
     rp_task_cancel(task);
     rp_task_cancel(task);
     CHECK_INT(rp_join(co, task), ==, RP_EFUTCANCELED);
@@ -282,10 +235,4 @@ static int cancel_wait(rp_co *co, void *arg)
     rp_task_cancel(futures[0]);
     CHECK_INT(rp_wait(co, futures, 2, RP_NEVER, RP_ALL_COMPLETED), ==, 2);
     unref(futures, 2);
-    return 0;
-}
-
-TEST(cancelling_a_wait_cancels_nothing_else)
-{
-    CHECK_INT(rp_run(cancel_wait, NULL), ==, 0);
 }

@@ -1,6 +1,7 @@
 /* test_group.c - groups: joining, the first error, cancellation from inside and outside. */
 #include <string.h>
 
+#include "harness/co_test.h"
 #include "harness/harness.h"
 #include "ringport.h"
 
@@ -55,7 +56,7 @@ static int adds(rp_co *co, void *arg)
     return 0;
 }
 
-static int joins(rp_co *co, void *arg)
+CO_TEST(joins_all)
 {
     rp_group group;
 
@@ -73,15 +74,9 @@ static int joins(rp_co *co, void *arg)
     CHECK_INT(rp_group_end(co, &group, 3), ==, 3);
     CHECK_INT(ended, ==, 145);
     CHECK_INT(rp_group_create_task(&group, NULL, short_one, NULL), ==, -ECANCELED);
-    return 0;
 }
 
-TEST(joins_all)
-{
-    CHECK_INT(rp_run(joins, NULL), ==, 0);
-}
-
-static int error_while_joining(rp_co *co, void *arg)
+CO_TEST(the_first_error_cancels_the_others)
 {
     rp_group group;
 
@@ -92,15 +87,10 @@ static int error_while_joining(rp_co *co, void *arg)
     CHECK_INT(rp_group_end(co, &group, 0), ==, -EPROTO);
     CHECK_INT(ended, ==, 2);
     CHECK_INT(rp_task_cancelling(rp_co_task(co)), ==, 0);
-    return rp_sleep(co, 0);
+    CHECK_INT(rp_sleep(co, 0), ==, 0);
 }
 
-TEST(the_first_error_cancels_the_others)
-{
-    CHECK_INT(rp_run(error_while_joining, NULL), ==, 0);
-}
-
-static int error_in_the_body(rp_co *co, void *arg)
+CO_TEST(an_error_ends_the_body)
 {
     rp_group group;
     int rc;
@@ -115,15 +105,10 @@ static int error_in_the_body(rp_co *co, void *arg)
     CHECK_INT(rp_group_end(co, &group, rc), ==, -EPROTO);
     CHECK_INT(rp_task_cancelling(rp_co_task(co)), ==, 0);
     CHECK_INT(ended, ==, 1);
-    return rp_sleep(co, 0);
+    CHECK_INT(rp_sleep(co, 0), ==, 0);
 }
 
-TEST(an_error_ends_the_body)
-{
-    CHECK_INT(rp_run(error_in_the_body, NULL), ==, 0);
-}
-
-static int error_unseen_by_the_body(rp_co *co, void *arg)
+CO_TEST(an_undelivered_cancellation_is_taken_back)
 {
     rp_group group;
 
@@ -133,15 +118,10 @@ static int error_unseen_by_the_body(rp_co *co, void *arg)
     CHECK_INT(rp_task_cancelling(rp_co_task(co)), ==, 1);
     CHECK_INT(rp_group_end(co, &group, 0), ==, -EBADMSG);
     CHECK_INT(rp_task_cancelling(rp_co_task(co)), ==, 0);
-    return rp_sleep(co, 0); /* the cancellation was taken back undelivered */
+    CHECK_INT(rp_sleep(co, 0), ==, 0); /* the cancellation was taken back undelivered */
 }
 
-TEST(an_undelivered_cancellation_is_taken_back)
-{
-    CHECK_INT(rp_run(error_unseen_by_the_body, NULL), ==, 0);
-}
-
-static int body_fails(rp_co *co, void *arg)
+CO_TEST(an_error_of_the_body_cancels_the_tasks)
 {
     rp_group group;
 
@@ -150,15 +130,10 @@ static int body_fails(rp_co *co, void *arg)
     rp_group_create_task(&group, NULL, sleeper, NULL);
     CHECK_INT(rp_group_end(co, &group, -EIO), ==, -EIO);
     CHECK_INT(ended, ==, 2);
-    return rp_sleep(co, 0);
+    CHECK_INT(rp_sleep(co, 0), ==, 0);
 }
 
-TEST(an_error_of_the_body_cancels_the_tasks)
-{
-    CHECK_INT(rp_run(body_fails, NULL), ==, 0);
-}
-
-static int two_fail(rp_co *co, void *arg)
+CO_TEST(only_the_first_error_is_returned)
 {
     rp_group group;
 
@@ -166,12 +141,6 @@ static int two_fail(rp_co *co, void *arg)
     rp_group_create_task(&group, NULL, fails_at_once, NULL);
     rp_group_create_task(&group, NULL, fails_soon, NULL);
     CHECK_INT(rp_group_end(co, &group, 0), ==, -EBADMSG);
-    return 0;
-}
-
-TEST(only_the_first_error_is_returned)
-{
-    CHECK_INT(rp_run(two_fail, NULL), ==, 0);
 }
 
 static int wait_for_event(rp_co *co, void *arg)
@@ -179,13 +148,13 @@ static int wait_for_event(rp_co *co, void *arg)
     return rp_event_wait(co, arg);
 }
 
-static int end_under_a_cancellation(rp_co *co, void *arg)
+/* The body, which did not suspend, knows nothing of it: the tasks are ended all the same. */
+CO_TEST(a_cancellation_that_is_pending_at_the_end_cancels_the_tasks)
 {
     rp_event never;
     rp_group group;
     rp_task *task;
 
-    (void)arg;
     rp_event_init(&never);
     rp_group_begin(co, &group);
     CHECK_INT(rp_group_create_task(&group, &task, wait_for_event, &never), ==, 0);
@@ -193,13 +162,6 @@ static int end_under_a_cancellation(rp_co *co, void *arg)
     CHECK_INT(rp_group_end(co, &group, 0), ==, -ECANCELED);
     CHECK(rp_future_cancelled(task));
     rp_task_detach(task);
-    return 0;
-}
-
-/* The body, which did not suspend, knows nothing of it: the tasks are ended all the same. */
-TEST(a_cancellation_that_is_pending_at_the_end_cancels_the_tasks)
-{
-    CHECK_INT(rp_run(end_under_a_cancellation, NULL), ==, 0);
 }
 
 /* ---- cancelled from outside ---- */
@@ -224,7 +186,7 @@ static int group_with_body(rp_co *co, void *arg)
     return rp_group_end(co, &group, rp_sleep(co, RP_SEC(100)));
 }
 
-static int cancels_group(rp_co *co, void *arg)
+CO_TEST(a_cancelled_group_waits_for_its_tasks)
 {
     rp_coro *coros[] = {group_of_slow, group_with_body};
 
@@ -233,23 +195,17 @@ static int cancels_group(rp_co *co, void *arg)
             rp_task *task = spawn(coros[i], NULL);
 
             ended = 0;
-            RP_TRY(rp_sleep(co, RP_MSEC(1)));
+            CHECK_INT(rp_sleep(co, RP_MSEC(1)), ==, 0);
             for (int n = 0; n < times; n++) {
                 rp_task_cancel(task);
-                RP_TRY(rp_sleep(co, RP_MSEC(1)));
+                CHECK_INT(rp_sleep(co, RP_MSEC(1)), ==, 0);
             }
             CHECK_INT(rp_join(co, task), ==, RP_EFUTCANCELED);
             CHECK_INT(ended, ==, 3); /* however often it was cancelled */
         }
-    return 0;
 }
 
-TEST(a_cancelled_group_waits_for_its_tasks)
-{
-    CHECK_INT(rp_run(cancels_group, NULL), ==, 0);
-}
-
-static int error_and_cancel(rp_co *co, void *arg)
+CO_TEST(an_outer_cancellation_is_kept_when_an_error_is_returned)
 {
     rp_group group;
     int rc;
@@ -264,15 +220,9 @@ static int error_and_cancel(rp_co *co, void *arg)
     CHECK_INT(rp_task_cancelling(rp_co_task(co)), ==, 1); /* the outer one is kept, */
     CHECK_INT(rp_sleep(co, 0), ==, -ECANCELED);           /* and comes next */
     CHECK_INT(rp_sleep(co, 0), ==, 0);
-    return 0;
 }
 
-TEST(an_outer_cancellation_is_kept_when_an_error_is_returned)
-{
-    CHECK_INT(rp_run(error_and_cancel, NULL), ==, 0);
-}
-
-static int clean_up_with_group(rp_co *co, void *arg)
+CO_TEST(a_group_in_clean_up)
 {
     rp_group group;
 
@@ -284,15 +234,9 @@ static int clean_up_with_group(rp_co *co, void *arg)
     CHECK_INT(rp_group_end(co, &group, rp_sleep(co, RP_SEC(100))), ==, -EPROTO);
     CHECK_INT(rp_task_cancelling(rp_co_task(co)), ==, 1);
     CHECK_INT(rp_sleep(co, 0), ==, 0);
-    return 0;
 }
 
-TEST(a_group_in_clean_up)
-{
-    CHECK_INT(rp_run(clean_up_with_group, NULL), ==, 0);
-}
-
-static int cancelled_before_end(rp_co *co, void *arg)
+CO_TEST(a_cancellation_pending_at_the_end)
 {
     rp_group group;
 
@@ -307,12 +251,6 @@ static int cancelled_before_end(rp_co *co, void *arg)
     rp_task_cancel(rp_co_task(co));
     CHECK_INT(rp_group_end(co, &group, 0), ==, 0); /* nothing to wait for */
     CHECK_INT(rp_sleep(co, 0), ==, -ECANCELED);
-    return 0;
-}
-
-TEST(a_cancellation_pending_at_the_end)
-{
-    CHECK_INT(rp_run(cancelled_before_end, NULL), ==, 0);
 }
 
 static int child_cancelled(rp_co *co, void *arg)
@@ -320,7 +258,7 @@ static int child_cancelled(rp_co *co, void *arg)
     return -ECANCELED;
 }
 
-static int a_cancelled_child_is_no_error(rp_co *co, void *arg)
+CO_TEST(a_cancelled_child_is_no_error)
 {
     rp_group group;
 
@@ -329,12 +267,6 @@ static int a_cancelled_child_is_no_error(rp_co *co, void *arg)
     rp_group_create_task(&group, NULL, short_one, NULL);
     CHECK_INT(rp_group_end(co, &group, 0), ==, 0);
     CHECK_INT(ended, ==, 1);
-    return 0;
-}
-
-TEST(a_cancelled_child_is_no_error)
-{
-    CHECK_INT(rp_run(a_cancelled_child_is_no_error, NULL), ==, 0);
 }
 
 /* ---- nesting ---- */
@@ -351,7 +283,7 @@ static int inner_group(rp_co *co, void *arg)
     return rp_group_end(co, &group, 0);
 }
 
-static int nested(rp_co *co, void *arg)
+CO_TEST(nested)
 {
     rp_group outer, inner;
     int rc;
@@ -381,12 +313,7 @@ static int nested(rp_co *co, void *arg)
     CHECK_INT(rc, ==, -ECANCELED);
     CHECK_INT(rp_group_end(co, &outer, rc), ==, -EPROTO);
     CHECK_INT(rp_task_cancelling(rp_co_task(co)), ==, 0);
-    return rp_sleep(co, 0);
-}
-
-TEST(nested)
-{
-    CHECK_INT(rp_run(nested, NULL), ==, 0);
+    CHECK_INT(rp_sleep(co, 0), ==, 0);
 }
 
 static int spawns_a_sibling(rp_co *co, void *arg)
@@ -394,7 +321,7 @@ static int spawns_a_sibling(rp_co *co, void *arg)
     return rp_group_create_task(arg, NULL, short_one, NULL);
 }
 
-static int siblings(rp_co *co, void *arg)
+CO_TEST(a_task_adds_to_its_group_while_it_is_joined)
 {
     rp_group group;
 
@@ -403,15 +330,9 @@ static int siblings(rp_co *co, void *arg)
         rp_group_create_task(&group, NULL, spawns_a_sibling, &group);
     CHECK_INT(rp_group_end(co, &group, 0), ==, 0);
     CHECK_INT(ended, ==, 5);
-    return 0;
 }
 
-TEST(a_task_adds_to_its_group_while_it_is_joined)
-{
-    CHECK_INT(rp_run(siblings, NULL), ==, 0);
-}
-
-static int in_timeout(rp_co *co, void *arg)
+CO_TEST(a_group_under_a_deadline)
 {
     rp_timeout timeout;
     rp_group group;
@@ -426,15 +347,10 @@ static int in_timeout(rp_co *co, void *arg)
     CHECK_INT(rp_timeout_end(co, &timeout, rc), ==, -ETIMEDOUT);
     CHECK_INT(ended, ==, 3);
     CHECK_INT(rp_task_cancelling(rp_co_task(co)), ==, 0);
-    return rp_sleep(co, 0);
+    CHECK_INT(rp_sleep(co, 0), ==, 0);
 }
 
-TEST(a_group_under_a_deadline)
-{
-    CHECK_INT(rp_run(in_timeout, NULL), ==, 0);
-}
-
-static int no_memory(rp_co *co, void *arg)
+CO_TEST(no_memory)
 {
     rp_group group;
     int n = 0, rc = 0;
@@ -448,12 +364,6 @@ static int no_memory(rp_co *co, void *arg)
     CHECK_INT(rc, ==, -ENOMEM);
     CHECK_INT(rp_group_end(co, &group, rc), ==, -ENOMEM);
     CHECK_INT(ended, <=, n);
-    return 0;
-}
-
-TEST(no_memory)
-{
-    CHECK_INT(rp_run(no_memory, NULL), ==, 0);
 }
 
 /* ---- tasks that are known by more than their group ---- */
@@ -464,7 +374,7 @@ static int returns(rp_co *co, void *arg)
     return *(int *)arg;
 }
 
-static int known_tasks(rp_co *co, void *arg)
+CO_TEST(a_group_gives_its_tasks)
 {
     int results[3] = {7, 8, 9};
     rp_task *tasks[3], *lone, *none;
@@ -486,15 +396,9 @@ static int known_tasks(rp_co *co, void *arg)
     none = tasks[1];
     CHECK_INT(rp_group_create_task(&group, &none, sleeper, NULL), ==, -ECANCELED);
     CHECK(!none);
-    return 0;
 }
 
-TEST(a_group_gives_its_tasks)
-{
-    CHECK_INT(rp_run(known_tasks, NULL), ==, 0);
-}
-
-static int known_failure(rp_co *co, void *arg)
+CO_TEST(the_failed_task_of_a_group_is_awaited_alone)
 {
     rp_task *task;
     rp_group group;
@@ -504,17 +408,12 @@ static int known_failure(rp_co *co, void *arg)
     CHECK_INT(rp_group_end(co, &group, rp_await(co, task)), ==, -EBADMSG);
     CHECK_INT(rp_join(co, task), ==, -EBADMSG);
     CHECK_INT(rp_task_cancelling(rp_co_task(co)), ==, 0);
-    return rp_sleep(co, 0);
-}
-
-TEST(the_failed_task_of_a_group_is_awaited_alone)
-{
-    CHECK_INT(rp_run(known_failure, NULL), ==, 0);
+    CHECK_INT(rp_sleep(co, 0), ==, 0);
 }
 
 /* ---- the end before the tasks' ---- */
 
-static int cancelled_by_the_body(rp_co *co, void *arg)
+CO_TEST(a_body_cancels_its_group)
 {
     rp_group group;
     rp_task *task;
@@ -547,12 +446,7 @@ static int cancelled_by_the_body(rp_co *co, void *arg)
     rp_group_begin(co, &group);
     rp_group_cancel(&group);
     CHECK_INT(rp_group_end(co, &group, -EIO), ==, -EIO);
-    return rp_sleep(co, 0);
-}
-
-TEST(a_body_cancels_its_group)
-{
-    CHECK_INT(rp_run(cancelled_by_the_body, NULL), ==, 0);
+    CHECK_INT(rp_sleep(co, 0), ==, 0);
 }
 
 static int cancels_its_group(rp_co *co, void *arg)
@@ -569,7 +463,7 @@ static int cancels_its_group_and_fails(rp_co *co, void *arg)
     return -EPROTO;
 }
 
-static int cancelled_by_a_task(rp_co *co, void *arg)
+CO_TEST(a_task_cancels_its_group)
 {
     rp_group group;
     int rc;
@@ -592,15 +486,10 @@ static int cancelled_by_a_task(rp_co *co, void *arg)
     rp_group_create_task(&group, NULL, cancels_its_group_and_fails, &group);
     CHECK_INT(rp_group_end(co, &group, rp_sleep(co, RP_SEC(100))), ==, -EPROTO);
     CHECK_INT(rp_task_cancelling(rp_co_task(co)), ==, 0);
-    return rp_sleep(co, 0);
+    CHECK_INT(rp_sleep(co, 0), ==, 0);
 }
 
-TEST(a_task_cancels_its_group)
-{
-    CHECK_INT(rp_run(cancelled_by_a_task, NULL), ==, 0);
-}
-
-static int cancelled_from_both_sides(rp_co *co, void *arg)
+CO_TEST(a_cancellation_from_outside_outlives_that_of_the_group)
 {
     rp_group group;
     int rc;
@@ -612,10 +501,5 @@ static int cancelled_from_both_sides(rp_co *co, void *arg)
     CHECK_INT(rp_sleep(co, 0), ==, -ECANCELED);
     CHECK_INT(rp_group_end(co, &group, rc), ==, -ECANCELED); /* which is not the group's to swallow */
     CHECK_INT(rp_task_cancelling(rp_co_task(co)), ==, 1);
-    return rp_sleep(co, 0);
-}
-
-TEST(a_cancellation_from_outside_outlives_that_of_the_group)
-{
-    CHECK_INT(rp_run(cancelled_from_both_sides, NULL), ==, 0);
+    CHECK_INT(rp_sleep(co, 0), ==, 0);
 }

@@ -16,7 +16,7 @@ static void new_path(void)
     unlink(path);
 }
 
-static int files(rp_co *co, void *arg)
+CO_TEST(files)
 {
     struct statx status;
     char bytes[16];
@@ -42,12 +42,6 @@ static int files(rp_co *co, void *arg)
     CHECK_INT(rp_read(co, -1, bytes, 1, 0), ==, -EBADF);
     CHECK_INT(unlink(path), ==, 0);
     CHECK_INT(rp_statx(co, AT_FDCWD, path, 0, STATX_SIZE, &status), ==, -ENOENT);
-    return 0;
-}
-
-TEST(files)
-{
-    CHECK_INT(rp_run(files, NULL), ==, 0);
 }
 
 static int reads_one(rp_co *co, void *arg)
@@ -58,7 +52,7 @@ static int reads_one(rp_co *co, void *arg)
     return n == 1 ? c : (int)n;
 }
 
-static int pipes(rp_co *co, void *arg)
+CO_TEST(pipes)
 {
     rp_task *task;
     int fds[2];
@@ -79,12 +73,6 @@ static int pipes(rp_co *co, void *arg)
     close(fds[1]);
     CHECK_INT(reads_one(co, &fds[0]), ==, 0);
     close(fds[0]);
-    return 0;
-}
-
-TEST(pipes)
-{
-    CHECK_INT(rp_run(pipes, NULL), ==, 0);
 }
 
 /* ---- descriptors are neither lost nor left open ---- */
@@ -100,7 +88,7 @@ static int opens(rp_co *co, void *arg)
     return 0;
 }
 
-static int cancels_opening(rp_co *co, void *arg)
+CO_TEST(a_descriptor_that_arrives_is_not_lost)
 {
     for (int turns = 0; turns < 20; turns++) {
         rp_task *task = spawn(opens, NULL);
@@ -111,12 +99,6 @@ static int cancels_opening(rp_co *co, void *arg)
         rc = rp_join(co, task);
         CHECK(rc == 0 || rc == RP_EFUTCANCELED);
     }
-    return 0;
-}
-
-TEST(a_descriptor_that_arrives_is_not_lost)
-{
-    CHECK_INT(rp_run(cancels_opening, NULL), ==, 0);
 }
 
 static int closes(rp_co *co, void *arg)
@@ -131,7 +113,8 @@ static int closes(rp_co *co, void *arg)
     return 0;
 }
 
-static int cancels_closing(rp_co *co, void *arg)
+/* That they are closed the harness sees. */
+CO_TEST(a_descriptor_is_closed_whatever_happens)
 {
     rp_task *task = spawn(closes, NULL);
     rp_fd fd = rp_open(co, TEST_NULL, O_RDONLY, 0);
@@ -146,13 +129,6 @@ static int cancels_closing(rp_co *co, void *arg)
     rp_task_cancel(task); /* under way, or just done */
     CHECK_INT(rp_join(co, task), ==, 0);
     CHECK_EVENTS("()");
-    return 0;
-}
-
-/* That they are closed the harness sees. */
-TEST(a_descriptor_is_closed_whatever_happens)
-{
-    CHECK_INT(rp_run(cancels_closing, NULL), ==, 0);
 }
 
 /* ---- readiness, sockets, children ---- */
@@ -162,7 +138,7 @@ static int polls_for_input(rp_co *co, void *arg)
     return rp_poll_fd(co, *(int *)arg, RP_POLL_IN);
 }
 
-static int readiness(rp_co *co, void *arg)
+CO_TEST(readiness)
 {
     rp_task *task;
     int fds[2];
@@ -181,12 +157,6 @@ static int readiness(rp_co *co, void *arg)
     CHECK_INT(rp_poll_fd(co, -1, RP_POLL_IN), ==, -EBADF);
     close(fds[0]);
     close(fds[1]);
-    return 0;
-}
-
-TEST(readiness)
-{
-    CHECK_INT(rp_run(readiness, NULL), ==, 0);
 }
 
 static int udp_socket(struct sockaddr_in *address)
@@ -208,7 +178,7 @@ static int receives(rp_co *co, void *arg)
     return (int)rp_recvfrom(co, *(int *)arg, &byte, 1, 0, NULL, NULL);
 }
 
-static int datagrams(rp_co *co, void *arg)
+CO_TEST(datagrams)
 {
     struct sockaddr_in here, there, sender = {0};
     int fds[2] = {udp_socket(&here), udp_socket(&there)};
@@ -232,12 +202,6 @@ static int datagrams(rp_co *co, void *arg)
     cancel_and_join(co, task);
     close(fds[0]);
     close(fds[1]);
-    return 0;
-}
-
-TEST(datagrams)
-{
-    CHECK_INT(rp_run(datagrams, NULL), ==, 0);
 }
 
 static int waits_for_child(rp_co *co, void *arg)
@@ -245,7 +209,7 @@ static int waits_for_child(rp_co *co, void *arg)
     return (int)rp_wait_child(co, *(int64_t *)arg);
 }
 
-static int children(rp_co *co, void *arg)
+CO_TEST(children)
 {
     int64_t pid = test_start_child(7), status = rp_wait_child(co, pid);
     rp_task *task;
@@ -260,12 +224,6 @@ static int children(rp_co *co, void *arg)
     settle(co);
     cancel_and_join(co, task);
     test_end_child(pid); /* it is still to be reaped */
-    return 0;
-}
-
-TEST(children)
-{
-    CHECK_INT(rp_run(children, NULL), ==, 0);
 }
 
 /* ---- signals ---- */
@@ -280,7 +238,7 @@ static void old_handler(int number)
     (void)number;
 }
 
-static int signals(rp_co *co, void *arg)
+CO_TEST(signals)
 {
     rp_task *tasks[3];
 
@@ -314,12 +272,6 @@ static int signals(rp_co *co, void *arg)
     CHECK(test_disposition(SIGTERM) != old_handler);
     CHECK_INT(rp_remove_signal_handler(rp_co_loop(co), SIGTERM), ==, 0); /* there is none, but it is given back */
     CHECK(test_disposition(SIGTERM) == old_handler);
-    return 0;
-}
-
-TEST(signals)
-{
-    CHECK_INT(rp_run(signals, NULL), ==, 0);
 }
 
 static void count(void *arg)

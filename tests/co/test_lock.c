@@ -24,7 +24,7 @@ static int works(rp_co *co, void *arg)
     return 0;
 }
 
-static int exclusion(rp_co *co, void *arg)
+CO_TEST(one_at_a_time)
 {
     shared s = {.inside = 0};
     rp_group group;
@@ -37,12 +37,6 @@ static int exclusion(rp_co *co, void *arg)
     CHECK_INT(s.total, ==, TASKS * ROUNDS);
     CHECK(!rp_lock_locked(&s.lock));
     CHECK_INT(rp_lock_fini(&s.lock), ==, 0);
-    return 0;
-}
-
-TEST(one_at_a_time)
-{
-    CHECK_INT(rp_run(exclusion, NULL), ==, 0);
 }
 
 static int takes(rp_co *co, void *arg)
@@ -54,7 +48,7 @@ static int takes(rp_co *co, void *arg)
     return rp_lock_release(w->what);
 }
 
-static int in_order(rp_co *co, void *arg)
+CO_TEST(first_come_first_served)
 {
     rp_task *tasks[5];
     rp_lock lock;
@@ -80,12 +74,6 @@ static int in_order(rp_co *co, void *arg)
     for (int i = 0; i < 5; i++)
         if (i != 1)
             CHECK_INT(rp_join(co, tasks[i]), ==, 0);
-    return 0;
-}
-
-TEST(first_come_first_served)
-{
-    CHECK_INT(rp_run(in_order, NULL), ==, 0);
 }
 
 static int takes_then_ends(rp_co *co, void *arg)
@@ -98,7 +86,7 @@ static int takes_then_ends(rp_co *co, void *arg)
     return rp_lock_release(w->what);
 }
 
-static int cancel_woken(rp_co *co, void *arg)
+CO_TEST(cancelled_after_it_was_woken)
 {
     rp_task *first, *second;
     rp_lock lock;
@@ -114,15 +102,9 @@ static int cancel_woken(rp_co *co, void *arg)
     CHECK_INT(rp_join(co, first), ==, 0);
     CHECK_EVENTS("ab");
     CHECK_INT(rp_lock_fini(&lock), ==, 0);
-    return 0;
 }
 
-TEST(cancelled_after_it_was_woken)
-{
-    CHECK_INT(rp_run(cancel_woken, NULL), ==, 0);
-}
-
-static int cancel_before_release(rp_co *co, void *arg)
+CO_TEST(cancelled_before_it_was_woken)
 {
     rp_task *first, *second;
     rp_lock lock;
@@ -143,10 +125,4 @@ static int cancel_before_release(rp_co *co, void *arg)
     CHECK_INT(rp_lock_acquire(co, &lock), ==, -ECANCELED);
     CHECK_INT(rp_lock_release(&lock), ==, 0);
     CHECK_INT(rp_lock_fini(&lock), ==, 0);
-    return 0;
-}
-
-TEST(cancelled_before_it_was_woken)
-{
-    CHECK_INT(rp_run(cancel_before_release, NULL), ==, 0);
 }

@@ -278,7 +278,7 @@ static int consumes(rp_co *co, void *arg)
     return rc;
 }
 
-static int trade(rp_co *co, void *arg)
+CO_TEST(many_producers_and_consumers)
 {
     rp_task *producers[TASKS], *consumers[TASKS];
     market m = {.put = 0};
@@ -301,12 +301,6 @@ static int trade(rp_co *co, void *arg)
             CHECK_INT(rp_join(co, consumers[i]), ==, RP_ESHUTDOWN);
         CHECK_INT(rp_queue_fini(&m.queue), ==, 0);
     }
-    return 0;
-}
-
-TEST(many_producers_and_consumers)
-{
-    CHECK_INT(rp_run(trade, NULL), ==, 0);
 }
 
 static int produces_ones(rp_co *co, void *arg)
@@ -334,7 +328,7 @@ static int consumes_some(rp_co *co, void *arg)
     }
 }
 
-static int trade_and_cancel(rp_co *co, void *arg)
+CO_TEST(nothing_is_lost_by_cancellations)
 {
     rp_task *tasks[2 * TASKS];
     market m = {.put = 0};
@@ -345,7 +339,7 @@ static int trade_and_cancel(rp_co *co, void *arg)
         tasks[i] = spawn(i % 2 ? produces_ones : consumes_some, &m);
     for (int i = 0; i < 2000; i++) {
         int victim = rand() % (2 * TASKS);
-        RP_TRY(rp_sleep(co, 0));
+        CHECK_INT(rp_sleep(co, 0), ==, 0);
         cancel_and_join(co, tasks[victim]);
         CHECK_INT(m.put - m.got, ==, rp_queue_size(&m.queue));
         tasks[victim] = spawn(victim % 2 ? produces_ones : consumes_some, &m);
@@ -354,12 +348,6 @@ static int trade_and_cancel(rp_co *co, void *arg)
         cancel_and_join(co, tasks[i]);
     CHECK_INT(m.put - m.got, ==, rp_queue_size(&m.queue));
     CHECK_INT(rp_queue_fini(&m.queue), ==, 0);
-    return 0;
-}
-
-TEST(nothing_is_lost_by_cancellations)
-{
-    CHECK_INT(rp_run(trade_and_cancel, NULL), ==, 0);
 }
 
 /* ---- waiting ---- */
@@ -383,7 +371,7 @@ static int puts_five(rp_co *co, void *arg)
     return 0;
 }
 
-static int in_order(rp_co *co, void *arg)
+CO_TEST(first_come_first_served)
 {
     rp_task *tasks[4];
     rp_queue queue;
@@ -416,12 +404,6 @@ static int in_order(rp_co *co, void *arg)
             CHECK_INT(rp_join(co, tasks[i]), ==, 0);
     CHECK_EVENTS("abd");
     CHECK_INT(rp_queue_fini(&queue), ==, 0);
-    return 0;
-}
-
-TEST(first_come_first_served)
-{
-    CHECK_INT(rp_run(in_order, NULL), ==, 0);
 }
 
 static int gets_then_ends(rp_co *co, void *arg)
@@ -440,7 +422,7 @@ static int puts_then_ends(rp_co *co, void *arg)
     return 4;
 }
 
-static int cancel_woken(rp_co *co, void *arg)
+CO_TEST(cancelled_after_it_was_woken)
 {
     rp_queue queue;
     rp_task *task;
@@ -469,15 +451,9 @@ static int cancel_woken(rp_co *co, void *arg)
     rp_task_cancel(rp_co_task(co));
     CHECK_INT(rp_queue_join(co, &queue), ==, -ECANCELED);
     CHECK_INT(rp_queue_fini(&queue), ==, 0);
-    return 0;
 }
 
-TEST(cancelled_after_it_was_woken)
-{
-    CHECK_INT(rp_run(cancel_woken, NULL), ==, 0);
-}
-
-static int robbed(rp_co *co, void *arg)
+CO_TEST(somebody_else_comes_first)
 {
     rp_task *first, *second;
     rp_queue queue;
@@ -514,12 +490,6 @@ static int robbed(rp_co *co, void *arg)
     CHECK_INT(rp_join(co, first), ==, 0);
     CHECK_EVENTS("c");
     CHECK_INT(rp_queue_fini(&queue), ==, 0);
-    return 0;
-}
-
-TEST(somebody_else_comes_first)
-{
-    CHECK_INT(rp_run(robbed, NULL), ==, 0);
 }
 
 /* ---- join and shutdown ---- */
@@ -533,7 +503,7 @@ static int joins(rp_co *co, void *arg)
     return 0;
 }
 
-static int join_queue(rp_co *co, void *arg)
+CO_TEST(join)
 {
     rp_task *tasks[3];
     rp_queue queue;
@@ -558,15 +528,9 @@ static int join_queue(rp_co *co, void *arg)
     CHECK_INT(rp_join(co, tasks[2]), ==, 0);
     CHECK_EVENTS("ac");
     CHECK_INT(rp_queue_fini(&queue), ==, 0);
-    return 0;
 }
 
-TEST(join)
-{
-    CHECK_INT(rp_run(join_queue, NULL), ==, 0);
-}
-
-static int shut_down(rp_co *co, void *arg)
+CO_TEST(shutdown)
 {
     rp_task *getter, *putter, *joiner;
     rp_queue queue;
@@ -597,15 +561,9 @@ static int shut_down(rp_co *co, void *arg)
     CHECK_INT(rp_join(co, joiner), ==, 0);
     CHECK_EVENTS("c");
     CHECK_INT(rp_queue_fini(&queue), ==, 0);
-    return 0;
 }
 
-TEST(shutdown)
-{
-    CHECK_INT(rp_run(shut_down, NULL), ==, 0);
-}
-
-static int shut_down_now(rp_co *co, void *arg)
+CO_TEST(shutdown_at_once)
 {
     rp_task *putter, *joiner;
     rp_queue queue;
@@ -638,10 +596,4 @@ static int shut_down_now(rp_co *co, void *arg)
     CHECK_INT(rp_queue_join(co, &queue), ==, 0);
     CHECK_INT(rp_queue_task_done(&queue), ==, -EPERM);
     CHECK_INT(rp_queue_fini(&queue), ==, 0);
-    return 0;
-}
-
-TEST(shutdown_at_once)
-{
-    CHECK_INT(rp_run(shut_down_now, NULL), ==, 0);
 }

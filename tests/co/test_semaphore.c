@@ -24,7 +24,7 @@ static int works(rp_co *co, void *arg)
     return 0;
 }
 
-static int some_at_a_time(rp_co *co, void *arg)
+CO_TEST(some_at_a_time)
 {
     shared s = {.inside = 0};
     rp_task *tasks[40];
@@ -33,7 +33,7 @@ static int some_at_a_time(rp_co *co, void *arg)
     for (int i = 0; i < 40; i++)
         tasks[i] = spawn(works, &s);
     for (int i = 0; i < 40; i += 3) { /* at all stages of their waits */
-        RP_TRY(rp_sleep(co, 0));
+        CHECK_INT(rp_sleep(co, 0), ==, 0);
         rp_task_cancel(tasks[i]);
     }
     for (int i = 0; i < 40; i++)
@@ -48,12 +48,6 @@ static int some_at_a_time(rp_co *co, void *arg)
         CHECK_INT(rp_semaphore_release(&s.semaphore), ==, 0);
     CHECK_INT(rp_semaphore_release(&s.semaphore), ==, -EOVERFLOW);
     CHECK_INT(rp_semaphore_fini(&s.semaphore), ==, 0);
-    return 0;
-}
-
-TEST(some_at_a_time)
-{
-    CHECK_INT(rp_run(some_at_a_time, NULL), ==, 0);
 }
 
 static int takes(rp_co *co, void *arg)
@@ -65,7 +59,7 @@ static int takes(rp_co *co, void *arg)
     return 0;
 }
 
-static int in_order(rp_co *co, void *arg)
+CO_TEST(first_come_first_served)
 {
     rp_semaphore semaphore;
     rp_task *tasks[4];
@@ -88,12 +82,6 @@ static int in_order(rp_co *co, void *arg)
     for (int i = 0; i < 3; i++)
         CHECK_INT(rp_join(co, tasks[i]), ==, 0);
     CHECK_INT(rp_semaphore_fini(&semaphore), ==, 0);
-    return 0;
-}
-
-TEST(first_come_first_served)
-{
-    CHECK_INT(rp_run(in_order, NULL), ==, 0);
 }
 
 static int takes_then_ends(rp_co *co, void *arg)
@@ -103,7 +91,7 @@ static int takes_then_ends(rp_co *co, void *arg)
     return rp_semaphore_release(arg);
 }
 
-static int cancel_woken(rp_co *co, void *arg)
+CO_TEST(cancelled_after_it_was_woken)
 {
     rp_semaphore semaphore;
     rp_task *first, *second;
@@ -123,12 +111,6 @@ static int cancel_woken(rp_co *co, void *arg)
     CHECK_INT(rp_semaphore_release(&semaphore), ==, 0);
     CHECK_INT(rp_semaphore_acquire(co, &semaphore), ==, 0);
     CHECK_INT(rp_semaphore_fini(&semaphore), ==, 0);
-    return 0;
-}
-
-TEST(cancelled_after_it_was_woken)
-{
-    CHECK_INT(rp_run(cancel_woken, NULL), ==, 0);
 }
 
 TEST(too_many_permits)
@@ -140,7 +122,7 @@ TEST(too_many_permits)
     CHECK_INT(rp_semaphore_fini(&semaphore), ==, 0);
 }
 
-static int cancel_and_end(rp_co *co, void *arg)
+CO_TEST(busy_until_who_was_cancelled_has_left)
 {
     rp_semaphore semaphore;
     rp_task *task;
@@ -153,10 +135,4 @@ static int cancel_and_end(rp_co *co, void *arg)
     CHECK_INT(rp_semaphore_fini(&semaphore), ==, -EBUSY); /* it has yet to run, and to look at it */
     CHECK_INT(rp_join(co, task), ==, RP_EFUTCANCELED);
     CHECK_INT(rp_semaphore_fini(&semaphore), ==, 0);
-    return 0;
-}
-
-TEST(busy_until_who_was_cancelled_has_left)
-{
-    CHECK_INT(rp_run(cancel_and_end, NULL), ==, 0);
 }

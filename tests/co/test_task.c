@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "harness/co_test.h"
 #include "harness/harness.h"
 #include "harness/platform.h"
 #include "ringport.h"
@@ -54,7 +55,7 @@ static int sets_result(rp_co *co, void *arg)
     return rp_future_set_result(arg, NULL);
 }
 
-static int create_and_join(rp_co *co, void *arg)
+CO_TEST(create_and_join)
 {
     rp_task *task;
     int value = 42;
@@ -68,15 +69,10 @@ static int create_and_join(rp_co *co, void *arg)
     CHECK_INT(rp_task_get_state(task), ==, RP_TASK_DONE);
     CHECK(rp_future_data(task) == &value);
     CHECK(!rp_task_cancel(task));
-    return rp_join(co, task);
+    CHECK_INT(rp_join(co, task), ==, 42);
 }
 
-TEST(create_and_join)
-{
-    CHECK_INT(rp_run(create_and_join, NULL), ==, 42);
-}
-
-static int detached(rp_co *co, void *arg)
+CO_TEST(nobody_takes_the_reference)
 {
     rp_future *future;
 
@@ -86,12 +82,6 @@ static int detached(rp_co *co, void *arg)
     CHECK_INT(rp_create_task_copy(NULL, sets_result, &future, 1 << 30), ==, -E2BIG);
     CHECK_INT(rp_create_task(NULL, NULL, NULL), ==, -EINVAL);
     rp_future_unref(future);
-    return 0;
-}
-
-TEST(nobody_takes_the_reference)
-{
-    CHECK_INT(rp_run(detached, NULL), ==, 0);
 }
 
 static int wrong_arguments(rp_co *co, void *arg)
@@ -129,7 +119,7 @@ static int adds_copies(rp_co *co, void *arg)
     return copy[0];
 }
 
-static int copying(rp_co *co, void *arg)
+CO_TEST(an_argument_is_copied_onto_the_stack)
 {
     rp_task *tasks[10];
 
@@ -142,12 +132,6 @@ static int copying(rp_co *co, void *arg)
     }
     for (int i = 0; i < 10; i++)
         CHECK_INT(rp_join(co, tasks[i]), ==, i * 1000);
-    return 0;
-}
-
-TEST(an_argument_is_copied_onto_the_stack)
-{
-    CHECK_INT(rp_run(copying, NULL), ==, 0);
 }
 
 static int checks_copy(rp_co *co, void *arg)
@@ -160,7 +144,7 @@ static int checks_copy(rp_co *co, void *arg)
 }
 
 /* Each on a stack of its own, and a new one. */
-static int copying_sizes(rp_co *co, void *arg)
+CO_TEST(copies_of_all_sizes)
 {
     enum { STEP = 512, MOST = 16 * 1024 };
     static char bytes[MOST];
@@ -170,12 +154,7 @@ static int copying_sizes(rp_co *co, void *arg)
     rp_group_begin(co, &group);
     for (size_t size = STEP; size <= MOST; size += STEP)
         CHECK_INT(rp_group_create_task_copy(&group, NULL, checks_copy, bytes, size), ==, 0);
-    return rp_group_end(co, &group, 0);
-}
-
-TEST(copies_of_all_sizes)
-{
-    CHECK_INT(rp_run(copying_sizes, NULL), ==, 0);
+    CHECK_INT(rp_group_end(co, &group, 0), ==, 0);
 }
 
 /* ---- order ---- */
@@ -199,7 +178,7 @@ static int noting(rp_co *co, void *arg)
     return 0;
 }
 
-static int order(rp_co *co, void *arg)
+CO_TEST(tasks_take_turns_in_order)
 {
     rp_task *a, *b, *c;
 
@@ -210,18 +189,12 @@ static int order(rp_co *co, void *arg)
     rp_join(co, a);
     rp_join(co, b);
     rp_join(co, c);
-    return 0;
-}
-
-TEST(tasks_take_turns_in_order)
-{
-    CHECK_INT(rp_run(order, NULL), ==, 0);
     CHECK_STR(trace, ".abcabcabc");
 }
 
 /* ---- names, states, who runs ---- */
 
-static int names(rp_co *co, void *arg)
+CO_TEST(names)
 {
     rp_task *task, *other;
     int a, b;
@@ -236,12 +209,7 @@ static int names(rp_co *co, void *arg)
     rp_task_set_name(task, "x");
     CHECK_STR(rp_task_get_name(task), "x");
     rp_join(co, task);
-    return rp_join(co, other);
-}
-
-TEST(names)
-{
-    CHECK_INT(rp_run(names, NULL), ==, 7);
+    CHECK_INT(rp_join(co, other), ==, 7);
 }
 
 static int looks_at_itself(rp_co *co, void *arg)
@@ -304,7 +272,7 @@ TEST(states)
 
 /* ---- cancelling ---- */
 
-static int cancel_before_it_starts(rp_co *co, void *arg)
+CO_TEST(a_task_cancelled_before_its_first_step_still_starts)
 {
     rp_task *task;
 
@@ -316,12 +284,6 @@ static int cancel_before_it_starts(rp_co *co, void *arg)
     CHECK(rp_future_cancelled(task));
     CHECK_INT(rp_task_cancelling(rp_co_task(co)), ==, 0);
     rp_future_unref(task);
-    return 0;
-}
-
-TEST(a_task_cancelled_before_its_first_step_still_starts)
-{
-    CHECK_INT(rp_run(cancel_before_it_starts, NULL), ==, 0);
 }
 
 static int ignores_one(rp_co *co, void *arg)
@@ -335,13 +297,13 @@ static int ignores_one(rp_co *co, void *arg)
     return 5;
 }
 
-static int delivered_once(rp_co *co, void *arg)
+CO_TEST(a_cancellation_is_counted_and_delivered_once)
 {
     rp_task *task;
     int count = 0;
 
     CHECK_INT(rp_create_task(&task, ignores_one, &count), ==, 0);
-    RP_TRY(rp_sleep(co, 0));
+    CHECK_INT(rp_sleep(co, 0), ==, 0);
     CHECK(rp_task_cancel(task));
     CHECK(rp_task_cancel(task));
     CHECK(rp_task_cancel(task));
@@ -351,15 +313,9 @@ static int delivered_once(rp_co *co, void *arg)
     CHECK_INT(rp_join(co, task), ==, 5);
     CHECK_INT(count, ==, 1);
     CHECK_INT(rp_task_uncancel(rp_co_task(co)), ==, 0);
-    return 0;
 }
 
-TEST(a_cancellation_is_counted_and_delivered_once)
-{
-    CHECK_INT(rp_run(delivered_once, NULL), ==, 0);
-}
-
-static int cancels_itself(rp_co *co, void *arg)
+CO_TEST(a_task_cancels_itself)
 {
     CHECK(rp_task_cancel(rp_co_task(co)));
     CHECK_INT(rp_sleep(co, 0), ==, -ECANCELED);
@@ -368,12 +324,6 @@ static int cancels_itself(rp_co *co, void *arg)
     CHECK_INT(rp_task_uncancel(rp_co_task(co)), ==, 1);
     CHECK_INT(rp_task_uncancel(rp_co_task(co)), ==, 0); /* with the last, what was not delivered is dropped */
     CHECK_INT(rp_sleep(co, 0), ==, 0);
-    return 3;
-}
-
-TEST(a_task_cancels_itself)
-{
-    CHECK_INT(rp_run(cancels_itself, NULL), ==, 3);
 }
 
 static int returns_ecanceled(rp_co *co, void *arg)
@@ -381,7 +331,7 @@ static int returns_ecanceled(rp_co *co, void *arg)
     return -ECANCELED;
 }
 
-static int bare_ecanceled(rp_co *co, void *arg)
+CO_TEST(a_bare_ecanceled_is_a_cancellation)
 {
     rp_task *task;
 
@@ -389,12 +339,6 @@ static int bare_ecanceled(rp_co *co, void *arg)
     CHECK_INT(rp_await(co, task), ==, RP_EFUTCANCELED);
     CHECK(rp_future_cancelled(task));
     rp_future_unref(task);
-    return 0;
-}
-
-TEST(a_bare_ecanceled_is_a_cancellation)
-{
-    CHECK_INT(rp_run(bare_ecanceled, NULL), ==, 0);
 }
 
 /* ---- errors nobody reads ---- */
@@ -404,7 +348,7 @@ static int fails(rp_co *co, void *arg)
     return -EPROTO;
 }
 
-static int detaches(rp_co *co, void *arg)
+CO_TEST(an_error_nobody_read_is_reported)
 {
     rp_task *task;
 
@@ -412,7 +356,7 @@ static int detaches(rp_co *co, void *arg)
     CHECK_INT(rp_create_task(&task, fails, NULL), ==, 0);
     rp_task_set_name(task, "failing");
     rp_task_detach(task);
-    RP_TRY(rp_sleep(co, 0));
+    CHECK_INT(rp_sleep(co, 0), ==, 0);
     CHECK_INT(report.count, ==, 1);
     CHECK_INT(report.error, ==, -EPROTO);
     CHECK_STR(report.name, "failing");
@@ -423,15 +367,9 @@ static int detaches(rp_co *co, void *arg)
     rp_task_detach(task);
     CHECK_INT(rp_create_task(&task, returns_7, NULL), ==, 0);
     rp_task_detach(task);
-    RP_TRY(rp_sleep(co, 0));
-    RP_TRY(rp_sleep(co, 0));
+    CHECK_INT(rp_sleep(co, 0), ==, 0);
+    CHECK_INT(rp_sleep(co, 0), ==, 0);
     CHECK_INT(report.count, ==, 1);
-    return 0;
-}
-
-TEST(an_error_nobody_read_is_reported)
-{
-    CHECK_INT(rp_run(detaches, NULL), ==, 0);
 }
 
 /* As far as any task comes that only starts another and waits. */
@@ -649,7 +587,7 @@ static int uses_stack(rp_co *co, void *arg)
     return 7;
 }
 
-static int sizes_of_tasks(rp_co *co, void *arg)
+CO_TEST(a_task_can_have_a_stack_of_its_own_size)
 {
     static const size_t sizes[] = {0, RP_STACK_SIZE_MIN, 20000, 100000, 8 * 1024 * 1024};
     size_t used = sizes[1];
@@ -674,12 +612,7 @@ static int sizes_of_tasks(rp_co *co, void *arg)
         CHECK_INT(rp_join(co, task), ==, 7);
     }
     CHECK_INT(rp_create_task_with(&task, returns_7, NULL, NULL), ==, 0);
-    return rp_join(co, task);
-}
-
-TEST(a_task_can_have_a_stack_of_its_own_size)
-{
-    CHECK_INT(rp_run(sizes_of_tasks, NULL), ==, 7);
+    CHECK_INT(rp_join(co, task), ==, 7);
 }
 
 static int wrong_sizes(rp_co *co, void *arg)
@@ -825,7 +758,7 @@ TEST(no_memory)
     rp_loop_free(loop);
 }
 
-static int creates_many(rp_co *co, void *arg)
+CO_TEST(many)
 {
     enum { MANY = 3000 };
     static rp_task *tasks[MANY];
@@ -845,12 +778,6 @@ static int creates_many(rp_co *co, void *arg)
         }
         CHECK_INT(test_allocations() - before, <=, 50); /* a few slabs, nothing for a task */
     }
-    return 0;
-}
-
-TEST(many)
-{
-    CHECK_INT(rp_run(creates_many, NULL), ==, 0);
 }
 
 /* ---- debug mode ---- */

@@ -105,7 +105,7 @@ static int asks(void *arg)
     return r->result;
 }
 
-static int from_a_function(rp_co *co, void *arg)
+CO_TEST(from_a_function_on_a_thread)
 {
     request r = {.loop = rp_co_loop(co), .coro = answers};
 
@@ -115,12 +115,6 @@ static int from_a_function(rp_co *co, void *arg)
     }
     CHECK_INT(rp_run_coroutine_threadsafe(r.loop, answers, &r), ==, -EDEADLK);
     CHECK_INT(rp_run_coroutine_threadsafe(r.loop, NULL, &r), ==, -EINVAL);
-    return 0;
-}
-
-TEST(from_a_function_on_a_thread)
-{
-    CHECK_INT(rp_run(from_a_function, NULL), ==, 0);
 }
 
 /* ---- the loop is closed ---- */

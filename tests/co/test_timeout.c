@@ -1,4 +1,5 @@
 /* test_timeout.c - limits of time: who won, nesting, rescheduling, against other cancellations; rp_wait_for. */
+#include "harness/co_test.h"
 #include "harness/harness.h"
 #include "loop/future.h"
 #include "ringport.h"
@@ -17,7 +18,7 @@ static void check_untouched(rp_co *co)
     CHECK_INT(rp_sleep(co, 0), ==, 0);
 }
 
-static int expires(rp_co *co, void *arg)
+CO_TEST(expires)
 {
     rp_timeout timeout;
     int64_t start = rp_monotonic();
@@ -34,15 +35,9 @@ static int expires(rp_co *co, void *arg)
     CHECK(rp_timeout_expired(&timeout));
     CHECK(rp_monotonic() - start >= RP_MSEC(20));
     check_untouched(co);
-    return 0;
 }
 
-TEST(expires)
-{
-    CHECK_INT(rp_run(expires, NULL), ==, 0);
-}
-
-static int in_time(rp_co *co, void *arg)
+CO_TEST(in_time)
 {
     rp_timeout timeout;
 
@@ -56,15 +51,9 @@ static int in_time(rp_co *co, void *arg)
     CHECK_INT(rp_timeout_when(&timeout), ==, RP_NEVER);
     CHECK_INT(rp_timeout_end(co, &timeout, -EIO), ==, -EIO);
     check_untouched(co);
-    return 0;
 }
 
-TEST(in_time)
-{
-    CHECK_INT(rp_run(in_time, NULL), ==, 0);
-}
-
-static int past(rp_co *co, void *arg)
+CO_TEST(a_moment_that_has_passed)
 {
     rp_timeout timeout;
 
@@ -73,15 +62,9 @@ static int past(rp_co *co, void *arg)
     rp_timeout_begin(co, &timeout, -5);
     CHECK_INT(rp_timeout_end(co, &timeout, rp_sleep(co, RP_SEC(100))), ==, -ETIMEDOUT);
     check_untouched(co);
-    return 0;
 }
 
-TEST(a_moment_that_has_passed)
-{
-    CHECK_INT(rp_run(past, NULL), ==, 0);
-}
-
-static int reschedules(rp_co *co, void *arg)
+CO_TEST(reschedule)
 {
     rp_timeout timeout;
     int64_t start = rp_monotonic();
@@ -99,15 +82,9 @@ static int reschedules(rp_co *co, void *arg)
     CHECK_INT(rp_timeout_reschedule(&timeout, 0), ==, 0);
     CHECK_INT(rp_timeout_end(co, &timeout, rp_sleep(co, RP_SEC(100))), ==, -ETIMEDOUT);
     check_untouched(co);
-    return 0;
 }
 
-TEST(reschedule)
-{
-    CHECK_INT(rp_run(reschedules, NULL), ==, 0);
-}
-
-static int nested(rp_co *co, void *arg)
+CO_TEST(nested)
 {
     rp_timeout outer, inner;
     int rc;
@@ -133,15 +110,9 @@ static int nested(rp_co *co, void *arg)
     CHECK_INT(rc, ==, -ECANCELED);
     CHECK_INT(rp_timeout_end(co, &outer, rc), ==, -ETIMEDOUT);
     check_untouched(co);
-    return 0;
 }
 
-TEST(nested)
-{
-    CHECK_INT(rp_run(nested, NULL), ==, 0);
-}
-
-static int expired_but_done(rp_co *co, void *arg)
+CO_TEST(a_result_that_came_in_time)
 {
     rp_timeout timeout;
     rp_future *future;
@@ -162,12 +133,6 @@ static int expired_but_done(rp_co *co, void *arg)
     CHECK_INT(rp_timeout_end(co, &timeout, -EIO), ==, -EIO); /* another error is not hidden */
     check_untouched(co);
     rp_future_unref(future);
-    return 0;
-}
-
-TEST(a_result_that_came_in_time)
-{
-    CHECK_INT(rp_run(expired_but_done, NULL), ==, 0);
 }
 
 static int times_out(rp_co *co, void *arg)
@@ -193,26 +158,20 @@ static int both(rp_co *co, void *arg)
     return rc;
 }
 
-static int against_cancel(rp_co *co, void *arg)
+CO_TEST(against_a_cancellation_from_outside)
 {
     int64_t limit = RP_SEC(100);
     rp_task *task = spawn(times_out, &limit);
 
-    RP_TRY(rp_sleep(co, 0));
+    CHECK_INT(rp_sleep(co, 0), ==, 0);
     rp_task_cancel(task);
     CHECK_INT(rp_join(co, task), ==, RP_EFUTCANCELED);
 
     task = spawn(both, NULL);
     CHECK_INT(rp_join(co, task), ==, RP_EFUTCANCELED);
-    return 0;
 }
 
-TEST(against_a_cancellation_from_outside)
-{
-    CHECK_INT(rp_run(against_cancel, NULL), ==, 0);
-}
-
-static int in_clean_up(rp_co *co, void *arg)
+CO_TEST(in_clean_up)
 {
     rp_timeout timeout;
 
@@ -228,12 +187,6 @@ static int in_clean_up(rp_co *co, void *arg)
     rp_timeout_begin_at(co, &timeout, 0);
     CHECK_INT(rp_timeout_end(co, &timeout, rp_sleep(co, RP_SEC(100))), ==, -ECANCELED);
     CHECK_INT(rp_sleep(co, 0), ==, 0);
-    return 0;
-}
-
-TEST(in_clean_up)
-{
-    CHECK_INT(rp_run(in_clean_up, NULL), ==, 0);
 }
 
 /* ---- rp_wait_for ---- */
@@ -255,7 +208,7 @@ static int waits_for(rp_co *co, void *arg)
     return rp_wait_for(co, arg, RP_SEC(100));
 }
 
-static int wait_for(rp_co *co, void *arg)
+CO_TEST(wait_for)
 {
     int64_t shortly = RP_MSEC(2), longer = RP_SEC(100);
     rp_task *task, *outer;
@@ -286,24 +239,18 @@ static int wait_for(rp_co *co, void *arg)
 
     task = spawn(sleeps, &longer);
     outer = spawn(waits_for, task);
-    RP_TRY(rp_sleep(co, 0));
+    CHECK_INT(rp_sleep(co, 0), ==, 0);
     rp_task_cancel(task);
     CHECK_INT(rp_join(co, outer), ==, RP_EFUTCANCELED);
     rp_future_unref(task);
 
     task = spawn(sleeps, &longer);
     outer = spawn(waits_for, task);
-    RP_TRY(rp_sleep(co, 0));
+    CHECK_INT(rp_sleep(co, 0), ==, 0);
     rp_task_cancel(outer);
     CHECK_INT(rp_join(co, outer), ==, RP_EFUTCANCELED);
     CHECK(rp_future_cancelled(task));
     rp_future_unref(task);
-    return 0;
-}
-
-TEST(wait_for)
-{
-    CHECK_INT(rp_run(wait_for, NULL), ==, 0);
 }
 
 /* ---- nothing is left behind ---- */
@@ -362,7 +309,8 @@ static void check_nothing_is_left(rp_co *co, rp_future *const *futures)
         CHECK(rp_list_empty(&futures[i]->callbacks));
 }
 
-static int ends_early(rp_co *co, void *arg)
+/* A timer that stays would fire on a stack that is used for something else, or is gone. */
+CO_TEST(no_timer_and_no_callback_is_left_of_a_wait_that_ends_early)
 {
     enum { BEFORE, MEANWHILE, CANCELLED, WAYS };
     rp_coro *coros[] = {limits_await,        limits_scope, limits_wait, limits_wait_for_the_first,
@@ -395,11 +343,4 @@ static int ends_early(rp_co *co, void *arg)
                 rp_future_unref(futures[n]);
             }
         }
-    return 0;
-}
-
-/* A timer that stays would fire on a stack that is used for something else, or is gone. */
-TEST(no_timer_and_no_callback_is_left_of_a_wait_that_ends_early)
-{
-    CHECK_INT(rp_run(ends_early, NULL), ==, 0);
 }

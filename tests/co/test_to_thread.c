@@ -19,7 +19,7 @@ static int adds_one(void *arg)
     return ++*number;
 }
 
-static int calls(rp_co *co, void *arg)
+CO_TEST(to_thread)
 {
     int number = 4;
 
@@ -29,15 +29,9 @@ static int calls(rp_co *co, void *arg)
     rp_task_cancel(rp_co_task(co));
     CHECK_INT(rp_to_thread(co, adds_one, &number), ==, -ECANCELED);
     CHECK_INT(number, ==, 5);
-    return 0;
 }
 
-TEST(to_thread)
-{
-    CHECK_INT(rp_run(calls, NULL), ==, 0);
-}
-
-static int named_executor(rp_co *co, void *arg)
+CO_TEST(to_an_executor_of_ones_own)
 {
     rp_executor *executor;
     int number = 4;
@@ -49,12 +43,6 @@ static int named_executor(rp_co *co, void *arg)
     CHECK_INT(rp_to_executor(co, executor, adds_one, &number), ==, RP_ESHUTDOWN);
     CHECK_INT(rp_to_thread(co, adds_one, &number), ==, 7);
     rp_executor_free(executor);
-    return 0;
-}
-
-TEST(to_an_executor_of_ones_own)
-{
-    CHECK_INT(rp_run(named_executor, NULL), ==, 0);
 }
 
 static int returns_ecanceled(void *arg)
@@ -62,15 +50,9 @@ static int returns_ecanceled(void *arg)
     return -ECANCELED;
 }
 
-static int odd_result(rp_co *co, void *arg)
+CO_TEST(an_ecanceled_of_the_function_is_none_of_the_task)
 {
     CHECK_INT(rp_to_thread(co, returns_ecanceled, NULL), ==, RP_EFUTCANCELED);
-    return 0;
-}
-
-TEST(an_ecanceled_of_the_function_is_none_of_the_task)
-{
-    CHECK_INT(rp_run(odd_result, NULL), ==, 0);
 }
 
 static int one_call(rp_co *co, void *arg)
@@ -78,7 +60,7 @@ static int one_call(rp_co *co, void *arg)
     return rp_to_thread(co, adds_one, arg);
 }
 
-static int calls_many(rp_co *co, void *arg)
+CO_TEST(many_at_once)
 {
     rp_group group;
     int numbers[200] = {0};
@@ -89,12 +71,6 @@ static int calls_many(rp_co *co, void *arg)
     CHECK_INT(rp_group_end(co, &group, 0), ==, 0);
     for (int i = 0; i < 200; i++)
         CHECK_INT(numbers[i], ==, 1);
-    return 0;
-}
-
-TEST(many_at_once)
-{
-    CHECK_INT(rp_run(calls_many, NULL), ==, 0);
 }
 
 /* ---- cancelling ---- */
@@ -116,23 +92,17 @@ static int calls_blocking(rp_co *co, void *arg)
     return 2;
 }
 
-static int cancels_running(rp_co *co, void *arg)
+CO_TEST(a_running_function_is_waited_for)
 {
     rp_task *task = spawn(calls_blocking, NULL);
 
     while (!atomic_load(&has_begun))
-        RP_TRY(rp_sleep(co, RP_MSEC(1)));
+        CHECK_INT(rp_sleep(co, RP_MSEC(1)), ==, 0);
     rp_task_cancel(task);
     settle(co);
     CHECK(!rp_future_done(task));
     atomic_store(&may_end, true);
     CHECK_INT(rp_join(co, task), ==, 2);
-    return 0;
-}
-
-TEST(a_running_function_is_waited_for)
-{
-    CHECK_INT(rp_run(cancels_running, NULL), ==, 0);
 }
 
 static int calls_plain(rp_co *co, void *arg)
@@ -140,7 +110,7 @@ static int calls_plain(rp_co *co, void *arg)
     return rp_to_thread(co, blocks, NULL);
 }
 
-static int cancels_queued(rp_co *co, void *arg)
+CO_TEST(a_queued_function_is_taken_back)
 {
     rp_executor *executor;
     rp_task *first, *second;
@@ -151,18 +121,12 @@ static int cancels_queued(rp_co *co, void *arg)
     first = spawn(calls_plain, NULL);
     second = spawn(one_call, &number);
     while (!atomic_load(&has_begun))
-        RP_TRY(rp_sleep(co, RP_MSEC(1)));
+        CHECK_INT(rp_sleep(co, RP_MSEC(1)), ==, 0);
     rp_task_cancel(second);
     CHECK_INT(rp_join(co, second), ==, RP_EFUTCANCELED);
     atomic_store(&may_end, true);
     CHECK_INT(rp_join(co, first), ==, 11);
     CHECK_INT(number, ==, 0);
-    return 0;
-}
-
-TEST(a_queued_function_is_taken_back)
-{
-    CHECK_INT(rp_run(cancels_queued, NULL), ==, 0);
 }
 
 /* ---- the loop's close ---- */
@@ -222,49 +186,33 @@ TEST(a_loop_closed_over_running_and_queued_functions)
 
 /* ---- shutting the executor down ---- */
 
-static int shuts_down(rp_co *co, void *arg)
+CO_TEST(shutdown)
 {
     int number = 0;
     rp_task *task;
 
     task = spawn(one_call, &number);
-    RP_TRY(rp_sleep(co, 0));
+    CHECK_INT(rp_sleep(co, 0), ==, 0);
     CHECK_INT(rp_shutdown_default_executor_wait(co, RP_SEC(100)), ==, 0);
     CHECK_INT(rp_join(co, task), ==, 1);
     CHECK_INT(rp_to_thread(co, adds_one, &number), ==, RP_ESHUTDOWN);
     CHECK_INT(rp_shutdown_default_executor_wait(co, RP_SEC(100)), ==, 0);
-    return 0;
 }
 
-TEST(shutdown)
+CO_TEST(shutdown_of_none)
 {
-    CHECK_INT(rp_run(shuts_down, NULL), ==, 0);
+    CHECK_INT(rp_shutdown_default_executor_wait(co, RP_SEC(100)), ==, 0);
 }
 
-static int nothing_to_shut_down(rp_co *co, void *arg)
-{
-    return rp_shutdown_default_executor_wait(co, RP_SEC(100));
-}
-
-TEST(shutdown_of_none)
-{
-    CHECK_INT(rp_run(nothing_to_shut_down, NULL), ==, 0);
-}
-
-static int shuts_down_too_soon(rp_co *co, void *arg)
+CO_TEST(shutdown_times_out)
 {
     rp_task *task = spawn(calls_plain, NULL);
 
     while (!atomic_load(&has_begun))
-        RP_TRY(rp_sleep(co, RP_MSEC(1)));
+        CHECK_INT(rp_sleep(co, RP_MSEC(1)), ==, 0);
     CHECK_INT(rp_shutdown_default_executor_wait(co, RP_MSEC(5)), ==, -ETIMEDOUT);
     atomic_store(&may_end, true);
-    return rp_join(co, task);
-}
-
-TEST(shutdown_times_out)
-{
-    CHECK_INT(rp_run(shuts_down_too_soon, NULL), ==, 11);
+    CHECK_INT(rp_join(co, task), ==, 11);
 }
 
 static int waits_for_shutdown(rp_co *co, void *arg)

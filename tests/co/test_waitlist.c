@@ -105,7 +105,7 @@ static void wake(everything *e)
 
 /* ---- memory ---- */
 
-static int count_allocations(rp_co *co, void *arg)
+CO_TEST(waiting_allocates_nothing)
 {
     rp_task *tasks[TASKS];
     uint64_t before;
@@ -130,12 +130,6 @@ static int count_allocations(rp_co *co, void *arg)
         CHECK(rc == 0 || rc == RP_EFUTCANCELED || rc == RP_EBROKENBARRIER);
     }
     CHECK_INT(fini(&e), ==, 0);
-    return 0;
-}
-
-TEST(waiting_allocates_nothing)
-{
-    CHECK_INT(rp_run(count_allocations, NULL), ==, 0);
 }
 
 /* ---- the loop's close ---- */
