@@ -119,12 +119,11 @@ static void call_from_callback(void *arg)
     refuse_all(NULL, arg);
 }
 
-static int call_with_foreign(rp_co *co, void *arg)
+CO_TEST(a_call_with_a_foreign_co_is_refused)
 {
     rp_future *pending;
     rp_task *task;
 
-    (void)arg;
     rp_event_init(&event);
     CHECK_INT(rp_future_new(rp_co_loop(co), &pending), ==, 0);
     task = spawn(sleeps, NULL);
@@ -137,12 +136,6 @@ static int call_with_foreign(rp_co *co, void *arg)
     rp_event_set(&event); /* the one that sleeps is where it was */
     CHECK_INT(rp_join(co, task), ==, 0);
     rp_future_unref(pending);
-    return 0;
-}
-
-TEST(a_call_with_a_foreign_co_is_refused)
-{
-    CHECK_INT(rp_run(call_with_foreign, NULL), ==, 0);
 }
 
 /* ---- streams ---- */
@@ -258,14 +251,13 @@ static void check_streams(rp_co *co, const network *n, int there)
     CHECK_INT(rp_stream_wait_closed(co, n->closed), ==, 0);
 }
 
-static int use_network_with_foreign(rp_co *co, void *arg)
+CO_TEST(a_call_on_a_stream_or_server_with_a_foreign_co_is_refused)
 {
     network n;
     int there[4], port;
     char bytes[9];
     rp_task *task;
 
-    (void)arg;
     rp_event_init(&event);
     task = spawn(sleeps, NULL);
     n.buffered = stream_with(co, &there[0], "line\nrest");
@@ -306,12 +298,6 @@ static int use_network_with_foreign(rp_co *co, void *arg)
     close(there[0]);
     close(there[1]);
     close(there[3]);
-    return 0;
-}
-
-TEST(a_call_on_a_stream_or_server_with_a_foreign_co_is_refused)
-{
-    CHECK_INT(rp_run(use_network_with_foreign, NULL), ==, 0);
 }
 
 /* ---- scopes ---- */

@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 
 #include "base/thread.h"
+#include "harness/co_test.h"
 #include "ringport.h"
 #include "harness/support.h"
 
@@ -52,9 +53,8 @@ static int block_all(void *arg)
     return -pthread_sigmask(SIG_SETMASK, &all, NULL);
 }
 
-static int ask_jobs(rp_co *co, void *arg)
+CO_TEST(a_job_runs_under_the_mask_of_its_caller)
 {
-    (void)arg;
     CHECK_INT(rp_to_thread(co, blocked_in_job, NULL), ==, 0);
     /* The same thread of the executor, for another caller's mask, and after one that has left its own behind. */
     block(SIG_BLOCK, SIGUSR1);
@@ -63,12 +63,6 @@ static int ask_jobs(rp_co *co, void *arg)
     block(SIG_UNBLOCK, SIGUSR1);
     CHECK_INT(rp_to_thread(co, block_all, NULL), ==, 0);
     CHECK_INT(rp_to_thread(co, blocked_in_job, NULL), ==, 0);
-    return 0;
-}
-
-TEST(a_job_runs_under_the_mask_of_its_caller)
-{
-    CHECK_INT(rp_run(ask_jobs, NULL), ==, 0);
 }
 
 /* ---- programs that are started there ---- */
@@ -94,14 +88,9 @@ static int end_a_program(void *arg)
     return WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM ? 0 : -EPROTO;
 }
 
-static int end_a_program_in_thread(rp_co *co, void *arg)
+CO_TEST(a_program_started_in_a_job_ends_by_sigterm)
 {
-    return rp_to_thread(co, end_a_program, arg);
-}
-
-TEST(a_program_started_in_a_job_ends_by_sigterm)
-{
-    CHECK_INT(rp_run(end_a_program_in_thread, NULL), ==, 0);
+    CHECK_INT(rp_to_thread(co, end_a_program, NULL), ==, 0);
 }
 
 static int end_a_program_in_worker(rp_co *co, void *arg)

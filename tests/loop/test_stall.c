@@ -42,11 +42,11 @@ static int wait_for_event(rp_co *co, void *arg)
 
 /* ---- what is a stall ---- */
 
-static int stall_two(rp_co *co, void *arg)
+/* The handler of SIGINT that a runner has is nothing that tasks wait for. */
+CO_TEST(tasks_are_named_with_what_they_wait_for)
 {
     rp_task *task;
 
-    (void)arg;
     begin(co);
     rp_task_set_name(rp_co_task(co), "main");
     task = spawn(wait_for_event, &event);
@@ -54,13 +54,6 @@ static int stall_two(rp_co *co, void *arg)
     CHECK_INT(rp_join(co, task), ==, 0);
     CHECK_INT(reports, ==, 1);
     CHECK_STR(message, "2 tasks wait for nothing that can come: 'main' for a task, 'other' for an event");
-    return 0;
-}
-
-/* The handler of SIGINT that a runner has is nothing that tasks wait for. */
-TEST(tasks_are_named_with_what_they_wait_for)
-{
-    CHECK_INT(rp_run(stall_two, NULL), ==, 0);
 }
 
 static void cancel_on_report(rp_loop *owner, const rp_exception_context *context, void *arg)
@@ -72,12 +65,11 @@ static void cancel_on_report(rp_loop *owner, const rp_exception_context *context
     rp_task_cancel(tasks[0]);
 }
 
-static int lock_twice_and_be_cancelled(rp_co *co, void *arg)
+CO_TEST(a_task_that_waits_for_its_own_lock)
 {
     rp_timeout timeout;
     rp_lock lock;
 
-    (void)arg;
     begin(co);
     rp_set_exception_handler(loop, cancel_on_report, NULL);
     rp_lock_init(&lock);
@@ -90,22 +82,15 @@ static int lock_twice_and_be_cancelled(rp_co *co, void *arg)
     CHECK_INT(rp_lock_acquire(co, &lock), ==, -ECANCELED);
     CHECK_INT(reports, ==, 1);
     CHECK_STR(message, "1 task waits for nothing that can come: 'greedy' for a lock");
-    return 0;
-}
-
-TEST(a_task_that_waits_for_its_own_lock)
-{
-    CHECK_INT(rp_run(lock_twice_and_be_cancelled, NULL), ==, 0);
 }
 
 enum { MANY = 200 };
 
-static int stall_many(rp_co *co, void *arg)
+CO_TEST(many_tasks_are_counted_and_some_are_named)
 {
     rp_task *tasks[MANY];
     int more = 0;
 
-    (void)arg;
     begin(co);
     for (int i = 0; i < MANY; i++)
         tasks[i] = spawn(wait_for_event, &event);
@@ -117,12 +102,6 @@ static int stall_many(rp_co *co, void *arg)
     CHECK_INT(sscanf(strstr(message, ", and "), ", and %d more", &more), ==, 1);
     CHECK_INT(more, >, 0);
     CHECK_INT(more, <, MANY);
-    return 0;
-}
-
-TEST(many_tasks_are_counted_and_some_are_named)
-{
-    CHECK_INT(rp_run(stall_many, NULL), ==, 0);
 }
 
 /* ---- what is none ---- */
@@ -133,19 +112,12 @@ static void set_event(void *arg)
     rp_event_set(&event);
 }
 
-static int wait_for_timer(rp_co *co, void *arg)
+CO_TEST(a_timer_may_set_the_event)
 {
-    (void)arg;
     begin(co);
     CHECK_INT(rp_call_later(loop, NULL, RP_MSEC(1), set_event, NULL), ==, 0);
     CHECK_INT(rp_event_wait(co, &event), ==, 0);
     CHECK_INT(reports, ==, 0);
-    return 0;
-}
-
-TEST(a_timer_may_set_the_event)
-{
-    CHECK_INT(rp_run(wait_for_timer, NULL), ==, 0);
 }
 
 static void set_event_by_op(rp_op *op)
@@ -158,12 +130,11 @@ static void write_a_byte(void *arg)
     CHECK_INT(write(*(int *)arg, "x", 1), ==, 1);
 }
 
-static int wait_for_operation(rp_co *co, void *arg)
+CO_TEST(an_operation_may_set_the_event)
 {
     rp_op op;
     int fds[2];
 
-    (void)arg;
     begin(co);
     unix_pair(fds);
     rp_op_poll(&op, fds[0], RP_POLL_IN, set_event_by_op, NULL);
@@ -172,12 +143,6 @@ static int wait_for_operation(rp_co *co, void *arg)
     CHECK_INT(rp_event_wait(co, &event), ==, 0);
     CHECK_INT(reports, ==, 0);
     close_pair(fds);
-    return 0;
-}
-
-TEST(an_operation_may_set_the_event)
-{
-    CHECK_INT(rp_run(wait_for_operation, NULL), ==, 0);
 }
 
 static int answer(void *arg)
@@ -186,19 +151,12 @@ static int answer(void *arg)
     return 5;
 }
 
-static int wait_for_job(rp_co *co, void *arg)
+CO_TEST(a_job_on_a_thread_is_waited_for)
 {
-    (void)arg;
     begin(co);
     for (int i = 0; i < 100; i++)
         CHECK_INT(rp_to_thread(co, answer, NULL), ==, 5);
     CHECK_INT(reports, ==, 0);
-    return 0;
-}
-
-TEST(a_job_on_a_thread_is_waited_for)
-{
-    CHECK_INT(rp_run(wait_for_job, NULL), ==, 0);
 }
 
 static void post_event(void *arg)
@@ -213,11 +171,10 @@ static void *post(void *arg)
 }
 
 /* Once another thread has posted, it may do so again. */
-static int wait_for_posts(rp_co *co, void *arg)
+CO_TEST(a_thread_that_has_posted_may_post_again)
 {
     pthread_t thread;
 
-    (void)arg;
     begin(co);
     CHECK_INT(pthread_create(&thread, NULL, post, loop), ==, 0);
     CHECK_INT(pthread_join(thread, NULL), ==, 0);
@@ -229,27 +186,14 @@ static int wait_for_posts(rp_co *co, void *arg)
         CHECK_INT(pthread_join(thread, NULL), ==, 0);
     }
     CHECK_INT(reports, ==, 0);
-    return 0;
 }
 
-TEST(a_thread_that_has_posted_may_post_again)
+CO_TEST(a_post_of_the_loops_own_is_to_come)
 {
-    CHECK_INT(rp_run(wait_for_posts, NULL), ==, 0);
-}
-
-static int post_to_itself(rp_co *co, void *arg)
-{
-    (void)arg;
     begin(co);
     CHECK_INT(rp_call_soon_threadsafe(loop, NULL, set_event, NULL), ==, 0);
     CHECK_INT(rp_event_wait(co, &event), ==, 0);
     CHECK_INT(reports, ==, 0);
-    return 0;
-}
-
-TEST(a_post_of_the_loops_own_is_to_come)
-{
-    CHECK_INT(rp_run(post_to_itself, NULL), ==, 0);
 }
 
 static void raise_sigterm(void *arg)
@@ -258,9 +202,8 @@ static void raise_sigterm(void *arg)
     raise(SIGTERM);
 }
 
-static int wait_for_a_signal(rp_co *co, void *arg)
+CO_TEST(a_signal_may_set_the_event)
 {
-    (void)arg;
     begin(co);
     CHECK_INT(rp_add_signal_handler(loop, SIGTERM, set_event, NULL), ==, 0);
     CHECK_INT(rp_call_soon(loop, NULL, raise_sigterm, NULL), ==, 0);
@@ -270,12 +213,6 @@ static int wait_for_a_signal(rp_co *co, void *arg)
     rp_event_clear(&event);
     CHECK_INT(rp_event_wait(co, &event), ==, 0); /* set by the report */
     CHECK_INT(reports, ==, 1);
-    return 0;
-}
-
-TEST(a_signal_may_set_the_event)
-{
-    CHECK_INT(rp_run(wait_for_a_signal, NULL), ==, 0);
 }
 
 /* ---- tasks that do not end ---- */

@@ -6,11 +6,6 @@
 
 #include "harness/wire.h"
 
-static void run(rp_coro *coro)
-{
-    CHECK_INT(rp_run(coro, NULL), ==, 0);
-}
-
 static rp_stream *stream_of(rp_co *co, int fd)
 {
     rp_stream *stream;
@@ -30,13 +25,12 @@ static ssize_t heard(int fd, char *text, size_t size)
     return n;
 }
 
-static int collected(rp_co *co, void *arg)
+CO_TEST(what_is_written_under_a_cork_goes_out_in_one_piece)
 {
     int here, there;
     char text[64];
     rp_stream *stream;
 
-    (void)arg;
     wire_pair(&here, &there);
     stream = stream_of(co, here);
     rp_stream_cork(stream);
@@ -71,18 +65,11 @@ static int collected(rp_co *co, void *arg)
     rp_stream_cork(stream);
     close(there);
     rp_stream_free(stream);
-    return 0;
-}
-
-TEST(what_is_written_under_a_cork_goes_out_in_one_piece)
-{
-    run(collected);
 }
 
 /* By being closed, or freed, too. */
-static int closed_under_a_cork(rp_co *co, void *arg)
+CO_TEST(a_stream_that_is_closed_sends_what_a_cork_held_back)
 {
-    (void)arg;
     for (int way = 0; way < 2; way++) {
         int here, there;
         char text[64];
@@ -105,16 +92,10 @@ static int closed_under_a_cork(rp_co *co, void *arg)
         CHECK_INT(heard(there, text, sizeof text), ==, 0);
         close(there);
     }
-    return 0;
-}
-
-TEST(a_stream_that_is_closed_sends_what_a_cork_held_back)
-{
-    run(closed_under_a_cork);
 }
 
 /* A writer that fills it, or whose marks are lowered, is not held up by its own cork. */
-static int above_the_mark(rp_co *co, void *arg)
+CO_TEST(above_the_high_water_mark_a_cork_holds_nothing_back)
 {
     enum { PIECE = 10000, PIECES = 2000 };
     static char bytes[PIECE], sink[65536];
@@ -122,7 +103,6 @@ static int above_the_mark(rp_co *co, void *arg)
     size_t got = 0;
     rp_stream *stream;
 
-    (void)arg;
     wire_pair(&here, &there);
     stream = stream_of(co, here);
     rp_stream_cork(stream);
@@ -149,18 +129,12 @@ static int above_the_mark(rp_co *co, void *arg)
     CHECK_INT(rp_stream_drain(co, stream), ==, 0);
     close(there);
     rp_stream_free(stream);
-    return 0;
-}
-
-TEST(above_the_high_water_mark_a_cork_holds_nothing_back)
-{
-    run(above_the_mark);
 }
 
 /* ---- the peer's end ---- */
 
 /* A send that goes on after the peer's end of the stream does not keep the reader waiting. */
-static int half_close_beside_a_send(rp_co *co, void *arg)
+CO_TEST(an_end_of_the_stream_is_told_while_a_send_goes_on)
 {
     enum { MUCH = 16 << 20 };
     static char bytes[MUCH];
@@ -168,7 +142,6 @@ static int half_close_beside_a_send(rp_co *co, void *arg)
     rp_stream *stream;
     char byte;
 
-    (void)arg;
     wire_pair(&here, &there);
     stream = stream_of(co, here);
     CHECK_INT(rp_transport_write(rp_stream_transport(stream), bytes, sizeof bytes), ==, 0);
@@ -178,12 +151,6 @@ static int half_close_beside_a_send(rp_co *co, void *arg)
     rp_stream_abort(stream);
     rp_stream_free(stream);
     close(there);
-    return 0;
-}
-
-TEST(an_end_of_the_stream_is_told_while_a_send_goes_on)
-{
-    run(half_close_beside_a_send);
 }
 
 #ifndef _WIN32
@@ -279,9 +246,8 @@ static void check_writing_has_ended(rp_co *co, const exchange *e)
     CHECK_INT(rp_stream_uncork(e->stream), ==, e->error);
 }
 
-static int early_answers(rp_co *co, void *arg)
+CO_TEST(an_answer_that_came_during_an_upload_is_read_after_it_has_failed)
 {
-    (void)arg;
     for (ending how = CLOSES; how <= ENDS_THEN_CLOSES; how++) {
         rp_task *task;
         exchange e;
@@ -304,20 +270,13 @@ static int early_answers(rp_co *co, void *arg)
         check_writing_has_ended(co, &e);
         rp_stream_free(e.stream);
     }
-    return 0;
-}
-
-TEST(an_answer_that_came_during_an_upload_is_read_after_it_has_failed)
-{
-    run(early_answers);
 }
 
 /* The peer says no more and does not go: whoever has had enough ends it. */
-static int peers_that_stay(rp_co *co, void *arg)
+CO_TEST(a_stream_whose_writing_has_failed_is_ended_by_whoever_has_it)
 {
     enum { CLOSE, ABORT, FREE, END, WAYS };
 
-    (void)arg;
     for (int way = 0; way < WAYS; way++) {
         char byte;
         exchange e;
@@ -343,12 +302,6 @@ static int peers_that_stay(rp_co *co, void *arg)
         if (way != END)
             close(e.there);
     }
-    return 0;
-}
-
-TEST(a_stream_whose_writing_has_failed_is_ended_by_whoever_has_it)
-{
-    run(peers_that_stay);
 }
 
 static int read_in_task(rp_co *co, void *arg)
@@ -359,9 +312,8 @@ static int read_in_task(rp_co *co, void *arg)
     return (int)rp_stream_read(co, e->stream, bytes, sizeof bytes);
 }
 
-static int waiting_readers(rp_co *co, void *arg)
+CO_TEST(a_reader_goes_on_waiting_when_writing_fails)
 {
-    (void)arg;
     for (int i = 0; i < 2; i++) {
         rp_task *task;
         exchange e;
@@ -382,12 +334,6 @@ static int waiting_readers(rp_co *co, void *arg)
         rp_stream_free(e.stream);
         close(e.there);
     }
-    return 0;
-}
-
-TEST(a_reader_goes_on_waiting_when_writing_fails)
-{
-    run(waiting_readers);
 }
 
 static void reset(int fd)
@@ -399,9 +345,8 @@ static void reset(int fd)
 }
 
 /* The writer is told of the reset, and the socket has no more to say than that it has ended. */
-static int no_false_ends(rp_co *co, void *arg)
+CO_TEST(a_reset_that_a_write_was_told_is_no_end_of_the_stream)
 {
-    (void)arg;
     for (int i = 0; i < 20; i++) {
         rp_task *task;
         exchange e;
@@ -421,12 +366,6 @@ static int no_false_ends(rp_co *co, void *arg)
             CHECK_INT(rp_join(co, task), ==, 0);
         rp_stream_free(e.stream);
     }
-    return 0;
-}
-
-TEST(a_reset_that_a_write_was_told_is_no_end_of_the_stream)
-{
-    run(no_false_ends);
 }
 
 /* Of a socket, without taking anything. */
@@ -438,11 +377,10 @@ static bool poll_shows(int fd, short event)
 }
 
 /* The send in the background has got a part away before it meets the reset. */
-static int reset_amid_a_send(rp_co *co, void *arg)
+CO_TEST(a_reset_amid_a_background_send_is_no_end_of_the_stream)
 {
     static char bytes[UPLOAD], sink[UPLOAD];
 
-    (void)arg;
     for (int i = 0; i < 2; i++) {
         const int small = 16 * 1024;
         size_t at_once, got = 0;
@@ -470,12 +408,6 @@ static int reset_amid_a_send(rp_co *co, void *arg)
         CHECK_INT(rp_stream_read(co, e.stream, &byte, 1), ==, -ECONNRESET);
         rp_stream_free(e.stream);
     }
-    return 0;
-}
-
-TEST(a_reset_amid_a_background_send_is_no_end_of_the_stream)
-{
-    run(reset_amid_a_send);
 }
 
 enum { CROWD = 2000 }; /* completions: many turns' worth */
@@ -498,14 +430,13 @@ static void come_again(rp_op *op)
 }
 
 /* The send has been told, but so many others complete before it that it takes turns until we are. */
-static int reset_in_a_crowd(rp_co *co, void *arg)
+CO_TEST(a_reset_whose_send_completes_late_is_no_end_of_the_stream)
 {
     static crowd c;
     static char bytes[16 * UPLOAD];
     exchange e;
     char byte;
 
-    (void)arg;
     open_exchange(co, &e, CLOSES);
     CHECK_INT(rp_transport_write(rp_stream_transport(e.stream), bytes, sizeof bytes), ==, 0);
     CHECK_INT(rp_transport_get_write_buffer_size(rp_stream_transport(e.stream)), >, 0);
@@ -528,18 +459,11 @@ static int reset_in_a_crowd(rp_co *co, void *arg)
     while (c.waiting > 0)
         CHECK_INT(rp_sleep(co, 0), ==, 0);
     rp_stream_free(e.stream);
-    return 0;
-}
-
-TEST(a_reset_whose_send_completes_late_is_no_end_of_the_stream)
-{
-    run(reset_in_a_crowd);
 }
 
 /* What was held back finds the peer gone. */
-static int failing_corks(rp_co *co, void *arg)
+CO_TEST(a_cork_that_is_drawn_too_late_tells_of_it)
 {
-    (void)arg;
     for (int way = 0; way < 3; way++) {
         exchange e;
 
@@ -559,12 +483,6 @@ static int failing_corks(rp_co *co, void *arg)
         rp_stream_free(e.stream);
         close(e.there);
     }
-    return 0;
-}
-
-TEST(a_cork_that_is_drawn_too_late_tells_of_it)
-{
-    run(failing_corks);
 }
 
 /* A handler that sends more than its client wants to have, and then reads what that has said. */
@@ -590,12 +508,11 @@ static void complain(rp_loop *loop, const rp_exception_context *context, void *a
     test_fail(__FILE__, __LINE__, "reported: %s", context->message);
 }
 
-static int served(rp_co *co, void *arg)
+CO_TEST(a_handler_whose_client_goes_ends_well)
 {
     rp_server *server;
     int there;
 
-    (void)arg;
     rp_set_exception_handler(rp_co_loop(co), complain, NULL);
     CHECK_INT(rp_start_server(co, &server, send_too_much, NULL, "127.0.0.1", 0, NULL), ==, 0);
     there = wire_connect(rp_server_port(server));
@@ -608,12 +525,6 @@ static int served(rp_co *co, void *arg)
     CHECK(handler_error == -ECONNRESET || handler_error == -EPIPE);
     CHECK_INT(handler_got, ==, 6);
     rp_server_free(server);
-    return 0;
-}
-
-TEST(a_handler_whose_client_goes_ends_well)
-{
-    run(served);
 }
 
 /* ---- by callbacks ---- */

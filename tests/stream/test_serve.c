@@ -6,11 +6,6 @@
 
 #include "harness/wire.h"
 
-static void run(rp_coro *coro)
-{
-    CHECK_INT(rp_run(coro, NULL), ==, 0);
-}
-
 static int served;
 
 static int echo(rp_co *co, rp_stream *stream, void *arg)
@@ -23,6 +18,14 @@ static int echo(rp_co *co, rp_stream *stream, void *arg)
         RP_TRY(rp_stream_write(co, stream, bytes, (size_t)n));
     served++;
     return (int)n;
+}
+
+/* Closes a server, and waits until its connections and their tasks have ended. */
+static void end_server(rp_co *co, rp_server *server)
+{
+    rp_server_close(server);
+    CHECK_INT(rp_server_wait_closed(co, server), ==, 0);
+    rp_server_free(server);
 }
 
 /* ---- load ---- */
@@ -76,14 +79,13 @@ static int converse(rp_co *co, void *arg)
     return 0;
 }
 
-static int load(rp_co *co, void *arg)
+CO_TEST(many_clients_get_their_own_bytes_back)
 {
     enum { CLIENTS = 100 };
     static client clients[CLIENTS];
     rp_server *server;
     rp_group group;
 
-    (void)arg;
     CHECK_INT(rp_start_server(co, &server, echo, NULL, "127.0.0.1", 0, NULL), ==, 0);
     rp_group_begin(co, &group);
     for (int i = 0; i < CLIENTS; i++) {
@@ -91,16 +93,8 @@ static int load(rp_co *co, void *arg)
         CHECK_INT(rp_group_create_task(&group, NULL, converse, &clients[i]), ==, 0);
     }
     CHECK_INT(rp_group_end(co, &group, 0), ==, 0);
-    rp_server_close(server);
-    CHECK_INT(rp_server_wait_closed(co, server), ==, 0);
+    end_server(co, server);
     CHECK_INT(served, ==, CLIENTS);
-    rp_server_free(server);
-    return 0;
-}
-
-TEST(many_clients_get_their_own_bytes_back)
-{
-    run(load);
 }
 
 /* ---- handlers ---- */
@@ -128,7 +122,7 @@ static int fail(rp_co *co, rp_stream *stream, void *arg)
     return *(int *)arg;
 }
 
-static int failing(rp_co *co, void *arg)
+CO_TEST(an_unusual_error_of_a_handler_is_reported_and_the_stream_is_closed)
 {
     static const int errors[] = {-EPROTO, -ECONNRESET, -EPIPE, -ECONNABORTED, -ECANCELED, 5, 0};
     reports r = {0};
@@ -136,7 +130,6 @@ static int failing(rp_co *co, void *arg)
     int error;
     char text[8];
 
-    (void)arg;
     rp_set_exception_handler(rp_co_loop(co), keep_report, &r);
     CHECK_INT(rp_start_server(co, &server, NULL, NULL, "127.0.0.1", 0, NULL), ==, -EINVAL);
     CHECK_INT(rp_start_server(co, &server, fail, &error, "127.0.0.1", 0, NULL), ==, 0);
@@ -153,13 +146,7 @@ static int failing(rp_co *co, void *arg)
     }
     CHECK_INT(r.error, ==, -EPROTO);
     CHECK_STR(r.name, "client-1");
-    rp_server_free(server);
-    return 0;
-}
-
-TEST(an_unusual_error_of_a_handler_is_reported_and_the_stream_is_closed)
-{
-    run(failing);
+    end_server(co, server);
 }
 
 static int no_task(rp_loop *loop, rp_task **task, rp_coro *coro, const void *arg, size_t copy_size, void *data)
@@ -173,14 +160,13 @@ static int no_task(rp_loop *loop, rp_task **task, rp_coro *coro, const void *arg
     return -ENOMEM;
 }
 
-static int taskless(rp_co *co, void *arg)
+CO_TEST(without_a_task_the_connection_is_aborted_and_reported)
 {
     reports r = {0};
     rp_server *server;
     int fd;
     char byte;
 
-    (void)arg;
     rp_set_exception_handler(rp_co_loop(co), keep_report, &r);
     CHECK_INT(rp_start_server(co, &server, echo, NULL, "127.0.0.1", 0, NULL), ==, 0);
     rp_set_task_factory(rp_co_loop(co), no_task, NULL);
@@ -195,13 +181,7 @@ static int taskless(rp_co *co, void *arg)
     CHECK_INT(send(fd, "x", 1, 0), ==, 1);
     CHECK_INT(wire_await_in(co, fd, &byte, 1), ==, 1);
     close(fd);
-    rp_server_free(server);
-    return 0;
-}
-
-TEST(without_a_task_the_connection_is_aborted_and_reported)
-{
-    run(taskless);
+    end_server(co, server);
 }
 
 static int leave_much(rp_co *co, rp_stream *stream, void *arg)
@@ -214,14 +194,13 @@ static int leave_much(rp_co *co, rp_stream *stream, void *arg)
     return rp_stream_write(co, stream, bytes, sizeof bytes);
 }
 
-static int flushing(rp_co *co, void *arg)
+CO_TEST(what_a_handler_wrote_is_flushed_after_it_returned)
 {
     static char bytes[65536];
     rp_server *server;
     uint64_t got = 0;
     int fd;
 
-    (void)arg;
     CHECK_INT(rp_start_server(co, &server, leave_much, NULL, "127.0.0.1", 0, NULL), ==, 0);
     fd = wire_connect(rp_server_port(server));
     for (;;) {
@@ -235,13 +214,7 @@ static int flushing(rp_co *co, void *arg)
     }
     CHECK_INT(got, ==, 10000000);
     close(fd);
-    rp_server_free(server);
-    return 0;
-}
-
-TEST(what_a_handler_wrote_is_flushed_after_it_returned)
-{
-    run(flushing);
+    end_server(co, server);
 }
 
 /* ---- serving ---- */
@@ -251,14 +224,13 @@ static int serve_forever(rp_co *co, void *arg)
     return rp_server_serve_forever(co, arg);
 }
 
-static int until_cancelled(rp_co *co, void *arg)
+CO_TEST(serve_forever_ends_by_cancellation_and_leaves_connections_alone)
 {
     rp_server *server;
     rp_task *task;
     int fd, port;
     char byte;
 
-    (void)arg;
     CHECK_INT(rp_start_server(co, &server, echo, NULL, "127.0.0.1", 0, &(rp_server_options){.delay_start = true}),
               ==, 0);
     CHECK(!rp_server_is_serving(server));
@@ -279,40 +251,26 @@ static int until_cancelled(rp_co *co, void *arg)
     CHECK_INT(rp_server_wait_closed(co, server), ==, 0);
     CHECK_INT(rp_server_serve_forever(co, server), ==, -EINVAL);
     rp_server_free(server);
-    return 0;
 }
 
-TEST(serve_forever_ends_by_cancellation_and_leaves_connections_alone)
-{
-    run(until_cancelled);
-}
-
-static int until_closed(rp_co *co, void *arg)
+CO_TEST(serve_forever_ends_when_somebody_closes_the_server)
 {
     rp_server *server;
     rp_task *task;
 
-    (void)arg;
     CHECK_INT(rp_start_server(co, &server, echo, NULL, "localhost", 0, NULL), ==, 0);
     CHECK_INT(rp_create_task(&task, serve_forever, server), ==, 0);
     CHECK_INT(rp_sleep(co, RP_MSEC(5)), ==, 0);
     rp_server_close(server);
     CHECK_INT(rp_join(co, task), ==, 0);
     rp_server_free(server);
-    return 0;
 }
 
-TEST(serve_forever_ends_when_somebody_closes_the_server)
-{
-    run(until_closed);
-}
-
-static int clients_closed(rp_co *co, void *arg)
+CO_TEST(handlers_end_when_their_clients_are_closed)
 {
     rp_server *server;
     char text[8];
 
-    (void)arg;
     CHECK_INT(rp_start_server(co, &server, echo, NULL, "127.0.0.1", 0, NULL), ==, 0);
     for (int abort = 0; abort < 2; abort++) {
         int fd = wire_connect(rp_server_port(server));
@@ -329,23 +287,14 @@ static int clients_closed(rp_co *co, void *arg)
         CHECK_INT(wire_await_in(co, fd, text, sizeof text), ==, abort ? wire_reset() : 0);
         close(fd);
     }
-    rp_server_close(server);
-    CHECK_INT(rp_server_wait_closed(co, server), ==, 0);
-    rp_server_free(server);
-    return 0;
+    end_server(co, server);
 }
 
-TEST(handlers_end_when_their_clients_are_closed)
-{
-    run(clients_closed);
-}
-
-static int inherited_service(rp_co *co, void *arg)
+CO_TEST(a_socket_that_listens_already)
 {
     int port, listener = wire_listen(&port), fd;
     rp_server *server;
 
-    (void)arg;
     CHECK_INT(rp_start_server_fd(co, &server, NULL, NULL, listener, NULL), ==, -EINVAL);
     fd = wire_connect(port);
     CHECK_INT(rp_start_server_fd(co, &server, echo, NULL, fd, NULL), ==, -EINVAL);
@@ -360,25 +309,17 @@ static int inherited_service(rp_co *co, void *arg)
         fd = wire_connect(port);
     }
     close(fd);
-    rp_server_close(server);
-    CHECK_INT(rp_server_wait_closed(co, server), ==, 0);
+    end_server(co, server);
     CHECK_INT(served, >=, 3);
-    rp_server_free(server);
-    return 0;
 }
 
-TEST(a_socket_that_listens_already)
-{
-    run(inherited_service);
-}
-
-static int unix_service(rp_co *co, void *arg)
+CO_TEST(unix_sockets)
 {
     rp_server *server;
     rp_stream *stream;
     char path[64], text[64];
 
-    (void)arg;
+    test_need_unix_sockets();
     snprintf(path, sizeof path, TEST_TMP "/ringport-serve-%d", (int)getpid());
     CHECK_INT(rp_start_unix_server(co, &server, echo, NULL, "/nowhere/at/all", NULL), ==, -ENOENT);
     CHECK_INT(rp_start_unix_server(co, &server, NULL, NULL, path, NULL), ==, -EINVAL);
@@ -392,25 +333,15 @@ static int unix_service(rp_co *co, void *arg)
     CHECK_INT(rp_stream_read_line(co, stream, text, sizeof text), ==, 6);
     CHECK_STR(text, "hello\n");
     rp_stream_free(stream);
-    rp_server_close(server);
-    CHECK_INT(rp_server_wait_closed(co, server), ==, 0);
-    rp_server_free(server);
-    return 0;
+    end_server(co, server);
 }
 
-TEST(unix_sockets)
-{
-    test_need_unix_sockets();
-    run(unix_service);
-}
-
-static int six(rp_co *co, void *arg)
+CO_TEST(ipv6)
 {
     rp_server *server;
     rp_stream *stream;
     char text[64];
 
-    (void)arg;
     CHECK_INT(rp_start_server(co, &server, echo, NULL, "::1", 0, NULL), ==, 0);
     CHECK_INT(rp_open_connection(co, &stream, "::1", rp_server_port(server), NULL), ==, 0);
     CHECK_INT(rp_stream_peername(stream, text, sizeof text), ==, 0);
@@ -418,33 +349,29 @@ static int six(rp_co *co, void *arg)
     CHECK_INT(rp_stream_write(co, stream, "six", 3), ==, 0);
     CHECK_INT(rp_stream_read_exactly(co, stream, text, 3), ==, 3);
     rp_stream_free(stream);
-    rp_server_free(server);
-    return 0;
-}
-
-TEST(ipv6)
-{
-    run(six);
+    end_server(co, server);
 }
 
 /* ---- what is left when the program ends ---- */
 
-static int left_behind(rp_co *co, void *arg)
+/* A server, a connection to it, and the handler that has answered and reads on. */
+static int leave_all_open(rp_co *co, void *arg)
 {
     rp_server *server;
     rp_stream *stream;
+    char byte = 'x';
 
     (void)arg;
     CHECK_INT(rp_start_server(co, &server, echo, NULL, "127.0.0.1", 0, NULL), ==, 0);
     CHECK_INT(rp_open_connection(co, &stream, "127.0.0.1", rp_server_port(server), NULL), ==, 0);
-    CHECK_INT(rp_stream_write(co, stream, "x", 1), ==, 0);
-    CHECK_INT(rp_sleep(co, RP_MSEC(5)), ==, 0);
+    CHECK_INT(rp_stream_write(co, stream, &byte, 1), ==, 0);
+    CHECK_INT(rp_stream_read(co, stream, &byte, 1), ==, 1);
     return 0;
 }
 
 TEST(a_program_may_end_with_all_of_it_open)
 {
-    run(left_behind);
+    CHECK_INT(rp_run(leave_all_open, NULL), ==, 0);
 }
 
 static int start_in_task(rp_co *co, void *arg)
@@ -475,30 +402,18 @@ TEST(a_loop_that_is_closed_leaves_no_start_behind)
     rp_future_unref(task);
 }
 
-static int serves_forever(rp_co *co, void *arg)
-{
-    return rp_server_serve_forever(co, arg);
-}
-
 /* The harness finds out whether the cancelled task looks at the server. */
-static int free_under_who_serves(rp_co *co, void *arg)
+CO_TEST(a_server_may_be_freed_after_who_serves_is_cancelled)
 {
     rp_server *server;
     rp_task *task;
 
-    (void)arg;
     CHECK_INT(rp_start_server(co, &server, echo, NULL, "127.0.0.1", 0, NULL), ==, 0);
-    CHECK_INT(rp_create_task(&task, serves_forever, server), ==, 0);
+    CHECK_INT(rp_create_task(&task, serve_forever, server), ==, 0);
     CHECK_INT(rp_sleep(co, RP_MSEC(5)), ==, 0);
     rp_task_cancel(task);
     rp_server_free(server);
     CHECK_INT(rp_join(co, task), ==, RP_EFUTCANCELED);
-    return 0;
-}
-
-TEST(a_server_may_be_freed_after_who_serves_is_cancelled)
-{
-    run(free_under_who_serves);
 }
 
 TEST(a_loop_may_be_closed_over_who_serves)
@@ -511,7 +426,7 @@ TEST(a_loop_may_be_closed_over_who_serves)
     CHECK_INT(rp_loop_create_task(loop, &task, start_in_task, &server), ==, 0);
     CHECK_INT(rp_run_until_complete(loop, task), ==, 0);
     rp_future_unref(task);
-    CHECK_INT(rp_loop_create_task(loop, &task, serves_forever, server), ==, 0);
+    CHECK_INT(rp_loop_create_task(loop, &task, serve_forever, server), ==, 0);
     rp_loop_stop(loop);
     CHECK_INT(rp_run_forever(loop), ==, 0);
     rp_loop_free(loop);

@@ -6,12 +6,6 @@
 
 #include "harness/wire.h"
 
-/* Runs a coroutine whose checks are its result. */
-static void run(rp_coro *coro)
-{
-    CHECK_INT(rp_run(coro, NULL), ==, 0);
-}
-
 /* A stream, and the plain socket at its other end. */
 static rp_stream *open_stream(rp_co *co, int *there)
 {
@@ -45,14 +39,13 @@ static int sender(rp_co *co, void *arg)
     return 0;
 }
 
-static int reading(rp_co *co, void *arg)
+CO_TEST(read_takes_what_is_there_or_waits)
 {
     int there;
     rp_stream *stream = open_stream(co, &there);
     rp_task *task;
     char text[16];
 
-    (void)arg;
     CHECK_INT(rp_stream_read(co, stream, text, 0), ==, 0);
     CHECK_INT(rp_create_task(&task, sender, &there), ==, 0);
     CHECK_INT(rp_stream_read(co, stream, text, sizeof text), ==, 5);
@@ -67,15 +60,9 @@ static int reading(rp_co *co, void *arg)
     CHECK(rp_stream_at_eof(stream));
     CHECK_INT(rp_stream_read(co, stream, text, 4), ==, 0);
     rp_stream_free(stream);
-    return 0;
 }
 
-TEST(read_takes_what_is_there_or_waits)
-{
-    run(reading);
-}
-
-static int held_back(rp_co *co, void *arg)
+CO_TEST(while_nobody_reads_the_peer_is_held_back)
 {
     static char bytes[1 << 16];
     int there;
@@ -83,7 +70,6 @@ static int held_back(rp_co *co, void *arg)
     uint64_t sent = 0, got = 0;
     ssize_t n;
 
-    (void)arg;
     do {
         wire_fill(bytes, sizeof bytes, sent);
         n = send(there, bytes, sizeof bytes, MSG_DONTWAIT);
@@ -99,12 +85,6 @@ static int held_back(rp_co *co, void *arg)
     close(there);
     CHECK_INT(rp_stream_read(co, stream, bytes, 1), ==, 0);
     rp_stream_free(stream);
-    return 0;
-}
-
-TEST(while_nobody_reads_the_peer_is_held_back)
-{
-    run(held_back);
 }
 
 static int ticks;
@@ -124,7 +104,7 @@ enum { GREEDY_BYTES = 10000, GREEDY_ECHOES = 100 }; /* Wine is slow */
 enum { GREEDY_BYTES = 100000, GREEDY_ECHOES = 1000 };
 #endif
 
-static int greedy(rp_co *co, void *arg)
+CO_TEST(a_task_that_never_has_to_wait_lets_others_run)
 {
     static char bytes[GREEDY_BYTES];
     int there;
@@ -132,7 +112,6 @@ static int greedy(rp_co *co, void *arg)
     rp_task *task;
     char byte;
 
-    (void)arg;
     CHECK_INT(rp_create_task(&task, ticker, NULL), ==, 0);
     CHECK_INT(send(there, bytes, sizeof bytes, 0), ==, sizeof bytes);
     CHECK_INT(rp_sleep(co, RP_MSEC(20)), ==, 0);
@@ -150,16 +129,10 @@ static int greedy(rp_co *co, void *arg)
     CHECK_INT(rp_join(co, task), ==, RP_EFUTCANCELED);
     close(there);
     rp_stream_free(stream);
-    return 0;
-}
-
-TEST(a_task_that_never_has_to_wait_lets_others_run)
-{
-    run(greedy);
 }
 
 /* A call that need not wait suspends in one case only, and how many there may be before it is the bound of stream.h. */
-static int without_waiting(rp_co *co, void *arg)
+CO_TEST(of_calls_that_need_not_wait_every_thirty_second_yields)
 {
     enum { BOUND = 32, CALLS = 4 * BOUND };
     static char bytes[CALLS + 1];
@@ -168,7 +141,6 @@ static int without_waiting(rp_co *co, void *arg)
     rp_task *task;
     char byte;
 
-    (void)arg;
     CHECK_INT(send(there, bytes, sizeof bytes, 0), ==, sizeof bytes);
     CHECK_INT(rp_stream_read(co, stream, &byte, 1), ==, 1); /* they have come */
     CHECK_INT(rp_create_task(&task, ticker, NULL), ==, 0);
@@ -188,17 +160,11 @@ static int without_waiting(rp_co *co, void *arg)
     CHECK_INT(rp_join(co, task), ==, RP_EFUTCANCELED);
     close(there);
     rp_stream_free(stream);
-    return 0;
-}
-
-TEST(of_calls_that_need_not_wait_every_thirty_second_yields)
-{
-    run(without_waiting);
 }
 
 /* ---- looking ahead ---- */
 
-static int peeking(rp_co *co, void *arg)
+CO_TEST(peeking_leaves_the_bytes_to_be_read)
 {
     static char long_text[70000];
     int there;
@@ -206,7 +172,6 @@ static int peeking(rp_co *co, void *arg)
     char text[16] = "";
     rp_task *task;
 
-    (void)arg;
     CHECK_INT(rp_stream_buffered(stream), ==, 0);
     CHECK_INT(rp_stream_peek(co, stream, text, 0), ==, 0);
     say(there, "ab");
@@ -233,12 +198,6 @@ static int peeking(rp_co *co, void *arg)
     CHECK_INT(rp_stream_peek(co, stream, text, 1), ==, -EPIPE);
     close(there);
     rp_stream_free(stream);
-    return 0;
-}
-
-TEST(peeking_leaves_the_bytes_to_be_read)
-{
-    run(peeking);
 }
 
 static int peek_in_task(rp_co *co, void *arg)
@@ -248,14 +207,13 @@ static int peek_in_task(rp_co *co, void *arg)
     return (int)rp_stream_peek(co, arg, text, sizeof text);
 }
 
-static int cancelled_peeks(rp_co *co, void *arg)
+CO_TEST(a_cancelled_peek_loses_nothing)
 {
     int there;
     rp_stream *stream = open_stream(co, &there);
     char text[8];
     rp_task *task;
 
-    (void)arg;
     say(there, "abc");
     CHECK_INT(rp_create_task(&task, peek_in_task, stream), ==, 0);
     while (rp_stream_buffered(stream) < 3)
@@ -267,12 +225,6 @@ static int cancelled_peeks(rp_co *co, void *arg)
     CHECK(memcmp(text, "abc", 3) == 0);
     close(there);
     rp_stream_free(stream);
-    return 0;
-}
-
-TEST(a_cancelled_peek_loses_nothing)
-{
-    run(cancelled_peeks);
 }
 
 /* ---- reading exactly ---- */
@@ -298,7 +250,7 @@ static int send_pieces(rp_co *co, void *arg)
     return 0;
 }
 
-static int exactly(rp_co *co, void *arg)
+CO_TEST(read_exactly_reads_that_many)
 {
     static const size_t lengths[] = {0, 1, 100, 4096, 4097, 60000};
     static char bytes[60000];
@@ -306,7 +258,6 @@ static int exactly(rp_co *co, void *arg)
     rp_stream *stream = open_stream(co, &there);
     rp_task *task;
 
-    (void)arg;
     for (int i = 0; i < 6; i++) {
         pieces p = {there, 2 * lengths[i], lengths[i] / 5 + 1};
 
@@ -320,19 +271,12 @@ static int exactly(rp_co *co, void *arg)
     CHECK_INT(rp_stream_read_exactly(co, stream, bytes, SIZE_MAX), ==, -EINVAL);
     close(there);
     rp_stream_free(stream);
-    return 0;
 }
 
-TEST(read_exactly_reads_that_many)
-{
-    run(exactly);
-}
-
-static int short_streams(rp_co *co, void *arg)
+CO_TEST(read_exactly_of_a_stream_that_ends_before_delivers_the_part)
 {
     static char bytes[60000];
 
-    (void)arg;
     for (int i = 0; i < 4; i++) {
         int there;
         rp_stream *stream = open_stream(co, &there);
@@ -349,12 +293,6 @@ static int short_streams(rp_co *co, void *arg)
         CHECK(rp_stream_at_eof(stream));
         rp_stream_free(stream);
     }
-    return 0;
-}
-
-TEST(read_exactly_of_a_stream_that_ends_before_delivers_the_part)
-{
-    run(short_streams);
 }
 
 typedef struct reader {
@@ -386,7 +324,7 @@ static int read_in_task(rp_co *co, void *arg)
 }
 
 /* Readers are cancelled all the time, at any moment; what they read in between is the whole stream. */
-static int cancelled_readers(rp_co *co, void *arg)
+CO_TEST(cancelled_readers_lose_no_byte)
 {
     enum { TOTAL = 400000 };
     static char bytes[20000], source[TOTAL];
@@ -395,7 +333,6 @@ static int cancelled_readers(rp_co *co, void *arg)
     uint64_t got = 0, sent = 0;
     rp_task *task;
 
-    (void)arg;
     rp_stream_set_limit(stream, sizeof bytes);
     wire_fill(source, sizeof source, 0);
     for (int i = 0; got < TOTAL; i++) {
@@ -427,15 +364,9 @@ static int cancelled_readers(rp_co *co, void *arg)
     close(there);
     CHECK_INT(rp_stream_read(co, stream, bytes, 1), ==, 0);
     rp_stream_free(stream);
-    return 0;
 }
 
-TEST(cancelled_readers_lose_no_byte)
-{
-    run(cancelled_readers);
-}
-
-static int put_back(rp_co *co, void *arg)
+CO_TEST(a_cancelled_read_exactly_puts_back_what_it_had)
 {
     static char bytes[50000];
     int there;
@@ -444,7 +375,6 @@ static int put_back(rp_co *co, void *arg)
     rp_task *task;
     char text[8];
 
-    (void)arg;
     for (int i = 0; i < 2; i++) {
         CHECK_INT(rp_create_task(&task, read_in_task, &r), ==, 0);
         for (int j = 0; j < 3; j++) {
@@ -461,23 +391,16 @@ static int put_back(rp_co *co, void *arg)
     CHECK(memcmp(bytes, "zxyzxyzxyzxyzxyz", 16) == 0);
     close(there);
     rp_stream_free(stream);
-    return 0;
-}
-
-TEST(a_cancelled_read_exactly_puts_back_what_it_had)
-{
-    run(put_back);
 }
 
 /* ---- lines and separators ---- */
 
-static int lines(rp_co *co, void *arg)
+CO_TEST(lines_end_at_their_newline_and_the_last_may_lack_it)
 {
     int there;
     rp_stream *stream = open_stream(co, &there);
     char line[16];
 
-    (void)arg;
     say(there, "one\n\nthree\r\nrest");
     CHECK_INT(rp_stream_read_line(co, stream, line, sizeof line), ==, 4);
     CHECK_STR(line, "one\n");
@@ -493,21 +416,14 @@ static int lines(rp_co *co, void *arg)
     CHECK_STR(line, "");
     CHECK(rp_stream_at_eof(stream));
     rp_stream_free(stream);
-    return 0;
 }
 
-TEST(lines_end_at_their_newline_and_the_last_may_lack_it)
-{
-    run(lines);
-}
-
-static int long_lines(rp_co *co, void *arg)
+CO_TEST(a_line_that_is_too_long_is_skipped)
 {
     int there;
     rp_stream *stream = open_stream(co, &there);
     char line[64];
 
-    (void)arg;
     CHECK_INT(rp_stream_set_limit(stream, 0), ==, -EINVAL);
     CHECK_INT(rp_stream_set_limit(stream, 10), ==, 0);
     say(there, "0123456789\n0123456789a\nok\n");
@@ -525,15 +441,9 @@ static int long_lines(rp_co *co, void *arg)
     CHECK_INT(rp_stream_read_line(co, stream, line, 6), ==, 5);
     close(there);
     rp_stream_free(stream);
-    return 0;
 }
 
-TEST(a_line_that_is_too_long_is_skipped)
-{
-    run(long_lines);
-}
-
-static int separators(rp_co *co, void *arg)
+CO_TEST(read_until_a_separator)
 {
     int there;
     rp_stream *stream = open_stream(co, &there);
@@ -541,7 +451,6 @@ static int separators(rp_co *co, void *arg)
     rp_task *task;
     char text[64];
 
-    (void)arg;
     CHECK_INT(rp_stream_read_until(co, stream, text, sizeof text, "", 0), ==, -EINVAL);
     say(there, "a-b--c---");
     CHECK_INT(rp_stream_read_until(co, stream, text, sizeof text, "--", 2), ==, 5);
@@ -570,17 +479,11 @@ static int separators(rp_co *co, void *arg)
     CHECK_INT(rp_stream_read_until(co, stream, text, sizeof text, "--", 2), ==, RP_EOF);
     CHECK_INT(rp_stream_partial(stream), ==, 0);
     rp_stream_free(stream);
-    return 0;
-}
-
-TEST(read_until_a_separator)
-{
-    run(separators);
 }
 
 /* ---- two at a time ---- */
 
-static int second_reader(rp_co *co, void *arg)
+CO_TEST(a_second_reader_is_refused)
 {
     int there;
     rp_stream *stream = open_stream(co, &there);
@@ -588,7 +491,6 @@ static int second_reader(rp_co *co, void *arg)
     reader r = {.stream = stream, .buffer = text, .length = sizeof text};
     rp_task *task;
 
-    (void)arg;
     CHECK_INT(rp_create_task(&task, read_in_task, &r), ==, 0);
     CHECK_INT(rp_sleep(co, 0), ==, 0);
     CHECK_INT(rp_stream_read(co, stream, mine, 8), ==, -EBUSY);
@@ -601,12 +503,6 @@ static int second_reader(rp_co *co, void *arg)
     CHECK_INT(r.result, ==, 3);
     close(there);
     rp_stream_free(stream);
-    return 0;
-}
-
-TEST(a_second_reader_is_refused)
-{
-    run(second_reader);
 }
 
 /* ---- writing ---- */
@@ -656,7 +552,7 @@ static int drain_in_task(rp_co *co, void *arg)
 }
 
 /* Several may write and wait at the same time: each write goes out whole, in order. */
-static int back_pressure(rp_co *co, void *arg)
+CO_TEST(a_writer_waits_above_the_high_mark)
 {
     int there;
     rp_stream *stream = open_stream(co, &there);
@@ -664,7 +560,6 @@ static int back_pressure(rp_co *co, void *arg)
     writer second = {.stream = stream, .length = 100000, .at = 20000000};
     rp_task *tasks[3];
 
-    (void)arg;
     CHECK_INT(rp_create_task(&tasks[0], write_in_task, &first), ==, 0);
     CHECK_INT(rp_create_task(&tasks[1], write_in_task, &second), ==, 0);
     CHECK_INT(rp_create_task(&tasks[2], drain_in_task, stream), ==, 0);
@@ -677,22 +572,15 @@ static int back_pressure(rp_co *co, void *arg)
     CHECK_INT(rp_stream_drain(co, stream), ==, 0);
     close(there);
     rp_stream_free(stream);
-    return 0;
 }
 
-TEST(a_writer_waits_above_the_high_mark)
-{
-    run(back_pressure);
-}
-
-static int cancelled_writers(rp_co *co, void *arg)
+CO_TEST(a_cancelled_write_has_taken_the_bytes)
 {
     int there;
     rp_stream *stream = open_stream(co, &there);
     uint64_t written = 0;
     rp_task *task;
 
-    (void)arg;
     for (int i = 0; i < 5; i++) {
         writer w = {.stream = stream, .length = 5000000, .at = written};
 
@@ -708,22 +596,15 @@ static int cancelled_writers(rp_co *co, void *arg)
     CHECK_INT(rp_stream_wait_closed(co, stream), ==, 0);
     close(there);
     rp_stream_free(stream);
-    return 0;
 }
 
-TEST(a_cancelled_write_has_taken_the_bytes)
-{
-    run(cancelled_writers);
-}
-
-static int vectors(rp_co *co, void *arg)
+CO_TEST(writev_and_half_close)
 {
     int there;
     rp_stream *stream = open_stream(co, &there);
     struct iovec vector[3] = {{"ab", 2}, {"", 0}, {"cde", 3}};
     char text[8];
 
-    (void)arg;
     CHECK_INT(rp_stream_writev(co, stream, vector, 3), ==, 0);
     CHECK_INT(recv(there, text, 5, MSG_WAITALL), ==, 5);
     CHECK(memcmp(text, "abcde", 5) == 0);
@@ -734,23 +615,16 @@ static int vectors(rp_co *co, void *arg)
     CHECK_INT(rp_stream_read(co, stream, text, sizeof text), ==, 5);
     close(there);
     rp_stream_free(stream);
-    return 0;
-}
-
-TEST(writev_and_half_close)
-{
-    run(vectors);
 }
 
 /* ---- ends ---- */
 
-static int lost_reader(rp_co *co, void *arg)
+CO_TEST(after_a_reset_what_came_before_is_read_then_the_error)
 {
     int there;
     rp_stream *stream = open_stream(co, &there);
     char text[16];
 
-    (void)arg;
     say(there, "first\nsecond");
     CHECK_INT(rp_stream_read_line(co, stream, text, sizeof text), ==, 6);
     reset(there);
@@ -767,19 +641,12 @@ static int lost_reader(rp_co *co, void *arg)
     CHECK_INT(rp_stream_write_eof(stream), ==, -ECONNRESET);
     CHECK_INT(rp_stream_peername(stream, text, sizeof text), ==, -ENOTCONN);
     rp_stream_free(stream);
-    return 0;
 }
 
-TEST(after_a_reset_what_came_before_is_read_then_the_error)
-{
-    run(lost_reader);
-}
-
-static int reset_while_waiting(rp_co *co, void *arg)
+CO_TEST(who_waits_is_told_of_a_reset)
 {
     char text[8];
 
-    (void)arg;
     for (int i = 0; i < 2; i++) {
         int there;
         rp_stream *stream = open_stream(co, &there);
@@ -798,12 +665,6 @@ static int reset_while_waiting(rp_co *co, void *arg)
             CHECK(w.result == -ECONNRESET || w.result == -EPIPE);
         rp_stream_free(stream);
     }
-    return 0;
-}
-
-TEST(who_waits_is_told_of_a_reset)
-{
-    run(reset_while_waiting);
 }
 
 static int wait_in_task(rp_co *co, void *arg)
@@ -811,7 +672,7 @@ static int wait_in_task(rp_co *co, void *arg)
     return rp_stream_wait_closed(co, arg);
 }
 
-static int closing(rp_co *co, void *arg)
+CO_TEST(close_ends_reading_and_wakes_all_who_wait)
 {
     int there;
     rp_stream *stream = open_stream(co, &there);
@@ -819,7 +680,6 @@ static int closing(rp_co *co, void *arg)
     reader r = {.stream = stream, .buffer = text, .length = sizeof text};
     rp_task *task, *waiting[3];
 
-    (void)arg;
     CHECK_INT(rp_create_task(&task, read_in_task, &r), ==, 0);
     for (int i = 0; i < 3; i++)
         CHECK_INT(rp_create_task(&waiting[i], wait_in_task, stream), ==, 0);
@@ -846,22 +706,15 @@ static int closing(rp_co *co, void *arg)
     rp_stream_free(stream);
     rp_stream_free(NULL);
     close(there);
-    return 0;
 }
 
-TEST(close_ends_reading_and_wakes_all_who_wait)
-{
-    run(closing);
-}
-
-static int aborting(rp_co *co, void *arg)
+CO_TEST(abort_ends_a_writer_and_drops_what_is_buffered)
 {
     int there;
     rp_stream *stream = open_stream(co, &there);
     writer w = {.stream = stream, .length = 20000000};
     rp_task *task;
 
-    (void)arg;
     CHECK_INT(rp_create_task(&task, write_in_task, &w), ==, 0);
     CHECK_INT(rp_sleep(co, RP_MSEC(10)), ==, 0);
     rp_stream_abort(stream);
@@ -870,12 +723,6 @@ static int aborting(rp_co *co, void *arg)
     CHECK_INT(swallow(co, there, UINT64_MAX), <, w.length);
     rp_stream_free(stream);
     close(there);
-    return 0;
-}
-
-TEST(abort_ends_a_writer_and_drops_what_is_buffered)
-{
-    run(aborting);
 }
 
 /* ---- a loop that is closed ---- */
@@ -993,7 +840,7 @@ TEST(whoever_is_told_of_tasks_and_connections_that_were_left_may_look_at_all)
     close(left_there[1]);
 }
 
-static int connecting(rp_co *co, void *arg)
+CO_TEST(connections_are_opened_refused_and_given_up)
 {
     int port, listener = wire_listen(&port), there;
     rp_stream *stream;
@@ -1001,7 +848,6 @@ static int connecting(rp_co *co, void *arg)
     rp_timeout timeout;
     int rc;
 
-    (void)arg;
     CHECK_INT(rp_open_connection(co, &stream, "localhost", port, &(rp_connect_options){.family = AF_INET}), ==, 0);
     there = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
     snprintf(expected, sizeof expected, "127.0.0.1:%d", port);
@@ -1028,21 +874,14 @@ static int connecting(rp_co *co, void *arg)
     CHECK_INT(rp_timeout_end(co, &timeout, rc), ==, -ETIMEDOUT);
     close(there);
     close(listener);
-    return 0;
 }
 
-TEST(connections_are_opened_refused_and_given_up)
-{
-    run(connecting);
-}
-
-static int asking(rp_co *co, void *arg)
+CO_TEST(names_are_looked_up)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_family = AF_INET}, *list = NULL;
     rp_timeout timeout;
     int rc;
 
-    (void)arg;
     CHECK_INT(rp_getaddrinfo(co, &list, "localhost", "80", &hints), ==, 0);
     CHECK_INT(list->ai_family, ==, AF_INET);
     freeaddrinfo(list);
@@ -1053,12 +892,6 @@ static int asking(rp_co *co, void *arg)
     if (rc == 0)
         freeaddrinfo(list);
     CHECK_INT(rp_timeout_end(co, &timeout, rc), ==, rc == 0 ? 0 : -ETIMEDOUT);
-    return 0;
-}
-
-TEST(names_are_looked_up)
-{
-    run(asking);
 }
 
 static int open_in_task(rp_co *co, void *arg)
@@ -1086,14 +919,13 @@ TEST(a_loop_that_is_closed_leaves_no_opening_behind)
     close(listener);
 }
 
-static int without_allocations(rp_co *co, void *arg)
+CO_TEST(reading_and_writing_allocate_nothing)
 {
     int there;
     rp_stream *stream = open_stream(co, &there);
     uint64_t before = 0;
     char text[64];
 
-    (void)arg;
     for (int i = 0; i < 200; i++) {
         if (i == 2)
             before = test_allocations();
@@ -1106,12 +938,6 @@ static int without_allocations(rp_co *co, void *arg)
     CHECK_INT(test_allocations(), ==, before);
     close(there);
     rp_stream_free(stream);
-    return 0;
-}
-
-TEST(reading_and_writing_allocate_nothing)
-{
-    run(without_allocations);
 }
 
 /* ---- fork ---- */
@@ -1130,13 +956,12 @@ static void use_in_child(rp_co *co, rp_stream *stream)
     rp_stream_abort(stream);
 }
 
-static int forking(rp_co *co, void *arg)
+CO_TEST(a_child_of_fork_leaves_the_parents_connection_alone)
 {
     int there, status;
     rp_stream *stream = open_stream(co, &there);
     char text[64];
 
-    (void)arg;
     say(there, "for the parent");
     CHECK_INT(rp_sleep(co, RP_MSEC(5)), ==, 0);
     pid_t child = fork();
@@ -1154,12 +979,6 @@ static int forking(rp_co *co, void *arg)
     CHECK_INT(recv(there, text, sizeof text, 0), ==, 6);
     CHECK_INT(recv(there, text, sizeof text, 0), ==, 0);
     close(there);
-    return 0;
-}
-
-TEST(a_child_of_fork_leaves_the_parents_connection_alone)
-{
-    run(forking);
 }
 #else
 TEST_ABSENT(a_child_of_fork_leaves_the_parents_connection_alone, "Windows has no fork()");

@@ -203,12 +203,11 @@ TEST(each_use_of_a_freed_stream_is_refused_and_reported)
     run(use_lost);
 }
 
-static int switch_debug_mode(rp_co *co, void *arg)
+CO_TEST(debug_mode_counts_when_the_stream_is_freed)
 {
     rp_stream *stream;
     int there;
 
-    (void)arg;
     listen_to_reports(co, false);
     stream = open_stream(co, &there);
     name_peer(stream);
@@ -217,12 +216,6 @@ static int switch_debug_mode(rp_co *co, void *arg)
     rp_set_debug(rp_co_loop(co), false);
     use_freed(co, stream);
     close(there);
-    return 0;
-}
-
-TEST(debug_mode_counts_when_the_stream_is_freed)
-{
-    run(switch_debug_mode);
 }
 
 /* ---- handlers ---- */
@@ -251,11 +244,10 @@ static void be_served(rp_co *co, rp_server *server)
     settle(co);
 }
 
-static int use_handled(rp_co *co, void *arg)
+CO_TEST(a_handlers_stream_is_freed_when_it_returns)
 {
     rp_server *server;
 
-    (void)arg;
     listen_to_reports(co, true);
     CHECK_INT(rp_start_server(co, &server, handle, NULL, "127.0.0.1", 0, NULL), ==, 0);
     be_served(co, server);
@@ -266,12 +258,6 @@ static int use_handled(rp_co *co, void *arg)
     reports = 0;
     use_freed(co, handled);
     rp_server_free(server);
-    return 0;
-}
-
-TEST(a_handlers_stream_is_freed_when_it_returns)
-{
-    run(use_handled);
 }
 
 /* ---- calls that began before ---- */
@@ -286,13 +272,12 @@ static int read_one(rp_co *co, void *arg)
     return 0;
 }
 
-static int free_under_reader(rp_co *co, void *arg)
+CO_TEST(a_call_that_began_before_the_stream_was_freed_is_not_reported)
 {
     rp_stream *stream;
     rp_task *reader;
     int there;
 
-    (void)arg;
     listen_to_reports(co, true);
     stream = open_stream(co, &there);
     name_peer(stream);
@@ -305,12 +290,6 @@ static int free_under_reader(rp_co *co, void *arg)
     CHECK_INT(reports, ==, 0);
     use_freed(co, stream);
     close(there);
-    return 0;
-}
-
-TEST(a_call_that_began_before_the_stream_was_freed_is_not_reported)
-{
-    run(free_under_reader);
 }
 
 /* ---- a handler of exceptions that uses the stream itself ---- */
@@ -322,12 +301,11 @@ static void use_again(rp_loop *loop, const rp_exception_context *context, void *
     CHECK_INT(rp_stream_write_eof(arg), ==, -EBADF);
 }
 
-static int use_in_handler(rp_co *co, void *arg)
+CO_TEST(a_use_by_the_exception_handler_itself_is_not_reported)
 {
     rp_stream *stream;
     int there;
 
-    (void)arg;
     listen_to_reports(co, true);
     stream = open_stream(co, &there);
     name_peer(stream);
@@ -336,12 +314,6 @@ static int use_in_handler(rp_co *co, void *arg)
     use_freed(co, stream);
     rp_set_exception_handler(rp_co_loop(co), keep_report, NULL);
     close(there);
-    return 0;
-}
-
-TEST(a_use_by_the_exception_handler_itself_is_not_reported)
-{
-    run(use_in_handler);
 }
 
 /* ---- memory ---- */
@@ -390,11 +362,11 @@ static int64_t blocks_left(rp_co *co, int connections)
     return (int64_t)(test_live_allocations() - before);
 }
 
-static int connect_often(rp_co *co, void *arg)
+/* They are given back at the end: the harness counts them. */
+CO_TEST(a_loop_in_debug_mode_keeps_of_many_connections_the_streams_alone)
 {
     int64_t left;
 
-    (void)arg;
     listen_to_reports(co, false);
     CHECK_INT(blocks_left(co, 1), >=, 0); /* what the loop makes once */
     CHECK_INT(blocks_left(co, 100), ==, 0);
@@ -403,10 +375,4 @@ static int connect_often(rp_co *co, void *arg)
     CHECK_INT(left, >=, CONNECTIONS);
     CHECK_INT(left, <=, 2 * CONNECTIONS + 10); /* the stream and its name; and what the loop makes once */
     CHECK_INT(reports, ==, 0);
-    return 0;
-}
-
-TEST(a_loop_in_debug_mode_keeps_of_many_connections_the_streams_alone)
-{
-    run(connect_often); /* and gives them back: the harness counts */
 }

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "harness/co_test.h"
 #include "ringport.h"
 #include "harness/support.h"
 
@@ -140,7 +141,7 @@ static int work_with_thread(rp_co *co, void *arg)
     return 0;
 }
 
-static int work_with_threads(rp_co *co, void *arg)
+CO_TEST(threads_post_and_answer_and_run_jobs)
 {
     partner partners[THREADS] = {{.posted = 0}};
     rp_group group;
@@ -148,12 +149,7 @@ static int work_with_threads(rp_co *co, void *arg)
     rp_group_begin(co, &group);
     for (int i = 0; i < THREADS; i++)
         CHECK_INT(rp_group_create_task(&group, NULL, work_with_thread, &partners[i]), ==, 0);
-    return rp_group_end(co, &group, 0);
-}
-
-TEST(threads_post_and_answer_and_run_jobs)
-{
-    CHECK_INT(rp_run(work_with_threads, NULL), ==, 0);
+    CHECK_INT(rp_group_end(co, &group, 0), ==, 0);
 }
 
 /* ---- eight threads with loops of their own ---- */

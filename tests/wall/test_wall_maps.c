@@ -93,7 +93,7 @@ static void end_tasks(rp_co *co, rp_group *group, rp_event *event)
     CHECK_INT(alive, ==, 0);
 }
 
-static int no_room_for_stacks(rp_co *co, void *arg)
+CO_TEST(no_room_for_stacks_is_an_error_of_who_wants_one)
 {
     rp_event event;
     rp_group group;
@@ -115,12 +115,6 @@ static int no_room_for_stacks(rp_co *co, void *arg)
         }
         end_tasks(co, &group, &event);
     }
-    return 0;
-}
-
-TEST(no_room_for_stacks_is_an_error_of_who_wants_one)
-{
-    CHECK_INT(rp_run(no_room_for_stacks, NULL), ==, 0);
 }
 
 /* ---- guards ---- */

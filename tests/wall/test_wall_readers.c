@@ -171,7 +171,7 @@ static int wait_then_read(rp_co *co, rp_stream *stream, void *arg)
     return (int)n;
 }
 
-static int handlers_read_slowly(rp_co *co, void *arg)
+CO_TEST(handlers_that_do_not_read_hold_their_clients_back)
 {
     hall h = {.waiting = 0};
     uint64_t sent = 0;
@@ -197,12 +197,6 @@ static int handlers_read_slowly(rp_co *co, void *arg)
     CHECK_INT(h.total, ==, sent);
     rp_server_free(h.server);
     close_peers();
-    return 0;
-}
-
-TEST(handlers_that_do_not_read_hold_their_clients_back)
-{
-    CHECK_INT(rp_run(handlers_read_slowly, NULL), ==, 0);
 }
 
 /* ---- clients that do not read ---- */
@@ -233,7 +227,7 @@ static int pour(rp_co *co, rp_stream *stream, void *arg)
     return 0;
 }
 
-static int clients_read_slowly(rp_co *co, void *arg)
+CO_TEST(clients_that_do_not_read_hold_their_handlers_back)
 {
     spring s = {.written = 0};
     uint64_t written, got = 0;
@@ -263,12 +257,6 @@ static int clients_read_slowly(rp_co *co, void *arg)
     CHECK_INT(rp_server_wait_closed(co, s.server), ==, 0);
     rp_server_free(s.server);
     close_peers();
-    return 0;
-}
-
-TEST(clients_that_do_not_read_hold_their_handlers_back)
-{
-    CHECK_INT(rp_run(clients_read_slowly, NULL), ==, 0);
 }
 
 /* ---- protocols that pass it on: who cannot write does not read ---- */
@@ -363,7 +351,7 @@ static bool read_all(void)
     return all;
 }
 
-static int relays_are_slow(rp_co *co, void *arg)
+CO_TEST(protocols_that_pause_pass_it_on)
 {
     rp_future *future;
     rp_server *server;
@@ -387,10 +375,4 @@ static int relays_are_slow(rp_co *co, void *arg)
     CHECK_INT(rp_server_wait_closed(co, server), ==, 0);
     CHECK_INT(lost, ==, SLOW);
     rp_server_free(server);
-    return 0;
-}
-
-TEST(protocols_that_pause_pass_it_on)
-{
-    CHECK_INT(rp_run(relays_are_slow, NULL), ==, 0);
 }
