@@ -48,7 +48,6 @@ OPEN_CIRCLES = [
     {"src/co/runtime", "src/co/task"},
     {"src/fiber/slab", "src/fiber/stack"},
     {"src/loop/future", "src/loop/loop"},
-    {"src/net/balancer", "src/net/listen", "src/net/server"},
 ]
 OPEN_HEADERS = {
     "src/base/origin.h",
@@ -57,8 +56,6 @@ OPEN_HEADERS = {
     "src/fiber/stack.h",
     "src/loop/loop.h",
     "src/loop/signals.h",
-    "src/net/listen.h",
-    "src/net/server.h",
     "src/proactor/proactor.h",
 }
 

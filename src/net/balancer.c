@@ -3,45 +3,81 @@
  * the server that has the fewest.
  *
  * It is for systems on which the kernel does not spread connections over sockets that listen at the same address, and
- * for who wants them spread evenly. The thread runs an ordinary loop, and for each address an ordinary server on it,
- * the front, whose accepted sockets it does not keep: a socket is known to no loop, and to no completion port, until
- * the server that will serve it takes it. No worker's end is special: a front lasts as long as any server has a
- * listener there.
+ * for whoever wants them spread evenly. The thread runs an ordinary loop, and for each address a listener on it, the
+ * front. A socket that it accepts is known to no loop, and to no completion port, until the server that will serve it
+ * takes it. No worker's end is special: a front lasts as long as any server has a seat there.
  *
- * What must stay true: fronts, and which listeners have a seat at them, are touched on the hub's thread alone. Servers
- * ask it to (ask()) and wait for the answer, which it can always give, since it runs nobody else's code. Only a
- * connection's way to its server goes without asking: it is among the server's arrivals until that takes it, or leaves
- * and so lets another one have it. It is closed if there is no other, as what waits in a socket's backlog is.
+ * What must stay true: fronts, and the seats at them, are touched on the balancer's thread alone. Members, which are
+ * what servers have of the balancer, ask it to (ask()) and wait for the answer, which it can always give, since it runs
+ * nobody else's code. Only a connection's way to its server goes without asking: it is among the member's arrivals
+ * until the server takes it, or leaves and so lets another one have it. It is closed if there is no other, as what
+ * waits in a socket's backlog is.
  */
 #include "net/balancer.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/thread.h"
+#include "net/bind.h"
 #include "net/listen.h"
 
 enum { LATER = 1 }; /* the call will be answered by finish() */
 
-struct rp_hub {
+struct rp_balancer {
     rp_loop *loop;
     rp_handle stop;
     rp_node fronts;
     rp_node deferred; /* calls that wait until a front is gone */
-    rp_mutex making;  /* see rp_hub_lock_ports() */
-    int ports[RP_HUB_SLOTS];
+    rp_mutex making;  /* see rp_balancer_lock_ports() */
+    int ports[RP_BALANCER_SLOTS];
     rp_mutex mutex; /* for the rest, the answers to calls, and arrivals */
     rp_cond changed;
     bool ended; /* the thread is as good as gone */
 };
 
-/* Something that the hub's thread does for another one, which waits meanwhile. */
+typedef struct member member;
+
+/* A listening socket that servers share. */
+typedef struct front {
+    rp_balancer *balancer;
+    rp_node link;
+    rp_listener listener;
+    int backlog;
+    bool serving;
+    rp_node seats;       /* those that are handed connections, the one that has waited longest first */
+    unsigned users;      /* seats, those that are handed nothing yet too */
+    struct call *leaver; /* of the last one: it waits until the front is gone */
+    rp_resource resource;
+    struct sockaddr_storage address;
+    uint32_t length;
+} front;
+
+/* A member's place at a front. */
+typedef struct seat {
+    member *member;
+    front *front;
+    rp_node link; /* in the front's list while the member is handed connections */
+} seat;
+
+/* What a server has of the balancer. */
+struct member {
+    rp_intake intake;
+    rp_balancer *balancer;
+    rp_node arrivals; /* handed to it and not taken, under the mutex */
+    size_t seat_count;
+    seat seats[];
+};
+
+/* Something that the balancer's thread does for another one, which waits meanwhile. */
 typedef struct call call;
 struct call {
     rp_handle handle;
     rp_node link; /* in `deferred` */
-    rp_hub *hub;
+    rp_balancer *balancer;
     int (*function)(call *c); /* 0, LATER or an error */
-    rp_server *server;
+    member *member;
     unsigned leaving; /* fronts that must be gone before the answer, and one */
     struct {
         const struct sockaddr *address;
@@ -49,42 +85,35 @@ struct call {
         const struct addrinfo *info;
         int port;
         const rp_server_options *options;
-        rp_front *front;
+        front *front;
     } join;
     int result;
     bool done; /* under the mutex */
 };
 
-/* A listening socket that servers share. */
-struct rp_front {
-    rp_hub *hub;
-    rp_node link;
-    rp_server *server; /* the hub's own */
-    rp_node seats;     /* listeners that are handed connections, the one that has waited longest first */
-    unsigned users;    /* listeners, those that do not serve yet too */
-    call *leaver;      /* of the last one: it waits until the front is gone */
-    struct sockaddr_storage address;
-    uint32_t length;
-};
-
 /* A connection on its way to a server. */
 typedef struct arrival {
     rp_node link;
-    rp_front *front;
+    front *front;
     rp_fd fd;
 } arrival;
+
+static member *member_of(rp_intake *intake)
+{
+    return rp_container_of(intake, member, intake);
+}
 
 /* ---- asking ---- */
 
 static void finish(call *c, int result)
 {
-    rp_hub *hub = c->hub;
+    rp_balancer *balancer = c->balancer;
 
-    rp_mutex_lock(&hub->mutex);
+    rp_mutex_lock(&balancer->mutex);
     c->result = result;
     c->done = true;
-    rp_cond_broadcast(&hub->changed);
-    rp_mutex_unlock(&hub->mutex);
+    rp_cond_broadcast(&balancer->changed);
+    rp_mutex_unlock(&balancer->mutex);
 }
 
 static void run_call(void *arg)
@@ -96,29 +125,31 @@ static void run_call(void *arg)
         finish(c, rc);
 }
 
-static int ask(rp_hub *hub, call *c)
+static int ask(call *c)
 {
-    c->hub = hub;
-    RP_TRY(rp_call_soon_threadsafe(hub->loop, &c->handle, run_call, c));
-    rp_mutex_lock(&hub->mutex);
-    while (!c->done && !hub->ended)
-        rp_cond_wait(&hub->changed, &hub->mutex, RP_NEVER);
+    rp_balancer *balancer = c->member->balancer;
+
+    c->balancer = balancer;
+    RP_TRY(rp_call_soon_threadsafe(balancer->loop, &c->handle, run_call, c));
+    rp_mutex_lock(&balancer->mutex);
+    while (!c->done && !balancer->ended)
+        rp_cond_wait(&balancer->changed, &balancer->mutex, RP_NEVER);
     int rc = c->done ? c->result : RP_ECLOSED;
-    rp_mutex_unlock(&hub->mutex);
+    rp_mutex_unlock(&balancer->mutex);
     return rc;
 }
 
-static void resume_deferred(rp_hub *hub)
+static void resume_deferred(rp_balancer *balancer)
 {
-    while (!rp_list_empty(&hub->deferred)) {
-        call *c = rp_container_of(rp_list_pop(&hub->deferred), call, link);
+    while (!rp_list_empty(&balancer->deferred)) {
+        call *c = rp_container_of(rp_list_pop(&balancer->deferred), call, link);
 
-        rp_handle_prepare(&c->handle, hub->loop, run_call, c);
-        rp_loop_ready(hub->loop, &c->handle);
+        rp_handle_prepare(&c->handle, balancer->loop, run_call, c);
+        rp_loop_ready(balancer->loop, &c->handle);
     }
 }
 
-/* ---- handing connections out, on the hub's thread ---- */
+/* ---- handing connections out, on the balancer's thread ---- */
 
 static void drop(arrival *a)
 {
@@ -126,140 +157,143 @@ static void drop(arrival *a)
     rp_free(a);
 }
 
-/* The listener whose server has the fewest connections; of several, the one that has waited longest. */
-static rp_listener *choose(rp_front *front)
+/* The seat whose server has the fewest connections; of several, the one that has waited longest. NULL: none. */
+static seat *choose(front *f)
 {
-    rp_listener *best = NULL;
+    seat *best = NULL;
     size_t least = SIZE_MAX;
 
-    for (rp_node *node = front->seats.next; node != &front->seats; node = node->next) {
-        rp_listener *listener = rp_container_of(node, rp_listener, seat);
-        size_t load = atomic_load_explicit(&listener->server->intake.load, memory_order_relaxed);
+    for (rp_node *node = f->seats.next; node != &f->seats; node = node->next) {
+        seat *s = rp_container_of(node, seat, link);
+        size_t load = atomic_load_explicit(&s->member->intake.load, memory_order_relaxed);
 
         if (load < least) {
-            best = listener;
+            best = s;
             least = load;
         }
     }
     return best;
 }
 
-static void hand_out(rp_front *front, arrival *a)
+static void hand_out(front *f, arrival *a)
 {
-    rp_listener *listener = choose(front);
+    seat *s = choose(f);
 
-    if (listener == NULL) {
+    if (!s) {
         drop(a);
         return;
     }
-    rp_server *server = listener->server;
-    rp_list_remove(&listener->seat);
-    rp_list_push(&front->seats, &listener->seat);
-    atomic_fetch_add_explicit(&server->intake.load, 1, memory_order_relaxed);
-    a->front = front;
-    rp_mutex_lock(&front->hub->mutex);
-    rp_list_push(&server->intake.arrivals, &a->link);
-    rp_mutex_unlock(&front->hub->mutex);
-    /* This fails if it is posted already, or if its loop is being closed, which ends in rp_hub_leave(). */
-    rp_call_soon_threadsafe(server->loop, &server->intake.wake, rp_server_take_arrivals, server);
+    rp_intake *intake = &s->member->intake;
+    rp_list_remove(&s->link);
+    rp_list_push(&f->seats, &s->link);
+    atomic_fetch_add_explicit(&intake->load, 1, memory_order_relaxed);
+    a->front = f;
+    rp_mutex_lock(&f->balancer->mutex);
+    rp_list_push(&s->member->arrivals, &a->link);
+    rp_mutex_unlock(&f->balancer->mutex);
+    /* This fails if it is posted already, or if its loop is being closed, which ends in leave(). */
+    rp_call_soon_threadsafe(intake->loop, &intake->wake, intake->woken, intake->server);
 }
 
-static void on_accepted(void *arg, rp_fd fd)
+static void on_accepted(rp_listener *listener, rp_fd fd)
 {
-    rp_front *front = arg;
+    front *f = listener->owner;
     arrival *a = rp_malloc(sizeof *a);
 
-    if (a == NULL) {
-        rp_loop_report(front->hub->loop, "no memory to hand a connection to its server", -ENOMEM, NULL, NULL, NULL,
-                       NULL);
+    if (!a) {
+        rp_loop_report(f->balancer->loop, "no memory to hand a connection to its server", -ENOMEM, NULL, NULL,
+                       NULL, NULL);
         rp_socket_close(fd);
         return;
     }
     a->fd = fd;
-    hand_out(front, a);
+    hand_out(f, a);
 }
 
-static arrival *take(rp_server *server)
+static arrival *next_arrival(member *m)
 {
-    rp_hub *hub = server->intake.hub;
-    rp_node *node = NULL;
-
-    rp_mutex_lock(&hub->mutex);
-    if (!rp_list_empty(&server->intake.arrivals))
-        node = rp_list_pop(&server->intake.arrivals);
-    rp_mutex_unlock(&hub->mutex);
-    return node != NULL ? rp_container_of(node, arrival, link) : NULL;
+    rp_mutex_lock(&m->balancer->mutex);
+    rp_node *node = rp_list_pop(&m->arrivals);
+    rp_mutex_unlock(&m->balancer->mutex);
+    return node ? rp_container_of(node, arrival, link) : NULL;
 }
 
-bool rp_hub_take(rp_server *server, rp_fd *fd)
+static bool take(rp_intake *intake, rp_fd *fd)
 {
-    arrival *a = take(server);
+    arrival *a = next_arrival(member_of(intake));
 
-    if (a == NULL)
+    if (!a)
         return false;
     *fd = a->fd;
     rp_free(a);
     return true;
 }
 
-/* ---- fronts, on the hub's thread ---- */
+/* ---- fronts, on the balancer's thread ---- */
 
-static void on_released(void *arg)
+static void free_front(front *f)
 {
-    rp_front *front = arg;
-    rp_hub *hub = front->hub;
-    call *leaver = front->leaver;
+    rp_list_remove(&f->resource.link);
+    rp_list_remove(&f->link);
+    rp_free(f);
+}
 
-    rp_list_remove(&front->link);
-    rp_free(front);
-    if (leaver != NULL && --leaver->leaving == 0)
+static void on_closed(rp_listener *listener)
+{
+    front *f = listener->owner;
+    rp_balancer *balancer = f->balancer;
+    call *leaver = f->leaver;
+
+    assert(f->users == 0 && rp_list_empty(&f->seats));
+    free_front(f);
+    if (leaver && --leaver->leaving == 0)
         finish(leaver, 0);
-    resume_deferred(hub);
+    resume_deferred(balancer);
 }
 
-static uint16_t *port_of(struct sockaddr_storage *address)
+static const rp_listener_type listener_type = {.accepted = on_accepted, .closed = on_closed};
+
+/* The loop has failed, and is closed before the servers have left. */
+static void reap(rp_resource *resource)
 {
-    return address->ss_family == AF_INET6 ? &((struct sockaddr_in6 *)address)->sin6_port
-                                          : &((struct sockaddr_in *)address)->sin_port;
+    front *f = rp_container_of(resource, front, resource);
+
+    rp_listener_reap(&f->listener);
+    free_front(f);
 }
 
-static int make_front(rp_hub *hub, call *c, rp_front **out)
+static int make_front(rp_balancer *balancer, const call *c, front **out)
 {
-    rp_front *front = rp_calloc(sizeof *front);
+    front *f = rp_calloc(sizeof *f);
     rp_fd fd;
 
-    if (front == NULL)
+    if (!f)
         return -ENOMEM;
-    front->hub = hub;
-    front->server = rp_server_new(
-        hub->loop, &(rp_server_protocol){.accepted = on_accepted, .arg = front, .release = on_released}, 1);
-    int rc = front->server != NULL ? rp_socket_bind(c->join.info, c->join.port, c->join.options, &fd) : -ENOMEM;
-    rp_list_init(&front->seats);
-    rp_list_push(&hub->fronts, &front->link);
+    int rc = rp_bind_tcp(c->join.info, c->join.port, c->join.options, &fd);
     if (rc < 0) {
-        if (front->server != NULL)
-            rp_server_free(front->server);
-        else
-            on_released(front);
+        rp_free(f);
         return rc;
     }
-    rp_server_add_listener(front->server, fd);
-    if (c->join.options->backlog > 0)
-        front->server->backlog = c->join.options->backlog;
-    memcpy(&front->address, c->join.address, c->join.length);
-    front->length = c->join.length;
-    *port_of(&front->address) = htons((uint16_t)rp_socket_port(fd));
-    *out = front;
+    f->balancer = balancer;
+    f->backlog = c->join.options->backlog > 0 ? c->join.options->backlog : 100;
+    f->resource.reap = reap;
+    rp_listener_init(&f->listener, balancer->loop, fd, &listener_type, f);
+    rp_list_init(&f->seats);
+    rp_list_push(&balancer->fronts, &f->link);
+    rp_list_push(&balancer->loop->resources, &f->resource.link);
+    rp_bind_address(c->join.info, rp_bind_port(fd), &f->address);
+    f->length = c->join.length;
+    *out = f;
     return 0;
 }
 
-static rp_front *find_front(const rp_hub *hub, const call *c)
+static front *find_front(const rp_balancer *balancer, const call *c)
 {
-    for (rp_node *node = hub->fronts.next; node != &hub->fronts; node = node->next) {
-        rp_front *front = rp_container_of(node, rp_front, link);
+    for (rp_node *node = balancer->fronts.next; node != &balancer->fronts; node = node->next) {
+        front *f = rp_container_of(node, front, link);
 
-        if (front->length == c->join.length && memcmp(&front->address, c->join.address, front->length) == 0)
-            return front;
+        if (f->length == c->join.length && memcmp(&f->address, c->join.address, f->length) == 0)
+            return f;
     }
     return NULL;
 }
@@ -268,164 +302,193 @@ static rp_front *find_front(const rp_hub *hub, const call *c)
 
 static int join(call *c)
 {
-    rp_front *front = find_front(c->hub, c);
+    front *f = find_front(c->balancer, c);
 
-    if (front != NULL && front->leaver != NULL) {
-        rp_list_push(&c->hub->deferred, &c->link);
+    if (f && f->leaver) {
+        rp_list_push(&c->balancer->deferred, &c->link);
         return LATER;
     }
-    if (front == NULL)
-        RP_TRY(make_front(c->hub, c, &front));
-    front->users++;
-    c->join.front = front;
+    if (!f)
+        RP_TRY(make_front(c->balancer, c, &f));
+    f->users++;
+    c->join.front = f;
     return 0;
 }
 
-int rp_hub_join(rp_server *server, const struct addrinfo *info, int port, const rp_server_options *options)
+int rp_balancer_join(rp_intake *intake, const struct addrinfo *info, int port, const rp_server_options *options,
+                     rp_fd *fd)
 {
     struct sockaddr_storage address;
-    call c = {.function = join, .server = server};
+    member *m = member_of(intake);
+    call c = {.function = join, .member = m};
 
-    rp_socket_address(info, port, &address);
+    rp_bind_address(info, port, &address);
     c.join.address = (struct sockaddr *)&address;
     c.join.length = (uint32_t)info->ai_addrlen;
     c.join.info = info;
     c.join.port = port;
     c.join.options = options;
-    RP_TRY(ask(server->intake.hub, &c));
-    rp_server_add_listener(server, c.join.front->server->listeners[0].fd);
-    server->listeners[server->listener_count - 1].front = c.join.front;
+    RP_TRY(ask(&c));
+    m->seats[m->seat_count++] = (seat){.member = m, .front = c.join.front};
+    *fd = c.join.front->listener.fd;
+    return 0;
+}
+/* Its listener accepts from the first seat on. */
+static int start(front *f)
+{
+    if (f->serving)
+        return 0;
+    RP_TRY(rp_bind_listen(f->listener.fd, f->backlog));
+    rp_listener_start(&f->listener);
+    f->serving = true;
     return 0;
 }
 
-static int serve(call *c)
+static int sit_down(call *c)
 {
-    rp_server *server = c->server;
+    member *m = c->member;
 
-    for (size_t i = 0; i < server->listener_count; i++)
-        RP_TRY(rp_server_start_serving(server->listeners[i].front->server));
-    for (size_t i = 0; i < server->listener_count; i++)
-        rp_list_push_front(&server->listeners[i].front->seats, &server->listeners[i].seat);
+    for (size_t i = 0; i < m->seat_count; i++)
+        RP_TRY(start(m->seats[i].front));
+    for (size_t i = 0; i < m->seat_count; i++)
+        rp_list_push_front(&m->seats[i].front->seats, &m->seats[i].link);
     return 0;
 }
 
-int rp_hub_serve(rp_server *server)
+static int serve(rp_intake *intake)
 {
-    call c = {.function = serve, .server = server};
+    call c = {.function = sit_down, .member = member_of(intake)};
 
-    return ask(server->intake.hub, &c);
+    return ask(&c);
 }
 
-static int leave(call *c)
+static int stand_up(call *c)
 {
-    rp_server *server = c->server;
+    member *m = c->member;
     arrival *a;
 
-    for (size_t i = 0; i < server->listener_count; i++)
-        if (rp_node_linked(&server->listeners[i].seat))
-            rp_list_remove(&server->listeners[i].seat);
-    while ((a = take(server)) != NULL)
+    for (size_t i = 0; i < m->seat_count; i++)
+        if (rp_node_linked(&m->seats[i].link))
+            rp_list_remove(&m->seats[i].link);
+    while ((a = next_arrival(m)))
         hand_out(a->front, a);
     c->leaving = 1;
-    for (size_t i = 0; i < server->listener_count; i++) {
-        rp_front *front = server->listeners[i].front;
+    for (size_t i = 0; i < m->seat_count; i++) {
+        front *f = m->seats[i].front;
 
-        if (--front->users > 0)
+        assert(f->users > 0 && !f->leaver);
+        if (--f->users > 0)
             continue;
-        front->leaver = c;
+        f->leaver = c;
         c->leaving++;
-        rp_server_free(front->server);
+        rp_listener_close(&f->listener);
     }
     return --c->leaving == 0 ? 0 : LATER;
 }
 
-void rp_hub_leave(rp_server *server)
+/*
+ * What was handed to it and not taken goes to other servers of the same address. Without any, the address is free when
+ * this returns.
+ */
+static void leave(rp_intake *intake)
 {
-    call c = {.function = leave, .server = server};
-    int rc = ask(server->intake.hub, &c);
+    member *m = member_of(intake);
+    call c = {.function = stand_up, .member = m};
+    int rc = ask(&c);
     arrival *a;
 
     if (rc == RP_EFORK) /* nobody knows in which state the parent's thread was when it left this copy behind */
         return;
-    if (rc < 0) /* the hub has failed */
-        while ((a = take(server)) != NULL)
+    if (rc < 0) /* the balancer has failed */
+        while ((a = next_arrival(m)))
             drop(a);
-    rp_handle_cancel(&server->intake.wake);
-    for (size_t i = 0; i < server->listener_count; i++) {
-        server->listeners[i].fd = -1; /* it was lent */
-        server->listeners[i].front = NULL;
-    }
+    rp_handle_cancel(&intake->wake);
 }
 
-/* ---- the hub's life ---- */
+static const rp_intake_type intake_type = {.serve = serve, .take = take, .leave = leave};
 
-int *rp_hub_lock_ports(rp_hub *hub)
+rp_intake *rp_balancer_intake_new(rp_balancer *balancer, size_t addresses)
 {
-    rp_mutex_lock(&hub->making);
-    return hub->ports;
+    member *m = rp_calloc(sizeof *m + addresses * sizeof m->seats[0]);
+
+    if (!m)
+        return NULL;
+    m->intake.type = &intake_type;
+    m->balancer = balancer;
+    rp_list_init(&m->arrivals);
+    return &m->intake;
 }
 
-void rp_hub_unlock_ports(rp_hub *hub)
+/* ---- the balancer's life ---- */
+
+int *rp_balancer_lock_ports(rp_balancer *balancer)
 {
-    rp_mutex_unlock(&hub->making);
+    rp_mutex_lock(&balancer->making);
+    return balancer->ports;
+}
+
+void rp_balancer_unlock_ports(rp_balancer *balancer)
+{
+    rp_mutex_unlock(&balancer->making);
 }
 
 static void run(void *arg)
 {
-    rp_hub *hub = arg;
-    int rc = rp_run_forever(hub->loop);
+    rp_balancer *balancer = arg;
+    int rc = rp_run_forever(balancer->loop);
 
     if (rc < 0)
-        rp_loop_report(hub->loop, "the thread that accepts connections has failed", rc, NULL, NULL, NULL, NULL);
-    rp_loop_close(hub->loop);
-    rp_mutex_lock(&hub->mutex);
-    hub->ended = true;
-    rp_cond_broadcast(&hub->changed);
-    rp_mutex_unlock(&hub->mutex);
+        rp_loop_report(balancer->loop, "the thread that accepts connections has failed", rc, NULL, NULL, NULL,
+                       NULL);
+    rp_loop_close(balancer->loop);
+    rp_mutex_lock(&balancer->mutex);
+    balancer->ended = true;
+    rp_cond_broadcast(&balancer->changed);
+    rp_mutex_unlock(&balancer->mutex);
 }
 
-static void free_hub(rp_hub *hub)
+static void free_balancer(rp_balancer *balancer)
 {
-    rp_loop_free(hub->loop);
-    rp_cond_fini(&hub->changed);
-    rp_mutex_fini(&hub->mutex);
-    rp_mutex_fini(&hub->making);
-    rp_free(hub);
+    rp_loop_free(balancer->loop);
+    rp_cond_fini(&balancer->changed);
+    rp_mutex_fini(&balancer->mutex);
+    rp_mutex_fini(&balancer->making);
+    rp_free(balancer);
 }
 
-int rp_hub_new(rp_hub **out)
+int rp_balancer_new(rp_balancer **out)
 {
-    rp_hub *hub = rp_calloc(sizeof *hub);
+    rp_balancer *balancer = rp_calloc(sizeof *balancer);
 
-    if (hub == NULL)
+    if (!balancer)
         return -ENOMEM;
-    rp_list_init(&hub->fronts);
-    rp_list_init(&hub->deferred);
-    int rc = rp_mutex_init(&hub->making);
+    rp_list_init(&balancer->fronts);
+    rp_list_init(&balancer->deferred);
+    int rc = rp_mutex_init(&balancer->making);
     if (rc < 0)
         goto no_making;
-    rc = rp_mutex_init(&hub->mutex);
+    rc = rp_mutex_init(&balancer->mutex);
     if (rc < 0)
         goto no_mutex;
-    rc = rp_cond_init(&hub->changed);
+    rc = rp_cond_init(&balancer->changed);
     if (rc < 0)
         goto no_cond;
-    rc = rp_loop_new(NULL, &hub->loop);
+    rc = rp_loop_new(NULL, &balancer->loop);
     if (rc == 0)
-        rc = rp_thread_start(run, hub);
+        rc = rp_thread_start(run, balancer);
     if (rc < 0) {
-        free_hub(hub);
+        free_balancer(balancer);
         return rc;
     }
-    *out = hub;
+    *out = balancer;
     return 0;
 
 no_cond:
-    rp_mutex_fini(&hub->mutex);
+    rp_mutex_fini(&balancer->mutex);
 no_mutex:
-    rp_mutex_fini(&hub->making);
+    rp_mutex_fini(&balancer->making);
 no_making:
-    rp_free(hub);
+    rp_free(balancer);
     return rc;
 }
 
@@ -434,14 +497,14 @@ static void stop(void *arg)
     rp_loop_stop(arg);
 }
 
-void rp_hub_free(rp_hub *hub)
+void rp_balancer_free(rp_balancer *balancer)
 {
-    if (hub == NULL)
+    if (!balancer)
         return;
-    rp_call_soon_threadsafe(hub->loop, &hub->stop, stop, hub->loop); /* fails if it has ended */
-    rp_mutex_lock(&hub->mutex);
-    while (!hub->ended)
-        rp_cond_wait(&hub->changed, &hub->mutex, RP_NEVER);
-    rp_mutex_unlock(&hub->mutex);
-    free_hub(hub);
+    rp_call_soon_threadsafe(balancer->loop, &balancer->stop, stop, balancer->loop); /* fails if it has ended */
+    rp_mutex_lock(&balancer->mutex);
+    while (!balancer->ended)
+        rp_cond_wait(&balancer->changed, &balancer->mutex, RP_NEVER);
+    rp_mutex_unlock(&balancer->mutex);
+    free_balancer(balancer);
 }

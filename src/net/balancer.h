@@ -1,65 +1,47 @@
 /*
- * balancer.h - one listening socket for the servers of several loops: a hub accepts, and hands each connection to one
- * of them. See balancer.c.
+ * balancer.h - one listening socket for the servers of several loops: a balancer accepts, and hands each connection to
+ * one of them. See balancer.c.
  */
 #ifndef RP_NET_BALANCER_H
 #define RP_NET_BALANCER_H
 
-#include <stdatomic.h>
-
-#include "base/list.h"
+#include "net/intake.h"
 #include "ringport/net.h"
 
 struct addrinfo;
 
-typedef struct rp_hub rp_hub;
-typedef struct rp_front rp_front;
+typedef struct rp_balancer rp_balancer;
 
-enum { RP_HUB_SLOTS = 64 };
+enum { RP_BALANCER_SLOTS = 64 };
 
 /* Where a server's connections come from, if not from listening sockets of its own. */
 typedef struct rp_place {
-    rp_hub *hub;   /* NULL: from its own */
-    unsigned slot; /* on port 0: servers with the same slot of a hub get the same port */
-    bool numbered; /* there is a slot */
+    rp_balancer *balancer; /* NULL: from its own */
+    unsigned slot;         /* on port 0: servers with the same slot of a balancer get the same port */
+    bool numbered;         /* there is a slot */
 } rp_place;
 
-/* What a server has of its hub. */
-typedef struct rp_intake {
-    rp_hub *hub;
-    atomic_size_t load; /* connections that were handed to it and have not ended */
-    rp_node arrivals;   /* handed to it and not taken, under the hub's mutex */
-    rp_handle wake;     /* tells its loop of them */
-} rp_intake;
+/* Starts the balancer's thread: 0, -ENOMEM, -EAGAIN, or why no loop could be made. */
+int rp_balancer_new(rp_balancer **balancer);
 
-/* Starts the hub's thread: 0, -ENOMEM, -EAGAIN, or why no loop could be made. */
-int rp_hub_new(rp_hub **hub);
-
-/* Ends it. There is no server any more that has its connections from it. NULL is let pass. */
-void rp_hub_free(rp_hub *hub);
+/* Ends it. There is no server any more that has its connections from it. NULL is ignored. */
+void rp_balancer_free(rp_balancer *balancer);
 
 /*
  * While a server is made, since two that choose a port must not do so at once. Between them, the ports of the slots
  * can be read and set; 0: none yet.
  */
-int *rp_hub_lock_ports(rp_hub *hub);
-void rp_hub_unlock_ports(rp_hub *hub);
+int *rp_balancer_lock_ports(rp_balancer *balancer);
+void rp_balancer_unlock_ports(rp_balancer *balancer);
 
-/* ---- for a server of the hub's, on its loop's thread; each waits for the hub's thread, which is never long ---- */
-
-/* Adds a listener that shares the address with all others there; the first one's is bound. 0 or an error. */
-int rp_hub_join(rp_server *server, const struct addrinfo *info, int port, const rp_server_options *options);
-
-/* From now on it is handed connections. 0 or an error. */
-int rp_hub_serve(rp_server *server);
-
-/* The next connection that was handed to it: false if there is none. */
-bool rp_hub_take(rp_server *server, rp_fd *fd);
+/* What a server at so many addresses has its connections from. NULL: no memory. */
+rp_intake *rp_balancer_intake_new(rp_balancer *balancer, size_t addresses);
 
 /*
- * It has listeners no more. What was handed to it and not taken goes to other servers of the same address. Without any,
- * the address is free when this returns.
+ * Adds an address, which it shares with all others there; the first one's is bound. The socket is lent to the intake's
+ * server until that leaves. On its loop's thread; waits for the balancer's, which is never long. 0 or an error.
  */
-void rp_hub_leave(rp_server *server);
+int rp_balancer_join(rp_intake *intake, const struct addrinfo *info, int port, const rp_server_options *options,
+                     rp_fd *fd);
 
 #endif

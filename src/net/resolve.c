@@ -67,7 +67,7 @@ static int ask(void *arg)
     question *q = arg;
 
     errno = 0;
-    q->error = rp_error_of_eai(getaddrinfo(q->host, q->service, &q->hints, &q->answer));
+    q->error = rp_resolve_error(getaddrinfo(q->host, q->service, &q->hints, &q->answer));
     drop_question(q);
     return 0;
 }

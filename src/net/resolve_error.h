@@ -5,6 +5,6 @@
 #define RP_NET_RESOLVE_ERROR_H
 
 /* 0 or a negative error. On POSIX errno must have been 0 before the call to getaddrinfo(). */
-int rp_error_of_eai(int code);
+int rp_resolve_error(int code);
 
 #endif

@@ -6,7 +6,7 @@
 #include "base/socket.h"
 #include "ringport/error.h"
 
-int rp_error_of_eai(int code)
+int rp_resolve_error(int code)
 {
     switch (code) {
     case 0:

@@ -6,7 +6,7 @@
 #include "net/resolve_error.h"
 #include "ringport/error.h"
 
-int rp_error_of_eai(int code)
+int rp_resolve_error(int code)
 {
     switch (code) {
     case EAI_AGAIN:

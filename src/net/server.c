@@ -1,17 +1,19 @@
 /*
- * server.c - a server: listening sockets, and the connections that were accepted on them.
+ * server.c - a server: listening sockets, and the connections that were accepted on them. See server.h.
  *
- * Each listener has one multishot accept in flight while the server serves; or else a hub accepts for it, and only
- * what becomes of the sockets is done here. A server exists until its owner has freed it, and it is closed, and its
- * listeners are, and its last connection has ended: whatever takes one of these away calls settle(). Making one is the
- * business of listen.c.
+ * Its listeners accept while it serves, or else somebody else does, from whom it takes them (its intake); what becomes
+ * of a connection is the same. Whatever takes something away that a server waits for at its end calls settle(). Making
+ * one is the business of server_open.c.
  */
+#include "net/server.h"
+
+#include <assert.h>
+
 #include "base/leave.h"
 #include "base/memory.h"
-#include "net/listen.h"
+#include "loop/future.h"
+#include "net/bind.h"
 #include "net/transport.h"
-
-enum { RETRY_DELAY = 1 }; /* seconds until accepting is tried again: asyncio's ACCEPT_RETRY_DELAY */
 
 /* ---- the end ---- */
 
@@ -20,12 +22,25 @@ typedef struct waiter {
     rp_node link; /* in the server's list, which holds a reference */
 } waiter;
 
-static void free_server(rp_server *server)
+static void unref(rp_server *server)
 {
+    assert(server->refs > 0);
+    if (--server->refs > 0)
+        return;
+    assert(server->closed && server->connection_count == 0 && rp_list_empty(&server->waiters));
+    rp_free(server->intake);
+    rp_loop_unref(server->loop);
+    rp_free(server);
+}
+
+/* Nothing of it is left but its memory, for as long as calls are inside. */
+static void end(rp_server *server)
+{
+    assert(rp_node_linked(&server->resource.link));
     rp_list_remove(&server->resource.link);
     if (server->protocol.release)
         server->protocol.release(server->protocol.arg);
-    rp_free(server);
+    unref(server);
 }
 
 static void settle(rp_server *server)
@@ -34,21 +49,14 @@ static void settle(rp_server *server)
 
     if (!server->closed || server->open_listeners > 0 || server->connection_count > 0)
         return;
-    while ((node = rp_list_pop(&server->waiters)) != NULL) {
+    while ((node = rp_list_pop(&server->waiters))) {
         waiter *entry = rp_container_of(node, waiter, link);
 
         rp_future_finish(&entry->future, 0, NULL);
         rp_future_unref(&entry->future);
     }
-    if (!server->owned)
-        free_server(server);
-}
-
-static void close_listener(rp_listener *listener)
-{
-    rp_loop_close_socket(listener->server->loop, listener->fd);
-    listener->fd = -1;
-    listener->server->open_listeners--;
+    if (!server->owned && rp_node_linked(&server->resource.link))
+        end(server);
 }
 
 /* The path goes with the server, unless this is a forked child. */
@@ -58,25 +66,41 @@ static void unlink_path(const rp_server *server)
         rp_socket_file_remove(server->unix_address.sun_path, &server->socket_file);
 }
 
+static void on_closed(rp_listener *listener)
+{
+    rp_server *server = listener->owner;
+
+    assert(server->closed && server->open_listeners > 0);
+    server->open_listeners--;
+    settle(server);
+}
+
+/* Its sockets go back to those who have lent them; a child of fork() has copies of its own, and closes these. */
+static void leave_intake(rp_server *server)
+{
+    server->intake->type->leave(server->intake);
+    if (rp_loop_is_forked(server->loop))
+        return;
+    for (size_t i = 0; i < server->listener_count; i++)
+        server->listeners[i].fd = -1;
+    server->open_listeners = 0;
+}
+
 void rp_server_close(rp_server *server)
 {
     if (server->closed)
         return;
     server->closed = true;
     server->serving = false;
+    server->refs++;
     unlink_path(server);
-    if (server->intake.hub != NULL)
-        rp_hub_leave(server);
-    for (size_t i = 0; i < server->listener_count; i++) {
-        rp_listener *listener = &server->listeners[i];
-
-        rp_timer_cancel(&listener->retry);
-        if (listener->accepting)
-            rp_cancel(server->loop, &listener->accept);
-        else
-            close_listener(listener);
-    }
+    if (server->intake)
+        leave_intake(server);
+    for (size_t i = 0; i < server->listener_count; i++)
+        if (server->listeners[i].fd >= 0)
+            rp_listener_close(&server->listeners[i]);
     settle(server);
+    unref(server);
 }
 
 void rp_server_free(rp_server *server)
@@ -88,6 +112,12 @@ void rp_server_free(rp_server *server)
         settle(server);
     else
         rp_server_close(server);
+}
+
+void rp_server_discard(rp_server *server)
+{
+    server->protocol.release = NULL;
+    rp_server_free(server);
 }
 
 static void quiesce(rp_resource *resource)
@@ -103,25 +133,33 @@ static void reap(rp_resource *resource)
 
     if (!server->closed)
         unlink_path(server);
-    if (!server->closed && server->intake.hub != NULL)
-        rp_hub_leave(server);
+    if (!server->closed && server->intake)
+        leave_intake(server);
+    server->closed = true;
+    server->serving = server->owned = false;
     for (size_t i = 0; i < server->listener_count; i++)
-        rp_socket_close(server->listeners[i].fd);
-    while ((node = rp_list_pop(&server->waiters)) != NULL)
+        rp_listener_reap(&server->listeners[i]);
+    server->open_listeners = server->connection_count = 0;
+    while (!rp_list_empty(&server->connections))
+        rp_list_pop(&server->connections);
+    while ((node = rp_list_pop(&server->waiters)))
         rp_future_unref(&rp_container_of(node, waiter, link)->future);
-    free_server(server);
+    end(server);
 }
 
-/* A connection is not its any more: the hub counts them too. */
+/* A connection is not its any more: whoever hands them out counts them too. */
 static void lighten(rp_server *server)
 {
-    if (server->intake.hub != NULL)
-        atomic_fetch_sub_explicit(&server->intake.load, 1, memory_order_relaxed);
+    if (server->intake)
+        atomic_fetch_sub_explicit(&server->intake->load, 1, memory_order_relaxed);
 }
 
-void rp_server_detach(rp_server *server, rp_transport *transport)
+static void detach(rp_transport *transport)
 {
-    rp_list_remove(&transport->server_link);
+    rp_server *server = transport->maker;
+
+    assert(server->connection_count > 0);
+    rp_list_remove(&transport->maker_link);
     server->connection_count--;
     lighten(server);
     settle(server);
@@ -138,7 +176,7 @@ typedef struct incoming {
 
 static void turn_away(incoming *in)
 {
-    if (in->server == NULL)
+    if (!in->server)
         return;
     if (in->transport)
         rp_transport_discard(in->transport);
@@ -148,10 +186,6 @@ static void turn_away(incoming *in)
 
 static void serve(rp_server *server, rp_fd fd)
 {
-    if (server->protocol.accepted != NULL) {
-        server->protocol.accepted(server->protocol.arg, fd);
-        return;
-    }
     rp_transport *transport = rp_transport_new(server->loop, fd);
     incoming in RP_ON_LEAVE(turn_away) = {server, transport, fd};
     const rp_protocol *protocol = NULL;
@@ -168,11 +202,19 @@ static void serve(rp_server *server, rp_fd fd)
     in.server = NULL;
     if (!server->inherited && !server->nagle)
         rp_socket_set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-    transport->server = server;
-    rp_list_push(&server->connections, &transport->server_link);
+    transport->maker = server;
+    transport->detached = detach;
+    rp_list_push(&server->connections, &transport->maker_link);
     server->connection_count++;
     rp_transport_start(transport, protocol, self);
 }
+
+static void on_accepted(rp_listener *listener, rp_fd fd)
+{
+    serve(listener->owner, fd);
+}
+
+static const rp_listener_type listener_type = {.accepted = on_accepted, .closed = on_closed};
 
 /* The taking of arrivals. What is left of them when an exception passes is taken in the next turn. */
 typedef struct taking {
@@ -185,111 +227,29 @@ static void end_taking(taking *t)
     rp_server *server = t->server;
 
     if (!t->done && !server->closed)
-        rp_call_soon_threadsafe(server->loop, &server->intake.wake, rp_server_take_arrivals, server);
-    server->open_listeners--;
-    settle(server);
+        rp_call_soon_threadsafe(server->loop, &server->intake->wake, server->intake->woken, server);
+    unref(server);
 }
 
-void rp_server_take_arrivals(void *arg)
+/* There is something to take. A protocol may close the server, and fork. */
+static void take_arrivals(void *arg)
 {
     rp_server *server = arg;
     rp_fd fd;
 
-    server->open_listeners++; /* it stays, even if a protocol frees it */
+    server->refs++;
     taking t RP_ON_LEAVE(end_taking) = {server, false};
-    while (!rp_loop_is_forked(server->loop) && rp_hub_take(server, &fd)) /* a protocol may have forked */
+    while (!server->closed && !rp_loop_is_forked(server->loop) && server->intake->type->take(server->intake, &fd))
         serve(server, fd);
     t.done = true;
 }
 
-/* What accept() fails with although the listening socket is in order: accept(2) says to go on. */
-static bool is_transient(int error)
-{
-    switch (error) {
-    case -ECONNABORTED:
-    case -ECONNRESET: /* Windows, or Wine, when the peer was gone before */
-    case -ENOTCONN:
-    case -EINTR:
-    case -EAGAIN:
-    case -EPROTO:
-    case -ENETDOWN:
-    case -ENOPROTOOPT:
-#ifdef EHOSTDOWN /* on Windows EHOSTUNREACH says it */
-    case -EHOSTDOWN:
-#endif
-    case -EHOSTUNREACH:
-    case -ENETUNREACH:
-    case -ECANCELED:
-        return true;
-    default:
-        return false;
-    }
-}
-
-static void accept_on(void *arg);
-
-/* The report comes last: who is told may free the server. */
-static void accept_later(rp_listener *listener, int error)
-{
-    rp_loop *loop = listener->server->loop;
-    bool exhausted = error == -EMFILE || error == -ENFILE || error == -ENOBUFS || error == -ENOMEM;
-
-    rp_call_later(loop, &listener->retry, RP_SEC(RETRY_DELAY), accept_on, listener);
-    rp_loop_report(loop, exhausted ? "socket.accept() out of system resource" : "accept failed on a socket", error,
-                   NULL, NULL, NULL, NULL);
-}
-
-typedef struct acceptance {
-    rp_listener *listener;
-    bool more;
-    int64_t result;
-} acceptance;
-
-static void go_on_accepting(acceptance *a)
-{
-    rp_listener *listener = a->listener;
-    rp_server *server = listener->server;
-
-    listener->accepting = a->more;
-    if (a->more)
-        return;
-    if (server->closed) {
-        close_listener(listener);
-        settle(server);
-    } else if (a->result >= 0 || is_transient((int)a->result)) {
-        accept_on(listener);
-    } else {
-        accept_later(listener, (int)a->result);
-    }
-}
-
-static void on_accepted(rp_op *op)
-{
-    acceptance a RP_ON_LEAVE(go_on_accepting) = {op->data, op->flags & RP_OP_MORE, op->result};
-
-    if (a.result >= 0) /* even if it was closed meanwhile: no connection that was accepted is lost */
-        serve(a.listener->server, (rp_fd)a.result);
-}
-
-static void accept_on(void *arg)
-{
-    rp_listener *listener = arg;
-    int rc;
-
-    rp_op_accept_multi(&listener->accept, listener->fd, on_accepted, listener);
-    rc = rp_submit(listener->server->loop, &listener->accept);
-    listener->accepting = rc == 0;
-    if (rc < 0)
-        accept_later(listener, rc);
-}
-
 static int accept_itself(rp_server *server)
 {
+    for (size_t i = 0; i < server->listener_count && server->backlog > 0; i++)
+        RP_TRY(rp_bind_listen(server->listeners[i].fd, server->backlog));
     for (size_t i = 0; i < server->listener_count; i++)
-        if (server->backlog > 0 && listen(server->listeners[i].fd, server->backlog) < 0)
-            return rp_socket_error();
-    for (size_t i = 0; i < server->listener_count; i++)
-        accept_on(&server->listeners[i]);
+        rp_listener_start(&server->listeners[i]);
     return 0;
 }
 
@@ -300,39 +260,45 @@ int rp_server_start_serving(rp_server *server)
         return -EINVAL;
     if (server->serving)
         return 0;
-    RP_TRY(server->intake.hub != NULL ? rp_hub_serve(server) : accept_itself(server));
+    RP_TRY(server->intake ? server->intake->type->serve(server->intake) : accept_itself(server));
     server->serving = true;
     return 0;
 }
 
 /* ---- the beginning ---- */
 
-rp_server *rp_server_new(rp_loop *loop, const rp_server_protocol *protocol, size_t listeners)
+rp_server *rp_server_new(rp_loop *loop, const rp_server_protocol *protocol, size_t sockets)
 {
-    rp_server *server = rp_calloc(sizeof *server + listeners * sizeof server->listeners[0]);
+    rp_server *server = rp_calloc(sizeof *server + sockets * sizeof server->listeners[0]);
 
     if (!server)
         return NULL;
-    server->loop = loop;
+    server->loop = rp_loop_ref(loop);
+    server->refs = 1;
     server->protocol = *protocol;
     server->owned = true;
     server->backlog = 100;
     server->inherited = RP_SOCKET_INHERITS;
     rp_list_init(&server->connections);
     rp_list_init(&server->waiters);
-    rp_list_init(&server->intake.arrivals);
     server->resource.reap = reap;
     server->resource.quiesce = quiesce;
     rp_list_push(&loop->resources, &server->resource.link);
     return server;
 }
 
-void rp_server_add_listener(rp_server *server, rp_fd fd)
+void rp_server_set_intake(rp_server *server, rp_intake *intake)
 {
-    rp_listener *listener = &server->listeners[server->listener_count++];
+    assert(!server->intake && server->listener_count == 0);
+    server->intake = intake;
+    intake->loop = server->loop;
+    intake->woken = take_arrivals;
+    intake->server = server;
+}
 
-    listener->server = server;
-    listener->fd = fd;
+void rp_server_add_socket(rp_server *server, rp_fd fd)
+{
+    rp_listener_init(&server->listeners[server->listener_count++], server->loop, fd, &listener_type, server);
     server->open_listeners++;
 }
 
@@ -341,13 +307,13 @@ void rp_server_add_listener(rp_server *server, rp_fd fd)
 void rp_server_close_clients(rp_server *server)
 {
     for (rp_node *node = server->connections.next; node != &server->connections; node = node->next)
-        rp_transport_close(rp_container_of(node, rp_transport, server_link));
+        rp_transport_close(rp_container_of(node, rp_transport, maker_link));
 }
 
 void rp_server_abort_clients(rp_server *server)
 {
     for (rp_node *node = server->connections.next; node != &server->connections; node = node->next)
-        rp_transport_abort(rp_container_of(node, rp_transport, server_link));
+        rp_transport_abort(rp_container_of(node, rp_transport, maker_link));
 }
 
 bool rp_server_is_serving(const rp_server *server)
@@ -383,7 +349,7 @@ int rp_server_sockname(const rp_server *server, size_t index, struct sockaddr *a
 int rp_server_port(const rp_server *server)
 {
     for (size_t i = 0; i < rp_server_sockets(server); i++) {
-        int port = rp_socket_port(server->listeners[i].fd);
+        int port = rp_bind_port(server->listeners[i].fd);
 
         if (port > 0)
             return port;

@@ -1,33 +1,59 @@
 /*
- * server.h - the inside of servers, for transports and the layers above.
+ * server.h - the inside of rp_server: listening sockets, and the connections that were accepted on them.
+ *
+ * Life: made (rp_server_new), with a socket for each address (rp_server_add_socket), then serving, then `closed`: it
+ * accepts no more, and its connections go on. It is at its end when it is closed, its listeners are, its last
+ * connection has ended, and its owner has freed it.
  */
 #ifndef RP_NET_SERVER_H
 #define RP_NET_SERVER_H
 
-#include "net/balancer.h"
+#include "base/socket.h"
+#include "loop/loop.h"
+#include "net/intake.h"
+#include "net/listen.h"
+#include "net/socket_file.h"
 #include "ringport/net.h"
-
-/* A connection that the server accepted has ended. */
-void rp_server_detach(rp_server *server, rp_transport *transport);
 
 /* How a server makes its protocols. */
 typedef struct rp_server_protocol {
     rp_protocol_factory *factory;
-    void (*accepted)(void *arg, rp_fd fd); /* if set: takes the socket itself, and no protocol is made */
     void *arg;
-    void (*release)(
-        void *arg); /* gives arg back, when neither server nor connections need it any more; may be NULL */
+    void (*release)(void *arg); /* when neither server nor connections need `arg` any more; may be NULL */
 } rp_server_protocol;
 
-/*
- * rp_create_server(), rp_create_unix_server() and rp_create_server_fd() with a `release`: it is called in every case
- * but that of an error returned, if no server comes of it too.
- */
-int rp_server_request(rp_loop *loop, const rp_server_protocol *protocol, const rp_place *place, const char *host,
-                      int port, const rp_server_options *options, rp_future **future);
-int rp_unix_server_new(rp_loop *loop, const rp_server_protocol *protocol, const char *path, size_t length,
-                       const rp_server_options *options, rp_server **server);
-int rp_server_from_fd(rp_loop *loop, const rp_server_protocol *protocol, rp_fd fd,
-                      const rp_server_options *options, rp_server **server);
+struct rp_server {
+    rp_loop *loop; /* holds a reference */
+    unsigned refs; /* keep its memory: one until its end, and one each for calls that are inside */
+    rp_server_protocol protocol;
+    int backlog; /* 0: the sockets listen already */
+    bool nagle;
+    bool inherited; /* what accepted sockets have of the listening one is as it should be */
+    bool owned;     /* rp_server_free() was not called yet */
+    bool serving;
+    bool closed;
+    rp_node connections; /* transports, by their maker_link */
+    size_t connection_count;
+    rp_node waiters; /* for its end */
+    rp_resource resource;
+    rp_intake *intake;               /* where connections come from; NULL: its listeners accept them */
+    struct sockaddr_un unix_address; /* of `socket_file`, if there is one */
+    rp_socket_file socket_file;
+    size_t open_listeners; /* with an intake they are not its own: it lends their sockets */
+    size_t listener_count;
+    rp_listener listeners[];
+};
+
+/* Makes a server with room for that many sockets, in the loop's resources. NULL: no memory. */
+rp_server *rp_server_new(rp_loop *loop, const rp_server_protocol *protocol, size_t sockets);
+
+/* Its connections come from there: it owns the memory from now on. Before the first socket is added. */
+void rp_server_set_intake(rp_server *server, rp_intake *intake);
+
+/* Hands over a bound socket, or one that its intake lends. */
+void rp_server_add_socket(rp_server *server, rp_fd fd);
+
+/* Closes and frees a server that was never handed out: what its protocol needs stays the caller's. */
+void rp_server_discard(rp_server *server);
 
 #endif

@@ -6,7 +6,6 @@
 #include "base/memory.h"
 #include "base/origin.h"
 #include "base/socket.h"
-#include "net/server.h"
 #include "net/transport.h"
 
 /* ---- the end ---- */
@@ -22,8 +21,8 @@ static void detach_and_free(rp_transport **ended)
 {
     rp_transport *transport = *ended;
 
-    if (transport->server)
-        rp_server_detach(transport->server, transport);
+    if (transport->detached)
+        transport->detached(transport);
     free_transport(transport);
 }
 
@@ -54,6 +53,8 @@ static void reap(rp_resource *resource)
     rp_transport *transport = rp_container_of(resource, rp_transport, resource);
 
     rp_list_remove(&resource->link);
+    if (rp_node_linked(&transport->maker_link))
+        rp_list_remove(&transport->maker_link);
     rp_socket_close(transport->fd);
     free_transport(transport);
 }

@@ -40,8 +40,9 @@ struct rp_transport {
     rp_handle pull; /* goes on receiving */
     rp_handle end;
 
-    rp_server *server; /* that accepted it, or NULL */
-    rp_node server_link;
+    void (*detached)(rp_transport *transport); /* it has ended, and is about to be freed; or NULL */
+    void *maker;                               /* of whoever is told that: what it is among */
+    rp_node maker_link;
     rp_resource resource;
     void *origin; /* debug mode */
 };

@@ -10,7 +10,7 @@
 #include "base/memory.h"
 #include "stream/stream.h"
 #include "stream/workers.h"
-#include "net/server.h"
+#include "net/server_open.h"
 
 /* What the connections of a server have in common; the server releases it. */
 typedef struct service {

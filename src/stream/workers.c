@@ -8,12 +8,13 @@
  *
  * Connections are spread in one of two ways. Where it can, the kernel does it, over the workers' listening sockets
  * (SO_REUSEPORT): by a hash of the client's address, so that a worker's share is even in the long run only. Else, or if
- * that is asked for, a hub accepts for all (net/balancer.c), and gives each to the worker that has the fewest.
+ * that is asked for, a balancer accepts for all (net/balancer.c), and gives each to the worker that has the fewest.
  *
  * A server on port 0 must get the same port in every worker: the nth such server of each worker gets the group's nth
  * port. One that is not made gives its number back, since it may be made in the other workers, or at a second try.
  * Where the kernel spreads, a bound socket that never listens keeps that port free from the first one's start until the
- * group ends. A hub has a count of its own, and remembers the port; while no worker listens there, others may take it.
+ * group ends. A balancer has a count of its own, and remembers the port; while no worker listens there, others may
+ * take it.
  */
 #include "stream/workers.h"
 
@@ -22,9 +23,10 @@
 #include "base/socket.h"
 #include "base/thread.h"
 #include "loop/loop.h"
+#include "net/bind.h"
 #include "ringport/co.h"
 
-enum { PORTS_MAX = RP_HUB_SLOTS };
+enum { PORTS_MAX = RP_BALANCER_SLOTS };
 _Static_assert(PORTS_MAX == 64, "a bit for each");
 
 typedef struct group group;
@@ -33,7 +35,7 @@ typedef struct worker {
     group *group;
     unsigned index;
     uint64_t ports; /* by bits: the numbers that its servers on port 0 have */
-    uint64_t slots; /* and that those have that the hub accepts for */
+    uint64_t slots; /* and that those have that the balancer accepts for */
     rp_loop *loop;  /* under the mutex; NULL: nothing can be posted */
     rp_task *main;  /* on the worker's thread; NULL before it is made and after it has ended */
     rp_handle stop;
@@ -53,7 +55,7 @@ struct group {
         int port;
     } ports[PORTS_MAX];
     unsigned port_count;
-    rp_hub *hub; /* made on first use */
+    rp_balancer *balancer; /* made on first use */
     unsigned count;
     worker workers[];
 };
@@ -107,7 +109,7 @@ static int announce(worker *w, rp_loop *loop)
     rp_mutex_lock(&w->group->mutex);
     int rc = w->group->stopping ? -ECANCELED : 0;
     w->loop = rc == 0 ? loop : NULL;
-    loop->posts_expected = true; /* those of the group, and connections from its hub */
+    loop->posts_expected = true; /* those of the group, and connections from its balancer */
     rp_mutex_unlock(&w->group->mutex);
     return rc;
 }
@@ -227,7 +229,7 @@ no_mutex:
 
 static void free_group(group *g)
 {
-    rp_hub_free(g->hub);
+    rp_balancer_free(g->balancer);
     for (unsigned i = 0; i < g->port_count; i++)
         rp_socket_close(g->ports[i].fd);
     rp_cond_fini(&g->ended);
@@ -278,35 +280,6 @@ int rp_run_workers(unsigned count, rp_coro *coro, void *arg)
 
 /* ---- shared addresses ---- */
 
-/* Binds a socket to a port that is free on all addresses, which all may share who ask for it (SO_REUSEPORT). */
-static int reserve_port(rp_fd *fd, int *port)
-{
-    struct sockaddr_in6 any6 = {.sin6_family = AF_INET6};
-    struct sockaddr_in any4 = {.sin_family = AF_INET};
-    struct sockaddr *address = (struct sockaddr *)&any6;
-    socklen_t length = sizeof any6;
-    int rc = rp_socket_open(AF_INET6, SOCK_STREAM, 0, fd);
-
-    if (rc == 0) {
-        rp_socket_set(*fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
-    } else { /* a system without IPv6 */
-        address = (struct sockaddr *)&any4;
-        length = sizeof any4;
-        rc = rp_socket_open(AF_INET, SOCK_STREAM, 0, fd);
-    }
-    if (rc < 0)
-        return rc;
-    rc = rp_socket_reuse_port(*fd);
-    if (rc == 0 && (bind(*fd, address, length) != 0 || getsockname(*fd, address, &length) != 0))
-        rc = rp_socket_error();
-    if (rc < 0) {
-        rp_socket_close(*fd);
-        return rc;
-    }
-    *port = ntohs(address == (struct sockaddr *)&any6 ? any6.sin6_port : any4.sin_port);
-    return 0;
-}
-
 /* The first number that is free. -ENOBUFS. */
 static int take_number(uint64_t *taken, rp_place *place)
 {
@@ -326,7 +299,7 @@ static int find_port(worker *w, int *port, rp_place *place)
     RP_TRY(take_number(&w->ports, place));
     rp_mutex_lock(&g->mutex);
     unsigned n = place->slot;
-    int rc = n == g->port_count ? reserve_port(&g->ports[n].fd, &g->ports[n].port) : 0;
+    int rc = n == g->port_count ? rp_bind_reserve_port(&g->ports[n].fd, &g->ports[n].port) : 0;
     if (rc == 0 && n == g->port_count)
         g->port_count++;
     *port = rc == 0 ? g->ports[n].port : 0;
@@ -340,9 +313,9 @@ static int find_place(worker *w, int port, rp_place *place)
     int rc = 0;
 
     rp_mutex_lock(&g->mutex);
-    if (g->hub == NULL)
-        rc = rp_hub_new(&g->hub);
-    place->hub = g->hub;
+    if (g->balancer == NULL)
+        rc = rp_balancer_new(&g->balancer);
+    place->balancer = g->balancer;
     rp_mutex_unlock(&g->mutex);
     return rc == 0 && port == 0 ? take_number(&w->slots, place) : rc;
 }
@@ -352,7 +325,7 @@ int rp_workers_share_address(rp_server_options *options, int *port, rp_place *pl
     worker *w = this_worker;
     int rc = 0;
 
-    *place = (rp_place){.hub = NULL};
+    *place = (rp_place){.balancer = NULL};
     if (w == NULL)
         return 0;
     if (!RP_SOCKET_SHARES || options->balance)
@@ -371,7 +344,7 @@ void rp_workers_unshare_address(const rp_place *place)
 
     if (!place->numbered)
         return;
-    if (place->hub != NULL)
+    if (place->balancer != NULL)
         this_worker->slots &= ~number;
     else
         this_worker->ports &= ~number;

@@ -9,8 +9,8 @@
 
 /*
  * In a worker: makes the address of a server that it starts one that all workers can listen on, and says where its
- * connections come from. *port becomes the group's if it was 0 and the place is not a hub. Elsewhere: does nothing. 0
- * or an error.
+ * connections come from. *port becomes the group's if it was 0 and the place has no balancer. Elsewhere: does nothing.
+ * 0 or an error.
  */
 int rp_workers_share_address(rp_server_options *options, int *port, rp_place *place);
 

@@ -128,7 +128,7 @@ TEST(each_answer_of_the_resolver_is_an_error_of_its_own)
 
     errno = EMFILE; /* which is what EAI_SYSTEM refers to */
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        CHECK_INT(rp_error_of_eai(all[i].answer), ==, all[i].error);
+        CHECK_INT(rp_resolve_error(all[i].answer), ==, all[i].error);
 }
 
 static int block(void *arg)

@@ -1,8 +1,8 @@
 /*
  * test_workers.c - the worker group: connections spread over threads, verified bytes, clean ends.
  *
- * How evenly they are spread depends on who does it. A hub gives each of 4 workers 50 of 200 connections. The kernel's
- * hash (SO_REUSEPORT) makes their number binomial, of 200 by 1/4: fewer than 20 come once in 10 million times.
+ * How evenly they are spread depends on who does it. A balancer gives each of 4 workers 50 of 200 connections. The
+ * kernel's hash (SO_REUSEPORT) makes their number binomial, of 200 by 1/4: fewer than 20 come once in 10 million times.
  */
 #include <pthread.h>
 #include <signal.h>
