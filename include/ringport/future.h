@@ -38,8 +38,8 @@ RP_API rp_future *rp_future_ref(rp_future *future);
 
 /*
  * Drops a reference. The last one frees the future.
- * An error that nobody has read is then reported to the loop's exception handler, unless the loop's close has done
- * that.
+ * An error that nobody has read is then reported to the loop's exception handler, unless that was done when the loop
+ * was closed.
  * NULL is ignored.
  */
 RP_API void rp_future_unref(rp_future *future);

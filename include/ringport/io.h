@@ -144,8 +144,7 @@ RP_API int64_t rp_wait_child(rp_co *co, int64_t pid);
  * While a task waits, the signal belongs to the tasks alone: a handler of rp_add_signal_handler(), or of rp_run() for
  * SIGINT, is not called. It is called when the signal comes and no task waits.
  * If there is no such handler, a signal that comes while no task waits is kept for the next wait, which returns at
- * once:
- * a loop of waits misses none. Several may be told as one.
+ * once. So a loop of waits misses none; but several may be told as one.
  * The signal is caught until one of these comes, and then the process does at it what it did before:
  *   the loop is closed
  *   rp_remove_signal_handler() is called while no task waits

@@ -1,18 +1,23 @@
 /*
  * op.h - operations: what the application asks of the kernel, and how the answer comes back.
  *
- * An rp_op is caller-owned. Fill it with one of the rp_op_* initialisers, hand it to a loop (rp_submit), to a task
- * (rp_op_await) or to a bare proactor (rp_proactor_submit). From then on the op, its buffers and its descriptor belong
- * to the kernel until the completion is delivered: exactly one, never inside the submitting call. A multishot
- * operation completes many times; while RP_OP_MORE is set in its flags, it is still in flight.
+ * An rp_op is a struct of the caller's. Fill it by one of the rp_op_* initialisers, and hand it to one of
+ *   a loop, by rp_submit()
+ *   a task, by rp_op_await()
+ *   a bare proactor, by rp_proactor_submit()
+ * From then on the op, its buffers and its descriptor belong to the kernel, until the completion is delivered.
+ * There is exactly one completion, and it never comes inside the submitting call.
+ * A multishot operation completes many times. While a completion's flags have RP_OP_MORE, it is still in flight.
  *
- * rp_op.result is 0 or more on success (bytes, a descriptor, a mask), else a negative error.
+ * The result, rp_op.result, is 0 or more on success (bytes, a descriptor, a mask), else a negative error.
  *
- * Operations that take something out of one pipe, device or socket (read, readv, recv, recvmsg, accept) are served
- * in the order of submission, and so are those that put something into it (write, writev, send, sendmsg, shutdown).
- * A shutdown goes before those that have to wait for the peer. An operation with MSG_DONTWAIT that would have to wait
- * for its turn gets -EAGAIN. Files have no order, also at their own position. On Windows receiving keeps the order,
- * unless MSG_WAITALL has it receive in parts, and sending does not.
+ * Order, on one pipe, device or socket:
+ *   operations that take something out (read, readv, recv, recvmsg, accept) are served in the order of submission
+ *   so are those that put something in (write, writev, send, sendmsg, shutdown)
+ *   but a shutdown goes before operations that have to wait for the peer
+ *   an operation with MSG_DONTWAIT that would have to wait for its turn gets -EAGAIN
+ * Files have no order, even at their own position.
+ * On Windows receiving keeps the order, unless MSG_WAITALL has it receive in parts. Sending does not keep it.
  */
 #ifndef RINGPORT_OP_H
 #define RINGPORT_OP_H
@@ -74,10 +79,10 @@ enum {
 };
 
 /*
- * For the flags of rp_op_send (of at most 2 GiB less a page, which is what one call of the kernel takes): complete only
- * when all is sent, or an error stands in the way.
- * After an error the result is what was sent before it, if there was any; the error itself is lost then, and a POSIX
- * socket tells of a reset once: what is received next looks like the end of the stream. If that matters: send without.
+ * For the flags of rp_op_send(): complete only when all is sent, or when an error stands in the way.
+ * All is at most 2 GiB less a page, which is what one call of the kernel takes.
+ * After an error the result is what was sent before it, if anything was, and the error itself is lost. A POSIX socket
+ * tells a reset once only, so what is received next looks like the end of the stream. If that matters, send without it.
  */
 #define RP_SEND_ALL 0x40000000
 
@@ -88,12 +93,15 @@ enum {
 #define RP_OP_SCRATCH 4
 #endif
 
-/* Runs at each completion, with the result in `op`. It may submit the operation again, or free what it is in. */
+/*
+ * Runs at each completion, with the result in `op`.
+ * At the last one it may submit the operation again, or free what that is in.
+ */
 typedef void rp_op_callback(rp_op *op);
 
-/* The fields are the library's own, but for callback, data, result and flags. */
+/* Callback, data, result and flags are the caller's to use. The other fields are the library's own. */
 struct rp_op {
-    rp_op_callback *callback; /* runs on the loop's thread, once a completion; NULL: nothing is to be called */
+    rp_op_callback *callback; /* runs on the loop's thread, once a completion; NULL: nothing is called */
     void *data;               /* the owner's */
     int64_t result;           /* of the completion that is being delivered */
     uint32_t flags;           /* RP_OP_MORE */
@@ -146,36 +154,39 @@ struct rp_op {
         } child;
     } u;
     void *owner;                  /* the proactor it was submitted to */
-    int64_t outcome;              /* the proactor's: what of a result is known, before it is delivered */
+    int64_t outcome;              /* the proactor's: what is known of the result before it is delivered */
     rp_node link;                 /* among the operations in flight */
     rp_node queue;                /* in one of the backend's lists */
     void *scratch[RP_OP_SCRATCH]; /* the backend's */
 };
 
 /*
- * Initialisers. They fill the op and do nothing else; any thread. The descriptor, the buffer and whatever a pointer
- * names must stay valid until the completion. Each op is idle again once its (last) completion has been delivered, and
- * may be initialised anew even inside its own callback.
+ * The initialisers. They fill the op, and do nothing else.
+ * The descriptor, the buffer and whatever a pointer names must stay valid until the (last) completion.
+ * After that the op is idle again: it may be initialised anew, even inside its own callback.
+ * All initialisers: any thread. None of them fails; the errors named below are results of the operation.
  */
 
 /* Does nothing, and completes with 0. */
 RP_API void rp_op_nop(rp_op *op, rp_op_callback *callback, void *data);
 
 /*
- * accept4(): one connection, non-blocking and close-on-exec. address and length may be NULL.
- * The listener may be a blocking one and stays so (on epoll it is not for as long as each call of the kernel's takes,
- * which another process that shares it could see).
+ * accept4(): accepts one connection, non-blocking and close-on-exec.
+ * `address` and `length` may be NULL.
+ * The listening socket may be a blocking one, and stays so. On epoll it is non-blocking for as long as each call of the
+ * kernel's takes, which another process that shares it could see.
  */
 RP_API void rp_op_accept(rp_op *op, rp_fd fd, struct sockaddr *address, uint32_t *length, rp_op_callback *callback,
                          void *data);
 
 /*
- * Accepts until it is cancelled or fails: a completion for each connection. Connections accepted before a
- * cancellation took hold are still delivered; the receiver owns every descriptor.
+ * Accepts until it is cancelled or fails: a completion for each connection.
+ * The receiver owns every descriptor.
+ * Connections that were accepted before a cancellation took hold are still delivered.
  */
 RP_API void rp_op_accept_multi(rp_op *op, rp_fd fd, rp_op_callback *callback, void *data);
 
-/* connect(). A blocking socket stays one, as a listener does. */
+/* connect(). A blocking socket stays one, as with rp_op_accept(). */
 RP_API void rp_op_connect(rp_op *op, rp_fd fd, const struct sockaddr *address, uint32_t length,
                           rp_op_callback *callback, void *data);
 
@@ -184,55 +195,68 @@ RP_API void rp_op_recv(rp_op *op, rp_fd fd, void *buffer, size_t length, int fla
                        void *data);
 
 /*
- * A receive stream on a connected socket, for readers that take what there is: completes (with RP_OP_MORE) whenever
- * there may be something to take, until it is cancelled. Take it with rp_op_receive(). One per socket at a time.
+ * A receive stream on a connected socket, for readers that take what there is.
+ * It completes, with RP_OP_MORE, whenever there may be something to take, until it is cancelled.
+ * rp_op_receive() takes it.
+ * A socket may have one receive stream at a time.
  */
 RP_API void rp_op_recv_stream(rp_op *op, rp_fd fd, rp_op_callback *callback, void *data);
 
 /*
- * Takes what has arrived on a receive stream: bytes, 0 at the end of the stream, -EAGAIN if there is nothing until the
- * stream completes next, or the connection's error. Never suspends or blocks. The loop's thread.
- * A length of 0 is -EINVAL, so that 0 means the end and nothing else.
+ * Takes what has arrived on a receive stream.
+ * Returns the number of bytes, or 0 at the end of the stream.
+ * Never suspends or blocks.
+ * For the loop's thread only.
+ * Errors:
+ *   -EAGAIN   there is nothing until the stream completes next
+ *   -EINVAL   `length` is 0; so 0 means the end, and nothing else
+ *   the connection's error
  */
 RP_API int64_t rp_op_receive(rp_op *op, void *buffer, size_t length);
 
-/* Whether rp_op_receive() may find something: false means that it would return -EAGAIN. The loop's thread. */
+/*
+ * Whether rp_op_receive() may find something; false means that it would return -EAGAIN.
+ * For the loop's thread only.
+ */
 RP_API bool rp_op_receivable(const rp_op *op);
 
-/* send() with MSG_* flags (MSG_NOSIGNAL is implied) and RP_SEND_ALL. */
+/* send() with MSG_* flags and RP_SEND_ALL; MSG_NOSIGNAL is implied. */
 RP_API void rp_op_send(rp_op *op, rp_fd fd, const void *buffer, size_t length, int flags, rp_op_callback *callback,
                        void *data);
 
 /*
- * sendmsg() (MSG_NOSIGNAL is implied) and recvmsg(), of which MSG_WAITALL is ignored: it completes with one part or
- * message. The header and all that it names must stay valid too.
+ * sendmsg() and recvmsg(). MSG_NOSIGNAL is implied.
+ * MSG_WAITALL is ignored: receiving completes with one part or message.
+ * The header and all that it names must stay valid, too.
  */
 RP_API void rp_op_sendmsg(rp_op *op, rp_fd fd, struct msghdr *message, int flags, rp_op_callback *callback,
                           void *data);
 RP_API void rp_op_recvmsg(rp_op *op, rp_fd fd, struct msghdr *message, int flags, rp_op_callback *callback,
                           void *data);
 
-/* shutdown(): how is SHUT_RD, SHUT_WR or SHUT_RDWR. */
+/* shutdown(). `how` is SHUT_RD, SHUT_WR or SHUT_RDWR. */
 RP_API void rp_op_shutdown(rp_op *op, rp_fd fd, int how, rp_op_callback *callback, void *data);
 
 /* close(). No other operation may be in flight on the descriptor. */
 RP_API void rp_op_close(rp_op *op, rp_fd fd, rp_op_callback *callback, void *data);
 
 /*
- * Waits until one of the RP_POLL_* events holds (now, perhaps): the result is those asked for that hold, with ERR and
- * HUP. Any descriptor, as poll(2) has it: a regular file is always ready for IN and OUT, and never for anything else.
+ * Waits until one of the RP_POLL_* events holds, which may be now.
+ * The result is those events asked for that hold, and RP_POLL_ERR and RP_POLL_HUP if they do.
+ * Any descriptor will do, as with poll(2): a regular file is always ready for IN and OUT, and never for anything else.
+ * On Windows it is for sockets and regular files only.
  */
 RP_API void rp_op_poll(rp_op *op, rp_fd fd, uint32_t events, rp_op_callback *callback, void *data);
 
 /*
- * The same, at once if one holds and then each time something changes, until cancelled. On Windows, which tells no
- * changes, once a turn as long as it holds; and both for sockets and regular files only.
+ * rp_op_poll() many times, until it is cancelled: at once if an event holds, and then each time something changes.
+ * On Windows, which tells no changes, once a turn as long as an event holds.
  */
 RP_API void rp_op_poll_multi(rp_op *op, rp_fd fd, uint32_t events, rp_op_callback *callback, void *data);
 
 /*
- * pread(), pwrite(), preadv(), pwritev() of any descriptor; offset -1: at the file's own position. Writing to a pipe
- * that nobody reads sends this process SIGPIPE, as write() does; with that ignored, -EPIPE.
+ * pread(), pwrite(), preadv() and pwritev() of any descriptor. An offset of -1 means the file's own position.
+ * Writing to a pipe that nobody reads raises SIGPIPE in this process, as write() does; if that is ignored: -EPIPE.
  */
 RP_API void rp_op_read(rp_op *op, rp_fd fd, void *buffer, size_t length, int64_t offset, rp_op_callback *callback,
                        void *data);
@@ -247,23 +271,26 @@ RP_API void rp_op_writev(rp_op *op, rp_fd fd, const struct iovec *vector, int co
 RP_API void rp_op_fsync(rp_op *op, rp_fd fd, bool data_only, rp_op_callback *callback, void *data);
 
 /*
- * openat(), close-on-exec; directory may be AT_FDCWD. A thread of the proactor's may do it (epoll), and cancelling does
- * not end it then. Open a FIFO with O_NONBLOCK: without it, on epoll this waits for the other end, and on io_uring the
- * kernel tries first without waiting, and so opens for reading at once, and for writing fails with -ENXIO.
+ * openat(), close-on-exec. `directory` may be AT_FDCWD.
+ * On epoll and on Windows a thread of the proactor does it, and cancelling does not end it then.
+ * Open a FIFO with O_NONBLOCK. Without it:
+ *   epoll waits for the other end
+ *   io_uring opens for reading at once, and for writing fails with -ENXIO: the kernel tries first without waiting
  */
 RP_API void rp_op_openat(rp_op *op, rp_fd directory, const char *path, int flags, uint32_t mode,
                          rp_op_callback *callback, void *data);
 
-/* statx(): flags are AT_*, mask STATX_*. */
+/* statx(). `flags` are AT_*, `mask` is STATX_*. */
 RP_API void rp_op_statx(rp_op *op, rp_fd directory, const char *path, int flags, uint32_t mask,
                         struct statx *result, rp_op_callback *callback, void *data);
 
 /*
- * Waits for a child process and reaps it: the result is its wait status (WIFEXITED and so on). On Windows it is the
- * exit code, of 32 bits, shifted by 8: `status >> 8`; nothing is reaped, and the owner keeps the process open until
- * then.
- * -ECHILD: no such child (never there, reaped already or meanwhile, or, but for Windows, somebody else's).
- * -EINVAL: no number of a process.
+ * Waits for a child process, and reaps it. The result is its wait status (WIFEXITED() and so on).
+ * On Windows it is the exit code, of 32 bits, shifted by 8: `status >> 8`. Nothing is reaped there, and the owner keeps
+ * the process open until then.
+ * Errors:
+ *   -ECHILD   there is no such child: there never was, or it was reaped, or (but for Windows) it is somebody else's
+ *   -EINVAL   that is no number of a process
  */
 RP_API void rp_op_wait_child(rp_op *op, int64_t pid, rp_op_callback *callback, void *data);
 
