@@ -1,15 +1,19 @@
 /*
  * ringport.h - asyncio's event-loop system in C. This one header brings all of it.
  *
- *   co.h      coroutines and tasks: rp_run, rp_create_task, rp_sleep, groups, timeouts
- *   io.h      system calls that suspend: rp_read, rp_open, rp_recvfrom, rp_wait_child, rp_wait_signal
- *   sync.h    events, locks, conditions, semaphores, barriers, queues
- *   stream.h  TCP and Unix connections for coroutines
- *   net.h     transports and protocols: the same by callbacks
- *   future.h  results that are still to come
- *   loop.h    the event loop itself: callbacks, timers, signals, executors, policy
- *   op.h, proactor.h   operations and the completion port below
- *   error.h, base.h    errors; time, memory
+ * Start with rp_run() in co.h, and with stream.h for connections.
+ *
+ *   co.h        coroutines and tasks: rp_run, rp_create_task, rp_sleep, groups, timeouts
+ *   stream.h    TCP and Unix connections and servers for coroutines
+ *   io.h        system calls that suspend: rp_read, rp_open, rp_recvfrom, rp_wait_child, rp_wait_signal
+ *   sync.h      events, locks, conditions, semaphores, barriers, queues
+ *   net.h       transports and protocols: connections and servers by callbacks
+ *   loop.h      the event loop itself: callbacks, timers, signals, executors, policy
+ *   future.h    results that are still to come
+ *   op.h        operations: what is asked of the kernel
+ *   proactor.h  the completion port, without a loop
+ *   error.h     errors
+ *   base.h      time, memory
  */
 #ifndef RINGPORT_H
 #define RINGPORT_H

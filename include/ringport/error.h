@@ -1,8 +1,9 @@
 /*
  * error.h - errors are negative numbers: -errno values, and a small range of ringport's own from -4000 down.
  *
- * Every fallible function returns 0 or more when it succeeds and one of these when it does not; on a read, 0 is the
- * end of the stream. -ECANCELED out of a suspending call means that the calling task was cancelled, and nothing else.
+ * A function that can fail returns 0 or more when it succeeds, and one of these errors when it does not.
+ * On a read, 0 is the end of the stream.
+ * -ECANCELED from a suspending call means that the calling task was cancelled, and nothing else.
  */
 #ifndef RINGPORT_ERROR_H
 #define RINGPORT_ERROR_H
@@ -46,14 +47,14 @@ extern "C" {
 enum { RP_OWN_ERRORS(RP_DEFINE_ERROR_) RP_OWN_ERRORS_END_ = 0 };
 #undef RP_DEFINE_ERROR_
 
-/* Behind RP_TRY(): a long long as an int. */
+/* What RP_TRY() uses: a long long as an int. */
 #ifdef __cplusplus
 #define RP_INT_(n) static_cast<int>(n)
 #else
 #define RP_INT_(n) ((int)(n))
 #endif
 
-/* Returns from the calling function with the expression's value if that is negative, and goes on otherwise. */
+/* If the expression is negative, returns its value from the calling function; otherwise goes on. */
 #define RP_TRY(expression)                                                                                        \
     do {                                                                                                          \
         long long rp_try_ = (expression); /* bytes may be more than an int holds */                               \
@@ -62,8 +63,9 @@ enum { RP_OWN_ERRORS(RP_DEFINE_ERROR_) RP_OWN_ERRORS_END_ = 0 };
     } while (0)
 
 /*
- * The text of an error, as strerror has it; for any other number "unknown error N" in a buffer of the thread's own,
- * valid until the thread's next call. 0 is "success". Never NULL. Any thread.
+ * The text of an error, as strerror() has it; of 0, "success". Never NULL.
+ * Of any other number it is "unknown error N", in a buffer of the thread's own that its next call overwrites.
+ * Any thread.
  */
 RP_API const char *rp_strerror(int error);
 

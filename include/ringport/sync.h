@@ -2,17 +2,29 @@
  * sync.h - how coroutines wait for each other: events, locks, conditions, semaphores, barriers, queues. Mirrors
  * asyncio's synchronization primitives and queues.
  *
- * Each is a struct that you embed; its fields are the library's own. It belongs to the tasks of one loop, and to that
- * loop's thread; functions without `co` never suspend and may be called from callbacks, too. From another thread go
- * through rp_call_soon_threadsafe(). Waiting allocates nothing and is first come, first served.
+ * Each is a struct that you embed. Its fields are the library's own.
+ * It belongs to the tasks of one loop, and to that loop's thread.
+ * Functions without `co` never suspend, and may be called from callbacks too.
+ * Another thread goes through rp_call_soon_threadsafe().
+ * Waiting allocates nothing. Tasks are served in the order in which they began to wait.
  *
- * A call that has to wait returns -ECANCELED if its task is cancelled before it is woken; it has taken nothing then,
- * and its place goes to the next. If it was woken first, that wins, and the cancellation comes at the next suspension.
+ * Cancellation. A call that waits returns -ECANCELED if its task is cancelled before it is woken. It has taken nothing
+ * then, and its place goes to the next task. If it was woken first, it succeeds, and the cancellation comes at the next
+ * suspension.
  * A call that need not wait does not suspend, and does not look for a cancellation.
  *
- * The init functions cannot fail unless they say so. The fini functions return -EBUSY, and do nothing, while a task is
- * still inside a call that waits (one that was woken is, until it has run): the struct must stay where it is then.
+ * init and fini. The init functions cannot fail unless they say so.
+ * The fini functions return -EBUSY, and do nothing, while a task is inside a call that waits; one that was woken is,
+ * until it has run. The struct must stay where it is then.
  * After the loop was closed they return 0, since its tasks will never go on.
+ *
+ * Errors that are listed below without a reason mean the same everywhere:
+ *   -ECANCELED   the calling task was cancelled; see above
+ *   -EBUSY       a task is inside a call that waits; see above
+ *   -ENOMEM      there is no memory
+ * Every call that takes `co` also returns
+ *   RP_ENOTASK   `co` is NULL, or does not run here (co.h)
+ *   RP_EFORK     this is a child of fork(), and the loop is its parent's
  */
 #ifndef RINGPORT_SYNC_H
 #define RINGPORT_SYNC_H
@@ -40,11 +52,17 @@ typedef struct rp_event {
     bool set;
 } rp_event;
 
-/* Makes an event that is not set; and ends it: 0 or -EBUSY. */
+/*
+ * Makes an event that is not set, and ends it.
+ * Errors of ending: -EBUSY.
+ */
 RP_API void rp_event_init(rp_event *event);
 RP_API int rp_event_fini(rp_event *event);
 
-/* Sets it: every task that waits goes on, even if the event is cleared at once. Mirrors Event.set(). */
+/*
+ * Sets it: every task that waits goes on, even if the event is cleared at once.
+ * Mirrors Event.set().
+ */
 RP_API void rp_event_set(rp_event *event);
 
 /* Clears it: tasks that wait from now on wait for the next rp_event_set(). Mirrors Event.clear(). */
@@ -53,7 +71,11 @@ RP_API void rp_event_clear(rp_event *event);
 /* Whether it is set. Mirrors Event.is_set(). */
 RP_API bool rp_event_is_set(const rp_event *event);
 
-/* Suspends until the event is set; returns 0 at once if it is. -ECANCELED. Mirrors Event.wait(). */
+/*
+ * Suspends until the event is set; if it is, returns 0 at once.
+ * Errors: -ECANCELED.
+ * Mirrors Event.wait().
+ */
 RP_API int rp_event_wait(rp_co *co, rp_event *event);
 
 /* ---- lock ---- */
@@ -64,17 +86,33 @@ typedef struct rp_lock {
     bool locked;
 } rp_lock;
 
-/* Makes a lock that is free; and ends it, locked or not: 0 or -EBUSY. */
+/*
+ * Makes a lock that is free, and ends it, locked or not.
+ * Errors of ending: -EBUSY.
+ */
 RP_API void rp_lock_init(rp_lock *lock);
 RP_API int rp_lock_fini(rp_lock *lock);
 
-/* Suspends until the lock is free and it is this task's turn, and takes it. -ECANCELED. Mirrors Lock.acquire(). */
+/*
+ * Takes the lock, and suspends until it is free and it is this task's turn.
+ * Errors: -ECANCELED.
+ * Mirrors Lock.acquire().
+ */
 RP_API int rp_lock_acquire(rp_co *co, rp_lock *lock);
 
-/* Frees it for the task that has waited longest. -EPERM if it is not locked. Mirrors Lock.release(). */
+/*
+ * Frees the lock for the task that has waited longest.
+ * Errors:
+ *   -EPERM   it is not locked
+ * Mirrors Lock.release().
+ */
 RP_API int rp_lock_release(rp_lock *lock);
 
-/* Whether it is taken; not while the task that was woken to take it has not run yet. Mirrors Lock.locked(). */
+/*
+ * Whether it is taken.
+ * It is not while the task that was woken to take it has not run yet.
+ * Mirrors Lock.locked().
+ */
 RP_API bool rp_lock_locked(const rp_lock *lock);
 
 /* ---- condition ---- */
@@ -87,32 +125,49 @@ typedef struct rp_condition {
 } rp_condition;
 
 /*
- * Makes a condition over a lock, which must outlive it, or if that is NULL over one of its own; and ends it: 0 or
- * -EBUSY. Several conditions may share a lock.
+ * Makes a condition over a lock, and ends it.
+ * The lock must outlive the condition. Several conditions may share a lock.
+ * With a NULL lock the condition has one of its own.
+ * Errors of ending: -EBUSY.
  */
 RP_API void rp_condition_init(rp_condition *condition, rp_lock *lock);
 RP_API int rp_condition_fini(rp_condition *condition);
 
-/* Its lock's acquire, release and locked. Mirror Condition.acquire(), release() and locked(). */
+/*
+ * rp_lock_acquire(), which suspends, rp_lock_release() and rp_lock_locked() of its lock.
+ * Errors: as of these.
+ * Mirror Condition.acquire(), release() and locked().
+ */
 RP_API int rp_condition_acquire(rp_co *co, rp_condition *condition);
 RP_API int rp_condition_release(rp_condition *condition);
 RP_API bool rp_condition_locked(const rp_condition *condition);
 
 /*
- * Frees the lock, suspends until notified, and takes the lock again, also if the task is cancelled: the lock is held
- * whatever it returns. 0; -ECANCELED; -EPERM if the lock is not held. Mirrors Condition.wait().
+ * Frees the lock, suspends until notified, and takes the lock again, even if the task is cancelled.
+ * The lock is held whatever this returns.
+ * Errors:
+ *   -EPERM   the lock is not held
+ *   -ECANCELED
+ * Mirrors Condition.wait().
  */
 RP_API int rp_condition_wait(rp_co *co, rp_condition *condition);
 
-/* What a task waits to become true; called while the lock is held, and may not suspend. */
+/* What a task waits to become true. It is called while the lock is held, and may not suspend. */
 typedef bool rp_predicate(void *arg);
 
-/* Waits until predicate(arg) is true: 0, or an error as in rp_condition_wait(). Mirrors Condition.wait_for(). */
+/*
+ * Suspends, as rp_condition_wait() does, until predicate(arg) is true.
+ * Errors: as of rp_condition_wait().
+ * Mirrors Condition.wait_for().
+ */
 RP_API int rp_condition_wait_for(rp_co *co, rp_condition *condition, rp_predicate *predicate, void *arg);
 
 /*
- * Wakes up to n of the tasks that wait, or all of them; they go on as they get the lock, which the caller should free.
- * 0, or -EPERM if the lock is not held. Mirror Condition.notify() and notify_all().
+ * Wakes up to `n` of the tasks that wait, or all of them.
+ * They go on as they get the lock, which the caller should free.
+ * Errors:
+ *   -EPERM   the lock is not held
+ * Mirror Condition.notify() and notify_all().
  */
 RP_API int rp_condition_notify(rp_condition *condition, size_t n);
 RP_API int rp_condition_notify_all(rp_condition *condition);
@@ -127,21 +182,26 @@ typedef struct rp_semaphore {
 } rp_semaphore;
 
 /*
- * Makes a semaphore of `value` permits; a bounded one never has more than these, so that a surplus release is found.
- * And ends either: 0 or -EBUSY.
+ * Makes a semaphore of `value` permits, and ends it.
+ * A bounded one never has more than these, so that a release too many is found.
+ * Errors of ending: -EBUSY.
  */
 RP_API void rp_semaphore_init(rp_semaphore *semaphore, size_t value);
 RP_API void rp_bounded_semaphore_init(rp_semaphore *semaphore, size_t value);
 RP_API int rp_semaphore_fini(rp_semaphore *semaphore);
 
 /*
- * Suspends until a permit is there and it is this task's turn, and takes it. -ECANCELED. Mirrors Semaphore.acquire().
+ * Takes a permit, and suspends until there is one and it is this task's turn.
+ * Errors: -ECANCELED.
+ * Mirrors Semaphore.acquire().
  */
 RP_API int rp_semaphore_acquire(rp_co *co, rp_semaphore *semaphore);
 
 /*
- * Gives a permit, to the task that has waited longest if one waits. -EOVERFLOW if a bounded semaphore has all of its
- * permits, and nothing is done. Mirrors Semaphore.release().
+ * Gives a permit back; it goes to the task that has waited longest, if one waits.
+ * Errors:
+ *   -EOVERFLOW   a bounded semaphore has all of its permits; nothing is done
+ * Mirrors Semaphore.release().
  */
 RP_API int rp_semaphore_release(rp_semaphore *semaphore);
 
@@ -157,24 +217,36 @@ typedef struct rp_barrier {
     bool broken;
 } rp_barrier;
 
-/* Makes a barrier for so many tasks: -EINVAL if there are none, or more than INT_MAX; and ends it: 0 or -EBUSY. */
+/*
+ * Makes a barrier for `parties` tasks, and ends it.
+ * Errors:
+ *   -EINVAL   of making: `parties` is 0, or more than INT_MAX
+ *   -EBUSY    of ending
+ */
 RP_API int rp_barrier_init(rp_barrier *barrier, unsigned parties);
 RP_API int rp_barrier_fini(rp_barrier *barrier);
 
 /*
- * Suspends until as many tasks wait as are needed. Returns a different number for each, from 0 to parties - 1 in order
- * of arrival. -ECANCELED (the others go on waiting for one more); RP_EBROKENBARRIER if the barrier is broken, or is
- * reset or aborted meanwhile. Mirrors Barrier.wait().
+ * Suspends until as many tasks wait as are needed.
+ * Returns a different number for each of them: 0 to parties - 1, in order of arrival.
+ * Errors:
+ *   RP_EBROKENBARRIER   the barrier is broken, or it is reset or aborted meanwhile
+ *   -ECANCELED          the other tasks go on waiting, for one more
+ * Mirrors Barrier.wait().
  */
 RP_API int rp_barrier_wait(rp_co *co, rp_barrier *barrier);
 
-/* Makes it empty and whole; tasks that wait get RP_EBROKENBARRIER. Mirrors Barrier.reset(). */
+/* Makes it empty and whole. Tasks that wait get RP_EBROKENBARRIER. Mirrors Barrier.reset(). */
 RP_API void rp_barrier_reset(rp_barrier *barrier);
 
-/* Breaks it: tasks that wait, or will, get RP_EBROKENBARRIER, until it is reset. Mirrors Barrier.abort(). */
+/*
+ * Breaks it, until it is reset.
+ * Tasks that wait, or will wait, get RP_EBROKENBARRIER.
+ * Mirrors Barrier.abort().
+ */
 RP_API void rp_barrier_abort(rp_barrier *barrier);
 
-/* How many tasks it needs, how many wait now, whether it is broken. Mirror Barrier.parties, n_waiting and broken. */
+/* How many tasks it needs; how many wait now; whether it is broken. Mirror Barrier.parties, n_waiting and broken. */
 RP_API unsigned rp_barrier_parties(const rp_barrier *barrier);
 RP_API unsigned rp_barrier_n_waiting(const rp_barrier *barrier);
 RP_API bool rp_barrier_broken(const rp_barrier *barrier);
@@ -204,46 +276,69 @@ typedef struct rp_queue {
 } rp_queue;
 
 /*
- * Makes a queue that holds up to maxsize items (0: any number) and hands out the oldest first, the newest first, or the
- * one that compares lowest (equals in no particular order). Memory is taken as it fills, and given back as it
- * empties, but for a kilobyte.
+ * Make a queue that holds up to `maxsize` items; 0 means any number.
+ * It hands out the oldest item first, or the newest, or the one that compares lowest (equal ones in no order).
+ * Memory is taken as the queue fills, and given back as it empties, except for a kilobyte.
  */
 RP_API void rp_queue_init(rp_queue *queue, size_t maxsize);
 RP_API void rp_lifo_queue_init(rp_queue *queue, size_t maxsize);
 RP_API void rp_priority_queue_init(rp_queue *queue, size_t maxsize, rp_queue_compare *compare);
 
-/* Gives its memory back, and forgets the items that are left in it: 0 or -EBUSY. */
+/*
+ * Gives the queue's memory back, and forgets the items that are left in it.
+ * Errors: -EBUSY.
+ */
 RP_API int rp_queue_fini(rp_queue *queue);
 
 /*
- * Puts an item in; rp_queue_put suspends while the queue is full, where rp_queue_put_nowait returns -EAGAIN. Not put
- * on any error: RP_ESHUTDOWN once the queue is shut down, -ENOMEM, -ECANCELED. Mirror Queue.put() and put_nowait().
+ * Puts an item in. rp_queue_put() suspends while the queue is full.
+ * After an error the item is not in the queue.
+ * Errors:
+ *   -EAGAIN        the queue is full (rp_queue_put_nowait() only)
+ *   RP_ESHUTDOWN   the queue is shut down
+ *   -ECANCELED, -ENOMEM
+ * Mirror Queue.put() and put_nowait().
  */
 RP_API int rp_queue_put(rp_co *co, rp_queue *queue, void *item);
 RP_API int rp_queue_put_nowait(rp_queue *queue, void *item);
 
 /*
- * Takes an item out; rp_queue_get suspends while the queue is empty, where rp_queue_get_nowait returns -EAGAIN.
- * RP_ESHUTDOWN once the queue is shut down and empty; -ECANCELED; *item is left alone then. Mirror Queue.get() and
- * get_nowait().
+ * Takes an item out. rp_queue_get() suspends while the queue is empty.
+ * After an error *item has not changed.
+ * Errors:
+ *   -EAGAIN        the queue is empty (rp_queue_get_nowait() only)
+ *   RP_ESHUTDOWN   the queue is shut down and empty
+ *   -ECANCELED
+ * Mirror Queue.get() and get_nowait().
  */
 RP_API int rp_queue_get(rp_co *co, rp_queue *queue, void **item);
 RP_API int rp_queue_get_nowait(rp_queue *queue, void **item);
 
-/* An item that was taken out is dealt with. -EPERM if all that were put in are already. Mirrors Queue.task_done(). */
+/*
+ * Says that an item that was taken out is dealt with.
+ * Errors:
+ *   -EPERM   all items that were put in are dealt with already
+ * Mirrors Queue.task_done().
+ */
 RP_API int rp_queue_task_done(rp_queue *queue);
 
-/* Suspends until all items that were put in are dealt with. -ECANCELED. Mirrors Queue.join(). */
+/*
+ * Suspends until all items that were put in are dealt with.
+ * Errors: -ECANCELED.
+ * Mirrors Queue.join().
+ */
 RP_API int rp_queue_join(rp_co *co, rp_queue *queue);
 
 /*
- * Refuses further items. Tasks that wait to put or, once it is empty, to get return RP_ESHUTDOWN. `immediate` also
- * forgets the items that are left and counts them as dealt with: to free what they point to, take them out before by
- * rp_queue_get_nowait(). Mirrors Queue.shutdown().
+ * Refuses further items.
+ * Tasks that wait to put return RP_ESHUTDOWN. So do tasks that wait to get, once the queue is empty.
+ * `immediate` also forgets the items that are left, and counts them as dealt with. To free what they point to, take
+ * them out before, by rp_queue_get_nowait().
+ * Mirrors Queue.shutdown().
  */
 RP_API void rp_queue_shutdown(rp_queue *queue, bool immediate);
 
-/* How many items are in, and may be (0: any number). Mirror Queue.qsize() and maxsize. */
+/* How many items are in it; how many may be (0: any number). Mirror Queue.qsize() and maxsize. */
 RP_API size_t rp_queue_size(const rp_queue *queue);
 RP_API size_t rp_queue_maxsize(const rp_queue *queue);
 
