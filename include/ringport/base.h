@@ -1,7 +1,7 @@
 /*
  * base.h - what every other header needs: export marks, units of time, the intrusive link, the allocator hook.
  *
- * Time is `int64_t` nanoseconds on the monotonic clock, everywhere in ringport: both durations and points in time.
+ * Time is `int64_t` nanoseconds, everywhere in ringport. Points in time are those of the monotonic clock.
  */
 #ifndef RINGPORT_BASE_H
 #define RINGPORT_BASE_H
@@ -33,7 +33,7 @@
 #define RP_PRINTF(text, first)
 #endif
 
-/* Behind RP_NSEC() and its kin: a number as an int64_t. C++ can be asked to warn of C's casts, and of needless ones. */
+/* What RP_NSEC() and the like use: a number as an int64_t. C++ compilers can warn of C casts, and of needless ones. */
 #ifdef __cplusplus
 extern "C++" {
 template <typename number> constexpr int64_t rp_int64_(number n)
@@ -60,7 +60,7 @@ extern "C" {
 #define RP_MSEC(n) RP_INT64_((n)*INT64_C(1000000))
 #define RP_SEC(n) RP_INT64_((n)*INT64_C(1000000000))
 
-/* A point in time that never comes; as a duration or a timeout: no limit (asyncio's None). */
+/* A point in time that never comes. As a duration or a time limit it means no limit (asyncio's None). */
 #define RP_NEVER INT64_MAX
 
 /* A link of an intrusive list. It is embedded in the struct that is listed; its fields are the library's own. */
@@ -83,8 +83,9 @@ RP_API const char *rp_version(void);
 RP_API int64_t rp_monotonic(void);
 
 /*
- * Where all of ringport's heap memory comes from (coroutine stacks are mapped, not allocated). The functions are called
- * from any thread, and return NULL when there is no memory: ringport's caller gets -ENOMEM then.
+ * Where all of ringport's heap memory comes from. Coroutine stacks are not heap memory: they are mapped.
+ * The functions are called from any thread.
+ * They return NULL when there is no memory. Whoever called ringport gets -ENOMEM then.
  */
 typedef struct rp_allocator {
     void *(*malloc)(size_t size, void *data);
@@ -94,8 +95,11 @@ typedef struct rp_allocator {
 } rp_allocator;
 
 /*
- * Replaces malloc, realloc and free; NULL restores the C library's. Call it while ringport holds no memory: before
- * its first use, or after all loops, futures and tasks are gone. -EINVAL if a function is missing. Not thread-safe.
+ * Replaces malloc, realloc and free; NULL restores the C library's.
+ * Call it while ringport holds no memory: before its first use, or after all loops, futures and tasks are gone.
+ * Any thread, while no other one uses ringport.
+ * Errors:
+ *   -EINVAL   a function is missing
  */
 RP_API int rp_set_allocator(const rp_allocator *allocator);
 

@@ -1,6 +1,7 @@
 /*
- * posix.h - structs and constants of POSIX and Linux that operations are made of. Windows lacks them, and gets them
- * here with the same names, so that one source compiles everywhere.
+ * posix.h - structs and constants of POSIX and Linux that operations are made of.
+ *
+ * Windows lacks them, and gets them here under the same names, so that one source compiles everywhere.
  */
 #ifndef RINGPORT_POSIX_H
 #define RINGPORT_POSIX_H
@@ -18,13 +19,13 @@ struct statx;
 
 #else
 
-/* A piece of memory, of readv and its kin. */
+/* A piece of memory, for readv and the like. */
 struct iovec {
     void *iov_base;
     size_t iov_len;
 };
 
-/* A datagram, with its address. There are no control messages on Windows: msg_control is not looked at. */
+/* A datagram, with its address. Windows has no control messages: msg_control is ignored. */
 struct msghdr {
     void *msg_name;
     uint32_t msg_namelen;
@@ -74,11 +75,11 @@ struct statx {
 #define AT_SYMLINK_NOFOLLOW 0x100
 #define AT_EMPTY_PATH 0x1000
 
-/* For the flags of recv and send: fail with -EAGAIN in place of waiting; raise no signal (nothing does on Windows). */
+/* For the flags of recv and send: fail with -EAGAIN instead of waiting; raise no signal (nothing does on Windows). */
 #define MSG_DONTWAIT 0x40
 #define MSG_NOSIGNAL 0x4000
 
-/* A wait status, of rp_op_wait_child and rp_wait_child: every process exits, one that was killed too. */
+/* A wait status, of rp_op_wait_child() and rp_wait_child(). On Windows each process exits, even one that was killed. */
 #define WIFEXITED(status) 1
 #define WEXITSTATUS(status) ((status) >> 8)
 #define WIFSIGNALED(status) 0
