@@ -4,6 +4,16 @@
 A function, type, macro or constant of include/ is documented by a comment directly above it, or above the group that it
 stands in: lines that follow each other without a blank one. Members of a struct or an enum are not asked for theirs.
 
+The comment of a function has this form, each part on lines of its own:
+
+    What it does; who owns what, units, limits: a line for each fact.
+    Suspends until ... | Never suspends.    (at one place or another, if the function takes a coroutine)
+    Any thread. | Main thread only.         (unless it is for the loop's thread)
+    Errors: -ENOMEM, RP_ECLOSED.            (or a list, "Errors:" and a line for each, with its reason)
+    Mirrors loop.name().
+
+An error that is listed without a reason has one at the head of its header, where those stand that mean the same for all.
+
 Of the pages: each name of ringport's is in the headers, and each file and relative link is there. docs/asyncio-map.md
 names each public name of asyncio, as far as the Python that runs this knows them; what it names is in the headers that
 the row says, and has a comment that says so; and what a header says it mirrors is there. docs/libuv-map.md names each
@@ -14,6 +24,7 @@ function of libuv's, if uv.h is installed. docs/coverage.md names functions that
 
 import asyncio
 import inspect
+import itertools
 import pathlib
 import re
 import sys
@@ -33,6 +44,9 @@ NAME = [
 MIRRORS = re.compile(r"\b[Mm]irrors?\b")
 
 HEADING = re.compile(r"^/\* ---- .* ---- \*/$")
+
+ERROR = re.compile(r"(?<![\w-])-?((?:RP_)?E[A-Z0-9][A-Z0-9_]+)\b")
+FALLIBLE = re.compile(r"^RP_API (?:int|int64_t|ssize_t|rp_fd) \w+\(", re.M)
 
 
 def blocks(lines):
@@ -89,6 +103,78 @@ def comments(text):
             comment = [line for line in block[:offset] if line.startswith(("/*", " *"))] or comment
             yield name, "\n".join(comment)
 
+
+# ---- the form of a function's comment ----
+
+def sentences(comment):
+    """The lines of a comment without its marks."""
+    text = re.sub(r"^/\*|\*/$", "", comment.strip())
+    return [re.sub(r"^ \* ?", "", line).rstrip() for line in text.splitlines() if line.strip(" *")]
+
+
+def error_names():
+    """Every name of an error: the C library's, and ringport's own."""
+    table = (ROOT / "src/base/errors.inc").read_text() + (ROOT / "include/ringport/error.h").read_text()
+    return set(re.findall(r"^ROW\((E\w+)", table, re.M)) | set(re.findall(r"X\((RP_E\w+)", table)) | {"RP_EAI_"}
+
+
+def error_list(lines):
+    """What a comment says of errors: the line that begins it, and those of its list."""
+    for at, line in enumerate(lines):
+        if re.match(r"Errors\b[^:]*:", line):
+            return at, [item for item in itertools.takewhile(lambda item: item.startswith("  "), lines[at + 1:])]
+    return None, []
+
+
+def without_reason(line, items):
+    """The errors that a list only names."""
+    if not items and re.search(r": *(-E|RP_E)", line):
+        yield from ERROR.findall(line.split(":", 1)[1])
+    for item in items:
+        if re.fullmatch(r"  ((-E|RP_E)\w+(, |$))+", item):
+            yield from ERROR.findall(item)
+
+
+def form_faults(comment, declarations, explained, known):
+    """What is wrong with the comment of functions; `explained` are the errors that the header's head explains."""
+    lines = sentences(comment) if "\n" in comment else [sentences(comment)[0].strip()]
+    text = re.sub(r'".*?"', "", " ".join(lines))
+    at, items = error_list(lines)
+    for name in ERROR.findall(text):
+        if name not in known:
+            yield f"there is no error {name}"
+    if at is None and FALLIBLE.search(declarations) and not re.search(r"[Nn]ever fails?\b", text):
+        if not re.match(r"(The|How|Which|Whether|What|Its)\b", text.strip()):
+            yield "its errors are not listed, nor does it say that it never fails"
+    if re.search(r"\(rp_co \*co\b", declarations) and not re.search(r"\b[Ss]uspends?\b", text):
+        yield "it does not say whether it suspends"
+    if at is not None:
+        yield from (f"{name} has no reason, neither here nor at the head" for name in without_reason(lines[at], items)
+                    if name not in explained)
+        if not items and lines[at].endswith(":"):
+            yield "its list of errors is empty"
+        for line in lines[at + 1 + len(items):]:
+            if not re.match(r"(Mirrors?\b|asyncio has|With .* mirrors?\b|Errors\b)", line):
+                yield f"this stands behind the errors: {line}"
+    mirrored = [place for place, line in enumerate(lines) if re.match(r"Mirrors?\b", line)]
+    if mirrored and mirrored[-1] != len(lines) - 1:
+        yield "what it mirrors does not stand last"
+    if "\n" in comment and any(re.search(r"\S\s+Mirrors?\b", line) for line in lines):
+        yield "what it mirrors has no line of its own"
+
+
+def header_faults(text, known):
+    """Yields (line number, fault) for the comments of a header's functions."""
+    explained = set(ERROR.findall("\n".join(re.findall(r"^ \*   ((?:-E|RP_E)\w+ .*)$", text[:text.index("*/")], re.M))))
+    for start, block in blocks(text.splitlines()):
+        comment = [line for line in block if line.startswith(("/*", " *"))]
+        code = "\n".join(line for line in block if not line.startswith(("/*", " *")))
+        if comment and re.search(r"^RP_API\b[^;=]*\(", code, re.M):
+            for fault in form_faults("\n".join(comment), code, explained, known):
+                yield start, fault
+
+
+# ---- pages ----
 
 def declared(text):
     """All words of ringport's that a header has outside of its comments; members of structs are among them."""
@@ -224,6 +310,23 @@ def self_test():
     assert found("#ifndef X_H\n#define X_H\n") == []
     assert found('extern "C" {\n\nRP_API int rp_a(void);\n') == ["rp_a"]
 
+    def faults(comment, code="RP_API int rp_a(rp_co *co);", head="/*\n *   -ENOMEM   why\n */\n\n"):
+        return [fault for _, fault in header_faults(f"{head}{comment}\n{code}\n", {"ENOMEM", "EINVAL", "RP_EOF"})]
+
+    assert faults("/*\n * Does. Suspends.\n * Errors:\n *   -EINVAL   why\n *   -ENOMEM\n * Mirrors x().\n */") == []
+    assert faults("/*\n * Does. Suspends.\n * Errors: -ENOMEM.\n * Mirrors x().\n */") == []
+    assert faults("/* Does. Never suspends, never fails. */") == []
+    assert faults("/* Whether it does. */", "RP_API int rp_a(void);") == []
+    assert len(faults("/*\n * Does.\n * Errors: -ENOMEM.\n */")) == 1
+    assert len(faults("/* Does. Suspends. */")) == 1
+    assert len(faults("/*\n * Does. Suspends.\n * Errors: -EINVAL.\n */")) == 1
+    assert len(faults("/*\n * Does. Suspends.\n * Errors:\n *   -EINVAL, -ENOMEM\n */")) == 1
+    assert len(faults("/*\n * Does. Suspends.\n * Errors:\n *   RP_ENONE   why\n */")) == 1
+    assert len(faults("/*\n * Does. Suspends.\n * Errors:\n */")) == 1
+    assert len(faults("/*\n * Does. Suspends.\n * Errors: -ENOMEM.\n * More.\n */")) == 1
+    assert len(faults("/*\n * Does. Never suspends, never fails.\n * Mirrors x().\n * More.\n */")) == 1
+    assert len(faults("/*\n * Does. Never suspends, never fails. Mirrors x().\n */")) == 1
+
     header = {"a.h": "/* It. Mirrors x(). */\nRP_API int rp_a(void);\n\n/* It. */\nRP_API int rp_b(struct rp_c { int d; });\n"}
     assert list(map_faults("| `x` | `rp_a` | a.h |\n", header)) == []
     assert len(list(map_faults("| `x` | `rp_a` | b.h |\n", header))) == 1
@@ -241,9 +344,12 @@ def main():
     if sys.argv[1:] == ["--self-test"]:
         return 0
     faults = list(page_faults())
+    known = error_names()
     for path in sorted((ROOT / "include").rglob("*.h")):
         for line, name in undocumented(path.read_text()):
             faults.append(f"{path.relative_to(ROOT)}:{line}: {name} has no comment")
+        for line, fault in header_faults(path.read_text(), known):
+            faults.append(f"{path.relative_to(ROOT)}:{line}: {fault}")
     print("\n".join(faults), end="\n" if faults else "")
     return len(faults) > 0
 

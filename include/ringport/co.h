@@ -197,7 +197,7 @@ RP_API int rp_task_cancelling(const rp_task *task);
 
 /*
  * Takes a cancellation back: for a task that caught -ECANCELED and means to go on.
- * Returns how many are left.
+ * Returns how many are left; never fails.
  * With the last one, a cancellation that was not delivered yet is dropped.
  * Mirrors Task.uncancel().
  */

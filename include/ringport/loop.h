@@ -462,7 +462,8 @@ RP_API void rp_default_exception_handler(rp_loop *loop, const rp_exception_conte
  *   tasks that end within a group or timeout that they have begun
  *   calls on streams that were freed: see rp_stream_free()
  * Errors that nobody reads, and tasks that are left when a loop is closed, are reported in any mode.
- * Mirrors loop.set_debug(), loop.get_debug(), loop.slow_callback_duration.
+ * Never fail.
+ * Mirror loop.set_debug(), loop.get_debug(), loop.slow_callback_duration.
  */
 RP_API void rp_set_debug(rp_loop *loop, bool enabled);
 RP_API bool rp_get_debug(const rp_loop *loop);
