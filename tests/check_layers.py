@@ -47,15 +47,12 @@ PUBLIC = {
 OPEN_CIRCLES = [
     {"src/co/runtime", "src/co/task"},
     {"src/fiber/slab", "src/fiber/stack"},
-    {"src/loop/future", "src/loop/loop"},
 ]
 OPEN_HEADERS = {
     "src/base/origin.h",
     "src/co/task.h",
     "src/co/waitlist.h",
     "src/fiber/stack.h",
-    "src/loop/loop.h",
-    "src/loop/signals.h",
     "src/proactor/proactor.h",
 }
 

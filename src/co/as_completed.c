@@ -6,6 +6,7 @@
  */
 #include "base/memory.h"
 #include "co/waitlist.h"
+#include "loop/resource.h"
 
 typedef struct slot {
     rp_done_callback done;
@@ -54,6 +55,8 @@ static void reap(rp_resource *resource)
     rp_as_completed_end(rp_container_of(resource, rp_as_completed, resource));
 }
 
+static const rp_resource_type resource_type = {.at = {[RP_REAP] = reap}};
+
 static int listen_to(rp_as_completed *it, rp_co *co, rp_future *const *futures)
 {
     for (size_t i = 0; i < it->count; i++) {
@@ -83,10 +86,9 @@ int rp_as_completed_begin(rp_co *co, rp_as_completed **result, rp_future *const 
     if (!it)
         return -ENOMEM;
     it->count = it->left = count;
-    it->resource.reap = reap;
     rp_list_init(&it->ended);
     rp_waiters_init(&it->waiters, "the next of several futures");
-    rp_list_push(&co->future.loop->resources, &it->resource.link);
+    rp_resource_add(co->future.loop, &it->resource, &resource_type);
     rc = listen_to(it, co, futures);
     if (rc == 0 && timeout != RP_NEVER)
         rc = rp_call_later(co->future.loop, &it->timer, timeout, on_time, it);
@@ -125,6 +127,6 @@ void rp_as_completed_end(rp_as_completed *it)
         return;
     rp_timer_cancel(&it->timer);
     stop_listening(it);
-    rp_list_remove(&it->resource.link);
+    rp_resource_remove(&it->resource);
     rp_free(it);
 }

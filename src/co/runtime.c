@@ -10,25 +10,25 @@
 #include "base/memory.h"
 #include "fiber/overflow.h"
 #include "co/task.h"
+#include "loop/exception.h"
 
-static void report_tasks(rp_resource *resource)
+static void report(rp_resource *resource)
 {
-    rp_tasks_report(rp_container_of(resource, rp_runtime, tasks)->loop);
+    rp_tasks_report(rp_container_of(resource, rp_runtime, resource)->loop);
 }
 
-static void reap_tasks(rp_resource *resource)
+static void abandon_tasks(rp_resource *resource)
 {
-    rp_runtime *runtime = rp_container_of(resource, rp_runtime, tasks);
+    rp_runtime *runtime = rp_container_of(resource, rp_runtime, resource);
 
-    rp_list_remove(&resource->link);
     rp_tasks_abandon(runtime->loop, &runtime->abandoned);
 }
 
-static void reap_self(rp_resource *resource)
+static void give_up(rp_resource *resource)
 {
-    rp_runtime *runtime = rp_container_of(resource, rp_runtime, self);
+    rp_runtime *runtime = rp_container_of(resource, rp_runtime, resource);
 
-    rp_list_remove(&resource->link);
+    rp_resource_remove(resource);
     rp_tasks_drop(&runtime->abandoned);
     runtime->loop->co = NULL;
     if (runtime->overflow_claim != 0 && runtime->overflow_claim == rp_overflow_thread)
@@ -37,6 +37,10 @@ static void reap_self(rp_resource *resource)
         rp_stack_pool_close(runtime->pools[i]);
     rp_free(runtime);
 }
+
+static const rp_resource_type resource_type = {
+    .at = {[RP_REPORT] = report, [RP_REAP] = abandon_tasks, [RP_LATE] = give_up},
+};
 
 int rp_runtime_stacks(rp_runtime *runtime, size_t size, rp_stack_pool **pool)
 {
@@ -69,11 +73,7 @@ int rp_runtime_get(rp_loop *loop, rp_runtime **result)
         runtime->thread = RP_NO_THREAD;
         rp_list_init(&runtime->abandoned);
         rp_list_init(&runtime->asked);
-        runtime->tasks.reap = reap_tasks;
-        runtime->tasks.report = report_tasks;
-        runtime->self.reap = reap_self;
-        rp_list_push(&loop->resources, &runtime->tasks.link);
-        rp_list_push(&loop->idle_resources, &runtime->self.link);
+        rp_resource_add(loop, &runtime->resource, &resource_type);
         loop->co = runtime;
     }
     *result = runtime;

@@ -8,7 +8,7 @@
 
 #include "fiber/cxx.h"
 #include "fiber/stack.h"
-#include "loop/loop.h"
+#include "loop/resource.h"
 #include "ringport/co.h"
 
 enum {
@@ -18,9 +18,8 @@ enum {
 
 typedef struct rp_runtime {
     rp_loop *loop;
-    rp_resource tasks;                    /* abandons tasks that never ended */
-    rp_node abandoned;                    /* those, from then on */
-    rp_resource self;                     /* gives up all of this */
+    rp_resource resource;
+    rp_node abandoned;                    /* tasks that never ended, from the loop's close on */
     rp_node asked;                        /* tasks that are being cancelled */
     rp_stack_pool *stacks;                /* of the loop's tasks, if they ask for no size */
     rp_stack_pool *pools[RP_STACK_POOLS]; /* by size, made when they are needed: that one among them */

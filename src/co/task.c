@@ -17,6 +17,8 @@
 #include "fiber/overflow.h"
 #include "co/runtime.h"
 #include "fiber/switch.h"
+#include "loop/exception.h"
+#include "loop/handle.h"
 
 enum {
     FRAME_ALIGNMENT = 16,

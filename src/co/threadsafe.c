@@ -7,6 +7,7 @@
  */
 #include "base/thread.h"
 #include "co/task.h"
+#include "loop/handle.h"
 
 struct rp_call {
     rp_errand errand;

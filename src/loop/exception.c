@@ -1,10 +1,11 @@
 /*
  * exception.c - errors that nobody waits for, and debug mode's switches. Mirrors the loop's exception handler.
  */
+#include "loop/exception.h"
+
 #include <stdio.h>
 
 #include "base/origin.h"
-#include "loop/loop.h"
 
 #ifdef _WIN32
 #define flockfile _lock_file
@@ -19,14 +20,14 @@ void rp_set_exception_handler(rp_loop *loop, rp_exception_handler *handler, void
 
 rp_exception_handler *rp_get_exception_handler(const rp_loop *loop, void **arg)
 {
-    if (arg != NULL)
+    if (arg)
         *arg = loop->exception_handler_arg;
     return loop->exception_handler;
 }
 
 void rp_call_exception_handler(rp_loop *loop, const rp_exception_context *context)
 {
-    if (loop->exception_handler != NULL)
+    if (loop->exception_handler)
         loop->exception_handler(loop, context, loop->exception_handler_arg);
     else
         rp_default_exception_handler(loop, context);
@@ -37,7 +38,7 @@ void rp_default_exception_handler(rp_loop *loop, const rp_exception_context *con
     (void)loop;
     flockfile(stderr);
     fprintf(stderr, "ringport: %s", context->message);
-    if (context->name != NULL)
+    if (context->name)
         fprintf(stderr, ": %s", context->name);
     if (context->error < 0)
         fprintf(stderr, ": %s (%s)", rp_strerror(context->error), rp_errname(context->error));
@@ -59,8 +60,8 @@ void rp_loop_report(rp_loop *loop, const char *message, int error, const char *n
         .name = name,
         .future = future,
         .transport = transport,
-        .origin = trace != NULL ? trace->addresses : NULL,
-        .origin_depth = trace != NULL ? trace->depth : 0,
+        .origin = trace ? trace->addresses : NULL,
+        .origin_depth = trace ? trace->depth : 0,
     };
 
     rp_call_exception_handler(loop, &context);
@@ -70,7 +71,7 @@ void rp_set_debug(rp_loop *loop, bool enabled)
 {
     const char *reason = loop->closed ? NULL : rp_proactor_fallback_reason(loop->proactor);
 
-    if (enabled && !loop->debug && reason != NULL)
+    if (enabled && !loop->debug && reason)
         fprintf(stderr, "ringport: the loop runs on %s; %s\n", rp_loop_backend_name(loop), reason);
     loop->debug = enabled;
 }

@@ -14,6 +14,8 @@
 #include "base/leave.h"
 #include "base/memory.h"
 #include "loop/future.h"
+#include "loop/handle.h"
+#include "loop/resource.h"
 
 struct rp_executor {
     rp_pool *pool;
@@ -100,7 +102,7 @@ static void dispose_job(rp_future *future)
 static void leave_loop(job *j)
 {
     j->future.loop->jobs--;
-    rp_list_remove(&j->resource.link);
+    rp_resource_remove(&j->resource);
 }
 
 static void on_done(void *arg)
@@ -162,6 +164,7 @@ static void abandon(rp_resource *resource)
         worker_lets_go(j);
 }
 
+static const rp_resource_type job_resource = {.at = {[RP_REAP] = abandon}};
 static const rp_future_type job_type = {.name = "executor job", .cancel = cancel_job, .dispose = dispose_job};
 
 static int default_executor(rp_loop *loop, rp_executor **executor)
@@ -191,7 +194,6 @@ int rp_run_in_executor(rp_loop *loop, rp_executor *executor, rp_blocking *functi
     rp_future_init(&j->future, loop, &job_type);
     rp_future_ref(&j->future); /* of the job itself, until its end is delivered */
     j->work.run = run_job;
-    j->resource.reap = abandon;
     j->executor = executor;
     j->loop = rp_loop_ref(loop);
     j->function = function;
@@ -199,7 +201,7 @@ int rp_run_in_executor(rp_loop *loop, rp_executor *executor, rp_blocking *functi
     rp_signal_mask_get(&j->mask);
     atomic_init(&j->holders, 2);
     atomic_fetch_add(&executor->refs, 1);
-    rp_list_push(&loop->resources, &j->resource.link);
+    rp_resource_add(loop, &j->resource, &job_resource);
     loop->jobs++;
     rc = rp_pool_submit(executor->pool, &j->work);
     if (rc < 0) {

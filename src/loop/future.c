@@ -9,6 +9,8 @@
 #include "base/leave.h"
 #include "base/memory.h"
 #include "base/origin.h"
+#include "loop/exception.h"
+#include "loop/handle.h"
 
 /* ---- life ---- */
 
@@ -33,7 +35,7 @@ static void mark_read(rp_future *future)
 
 static void report_unread(rp_future *future)
 {
-    const char *name = future->type->get_name != NULL ? future->type->get_name(future) : future->type->name;
+    const char *name = future->type->get_name ? future->type->get_name(future) : future->type->name;
 
     mark_read(future);
     rp_loop_report(future->loop, "an error was never read", future->result, name, future, NULL, future->origin);
@@ -79,7 +81,7 @@ int rp_future_new(rp_loop *loop, rp_future **out)
     if (rc < 0)
         return rc;
     rp_future *future = rp_malloc(sizeof *future);
-    if (future == NULL)
+    if (!future)
         return -ENOMEM;
     rp_future_init(future, loop, &plain_future);
     *out = future;
@@ -88,18 +90,37 @@ int rp_future_new(rp_loop *loop, rp_future **out)
 
 rp_future *rp_future_ref(rp_future *future)
 {
-    if (future != NULL)
+    if (future)
         future->refs++;
     return future;
 }
 
 void rp_future_unref(rp_future *future)
 {
-    if (future != NULL && --future->refs == 0)
+    if (future && --future->refs == 0)
         future->type->dispose(future);
 }
 
 /* ---- the end ---- */
+
+static void drop_callback(rp_done_callback *entry)
+{
+    rp_future *future = entry->future;
+
+    entry->future = NULL;
+    rp_future_unref(future);
+}
+
+/* Also if the loop drops it. */
+static void run_callback(void *arg)
+{
+    rp_done_callback *entry = arg;
+    rp_future *future RP_ON_LEAVE(rp_future_drop) = entry->future;
+
+    entry->future = NULL;
+    if (!future->loop->closed)
+        entry->callback(future, entry->arg); /* which may free the entry */
+}
 
 static void schedule_callbacks(rp_future *future)
 {
@@ -111,7 +132,7 @@ static void schedule_callbacks(rp_future *future)
             continue;
         }
         handle->state = RP_HANDLE_IDLE;
-        rp_done_callback_drop(handle->arg);
+        drop_callback(handle->arg);
     }
 }
 
@@ -170,7 +191,7 @@ bool rp_future_cancel(rp_future *future)
 {
     if (future->state != RP_FUTURE_PENDING)
         return false;
-    if (future->type->cancel != NULL)
+    if (future->type->cancel)
         return future->type->cancel(future);
     rp_future_finish_cancelled(future);
     return true;
@@ -218,23 +239,6 @@ rp_loop *rp_future_get_loop(const rp_future *future)
 
 /* ---- callbacks ---- */
 
-void rp_done_callback_run(void *arg)
-{
-    rp_done_callback *entry = arg;
-    rp_future *future RP_ON_LEAVE(rp_future_drop) = entry->future;
-
-    entry->future = NULL;
-    entry->callback(future, entry->arg); /* which may free the entry */
-}
-
-void rp_done_callback_drop(rp_done_callback *entry)
-{
-    rp_future *future = entry->future;
-
-    entry->future = NULL;
-    rp_future_unref(future);
-}
-
 int rp_future_add_done_callback(rp_future *future, rp_done_callback *entry, rp_future_callback *callback,
                                 void *arg)
 {
@@ -242,16 +246,17 @@ int rp_future_add_done_callback(rp_future *future, rp_done_callback *entry, rp_f
 
     if (rc < 0)
         return rc;
-    if (callback == NULL || entry == NULL)
+    if (!callback || !entry)
         return -EINVAL;
-    if (entry->future != NULL)
+    if (entry->future)
         return -EBUSY;
-    rp_handle_prepare(&entry->handle, future->loop, rp_done_callback_run, entry);
+    rp_handle_prepare(&entry->handle, future->loop, run_callback, entry);
+    entry->handle.state = RP_HANDLE_CERTAIN;
     entry->future = rp_future_ref(future);
     entry->callback = callback;
     entry->arg = arg;
     if (future->state == RP_FUTURE_PENDING) {
-        entry->handle.state = RP_HANDLE_WAITING;
+        entry->handle.state |= RP_HANDLE_WAITING;
         rp_list_push(&future->callbacks, &entry->handle.link);
     } else {
         rp_loop_ready(future->loop, &entry->handle);
@@ -261,9 +266,9 @@ int rp_future_add_done_callback(rp_future *future, rp_done_callback *entry, rp_f
 
 bool rp_future_remove_done_callback(rp_done_callback *entry)
 {
-    if (entry->future == NULL)
+    if (!entry->future)
         return false;
     rp_handle_cancel(&entry->handle);
-    rp_done_callback_drop(entry);
+    drop_callback(entry);
     return true;
 }

@@ -39,12 +39,6 @@ struct rp_future {
     void *origin;      /* debug mode: where it was created */
 };
 
-/*
- * The callback of a done callback's handle, whose argument is its rp_done_callback; and what is left if it cannot run.
- */
-void rp_done_callback_run(void *arg);
-void rp_done_callback_drop(rp_done_callback *entry);
-
 /* For RP_ON_LEAVE: drops the reference that a variable holds. */
 static inline void rp_future_drop(rp_future **future)
 {

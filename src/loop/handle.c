@@ -14,7 +14,7 @@
 #include "base/leave.h"
 #include "base/memory.h"
 #include "base/origin.h"
-#include "loop/future.h"
+#include "loop/exception.h"
 
 static uint32_t place(const rp_handle *handle)
 {
@@ -43,14 +43,14 @@ static void unlock(rp_loop *loop)
 static void release(rp_handle *handle)
 {
     rp_loop *shared = handle->state & RP_HANDLE_FOREIGN ? handle->loop : NULL;
-    bool allocated = (handle->state & RP_HANDLE_ALLOCATED) != 0;
+    bool allocated = handle->state & RP_HANDLE_ALLOCATED;
 
     rp_free(handle->origin);
     handle->origin = NULL;
-    if (shared != NULL)
+    if (shared)
         lock(shared);
     handle->state = RP_HANDLE_IDLE;
-    if (shared != NULL)
+    if (shared)
         unlock(shared);
     if (allocated)
         rp_free(handle);
@@ -102,7 +102,7 @@ void rp_handle_run(rp_loop *loop, rp_handle *handle)
         run_timed(loop, handle);
         return;
     }
-    if (handle->state == RP_HANDLE_READY && handle->origin == NULL)
+    if (!(handle->state & (RP_HANDLE_ALLOCATED | RP_HANDLE_FOREIGN)) && !handle->origin)
         handle->state = RP_HANDLE_IDLE;
     else
         release(handle);
@@ -120,14 +120,14 @@ static rp_handle *claim(rp_loop *loop, rp_handle *handle, size_t size, rp_callba
 {
     uint32_t flags = 0;
 
-    *error = callback == NULL ? -EINVAL : handle != NULL && place(handle) != RP_HANDLE_IDLE ? -EBUSY : 0;
+    *error = !callback ? -EINVAL : handle && place(handle) != RP_HANDLE_IDLE ? -EBUSY : 0;
     if (*error < 0)
         return NULL;
-    if (handle == NULL) {
+    if (!handle) {
         handle = rp_malloc(size);
         flags = RP_HANDLE_ALLOCATED;
     }
-    if (handle == NULL) {
+    if (!handle) {
         *error = -ENOMEM;
         return NULL;
     }
@@ -145,7 +145,7 @@ int rp_call_soon(rp_loop *loop, rp_handle *handle, rp_callback *callback, void *
     if (rc < 0)
         return rc;
     handle = claim(loop, handle, sizeof *handle, callback, arg, &rc);
-    if (handle == NULL)
+    if (!handle)
         return rc;
     rp_loop_ready(loop, handle);
     return 0;
@@ -159,7 +159,7 @@ void rp_loop_post(rp_loop *loop, rp_handle *handle)
     rp_proactor_wake(loop->proactor);
 }
 
-int rp_call_soon_threadsafe(rp_loop *loop, rp_handle *handle, rp_callback *callback, void *arg)
+static int post(rp_loop *loop, rp_handle *handle, uint32_t flags, rp_callback *callback, void *arg)
 {
     int rc = rp_loop_is_forked(loop) ? RP_EFORK : 0;
 
@@ -172,24 +172,29 @@ int rp_call_soon_threadsafe(rp_loop *loop, rp_handle *handle, rp_callback *callb
         handle = claim(loop, handle, sizeof *handle, callback, arg, &rc);
     if (rc == 0) {
         loop->posts_expected = loop->posts_expected || loop != rp_get_running_loop();
-        handle->state |= RP_HANDLE_FOREIGN;
+        handle->state |= RP_HANDLE_FOREIGN | flags;
         rp_loop_post(loop, handle);
     }
     rp_mutex_unlock(&loop->mutex);
     return rc;
 }
 
+int rp_call_soon_threadsafe(rp_loop *loop, rp_handle *handle, rp_callback *callback, void *arg)
+{
+    return post(loop, handle, 0, callback, arg);
+}
+
 static void run_errand(void *arg)
 {
     rp_errand *errand = arg;
 
-    errand->run(errand->arg, false);
+    errand->run(errand->arg, errand->handle.loop->closed);
 }
 
 int rp_post_errand(rp_loop *loop, rp_errand *errand, void (*run)(void *arg, bool dropped), void *arg)
 {
     *errand = (rp_errand){.run = run, .arg = arg};
-    return rp_call_soon_threadsafe(loop, &errand->handle, run_errand, errand);
+    return post(loop, &errand->handle, RP_HANDLE_CERTAIN, run_errand, errand);
 }
 
 int rp_call_at(rp_loop *loop, rp_timer *timer, int64_t when, rp_callback *callback, void *arg)
@@ -199,8 +204,8 @@ int rp_call_at(rp_loop *loop, rp_timer *timer, int64_t when, rp_callback *callba
 
     if (rc < 0)
         return rc;
-    handle = claim(loop, timer != NULL ? &timer->handle : NULL, sizeof *timer, callback, arg, &rc);
-    if (handle == NULL)
+    handle = claim(loop, timer ? &timer->handle : NULL, sizeof *timer, callback, arg, &rc);
+    if (!handle)
         return rc;
     timer = rp_container_of(handle, rp_timer, handle);
     timer->when = when;
@@ -227,15 +232,11 @@ void rp_loop_take_posts(rp_loop *loop)
 
 void rp_loop_take_due_timers(rp_loop *loop)
 {
-    rp_node due;
-
     if (loop->timers.count == 0)
         return;
-    rp_list_init(&due);
-    rp_timers_expire(&loop->timers, loop->now, &due);
-    for (rp_node *node = due.next; node != &due; node = node->next)
+    rp_timers_expire(&loop->timers, loop->now, &loop->due);
+    for (rp_node *node = loop->due.next; node != &loop->due; node = node->next)
         set_place(rp_container_of(node, rp_handle, link), RP_HANDLE_READY);
-    rp_list_splice(&loop->ready, &due);
 }
 
 /* ---- taking back ---- */
@@ -273,28 +274,24 @@ static void drop_list(rp_node *list)
 {
     while (!rp_list_empty(list)) {
         rp_handle *handle = rp_container_of(rp_list_pop(list), rp_handle, link);
-        rp_done_callback *entry = handle->callback == rp_done_callback_run ? handle->arg : NULL;
-        rp_errand *errand = handle->callback == run_errand ? handle->arg : NULL;
+        rp_callback *callback = handle->state & RP_HANDLE_CERTAIN ? handle->callback : NULL;
+        void *arg = handle->arg;
 
         release(handle);
-        if (errand != NULL)
-            errand->run(errand->arg, true);
-        if (entry != NULL)
-            rp_done_callback_drop(entry);
+        if (callback)
+            callback(arg);
     }
 }
 
 void rp_loop_drop_handles(rp_loop *loop)
 {
-    rp_node due;
-
     rp_mutex_lock(&loop->mutex);
     loop->posts_refused = true;
     rp_mutex_unlock(&loop->mutex);
-    rp_list_init(&due);
-    rp_timers_expire(&loop->timers, INT64_MAX, &due);
-    drop_list(&due);
+    rp_timers_expire(&loop->timers, INT64_MAX, &loop->due);
+    drop_list(&loop->due);
     drop_list(&loop->posted);
+    drop_list(&loop->batch);
     drop_list(&loop->ready);
 }
 

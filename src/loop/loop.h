@@ -8,6 +8,7 @@
 #ifndef RP_LOOP_LOOP_H
 #define RP_LOOP_LOOP_H
 
+#include <limits.h>
 #include <stdatomic.h>
 
 #include "base/list.h"
@@ -21,39 +22,31 @@ enum {
     RP_LOOP_RECEIVE_BUFFER = 128 * 1024 /* the hot buffer that transports receive into */
 };
 
-/* rp_handle.state */
-enum {
-    RP_HANDLE_IDLE = 0,
-    RP_HANDLE_READY = 1,   /* in `ready` (or being run from there) */
-    RP_HANDLE_TIMED = 2,   /* in `timers` */
-    RP_HANDLE_POSTED = 3,  /* in `posted`, under the mutex */
-    RP_HANDLE_WAITING = 4, /* in a future's list of callbacks */
-    RP_HANDLE_STATES = 7,
-    RP_HANDLE_ALLOCATED = 8, /* a flag: the loop allocated it, and frees it when it has run */
-    RP_HANDLE_FOREIGN = 16, /* a flag: another thread posted it and may look at it: it gets idle under the mutex */
-};
+#define RP_INTERRUPTED UINT_MAX /* rp_loop.run_generation: no fork is counted so far */
 
-/*
- * Something that the loop closes and frees if it is still there when the loop is closed: embed it, add it to the loop's
- * resources while it is open. `reap` must remove it from the list and free what it stands for; operations in flight
- * have been cancelled and waited for when it is called, and no callback runs any more. `report` (may be NULL) is called
- * before, when all resources are still there, since whoever is told may look at any of them. `quiesce` (may be NULL) is
- * called when a runner begins to end: nothing new is to be taken in.
- */
+/* How far the turn is: one that an exception, an interrupt or a fork has ended early goes on from there. */
+typedef enum rp_turn_step {
+    RP_TURN_ENDED,     /* the next one waits first */
+    RP_TURN_WAITED,    /* it has taken completions */
+    RP_TURN_COLLECTED, /* and what it is to run */
+} rp_turn_step;
+
+/* What goes with the loop: see resource.h. */
 typedef struct rp_resource rp_resource;
 struct rp_resource {
     rp_node link;
-    void (*reap)(rp_resource *resource);
-    void (*report)(rp_resource *resource);
-    void (*quiesce)(rp_resource *resource);
-    bool reported;
+    const struct rp_resource_type *type;
 };
 
 struct rp_loop {
     rp_proactor *proactor;
-    rp_node ready; /* handles, by their links */
+    rp_node ready; /* handles, by their links: what the next turn collects */
+    rp_node batch; /* what this turn has collected, and is yet to run */
+    rp_node due;   /* likewise, of timers */
     rp_timers timers;
     int64_t now; /* the clock at this turn's start */
+    rp_turn_step turn;
+    _Atomic unsigned run_generation; /* `fork_generation` while a run may go on; else RP_INTERRUPTED */
     bool stopping;
     bool closed;
     bool debug;
@@ -75,8 +68,7 @@ struct rp_loop {
     size_t jobs;         /* of executors, under way */
     uint64_t stalled_at; /* debug mode, see stall.c: how far it was when its tasks were reported */
     rp_node resources;
-    rp_node idle_resources; /* reaped after `resources`: things those refer to, such as stack pools */
-    void *receive_buffer;   /* see rp_loop_receive_buffer() */
+    void *receive_buffer; /* see rp_loop_receive_buffer() */
 
     struct rp_readers *readers; /* readers.c */
     struct rp_signals *signals; /* signals.c */
@@ -93,7 +85,8 @@ struct rp_loop {
     void *co; /* the coroutine layer's (src/co): stack pool, task factory; freed through its rp_resource */
 
     rp_loop_stats stats;
-    int undelivered; /* of the completions below: what a run has left that an exception has ended */
+    int taken;     /* completions that this turn's wait has put below */
+    int delivered; /* of these */
     rp_completion completions[RP_LOOP_BATCH];
 };
 
@@ -116,41 +109,19 @@ rp_loop *rp_loop_ref(rp_loop *loop);
 void rp_loop_unref(rp_loop *loop);
 
 /*
- * Makes an idle handle ready: its callback, arg and loop are set already (rp_handle_prepare). Never fails. The hot path
- * of every wake-up: for the library's own handles.
+ * Begins a run in this thread: RP_ERUNNING, RP_ECLOSED, RP_EFORK. In a child of fork() that the run has made, its end
+ * also frees the child's copy of the loop, if that was asked for meanwhile.
  */
-static inline void rp_handle_prepare(rp_handle *handle, rp_loop *loop, rp_callback *callback, void *arg)
-{
-    *handle = (rp_handle){.loop = loop, .callback = callback, .arg = arg};
-}
+int rp_loop_enter(rp_loop *loop);
+void rp_loop_leave(rp_loop *loop);
 
-static inline void rp_loop_ready(rp_loop *loop, rp_handle *handle)
-{
-    handle->state = (handle->state & ~(uint32_t)RP_HANDLE_STATES) | RP_HANDLE_READY;
-    rp_list_push(&loop->ready, &handle->link);
-}
-
-/* Posts a prepared handle from any thread. The mutex is held, and posts are not refused. */
-void rp_loop_post(rp_loop *loop, rp_handle *handle);
+/* Whether its run is on this thread's stack; in a child of fork() that may be a copy of the parent's run. */
+bool rp_loop_is_on_this_stack(const rp_loop *loop);
 
 /* Closes a socket that operations of the open loop may have waited on. */
 void rp_loop_close_socket(rp_loop *loop, rp_fd fd);
 
-/* A callback that another thread posts, and that is called in any case: with `dropped` if the loop is closed first. */
-typedef struct rp_errand {
-    rp_handle handle;
-    void (*run)(void *arg, bool dropped);
-    void *arg;
-} rp_errand;
-
-/* rp_call_soon_threadsafe for an errand. */
-int rp_post_errand(rp_loop *loop, rp_errand *errand, void (*run)(void *arg, bool dropped), void *arg);
-
 /* RP_LOOP_RECEIVE_BUFFER bytes to receive into, valid until the next turn; made on first use: NULL, no memory. */
 void *rp_loop_receive_buffer(rp_loop *loop);
-
-/* Reports to the exception handler. `message` is static text. */
-void rp_loop_report(rp_loop *loop, const char *message, int error, const char *name, rp_future *future,
-                    rp_transport *transport, void *origin);
 
 #endif

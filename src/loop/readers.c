@@ -12,6 +12,8 @@
 #include "base/leave.h"
 #include "base/memory.h"
 #include "base/socket.h"
+#include "loop/exception.h"
+#include "loop/handle.h"
 #include "proactor/proactor.h"
 
 enum { READ, WRITE };

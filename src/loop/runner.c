@@ -10,7 +10,9 @@
 
 #include "base/leave.h"
 #include "base/memory.h"
+#include "loop/exception.h"
 #include "loop/future.h"
+#include "loop/resource.h"
 #include "loop/signals.h"
 #include "loop/stall.h"
 #include "proactor/proactor.h"
@@ -131,20 +133,6 @@ int rp_runner_run_main(rp_runner *runner, rp_runner_start *start, void *arg)
 
 /* ---- the end ---- */
 
-/* Nothing new comes in any more: servers stop listening. */
-static void quiesce(rp_loop *loop)
-{
-    rp_node *next;
-
-    for (rp_node *node = loop->resources.next; node != &loop->resources; node = next) {
-        rp_resource *resource = rp_container_of(node, rp_resource, link);
-
-        next = node->next;
-        if (resource->quiesce != NULL)
-            resource->quiesce(resource);
-    }
-}
-
 /* Cancels each task that has not been, by this: what others create while they clean up, in its turn. */
 static void cancel_new_tasks(rp_loop *loop)
 {
@@ -227,7 +215,7 @@ int rp_runner_close(rp_runner *runner)
     runner->closed = true;
     if (loop == NULL)
         return 0;
-    quiesce(loop);
+    rp_resources_pass(loop, RP_QUIESCE);
     cancel_all_tasks(loop);
     rp_shutdown_asyncgens(loop);
     rc = rp_shutdown_default_executor(loop, timeout != 0 ? timeout : DEFAULT_EXECUTOR_TIMEOUT);

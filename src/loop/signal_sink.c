@@ -1,7 +1,7 @@
 /*
  * signal_sink.c - where a signal goes once it has reached its loop: the same on every platform.
  */
-#include "loop/signals.h"
+#include "loop/signal_sink.h"
 
 void rp_signal_sink_init(rp_signal_sink *sink)
 {

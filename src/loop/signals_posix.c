@@ -20,6 +20,8 @@
 #include "base/memory.h"
 #include "base/sanitized.h"
 #include "base/thread.h"
+#include "loop/exception.h"
+#include "loop/handle.h"
 
 /*
  * ThreadSanitizer puts handlers off until the program calls something that it knows. A wait on the ring that the kernel

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "loop/exception.h"
 #include "loop/future.h"
 #include "loop/signals.h"
 #include "proactor/proactor.h"

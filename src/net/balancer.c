@@ -20,6 +20,9 @@
 
 #include "base/memory.h"
 #include "base/thread.h"
+#include "loop/exception.h"
+#include "loop/handle.h"
+#include "loop/resource.h"
 #include "net/bind.h"
 #include "net/listen.h"
 
@@ -233,7 +236,7 @@ static bool take(rp_intake *intake, rp_fd *fd)
 
 static void free_front(front *f)
 {
-    rp_list_remove(&f->resource.link);
+    rp_resource_remove(&f->resource);
     rp_list_remove(&f->link);
     rp_free(f);
 }
@@ -262,6 +265,8 @@ static void reap(rp_resource *resource)
     free_front(f);
 }
 
+static const rp_resource_type resource_type = {.at = {[RP_REAP] = reap}};
+
 static int make_front(rp_balancer *balancer, const call *c, front **out)
 {
     front *f = rp_calloc(sizeof *f);
@@ -276,11 +281,10 @@ static int make_front(rp_balancer *balancer, const call *c, front **out)
     }
     f->balancer = balancer;
     f->backlog = c->join.options->backlog > 0 ? c->join.options->backlog : 100;
-    f->resource.reap = reap;
     rp_listener_init(&f->listener, balancer->loop, fd, &listener_type, f);
     rp_list_init(&f->seats);
     rp_list_push(&balancer->fronts, &f->link);
-    rp_list_push(&balancer->loop->resources, &f->resource.link);
+    rp_resource_add(balancer->loop, &f->resource, &resource_type);
     rp_bind_address(c->join.info, rp_bind_port(fd), &f->address);
     f->length = c->join.length;
     *out = f;

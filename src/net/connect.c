@@ -10,6 +10,7 @@
 #include "base/leave.h"
 #include "base/memory.h"
 #include "loop/future.h"
+#include "loop/resource.h"
 #include "net/address.h"
 #include "net/transport.h"
 
@@ -44,7 +45,7 @@ static void drop_lookup(rp_future **lookup)
 
 static void release(attempt *self)
 {
-    rp_list_remove(&self->resource.link);
+    rp_resource_remove(&self->resource);
     rp_future_remove_done_callback(&self->resolved);
     drop_lookup(&self->lookup);
     drop_lookup(&self->local_lookup);
@@ -90,6 +91,8 @@ static void reap(rp_resource *resource)
     self->connecting = false;
     release(self);
 }
+
+static const rp_resource_type resource_type = {.at = {[RP_REAP] = reap}};
 
 /* ---- one address after the other ---- */
 
@@ -225,8 +228,7 @@ static attempt *new_attempt(rp_loop *loop, rp_protocol_factory *factory, void *a
     if (!self)
         return NULL;
     rp_future_init(&self->future, loop, &attempt_type);
-    self->resource.reap = reap;
-    rp_list_push(&loop->resources, &self->resource.link);
+    rp_resource_add(loop, &self->resource, &resource_type);
     self->factory = factory;
     self->arg = arg;
     self->fd = -1;

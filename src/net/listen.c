@@ -11,6 +11,7 @@
 
 #include "base/leave.h"
 #include "base/socket.h"
+#include "loop/exception.h"
 
 enum { RETRY_DELAY = 1 }; /* seconds until accepting is tried again: asyncio's ACCEPT_RETRY_DELAY */
 

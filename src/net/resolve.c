@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "base/socket.h"
 #include "loop/future.h"
+#include "loop/resource.h"
 #include "net/resolve_error.h"
 #include "net/resolve.h"
 
@@ -84,7 +85,7 @@ static void abandon(lookup *self)
     rp_future_unref(self->job);
     self->question = NULL;
     self->job = NULL;
-    rp_list_remove(&self->resource.link);
+    rp_resource_remove(&self->resource);
 }
 
 static void on_answered(rp_future *job, void *arg)
@@ -123,6 +124,8 @@ static void reap(rp_resource *resource)
     rp_future_unref(&self->future);
 }
 
+static const rp_resource_type resource_type = {.at = {[RP_REAP] = reap}};
+
 static void dispose(rp_future *future)
 {
     lookup *self = rp_container_of(future, lookup, future);
@@ -148,8 +151,7 @@ static int start(lookup *self, const char *host, const char *service, const stru
         rp_free(self->question);
         return rc;
     }
-    self->resource.reap = reap;
-    rp_list_push(&loop->resources, &self->resource.link);
+    rp_resource_add(loop, &self->resource, &resource_type);
     rp_future_ref(&self->future); /* until it is answered */
     rp_future_add_done_callback(self->job, &self->answered, on_answered, self);
     return 0;

@@ -11,6 +11,7 @@
 
 #include "base/leave.h"
 #include "base/memory.h"
+#include "loop/exception.h"
 #include "loop/future.h"
 #include "net/bind.h"
 #include "net/transport.h"
@@ -37,7 +38,7 @@ static void unref(rp_server *server)
 static void end(rp_server *server)
 {
     assert(rp_node_linked(&server->resource.link));
-    rp_list_remove(&server->resource.link);
+    rp_resource_remove(&server->resource);
     if (server->protocol.release)
         server->protocol.release(server->protocol.arg);
     unref(server);
@@ -146,6 +147,8 @@ static void reap(rp_resource *resource)
         rp_future_unref(&rp_container_of(node, waiter, link)->future);
     end(server);
 }
+
+static const rp_resource_type resource_type = {.at = {[RP_QUIESCE] = quiesce, [RP_REAP] = reap}};
 
 /* A connection is not its any more: whoever hands them out counts them too. */
 static void lighten(rp_server *server)
@@ -281,9 +284,7 @@ rp_server *rp_server_new(rp_loop *loop, const rp_server_protocol *protocol, size
     server->inherited = RP_SOCKET_INHERITS;
     rp_list_init(&server->connections);
     rp_list_init(&server->waiters);
-    server->resource.reap = reap;
-    server->resource.quiesce = quiesce;
-    rp_list_push(&loop->resources, &server->resource.link);
+    rp_resource_add(loop, &server->resource, &resource_type);
     return server;
 }
 

@@ -9,7 +9,7 @@
 #define RP_NET_SERVER_H
 
 #include "base/socket.h"
-#include "loop/loop.h"
+#include "loop/resource.h"
 #include "net/intake.h"
 #include "net/listen.h"
 #include "net/socket_file.h"

@@ -11,6 +11,7 @@
 
 #include "base/memory.h"
 #include "loop/future.h"
+#include "loop/resource.h"
 #include "net/address.h"
 #include "net/bind.h"
 
@@ -152,7 +153,7 @@ static void drop_protocol(const rp_server_protocol *protocol)
 
 static void release(request *self)
 {
-    rp_list_remove(&self->resource.link);
+    rp_resource_remove(&self->resource);
     rp_future_remove_done_callback(&self->resolved);
     rp_future_unref(self->lookup);
     self->lookup = NULL;
@@ -200,6 +201,8 @@ static void reap(rp_resource *resource)
     release(self);
 }
 
+static const rp_resource_type resource_type = {.at = {[RP_REAP] = reap}};
+
 int rp_server_request(rp_loop *loop, const rp_server_protocol *protocol, const rp_place *place, const char *host,
                       int port, const rp_server_options *options, rp_future **future)
 {
@@ -229,8 +232,7 @@ int rp_server_request(rp_loop *loop, const rp_server_protocol *protocol, const r
     self->protocol = *protocol;
     self->place = *place;
     self->choose_port = port == 0;
-    self->resource.reap = reap;
-    rp_list_push(&loop->resources, &self->resource.link);
+    rp_resource_add(loop, &self->resource, &resource_type);
     *future = rp_future_ref(&self->future);
     rp_future_add_done_callback(self->lookup, &self->resolved, on_resolved, self);
     return 0;

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "base/origin.h"
 #include "base/socket.h"
+#include "loop/exception.h"
 #include "net/transport.h"
 
 /* ---- the end ---- */
@@ -30,7 +31,7 @@ static void end(void *arg)
 {
     rp_transport *transport RP_ON_LEAVE(detach_and_free) = arg;
 
-    rp_list_remove(&transport->resource.link);
+    rp_resource_remove(&transport->resource);
     if (rp_handle_scheduled(&transport->pull))
         rp_handle_cancel(&transport->pull);
     rp_loop_close_socket(transport->loop, transport->fd);
@@ -52,12 +53,14 @@ static void reap(rp_resource *resource)
 {
     rp_transport *transport = rp_container_of(resource, rp_transport, resource);
 
-    rp_list_remove(&resource->link);
+    rp_resource_remove(resource);
     if (rp_node_linked(&transport->maker_link))
         rp_list_remove(&transport->maker_link);
     rp_socket_close(transport->fd);
     free_transport(transport);
 }
+
+static const rp_resource_type resource_type = {.at = {[RP_REPORT] = report, [RP_REAP] = reap}};
 
 void rp_transport_settle(rp_transport *transport)
 {
@@ -166,8 +169,6 @@ rp_transport *rp_transport_new(rp_loop *loop, rp_fd fd)
         return NULL;
     transport->loop = loop;
     transport->fd = fd;
-    transport->resource.reap = reap;
-    transport->resource.report = report;
     rp_handle_prepare(&transport->pull, loop, rp_transport_pull, transport);
     rp_handle_prepare(&transport->end, loop, end, transport);
     rp_transport_set_write_buffer_limits(transport, SIZE_MAX, SIZE_MAX);
@@ -185,7 +186,7 @@ void rp_transport_start(rp_transport *transport, const rp_protocol *protocol, vo
 {
     transport->protocol = protocol;
     transport->self = self;
-    rp_list_push(&transport->loop->resources, &transport->resource.link);
+    rp_resource_add(transport->loop, &transport->resource, &resource_type);
     rp_transport_start_receiving(transport);
     if (protocol->connection_made)
         protocol->connection_made(self, transport);

@@ -9,7 +9,8 @@
 #ifndef RP_NET_TRANSPORT_H
 #define RP_NET_TRANSPORT_H
 
-#include "loop/loop.h"
+#include "loop/handle.h"
+#include "loop/resource.h"
 #include "net/buffer.h"
 #include "ringport/net.h"
 

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "base/memory.h"
+#include "loop/exception.h"
 #include "stream/stream.h"
 #include "stream/workers.h"
 #include "net/server_open.h"

@@ -8,6 +8,7 @@
 
 #include "base/memory.h"
 #include "base/socket.h"
+#include "loop/resource.h"
 
 enum {
     DEFAULT_LIMIT = 64 * 1024,
@@ -18,7 +19,7 @@ enum {
 
 static void free_stream(rp_stream *stream)
 {
-    rp_list_remove(&stream->resource.link);
+    rp_resource_remove(&stream->resource);
     rp_free(stream->ahead.data);
     rp_free(stream->name);
     rp_free(stream);
@@ -41,6 +42,8 @@ static void reap(rp_resource *resource)
     free_stream(rp_container_of(resource, rp_stream, resource));
 }
 
+static const rp_resource_type resource_type = {.at = {[RP_REAP] = reap}};
+
 rp_stream *rp_stream_new(rp_loop *loop)
 {
     rp_stream *stream = rp_calloc(sizeof *stream);
@@ -51,8 +54,7 @@ rp_stream *rp_stream_new(rp_loop *loop)
     stream->limit = DEFAULT_LIMIT;
     rp_list_init(&stream->writers);
     rp_list_init(&stream->closers);
-    stream->resource.reap = reap;
-    rp_list_push(&loop->resources, &stream->resource.link);
+    rp_resource_add(loop, &stream->resource, &resource_type);
     return stream;
 }
 

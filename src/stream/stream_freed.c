@@ -9,6 +9,7 @@
 
 #include "base/leave.h"
 #include "base/memory.h"
+#include "loop/exception.h"
 #include "stream/stream.h"
 
 void rp_stream_note_name(rp_stream *stream)

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "base/thread.h"
+#include "loop/handle.h"
 #include "loop/loop.h"
 #include "proactor/proactor.h"
 #include "ringport/future.h"

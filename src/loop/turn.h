@@ -1,0 +1,51 @@
+/*
+ * turn.h - a turn of the loop, in steps that whoever drives the loop calls.
+ *
+ * A run is rp_loop_enter(), turns, and rp_loop_leave(). A turn is
+ *
+ *     rp_turn_wait()      takes completions: waits for some if there is nothing else to do
+ *     rp_turn_collect()   fixes what is run: handles that are ready, posts of other threads, timers that are due
+ *     rp_turn_run()       runs the handles
+ *     rp_turn_deliver()   calls back the operations that have completed
+ *     rp_turn_timers()    runs the timers, and ends the turn
+ *
+ * in asyncio's order: callbacks that were ready, what was received, timers; what any of these schedule comes in the
+ * next turn. The C face delivers before it collects: what completions schedule runs in the same turn (running.c).
+ *
+ * A step calls back one after the other; it ends early
+ *   with -EINTR      after rp_turn_interrupt()
+ *   with RP_EFORK    in a child of fork() that a callback has made, where the run is to be left
+ *   with a C++ exception that a callback throws.
+ * Nothing is lost by that. The callback that was running has been called. The turn is not over: the same steps, in this
+ * run or the next one, go on where it was left, and what they have done already they do not do again.
+ */
+#ifndef RP_LOOP_TURN_H
+#define RP_LOOP_TURN_H
+
+#include "loop/loop.h"
+
+/* Until when the wait may last; 0: it will not sleep. In debug mode this also reports tasks that wait for nothing. */
+int64_t rp_turn_deadline(rp_loop *loop);
+
+/*
+ * Takes completions, waiting for the first one until the deadline, or a post, or an interrupt. 0, or what the backend
+ * failed with.
+ * Of the loop it touches nothing but these: meanwhile another thread may make handles ready, and wake the proactor, if
+ * a lock that this thread gives up for the wait alone keeps the two out of each other's way.
+ */
+int rp_turn_wait(rp_loop *loop, int64_t deadline);
+
+void rp_turn_collect(rp_loop *loop);
+int rp_turn_run(rp_loop *loop);
+int rp_turn_deliver(rp_loop *loop);
+int rp_turn_timers(rp_loop *loop);
+
+/*
+ * Ends the step that is running once its present callback has returned. If none is running, the next step that is to
+ * call anything back ends before it does, so that an interrupt cannot come too early for a run that is about to begin.
+ * A wait is woken. Any thread, but no signal's handler: that may have struck in the middle of this. After the loop's
+ * close nothing is done.
+ */
+void rp_turn_interrupt(rp_loop *loop);
+
+#endif
