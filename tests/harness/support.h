@@ -154,11 +154,46 @@ static inline UNUSED void unix_pair(int fds[2])
     CHECK_INT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), ==, 0);
 }
 
+/* Two stream sockets of each kind that there is: TCP's, or Unix's, of which the first blocks, or does not. */
+enum { PAIR_KINDS = 4 };
+
+static inline UNUSED void pair_of_kind(int kind, int fds[2])
+{
+    if (kind & 1)
+        unix_pair(fds);
+    else
+        tcp_pair(fds);
+    if (kind & 2)
+        set_nonblocking(fds[0]);
+}
+
 static inline UNUSED void close_pair(const int fds[2])
 {
     close(fds[0]);
     close(fds[1]);
 }
+
+#ifndef _WIN32
+/* Passes a descriptor on, with one byte. */
+static inline UNUSED void send_descriptor(int fd, int sent)
+{
+    union {
+        char space[CMSG_SPACE(sizeof(int))];
+        struct cmsghdr align;
+    } control = {0};
+    char byte = 'x';
+    struct iovec vector = {.iov_base = &byte, .iov_len = 1};
+    struct msghdr message = {
+        .msg_iov = &vector, .msg_iovlen = 1, .msg_control = control.space, .msg_controllen = sizeof control.space};
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof sent);
+    memcpy(CMSG_DATA(header), &sent, sizeof sent);
+    CHECK_INT(sendmsg(fd, &message, 0), ==, 1);
+}
+#endif
 
 /* Closes with a reset instead of a FIN. */
 static inline UNUSED void close_with_reset(int fd)

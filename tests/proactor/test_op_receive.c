@@ -1,0 +1,235 @@
+/*
+ * test_op_receive.c - receiving once or until all is there, messages and datagrams: the same on every backend.
+ */
+#include "proactor/proactor.h"
+#include "harness/support.h"
+
+/* ---- receiving ---- */
+
+static void try_recv(rp_proactor *port, const int fds[2])
+{
+    char bytes[64];
+    rp_op op;
+
+    rp_op_recv(&op, fds[0], bytes, sizeof bytes, MSG_DONTWAIT, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, -EAGAIN);
+
+    rp_op_recv(&op, fds[0], bytes, sizeof bytes, 0, NULL, NULL);
+    submit(port, &op);
+    stays_quiet(port);
+    CHECK_INT(write(fds[1], "hello", 5), ==, 5);
+    CHECK_INT(finish(port, &op), ==, 5);
+    CHECK(memcmp(bytes, "hello", 5) == 0);
+
+    CHECK_INT(write(fds[1], "again", 5), ==, 5); /* there before it is asked for */
+    CHECK_INT(perform(port, &op), ==, 5);
+
+    CHECK_INT(write(fds[1], "peek", 4), ==, 4);
+    rp_op_recv(&op, fds[0], bytes, sizeof bytes, MSG_PEEK, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, 4);
+    rp_op_recv(&op, fds[0], bytes, 4, MSG_DONTWAIT, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, 4);
+
+    CHECK_INT(shutdown(fds[1], SHUT_WR), ==, 0);
+    rp_op_recv(&op, fds[0], bytes, sizeof bytes, 0, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, 0);
+    CHECK_INT(perform(port, &op), ==, 0);
+}
+
+TEST(recv_once)
+{
+    rp_proactor *port = open_port();
+    int fds[2];
+
+    for (int i = 0; i < PAIR_KINDS; i++) {
+        pair_of_kind(i, fds);
+        try_recv(port, fds);
+        close_pair(fds);
+    }
+    rp_proactor_close(port);
+}
+
+TEST(recv_all)
+{
+    rp_proactor *port = open_port();
+    char bytes[8];
+    int fds[2];
+    rp_op op;
+
+    for (int i = 0; i < 2; i++) {
+        tcp_pair(fds);
+        if (i == 1)
+            set_nonblocking(fds[0]);
+        rp_op_recv(&op, fds[0], bytes, 8, MSG_WAITALL, NULL, NULL);
+        submit(port, &op);
+        CHECK_INT(write(fds[1], "abc", 3), ==, 3);
+        stays_quiet(port);
+        CHECK_INT(write(fds[1], "defghij", 7), ==, 7);
+        CHECK_INT(finish(port, &op), ==, 8);
+        CHECK(memcmp(bytes, "abcdefgh", 8) == 0);
+        submit(port, &op); /* 2 are there; then the end */
+        stays_quiet(port);
+        shutdown(fds[1], SHUT_WR);
+        CHECK_INT(finish(port, &op), ==, 2);
+        close_pair(fds);
+
+        tcp_pair(fds); /* cancelled half-way: what has come is told */
+        rp_op_recv(&op, fds[0], bytes, 8, MSG_WAITALL, NULL, NULL);
+        submit(port, &op);
+        CHECK_INT(write(fds[1], "abc", 3), ==, 3);
+        stays_quiet(port);
+        rp_proactor_cancel(port, &op);
+        CHECK_INT(finish(port, &op), ==, 3);
+        close_pair(fds);
+    }
+    rp_proactor_close(port);
+}
+
+TEST(recv_reset)
+{
+    rp_proactor *port = open_port();
+    char bytes[8];
+    int fds[2];
+    rp_op op;
+
+    tcp_pair(fds);
+    rp_op_recv(&op, fds[0], bytes, 8, 0, NULL, NULL);
+    submit(port, &op);
+    CHECK_INT(collect_once(port, 0), ==, 0);
+    close_with_reset(fds[1]);
+    CHECK_INT(finish(port, &op), ==, -ECONNRESET);
+    close(fds[0]);
+    rp_proactor_close(port);
+}
+
+/* ---- messages ---- */
+
+TEST(messages)
+{
+    rp_proactor *port = open_port();
+    char one[3] = "ab", two[4] = "cde", in[16];
+    struct iovec out_vector[2] = {{.iov_base = one, .iov_len = 2}, {.iov_base = two, .iov_len = 3}};
+    struct msghdr out = {.msg_iov = out_vector, .msg_iovlen = 2};
+    struct iovec in_vector[2] = {{.iov_base = in, .iov_len = 4}, {.iov_base = in + 4, .iov_len = 12}};
+    struct msghdr message = {.msg_iov = in_vector, .msg_iovlen = 2};
+    rp_op send_op, receive;
+    int fds[2];
+
+    for (int i = 0; i < 4; i++) {
+        if (i & 1)
+            CHECK_INT(socketpair(AF_UNIX, SOCK_DGRAM, 0, fds), ==, 0);
+        else
+            tcp_pair(fds);
+        if (i & 2)
+            set_nonblocking(fds[0]);
+        rp_op_recvmsg(&receive, fds[0], &message, MSG_DONTWAIT, NULL, NULL);
+        CHECK_INT(perform(port, &receive), ==, -EAGAIN);
+        rp_op_recvmsg(&receive, fds[0], &message, 0, NULL, NULL);
+        submit(port, &receive);
+        stays_quiet(port);
+        rp_op_sendmsg(&send_op, fds[1], &out, 0, NULL, NULL);
+        CHECK_INT(perform(port, &send_op), ==, 5);
+        CHECK_INT(finish(port, &receive), ==, 5);
+        CHECK(memcmp(in, "abcde", 5) == 0);
+        close_pair(fds);
+    }
+    rp_proactor_close(port);
+}
+
+TEST(datagram_with_address)
+{
+    rp_proactor *port = open_port();
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}, from, own;
+    socklen_t length = sizeof address;
+    int server = socket(AF_INET, SOCK_DGRAM, 0), client = socket(AF_INET, SOCK_DGRAM, 0);
+    char in[16] = "";
+    struct iovec in_vector = {.iov_base = in, .iov_len = 3}, out_vector = {.iov_base = in, .iov_len = 5};
+    struct msghdr received = {
+        .msg_name = &from, .msg_namelen = sizeof from, .msg_iov = &in_vector, .msg_iovlen = 1};
+    struct msghdr sent = {.msg_name = &address, .msg_namelen = length, .msg_iov = &out_vector, .msg_iovlen = 1};
+    rp_op op;
+
+    CHECK_INT(bind(server, (struct sockaddr *)&address, length), ==, 0);
+    CHECK_INT(getsockname(server, (struct sockaddr *)&address, &length), ==, 0);
+    rp_op_sendmsg(&op, client, &sent, 0, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, 5);
+    rp_op_recvmsg(&op, server, &received, 0, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, 3);
+    CHECK_INT(received.msg_flags & MSG_TRUNC, ==, MSG_TRUNC);
+    CHECK_INT(getsockname(client, (struct sockaddr *)&own, &length), ==, 0);
+    CHECK_INT(from.sin_port, ==, own.sin_port);
+    close(server);
+    close(client);
+    rp_proactor_close(port);
+}
+
+#ifndef _WIN32
+TEST(descriptor_in_message)
+{
+    rp_proactor *port = open_port();
+    union {
+        char space[CMSG_SPACE(sizeof(int))];
+        struct cmsghdr align;
+    } control;
+    char byte;
+    struct iovec vector = {.iov_base = &byte, .iov_len = 1};
+    rp_op op;
+    int fds[2], pipe_fds[2], passed;
+
+    unix_pair(fds);
+    CHECK_INT(pipe(pipe_fds), ==, 0);
+    for (int i = 0; i < 2; i++) { /* waits, then does not have to */
+        struct msghdr message = {.msg_iov = &vector,
+                                 .msg_iovlen = 1,
+                                 .msg_control = control.space,
+                                 .msg_controllen = sizeof control.space};
+
+        rp_op_recvmsg(&op, fds[0], &message, MSG_CMSG_CLOEXEC, NULL, NULL);
+        if (i == 0) {
+            submit(port, &op);
+            CHECK_INT(collect_once(port, 0), ==, 0);
+            send_descriptor(fds[1], pipe_fds[1]);
+        } else {
+            send_descriptor(fds[1], pipe_fds[1]);
+            submit(port, &op);
+        }
+        CHECK_INT(finish(port, &op), ==, 1);
+        struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+        CHECK(header != NULL);
+        CHECK_INT(header->cmsg_type, ==, SCM_RIGHTS);
+        memcpy(&passed, CMSG_DATA(header), sizeof passed);
+        CHECK_INT(fcntl(passed, F_GETFD) & FD_CLOEXEC, ==, FD_CLOEXEC);
+        CHECK_INT(write(passed, "y", 1), ==, 1);
+        CHECK_INT(read(pipe_fds[0], &byte, 1), ==, 1);
+        CHECK_INT(byte, ==, 'y');
+        close(passed);
+    }
+    close_pair(fds);
+    close_pair(pipe_fds);
+    rp_proactor_close(port);
+}
+#else
+TEST_ABSENT(descriptor_in_message, "no descriptors pass through sockets on Windows");
+#endif
+
+#ifndef _WIN32
+/* MSG_WAITALL is for streams: a datagram is whole. */
+TEST(datagrams_are_not_put_together)
+{
+    rp_proactor *port = open_port();
+    char bytes[64];
+    int fds[2];
+    rp_op op;
+
+    CHECK_INT(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, fds), ==, 0);
+    CHECK_INT(write(fds[1], "abc", 3), ==, 3);
+    CHECK_INT(write(fds[1], "defg", 4), ==, 4);
+    rp_op_recv(&op, fds[0], bytes, sizeof bytes, MSG_WAITALL, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, 3);
+    CHECK_INT(perform(port, &op), ==, 4);
+    close_pair(fds);
+    rp_proactor_close(port);
+}
+#else
+TEST_ABSENT(datagrams_are_not_put_together, "MSG_WAITALL is for streams only on Windows");
+#endif
