@@ -254,7 +254,8 @@ typedef struct rp_connect_options {
  * *future gets a reference that the caller owns.
  * The future's value is the rp_transport, lent.
  * The future's error is that of the last address tried.
- * Cancelling the future ends the attempt, unless that has just succeeded.
+ * Cancelling the future ends the attempt, unless that has just succeeded. When the loop is closed, so is the attempt:
+ * its future stays pending for whoever holds it, and can be cancelled.
  * `options` may be NULL.
  * Errors:
  *   -EINVAL   the port is out of bounds
@@ -276,6 +277,27 @@ RP_API int rp_create_connection(rp_loop *loop, rp_protocol_factory *factory, voi
  */
 RP_API int rp_create_unix_connection(rp_loop *loop, rp_protocol_factory *factory, void *arg, const char *path,
                                      size_t length, rp_future **future);
+
+/*
+ * Connects a socket to an address, one attempt without a name, and makes the protocol by the factory.
+ * The attempt owns the socket from then on, and closes it unless it succeeds. On failure of the call itself the socket
+ * stays the caller's.
+ * The socket may be bound; it becomes non-blocking. `address` is copied. Of the options only `nagle` counts; they may
+ * be NULL.
+ * *future gets a reference that the caller owns.
+ * The future's value is the rp_transport, lent.
+ * The future's error is what connect() or the factory failed with. To give up a connection that several attempts race
+ * for, and another has won, let the factory fail.
+ * Cancelling the future ends the attempt, unless that has just succeeded.
+ * Errors:
+ *   -EBADF, -ENOTSOCK   `fd` is no open descriptor, or no socket
+ *   -EINVAL             it is a socket of another type, or listens; or the address is too long or too short
+ *   -ENOMEM, RP_ECLOSED, RP_EFORK, RP_ETHREAD
+ * Mirrors loop.sock_connect(), and loop.create_connection(sock=) after it.
+ */
+RP_API int rp_create_connection_fd(rp_loop *loop, rp_protocol_factory *factory, void *arg, rp_fd fd,
+                                   const struct sockaddr *address, uint32_t length,
+                                   const rp_connect_options *options, rp_future **future);
 
 /* ---- servers ---- */
 
@@ -323,28 +345,33 @@ RP_API int rp_create_unix_server(rp_loop *loop, rp_protocol_factory *factory, vo
                                  size_t length, const rp_server_options *options, rp_server **server);
 
 /*
- * Serves on a stream socket that listens already, TCP's or a Unix one. The server is made when this returns.
- * The socket may be inherited from a parent, or from systemd: descriptor 3 and those after it, LISTEN_FDS of them, if
- * LISTEN_PID is this process.
- * The server owns the socket from then on, and closes it. On failure it stays the caller's.
- * The socket becomes non-blocking, also for others that share it.
- * Its backlog stays unless the options have one. Of the other options only `nagle` and `delay_start` count.
+ * Serve on stream sockets that are given, TCP's or Unix ones: on one, or on several.
+ * The server is made when this returns.
+ * A socket listens already: it is inherited from a parent, or from systemd (descriptor 3 and those after it, LISTEN_FDS
+ * of them, if LISTEN_PID is this process). Or the options have a backlog, and a socket that is only bound will do.
+ * The server owns the sockets from then on, and closes them. On failure they stay the caller's.
+ * The sockets become non-blocking, also for others that share them.
+ * Their backlogs stay unless the options have one. Of the other options only `nagle` and `delay_start` count.
  * A Unix socket's file is left where it is.
  * *server is the caller's, who frees it by rp_server_free().
  * Errors:
- *   -EBADF, -ENOTSOCK   `fd` is no open descriptor, or no socket
- *   -EINVAL             it is a socket of another type, or does not listen
+ *   -EBADF, -ENOTSOCK   one is no open descriptor, or no socket
+ *   -EINVAL             one is a socket of another type, is connected, does not listen, or is given twice; or `count`
+ *                       is 0
  *   -ENOMEM, RP_ECLOSED, RP_EFORK, RP_ETHREAD
- * Mirrors loop.create_server(sock=).
+ *   what listen() failed with
+ * Mirror loop.create_server(sock=), which wants a backlog of 100 here.
  */
 RP_API int rp_create_server_fd(rp_loop *loop, rp_protocol_factory *factory, void *arg, rp_fd fd,
                                const rp_server_options *options, rp_server **server);
+RP_API int rp_create_server_fds(rp_loop *loop, rp_protocol_factory *factory, void *arg, const rp_fd *fds,
+                                size_t count, const rp_server_options *options, rp_server **server);
 
 /*
  * Begins to accept, if it has not yet.
  * Errors:
  *   -EINVAL   the server is closed
- *   RP_EFORK, RP_ETHREAD
+ *   RP_ECLOSED, RP_EFORK, RP_ETHREAD
  *   what listen() failed with
  * Mirrors Server.start_serving().
  */
@@ -369,6 +396,20 @@ RP_API void rp_server_abort_clients(rp_server *server);
  * NULL is ignored.
  */
 RP_API void rp_server_free(rp_server *server);
+
+/*
+ * Keeps a server's memory, and gives that up again. It goes on as if nobody referred to it, and a loop that is closed
+ * closes it; but its memory stays, and that of the loop.
+ * Of a server that is at its end, or whose loop is closed, every call tells so and does nothing:
+ *   rp_server_is_serving() is false, there are no sockets and no connections
+ *   rp_server_start_serving() and rp_server_closed_future() fail: RP_ECLOSED if the loop is closed
+ *   rp_server_close() and rp_server_free() are ignored
+ * rp_server_ref() returns its argument. NULL is ignored by rp_server_unref().
+ * When the loop is closed, any one thread may give a reference up.
+ * Mirror references of Python's.
+ */
+RP_API rp_server *rp_server_ref(rp_server *server);
+RP_API void rp_server_unref(rp_server *server);
 
 /* Whether it accepts connections; its loop, lent. Mirror Server.is_serving() and get_loop(). */
 RP_API bool rp_server_is_serving(const rp_server *server);
@@ -395,7 +436,7 @@ RP_API int rp_server_port(const rp_server *server);
 /*
  * A future that is done when the server is closed and its last connection has ended.
  * *future gets a reference that the caller owns.
- * Errors: -ENOMEM, RP_EFORK, RP_ETHREAD.
+ * Errors: -ENOMEM, RP_ECLOSED, RP_EFORK, RP_ETHREAD.
  */
 RP_API int rp_server_closed_future(rp_server *server, rp_future **future);
 

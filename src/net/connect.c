@@ -5,13 +5,16 @@
  * end moves the attempt on; the attempt holds a reference to itself until it has finished. Cancelling cancels that
  * thing, and the attempt ends when it has.
  */
+#include <assert.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/leave.h"
 #include "base/memory.h"
 #include "loop/future.h"
 #include "loop/resource.h"
 #include "net/address.h"
+#include "net/bind.h"
 #include "net/transport.h"
 
 typedef struct attempt {
@@ -27,10 +30,10 @@ typedef struct attempt {
     const struct addrinfo *address; /* that is tried now, and those after it */
     rp_op connect;
     bool connecting;
-    rp_fd fd;
-    int error; /* of the last address tried */
-    struct sockaddr_un unix_address;
-    struct addrinfo unix_info;
+    rp_fd fd;                              /* -1: none; before the first address is tried, one that was given */
+    int error;                             /* of the last address tried */
+    struct sockaddr_storage given_address; /* if no name had to be resolved */
+    struct addrinfo given_info;
 } attempt;
 
 /* ---- the end ---- */
@@ -71,6 +74,10 @@ static bool cancel(rp_future *future)
 {
     attempt *self = rp_container_of(future, attempt, future);
 
+    if (future->loop->closed) { /* and all that was under way with it */
+        rp_future_finish_cancelled(future);
+        return true;
+    }
     self->cancelled = true;
     if (self->connecting)
         rp_cancel(future->loop, &self->connect);
@@ -138,31 +145,22 @@ static void connected(attempt *self)
     rp_transport_start(c.transport, protocol, state);
 }
 
-/* Binds to the first local address of the right family that can be had. */
-static int bind_locally(attempt *self, int family)
+/* Makes a socket, bound to a local address if one is asked for. */
+static int open_socket(attempt *self, const struct addrinfo *address)
 {
-    const struct addrinfo *local = self->local_lookup ? rp_future_value(self->local_lookup) : NULL;
-    int rc = local ? -EADDRNOTAVAIL : 0;
-
-    for (; local; local = local->ai_next) {
-        if (local->ai_family != family)
-            continue;
-        if (bind(self->fd, local->ai_addr, (socklen_t)local->ai_addrlen) == 0)
-            return 0;
-        rc = rp_socket_error();
-    }
-    return rc;
+    RP_TRY(rp_socket_open(address->ai_family, address->ai_socktype, address->ai_protocol, &self->fd));
+    if (!self->local_lookup)
+        return 0;
+    return rp_bind_first(self->fd, address->ai_family, rp_future_value(self->local_lookup));
 }
 
 static void on_connected(rp_op *op);
 
 static int start_connecting(attempt *self, const struct addrinfo *address)
 {
-    int rc = rp_socket_open(address->ai_family, address->ai_socktype, address->ai_protocol, &self->fd);
+    int rc = self->fd < 0 ? open_socket(self, address) : 0;
 
-    if (rc < 0)
-        return rc;
-    rc = bind_locally(self, address->ai_family);
+    assert(!self->connecting);
     if (rc == 0) {
         rp_op_connect(&self->connect, self->fd, address->ai_addr, (uint32_t)address->ai_addrlen, on_connected,
                       self);
@@ -190,6 +188,7 @@ static void on_connected(rp_op *op)
 {
     attempt *self = op->data;
 
+    assert(self->connecting);
     self->connecting = false;
     if (op->result >= 0) {
         connected(self);
@@ -282,29 +281,54 @@ int rp_create_connection(rp_loop *loop, rp_protocol_factory *factory, void *arg,
     return 0;
 }
 
+/* An attempt at one address that is known: by a socket of its own, or by the one that is given. */
+static int connect_to(rp_loop *loop, rp_protocol_factory *factory, void *arg, rp_fd fd, const void *address,
+                      size_t length, bool nagle, rp_future **future)
+{
+    attempt *self = new_attempt(loop, factory, arg);
+
+    if (!self)
+        return -ENOMEM;
+    memcpy(&self->given_address, address, length);
+    self->given_info = (struct addrinfo){
+        .ai_family = self->given_address.ss_family,
+        .ai_socktype = SOCK_STREAM,
+        .ai_addr = (struct sockaddr *)&self->given_address,
+        .ai_addrlen = (socklen_t)length,
+    };
+    self->address = &self->given_info;
+    self->fd = fd;
+    self->nagle = nagle;
+    *future = rp_future_ref(&self->future);
+    try_addresses(self);
+    return 0;
+}
+
 int rp_create_unix_connection(rp_loop *loop, rp_protocol_factory *factory, void *arg, const char *path,
                               size_t length, rp_future **future)
 {
     struct sockaddr_un address;
     int address_length = rp_unix_address(&address, path, length);
-    attempt *self;
 
     if (address_length < 0)
         return address_length;
     RP_TRY(rp_loop_check(loop));
-    self = new_attempt(loop, factory, arg);
-    if (!self)
-        return -ENOMEM;
-    self->unix_address = address;
-    self->unix_info = (struct addrinfo){
-        .ai_family = AF_UNIX,
-        .ai_socktype = SOCK_STREAM,
-        .ai_addr = (struct sockaddr *)&self->unix_address,
-        .ai_addrlen = (socklen_t)address_length,
-    };
-    self->address = &self->unix_info;
-    self->nagle = true;
-    *future = rp_future_ref(&self->future);
-    try_addresses(self);
-    return 0;
+    /* There is nothing like Nagle's algorithm to turn off. */
+    return connect_to(loop, factory, arg, -1, &address, (size_t)address_length, true, future);
+}
+
+int rp_create_connection_fd(rp_loop *loop, rp_protocol_factory *factory, void *arg, rp_fd fd,
+                            const struct sockaddr *address, uint32_t length, const rp_connect_options *options,
+                            rp_future **future)
+{
+    int type = rp_socket_type(fd);
+
+    RP_TRY(rp_loop_check(loop));
+    RP_TRY(type);
+    if (type != SOCK_STREAM || rp_socket_listens(fd) != 0)
+        return -EINVAL;
+    if (length < sizeof address->sa_family || length > sizeof(struct sockaddr_storage))
+        return -EINVAL;
+    RP_TRY(rp_socket_set_nonblocking(fd));
+    return connect_to(loop, factory, arg, fd, address, length, options && options->nagle, future);
 }

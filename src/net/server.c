@@ -16,15 +16,23 @@
 #include "net/bind.h"
 #include "net/transport.h"
 
-/* ---- the end ---- */
+/* ---- who refers to it ---- */
 
 typedef struct waiter {
     rp_future future;
     rp_node link; /* in the server's list, which holds a reference */
 } waiter;
 
-static void unref(rp_server *server)
+rp_server *rp_server_ref(rp_server *server)
 {
+    server->refs++;
+    return server;
+}
+
+void rp_server_unref(rp_server *server)
+{
+    if (!server)
+        return;
     assert(server->refs > 0);
     if (--server->refs > 0)
         return;
@@ -34,14 +42,16 @@ static void unref(rp_server *server)
     rp_free(server);
 }
 
-/* Nothing of it is left but its memory, for as long as calls are inside. */
+/* ---- the end ---- */
+
+/* Nothing of it is left but its memory, as long as somebody refers to it. */
 static void end(rp_server *server)
 {
     assert(rp_node_linked(&server->resource.link));
     rp_resource_remove(&server->resource);
     if (server->protocol.release)
         server->protocol.release(server->protocol.arg);
-    unref(server);
+    rp_server_unref(server);
 }
 
 static void settle(rp_server *server)
@@ -93,7 +103,7 @@ void rp_server_close(rp_server *server)
         return;
     server->closed = true;
     server->serving = false;
-    server->refs++;
+    rp_server_ref(server);
     unlink_path(server);
     if (server->intake)
         leave_intake(server);
@@ -101,7 +111,7 @@ void rp_server_close(rp_server *server)
         if (server->listeners[i].fd >= 0)
             rp_listener_close(&server->listeners[i]);
     settle(server);
-    unref(server);
+    rp_server_unref(server);
 }
 
 void rp_server_free(rp_server *server)
@@ -231,7 +241,7 @@ static void end_taking(taking *t)
 
     if (!t->done && !server->closed)
         rp_call_soon_threadsafe(server->loop, &server->intake->wake, server->intake->woken, server);
-    unref(server);
+    rp_server_unref(server);
 }
 
 /* There is something to take. A protocol may close the server, and fork. */
@@ -240,7 +250,7 @@ static void take_arrivals(void *arg)
     rp_server *server = arg;
     rp_fd fd;
 
-    server->refs++;
+    rp_server_ref(server);
     taking t RP_ON_LEAVE(end_taking) = {server, false};
     while (!server->closed && !rp_loop_is_forked(server->loop) && server->intake->type->take(server->intake, &fd))
         serve(server, fd);

@@ -24,7 +24,7 @@ typedef struct rp_server_protocol {
 
 struct rp_server {
     rp_loop *loop; /* holds a reference */
-    unsigned refs; /* keep its memory: one until its end, and one each for calls that are inside */
+    unsigned refs; /* keep its memory: one until its end, the others whoever's */
     rp_server_protocol protocol;
     int backlog; /* 0: the sockets listen already */
     bool nagle;

@@ -182,6 +182,10 @@ static bool cancel(rp_future *future)
 {
     request *self = rp_container_of(future, request, future);
 
+    if (future->loop->closed) { /* and the lookup with it */
+        rp_future_finish_cancelled(future);
+        return true;
+    }
     return self->lookup && rp_future_cancel(self->lookup);
 }
 
@@ -283,30 +287,61 @@ int rp_create_unix_server(rp_loop *loop, rp_protocol_factory *factory, void *arg
                               server);
 }
 
-/* ---- sockets that listen already ---- */
+/* ---- given sockets ---- */
 
-/* Connections may have come before, and so have the options that it had then. */
-int rp_server_from_fd(rp_loop *loop, const rp_server_protocol *protocol, rp_fd fd,
-                      const rp_server_options *options, rp_server **server)
+static bool is_connected(rp_fd fd)
+{
+    struct sockaddr_storage peer;
+    uint32_t length = sizeof peer;
+
+    return rp_socket_peer(fd, (struct sockaddr *)&peer, &length) == 0;
+}
+
+/* Whether it listens, or can be made to because the options have a backlog: 0 or an error. */
+static int check_socket(rp_fd fd, const rp_server_options *options)
+{
+    int type = rp_socket_type(fd);
+
+    RP_TRY(type);
+    if (type != SOCK_STREAM)
+        return -EINVAL;
+    if (rp_socket_listens(fd) == 1)
+        return 0;
+    return options->backlog > 0 && !is_connected(fd) ? 0 : -EINVAL;
+}
+
+static int check_sockets(const rp_fd *fds, size_t count, const rp_server_options *options)
+{
+    for (size_t i = 0; i < count; i++) {
+        RP_TRY(check_socket(fds[i], options));
+        for (size_t other = 0; other < i; other++)
+            if (fds[other] == fds[i])
+                return -EINVAL;
+    }
+    for (size_t i = 0; i < count; i++)
+        RP_TRY(rp_socket_set_nonblocking(fds[i]));
+    return count > 0 ? 0 : -EINVAL;
+}
+
+/* Connections may have come before, and so have the options that the sockets had then. */
+int rp_server_from_fds(rp_loop *loop, const rp_server_protocol *protocol, const rp_fd *fds, size_t count,
+                       const rp_server_options *options, rp_server **server)
 {
     rp_server_options used = options ? *options : (rp_server_options){0};
-    int type = rp_socket_type(fd), listens = rp_socket_listens(fd);
     rp_server *made;
 
     RP_TRY(rp_loop_check(loop));
-    RP_TRY(type);
-    if (type != SOCK_STREAM || listens != 1)
-        return -EINVAL;
-    RP_TRY(rp_socket_set_nonblocking(fd));
-    made = rp_server_new(loop, protocol, 1);
+    RP_TRY(check_sockets(fds, count, &used));
+    made = rp_server_new(loop, protocol, count);
     if (!made)
         return -ENOMEM;
     made->backlog = 0;
     made->inherited = false;
-    rp_server_add_socket(made, fd);
+    for (size_t i = 0; i < count; i++)
+        rp_server_add_socket(made, fds[i]);
     int rc = start(made, &used);
     if (rc < 0) {
-        made->listener_count = made->open_listeners = 0; /* it stays the caller's */
+        made->listener_count = made->open_listeners = 0; /* they stay the caller's */
         rp_server_discard(made);
     } else {
         *server = made;
@@ -314,8 +349,15 @@ int rp_server_from_fd(rp_loop *loop, const rp_server_protocol *protocol, rp_fd f
     return rc;
 }
 
+int rp_create_server_fds(rp_loop *loop, rp_protocol_factory *factory, void *arg, const rp_fd *fds, size_t count,
+                         const rp_server_options *options, rp_server **server)
+{
+    return rp_server_from_fds(loop, &(rp_server_protocol){.factory = factory, .arg = arg}, fds, count, options,
+                              server);
+}
+
 int rp_create_server_fd(rp_loop *loop, rp_protocol_factory *factory, void *arg, rp_fd fd,
                         const rp_server_options *options, rp_server **server)
 {
-    return rp_server_from_fd(loop, &(rp_server_protocol){.factory = factory, .arg = arg}, fd, options, server);
+    return rp_create_server_fds(loop, factory, arg, &fd, 1, options, server);
 }

@@ -147,7 +147,7 @@ int rp_start_server_fd(rp_co *co, rp_server **server, rp_client_connected *handl
 
     RP_TRY(rp_co_here(co));
     RP_TRY(new_service(rp_co_loop(co), handler, arg, &protocol));
-    rc = rp_server_from_fd(rp_co_loop(co), &protocol, fd, options, server);
+    rc = rp_server_from_fds(rp_co_loop(co), &protocol, &fd, 1, options, server);
     if (rc < 0)
         rp_free(protocol.arg);
     return rc;
