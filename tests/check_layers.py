@@ -44,15 +44,9 @@ PUBLIC = {
 }
 
 # What is still to be mended, and goes from here with that: circles, each by its nodes, and headers that speak for others.
-OPEN_CIRCLES = [
-    {"src/co/runtime", "src/co/task"},
-    {"src/fiber/slab", "src/fiber/stack"},
-]
+OPEN_CIRCLES = []
 OPEN_HEADERS = {
     "src/base/origin.h",
-    "src/co/task.h",
-    "src/co/waitlist.h",
-    "src/fiber/stack.h",
     "src/proactor/proactor.h",
 }
 

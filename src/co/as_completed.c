@@ -32,7 +32,7 @@ static void on_done(rp_future *future, void *arg)
 
     (void)future;
     rp_list_push(&s->owner->ended, &s->link);
-    rp_waiters_wake(&s->owner->waiters, 0);
+    rp_waitlist_wake(&s->owner->waiters, 0);
 }
 
 static void stop_listening(rp_as_completed *it)
@@ -47,7 +47,7 @@ static void on_time(void *arg)
 
     it->timed_out = true;
     stop_listening(it);
-    rp_waiters_wake(&it->waiters, 0);
+    rp_waitlist_wake(&it->waiters, 0);
 }
 
 static void reap(rp_resource *resource)
@@ -87,7 +87,7 @@ int rp_as_completed_begin(rp_co *co, rp_as_completed **result, rp_future *const 
         return -ENOMEM;
     it->count = it->left = count;
     rp_list_init(&it->ended);
-    rp_waiters_init(&it->waiters, "the next of several futures");
+    rp_waitlist_init(&it->waiters, "the next of several futures");
     rp_resource_add(co->future.loop, &it->resource, &resource_type);
     rc = listen_to(it, co, futures);
     if (rc == 0 && timeout != RP_NEVER)
@@ -110,7 +110,7 @@ int rp_as_completed_next(rp_co *co, rp_as_completed *it, rp_future **future, siz
             return 0;
         if (it->timed_out)
             return -ETIMEDOUT;
-        RP_TRY(rp_waiters_wait(co, &it->waiters));
+        RP_TRY(rp_waitlist_wait(co, &it->waiters));
     }
     s = rp_container_of(rp_list_pop(&it->ended), slot, link);
     if (future)

@@ -4,7 +4,7 @@
  * Each uses the task's own handle: in the future's callbacks, among the timers, or to be woken by the completion. So
  * nothing is allocated, and the coroutine goes on in the turn in which its wait ends.
  */
-#include "co/task.h"
+#include "co/await.h"
 #include "proactor/proactor.h"
 
 /* ---- futures ---- */
@@ -48,13 +48,13 @@ static int listen_to(rp_co *co, rp_future *future)
     return rp_future_add_done_callback(future, &co->wake.done, resume_awaiter, co);
 }
 
-int rp_co_await_as(rp_co *co, rp_future *future, const rp_waiting *waiting, void *arg)
+int rp_await_as(rp_co *co, rp_future *future, const rp_waiting *waiting, void *arg)
 {
     bool cancelled;
 
     RP_TRY(check_future(co, future));
     if (rp_future_done(future))
-        return rp_co_await_result(future);
+        return rp_await_result(future);
     cancelled = co->must_cancel;
     /* What its task was given may be the caller's: even where no wait is to be, the future has ended on return. */
     if (cancelled)
@@ -65,21 +65,21 @@ int rp_co_await_as(rp_co *co, rp_future *future, const rp_waiting *waiting, void
     }
     if (cancelled && rp_future_cancelled(future))
         return rp_co_cancelled(co);
-    return rp_co_await_result(future);
+    return rp_await_result(future);
 }
 
 int rp_await(rp_co *co, rp_future *future)
 {
     static const rp_waiting waiting = {interrupt_future, abandon_await, "a future"};
 
-    return rp_co_await_as(co, future, &waiting, future);
+    return rp_await_as(co, future, &waiting, future);
 }
 
 static const rp_waiting joining = {interrupt_future, abandon_join, "a task"};
 
 int rp_join(rp_co *co, rp_task *task)
 {
-    int rc = rp_co_await_as(co, task, &joining, task);
+    int rc = rp_await_as(co, task, &joining, task);
 
     rp_future_unref(task);
     return rc;
@@ -94,7 +94,7 @@ int rp_cancel_and_join(rp_co *co, rp_task *task)
     rc = check_future(co, task);
     if (rc == 0) {
         rp_future_cancel(task);
-        rc = rp_co_await_as(co, task, &joining, task);
+        rc = rp_await_as(co, task, &joining, task);
         if (rc == RP_EFUTCANCELED && rp_future_cancelled(task))
             rc = 0;
     }
@@ -118,7 +118,7 @@ static int shield(rp_co *co, rp_future *future, const rp_waiting *waiting)
         if (rp_co_suspend(co, waiting, future))
             return rp_co_cancelled(co);
     }
-    return rp_co_await_result(future);
+    return rp_await_result(future);
 }
 
 int rp_shield(rp_co *co, rp_future *future)
@@ -128,7 +128,7 @@ int rp_shield(rp_co *co, rp_future *future)
     return shield(co, future, &waiting);
 }
 
-int rp_co_shield_owned(rp_co *co, rp_future *future)
+int rp_await_shielded(rp_co *co, rp_future *future)
 {
     static const rp_waiting waiting = {interrupt_shield, abandon_join, "a shielded future"};
 
@@ -189,7 +189,7 @@ static int start(rp_co *co, rp_op *op)
     return rp_submit(co->future.loop, op);
 }
 
-int64_t rp_co_op_uncancelled(rp_co *co, rp_op *op)
+int64_t rp_await_op_uncancelled(rp_co *co, rp_op *op)
 {
     RP_TRY(rp_co_here(co));
     RP_TRY(start(co, op));

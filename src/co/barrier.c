@@ -13,7 +13,7 @@ int rp_barrier_init(rp_barrier *barrier, unsigned parties)
 {
     if (parties == 0 || parties > INT_MAX)
         return -EINVAL;
-    rp_waiters_init(&barrier->waiters, "a barrier");
+    rp_waitlist_init(&barrier->waiters, "a barrier");
     barrier->parties = parties;
     barrier->broken = false;
     return 0;
@@ -21,7 +21,7 @@ int rp_barrier_init(rp_barrier *barrier, unsigned parties)
 
 int rp_barrier_fini(rp_barrier *barrier)
 {
-    return rp_waiters_fini(&barrier->waiters);
+    return rp_waitlist_fini(&barrier->waiters);
 }
 
 int rp_barrier_wait(rp_co *co, rp_barrier *barrier)
@@ -32,8 +32,8 @@ int rp_barrier_wait(rp_co *co, rp_barrier *barrier)
     if (barrier->broken)
         return RP_EBROKENBARRIER;
     if (barrier->waiters.count + 1 < barrier->parties)
-        return rp_waiters_wait(co, &barrier->waiters);
-    while (rp_waiters_wake(&barrier->waiters, index))
+        return rp_waitlist_wait(co, &barrier->waiters);
+    while (rp_waitlist_wake(&barrier->waiters, index))
         index++;
     return index;
 }
@@ -41,13 +41,13 @@ int rp_barrier_wait(rp_co *co, rp_barrier *barrier)
 void rp_barrier_reset(rp_barrier *barrier)
 {
     barrier->broken = false;
-    rp_waiters_wake_all(&barrier->waiters, RP_EBROKENBARRIER);
+    rp_waitlist_wake_all(&barrier->waiters, RP_EBROKENBARRIER);
 }
 
 void rp_barrier_abort(rp_barrier *barrier)
 {
     barrier->broken = true;
-    rp_waiters_wake_all(&barrier->waiters, RP_EBROKENBARRIER);
+    rp_waitlist_wake_all(&barrier->waiters, RP_EBROKENBARRIER);
 }
 
 unsigned rp_barrier_parties(const rp_barrier *barrier)

@@ -5,18 +5,19 @@
  * notified task that is cancelled on its way to the lock returns 0, and has had its notification; asyncio, which must
  * raise the cancellation there, passes the notification on to another task instead.
  */
+#include "co/lock.h"
 #include "co/waitlist.h"
 
 void rp_condition_init(rp_condition *condition, rp_lock *lock)
 {
-    rp_waiters_init(&condition->waiters, "a condition");
+    rp_waitlist_init(&condition->waiters, "a condition");
     rp_lock_init(&condition->own);
     condition->lock = lock ? lock : &condition->own;
 }
 
 int rp_condition_fini(rp_condition *condition)
 {
-    RP_TRY(rp_waiters_fini(&condition->waiters));
+    RP_TRY(rp_waitlist_fini(&condition->waiters));
     return rp_lock_fini(&condition->own);
 }
 
@@ -44,7 +45,7 @@ int rp_condition_wait(rp_co *co, rp_condition *condition)
         return -EPERM;
     RP_TRY(rp_co_check(co));
     rp_lock_release(condition->lock);
-    rc = rp_waiters_wait(co, &condition->waiters);
+    rc = rp_waitlist_wait(co, &condition->waiters);
     rp_lock_acquire_uncancelled(co, condition->lock);
     /* More cancellations that came meanwhile are one with the first, as they are during any other wait. */
     return rc < 0 ? rp_co_cancelled(co) : 0;
@@ -62,7 +63,7 @@ int rp_condition_notify(rp_condition *condition, size_t n)
 {
     if (!rp_lock_locked(condition->lock))
         return -EPERM;
-    while (n > 0 && rp_waiters_wake(&condition->waiters, 0))
+    while (n > 0 && rp_waitlist_wake(&condition->waiters, 0))
         n--;
     return 0;
 }

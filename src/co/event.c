@@ -7,19 +7,19 @@
 
 void rp_event_init(rp_event *event)
 {
-    rp_waiters_init(&event->waiters, "an event");
+    rp_waitlist_init(&event->waiters, "an event");
     event->set = false;
 }
 
 int rp_event_fini(rp_event *event)
 {
-    return rp_waiters_fini(&event->waiters);
+    return rp_waitlist_fini(&event->waiters);
 }
 
 void rp_event_set(rp_event *event)
 {
     event->set = true;
-    rp_waiters_wake_all(&event->waiters, 0);
+    rp_waitlist_wake_all(&event->waiters, 0);
 }
 
 void rp_event_clear(rp_event *event)
@@ -35,5 +35,5 @@ bool rp_event_is_set(const rp_event *event)
 int rp_event_wait(rp_co *co, rp_event *event)
 {
     RP_TRY(rp_co_here(co));
-    return event->set ? 0 : rp_waiters_wait(co, &event->waiters);
+    return event->set ? 0 : rp_waitlist_wait(co, &event->waiters);
 }

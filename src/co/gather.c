@@ -6,7 +6,7 @@
  * The array of callbacks does so up to a few, and is allocated beyond, since a stack is small.
  */
 #include "base/memory.h"
-#include "co/task.h"
+#include "co/await.h"
 
 enum { FEW = 8 };
 
@@ -140,7 +140,7 @@ static int collect(rp_future *const *futures, size_t count, int *results, bool *
 
     for (size_t i = 0; i < count; i++) {
         bool done = rp_future_done(futures[i]);
-        int result = rp_co_await_result(futures[i]);
+        int result = rp_await_result(futures[i]);
 
         if (done && result < 0 && first == 0)
             first = result;

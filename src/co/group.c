@@ -19,7 +19,7 @@ static void abort_group(rp_group *group)
 {
     group->aborting = true;
     for (rp_node *node = group->tasks.next; node != &group->tasks; node = node->next)
-        rp_task_cancel(&rp_container_of(node, rp_co, group_link)->future);
+        rp_task_cancel(&rp_container_of(node, rp_co, member.link)->future);
 }
 
 /* Cancels the tasks, and the parent if it is still in the body, so that it comes to rp_group_end. */
@@ -43,6 +43,36 @@ void rp_group_cancel(rp_group *group)
         leave(group);
 }
 
+static void child_failed(rp_group *group, int error)
+{
+    if (group->error == 0)
+        group->error = error;
+    if (!group->aborting)
+        leave(group);
+}
+
+static void child_ended(rp_watcher *watcher, rp_co *child)
+{
+    rp_group *group = child->member.group;
+    int result = rp_future_cancelled(&child->future) ? 0 : rp_future_result(&child->future);
+
+    rp_list_remove(&child->member.link);
+    group->count--;
+    if (result < 0)
+        child_failed(group, result);
+    rp_future_unref(&child->future);
+    if (group->ending && group->count == 0)
+        rp_co_wake(rp_co_of(group->parent));
+}
+
+/* The parent is abandoned too. */
+static void child_abandoned(rp_watcher *watcher, rp_co *child)
+{
+    rp_future_unref(&child->future);
+}
+
+static const rp_watching membership = {child_ended, child_abandoned};
+
 int rp_group_create_task_with(rp_group *group, rp_task **task, rp_coro *coro, const void *arg,
                               const rp_task_options *options)
 {
@@ -59,9 +89,10 @@ int rp_group_create_task_with(rp_group *group, rp_task **task, rp_coro *coro, co
         rp_future_unref(created);
         return -EINVAL;
     }
-    child->group = group;
-    rp_list_push(&group->tasks, &child->group_link);
+    child->member.group = group;
+    rp_list_push(&group->tasks, &child->member.link);
     group->count++;
+    rp_co_watch(child, &child->member.watcher, &membership);
     if (task)
         *task = rp_future_ref(created);
     return 0;
@@ -75,27 +106,6 @@ int rp_group_create_task_copy(rp_group *group, rp_task **task, rp_coro *coro, co
 int rp_group_create_task(rp_group *group, rp_task **task, rp_coro *coro, void *arg)
 {
     return rp_group_create_task_with(group, task, coro, arg, NULL);
-}
-
-static void child_failed(rp_group *group, int error)
-{
-    if (group->error == 0)
-        group->error = error;
-    if (!group->aborting)
-        leave(group);
-}
-
-void rp_group_child_done(rp_group *group, rp_co *child)
-{
-    int result = rp_future_cancelled(&child->future) ? 0 : rp_future_result(&child->future);
-
-    rp_list_remove(&child->group_link);
-    group->count--;
-    if (result < 0)
-        child_failed(group, result);
-    rp_future_unref(&child->future);
-    if (group->ending && group->count == 0)
-        rp_co_wake(rp_co_of(group->parent));
 }
 
 static void interrupt_join(rp_co *co, void *arg)

@@ -7,7 +7,7 @@
 #include <fcntl.h>
 
 #include "base/socket.h"
-#include "co/task.h"
+#include "co/await.h"
 #include "loop/signals.h"
 
 ssize_t rp_read(rp_co *co, rp_fd fd, void *buffer, size_t length, int64_t offset)
@@ -39,7 +39,7 @@ int rp_close(rp_co *co, rp_fd fd)
     rp_op op;
 
     rp_op_close(&op, fd, NULL, NULL);
-    return (int)rp_co_op_uncancelled(co, &op);
+    return (int)rp_await_op_uncancelled(co, &op);
 }
 
 int rp_fsync(rp_co *co, rp_fd fd, bool data_only)

@@ -129,9 +129,9 @@ static void *take(rp_queue *queue)
 void rp_queue_init(rp_queue *queue, size_t maxsize)
 {
     *queue = (rp_queue){.maxsize = maxsize};
-    rp_waiters_init(&queue->getters, "an item in a queue");
-    rp_waiters_init(&queue->putters, "room in a queue");
-    rp_waiters_init(&queue->joiners, "the end of a queue's work");
+    rp_waitlist_init(&queue->getters, "an item in a queue");
+    rp_waitlist_init(&queue->putters, "room in a queue");
+    rp_waitlist_init(&queue->joiners, "the end of a queue's work");
 }
 
 void rp_lifo_queue_init(rp_queue *queue, size_t maxsize)
@@ -148,9 +148,9 @@ void rp_priority_queue_init(rp_queue *queue, size_t maxsize, rp_queue_compare *c
 
 int rp_queue_fini(rp_queue *queue)
 {
-    RP_TRY(rp_waiters_fini(&queue->getters));
-    RP_TRY(rp_waiters_fini(&queue->putters));
-    RP_TRY(rp_waiters_fini(&queue->joiners));
+    RP_TRY(rp_waitlist_fini(&queue->getters));
+    RP_TRY(rp_waitlist_fini(&queue->putters));
+    RP_TRY(rp_waitlist_fini(&queue->joiners));
     drop_items(queue);
     return 0;
 }
@@ -166,7 +166,7 @@ int rp_queue_put_nowait(rp_queue *queue, void *item)
     RP_TRY(make_room(queue));
     insert(queue, item);
     queue->unfinished++;
-    rp_waiters_wake(&queue->getters, 0);
+    rp_waitlist_wake(&queue->getters, 0);
     return 0;
 }
 
@@ -174,7 +174,7 @@ int rp_queue_put(rp_co *co, rp_queue *queue, void *item)
 {
     RP_TRY(rp_co_here(co));
     while (rp_queue_full(queue) && !queue->is_shut_down)
-        RP_TRY(rp_waiters_wait(co, &queue->putters));
+        RP_TRY(rp_waitlist_wait(co, &queue->putters));
     return rp_queue_put_nowait(queue, item);
 }
 
@@ -184,7 +184,7 @@ int rp_queue_get_nowait(rp_queue *queue, void **item)
         return queue->is_shut_down ? RP_ESHUTDOWN : -EAGAIN;
     *item = take(queue);
     give_back(queue);
-    rp_waiters_wake(&queue->putters, 0);
+    rp_waitlist_wake(&queue->putters, 0);
     return 0;
 }
 
@@ -192,7 +192,7 @@ int rp_queue_get(rp_co *co, rp_queue *queue, void **item)
 {
     RP_TRY(rp_co_here(co));
     while (queue->size == 0 && !queue->is_shut_down)
-        RP_TRY(rp_waiters_wait(co, &queue->getters));
+        RP_TRY(rp_waitlist_wait(co, &queue->getters));
     return rp_queue_get_nowait(queue, item);
 }
 
@@ -202,7 +202,7 @@ static void finish(rp_queue *queue, size_t count)
 {
     queue->unfinished -= count;
     if (queue->unfinished == 0)
-        rp_waiters_wake_all(&queue->joiners, 0);
+        rp_waitlist_wake_all(&queue->joiners, 0);
 }
 
 int rp_queue_task_done(rp_queue *queue)
@@ -216,7 +216,7 @@ int rp_queue_task_done(rp_queue *queue)
 int rp_queue_join(rp_co *co, rp_queue *queue)
 {
     RP_TRY(rp_co_here(co));
-    return queue->unfinished == 0 ? 0 : rp_waiters_wait(co, &queue->joiners);
+    return queue->unfinished == 0 ? 0 : rp_waitlist_wait(co, &queue->joiners);
 }
 
 void rp_queue_shutdown(rp_queue *queue, bool immediate)
@@ -227,8 +227,8 @@ void rp_queue_shutdown(rp_queue *queue, bool immediate)
         finish(queue, queue->size < queue->unfinished ? queue->size : queue->unfinished);
         drop_items(queue);
     }
-    rp_waiters_wake_all(&queue->getters, 0);
-    rp_waiters_wake_all(&queue->putters, 0);
+    rp_waitlist_wake_all(&queue->getters, 0);
+    rp_waitlist_wake_all(&queue->putters, 0);
 }
 
 /* ---- asking ---- */

@@ -1,5 +1,6 @@
 /*
- * runtime.h - what the coroutine layer keeps for a loop: its stacks, its task factory. Made at the first task.
+ * runtime.h - what the coroutine layer keeps for a loop: its stacks, and what it knows of the thread that tasks run in.
+ * Made with the loop's first task (create.c), freed with the loop (abandon.c).
  *
  * Stacks come in sizes that are powers of two, each from a pool of its own.
  */
@@ -18,7 +19,7 @@ enum {
 
 typedef struct rp_runtime {
     rp_loop *loop;
-    rp_resource resource;
+    rp_resource resource;                 /* of the loop's (abandon.c) */
     rp_node abandoned;                    /* tasks that never ended, from the loop's close on */
     rp_node asked;                        /* tasks that are being cancelled */
     rp_stack_pool *stacks;                /* of the loop's tasks, if they ask for no size */
@@ -34,8 +35,17 @@ typedef struct rp_runtime {
 
 #define RP_NO_THREAD UINT64_MAX
 
-/* The loop's, made if need be. -ENOMEM. */
-int rp_runtime_get(rp_loop *loop, rp_runtime **runtime);
+/* The loop's; NULL: it has had no task yet. */
+static inline rp_runtime *rp_runtime_of(const rp_loop *loop)
+{
+    return loop->co;
+}
+
+/* Makes the loop's. -ENOMEM. */
+int rp_runtime_new(rp_loop *loop, rp_runtime **runtime);
+
+/* A stack whose task is still referred to stays mapped, and with it the pool. */
+void rp_runtime_free(rp_runtime *runtime);
 
 /* The pool of stacks that are at least so large, made if need be; the size is a valid one. -ENOMEM. */
 int rp_runtime_stacks(rp_runtime *runtime, size_t size, rp_stack_pool **pool);

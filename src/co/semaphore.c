@@ -8,7 +8,7 @@
 
 static void init(rp_semaphore *semaphore, size_t value, size_t bound)
 {
-    rp_waiters_init(&semaphore->waiters, "a semaphore");
+    rp_waitlist_init(&semaphore->waiters, "a semaphore");
     semaphore->value = value;
     semaphore->bound = bound;
 }
@@ -25,17 +25,17 @@ void rp_bounded_semaphore_init(rp_semaphore *semaphore, size_t value)
 
 int rp_semaphore_fini(rp_semaphore *semaphore)
 {
-    return rp_waiters_fini(&semaphore->waiters);
+    return rp_waitlist_fini(&semaphore->waiters);
 }
 
 bool rp_semaphore_locked(const rp_semaphore *semaphore)
 {
-    return semaphore->value == 0 || rp_waiters_any(&semaphore->waiters);
+    return semaphore->value == 0 || rp_waitlist_any(&semaphore->waiters);
 }
 
 static void give_permits(rp_semaphore *semaphore)
 {
-    while (semaphore->value > 0 && rp_waiters_wake(&semaphore->waiters, 0))
+    while (semaphore->value > 0 && rp_waitlist_wake(&semaphore->waiters, 0))
         semaphore->value--;
 }
 
@@ -45,7 +45,7 @@ int rp_semaphore_acquire(rp_co *co, rp_semaphore *semaphore)
 
     RP_TRY(rp_co_here(co));
     if (rp_semaphore_locked(semaphore)) {
-        rc = rp_waiters_wait(co, &semaphore->waiters);
+        rc = rp_waitlist_wait(co, &semaphore->waiters);
         give_permits(semaphore);
     } else
         semaphore->value--;

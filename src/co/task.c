@@ -1,5 +1,5 @@
 /*
- * task.c - tasks: making one on a stack of its own, running it step by step, cancelling it, its end.
+ * task.c - tasks: running one step by step, cancelling it, its end.
  *
  * A task has two references at first: the creator's, and one that the loop holds until the coroutine has returned. What
  * ends a task runs on the loop's side, after the last switch away from its stack; the memory goes back to the pool
@@ -14,17 +14,10 @@
 #include <string.h>
 
 #include "base/origin.h"
-#include "fiber/overflow.h"
 #include "co/runtime.h"
-#include "fiber/switch.h"
+#include "fiber/overflow.h"
 #include "loop/exception.h"
 #include "loop/handle.h"
-
-enum {
-    FRAME_ALIGNMENT = 16,
-    FIRST_FRAME = 512, /* room for what rp_switch_prepare() lays out */
-    COPY_SHARE = 4,    /* an argument that is copied onto the stack may take a fourth of it */
-};
 
 _Thread_local rp_co *rp_co_running;
 
@@ -68,54 +61,67 @@ const char *rp_task_get_name(const rp_task *task)
 
 /* ---- stack overflow ---- */
 
-static bool find_overflown(const void *address, const void *sp, char *name, size_t size)
+/* "task 'name'". Async-signal-safe. */
+static void describe(const rp_co *co, char what[RP_OVERFLOW_WHAT])
+{
+    char numbered[32];
+    const char *name = co->name;
+    size_t length;
+
+    if (name[0] == '\0') {
+        number_name(co->number, numbered);
+        name = numbered;
+    }
+    length = strlen(name);
+    memcpy(what, "task '", 6);
+    memcpy(what + 6, name, length);
+    memcpy(what + 6 + length, "'", 2);
+}
+
+static bool find_overflown(const void *address, const void *sp, char what[RP_OVERFLOW_WHAT])
 {
     const rp_co *co = rp_co_running;
 
-    if (!co || !rp_stack_overflown(co->stack, address, sp))
+    if (!co || !rp_stack_overflown(co->fiber.stack, address, sp))
         return false;
-    if (co->name[0] != '\0') {
-        memcpy(name, co->name, size < sizeof co->name ? size : sizeof co->name);
-        name[size - 1] = '\0';
-    } else
-        number_name(co->number, name);
+    describe(co, what);
     return true;
 }
 
 /* A frame that leapt over the guard, or a stack without one. Where it wrote nobody knows: there is no going on. */
-static void check_stack(const rp_co *co)
+static void die_of_overflow(const rp_co *co)
 {
-    if ((char *)__builtin_frame_address(0) > co->low && (co->guarded || rp_stack_intact(co->stack)))
-        return;
-    rp_overflow_message(rp_task_get_name(&co->future));
+    char what[RP_OVERFLOW_WHAT];
+
+    describe(co, what);
+    rp_overflow_message(what);
     abort();
 }
 
 /* ---- switching ---- */
 
-/* What a coroutine's stack starts with; it is left in the last step and never come back to. */
+/* What a task's stack starts with. */
 RP_NO_TSAN static void run_coroutine(void *arg)
 {
     rp_co *co = arg;
 
-    rp_fiber_arrive(&co->self, &co->caller);
+    rp_fiber_begin(&co->fiber);
     co->result = co->coro(co, co->arg);
     co->ended = true;
-    check_stack(co);
-    rp_fiber_leave(&co->self, &co->caller, true);
-    rp_switch(&co->sp, co->caller_sp);
+    if (!rp_fiber_intact(&co->fiber))
+        die_of_overflow(co);
+    rp_fiber_end(&co->fiber);
 }
 
 bool rp_co_suspend(rp_co *co, const rp_waiting *waiting, void *arg)
 {
     assert(co == rp_co_running);
-    check_stack(co);
+    if (!rp_fiber_intact(&co->fiber))
+        die_of_overflow(co);
     co->waiting = waiting;
     co->waiting_arg = arg;
     co->interrupted = false;
-    rp_fiber_leave(&co->self, &co->caller, false);
-    rp_switch(&co->sp, co->caller_sp);
-    rp_fiber_arrive(&co->self, &co->caller);
+    rp_fiber_suspend(&co->fiber);
     co->waiting = NULL;
     return co->interrupted;
 }
@@ -131,10 +137,24 @@ static void report_open_scopes(const rp_co *co)
         rp_loop_report(co->future.loop, message, 0, rp_task_get_name(&co->future), NULL, NULL, co->future.origin);
 }
 
+void rp_co_watch(rp_co *co, rp_watcher *watcher, const rp_watching *type)
+{
+    *watcher = (rp_watcher){.next = co->watchers, .type = type};
+    co->watchers = watcher;
+}
+
+void rp_co_tell_watchers(rp_co *co, bool ended)
+{
+    rp_watcher *watcher;
+
+    while ((watcher = co->watchers)) {
+        co->watchers = watcher->next;
+        (ended ? watcher->type->ended : watcher->type->abandoned)(watcher, co);
+    }
+}
+
 static void finish(rp_co *co)
 {
-    rp_group *group = co->group;
-
     rp_list_remove(&co->future.link);
     co->future.loop->task_count--;
     rp_bindings_unref(co->bindings);
@@ -143,12 +163,7 @@ static void finish(rp_co *co)
         rp_future_finish_cancelled(&co->future);
     else
         rp_future_finish(&co->future, co->result, NULL);
-    if (group) {
-        co->group = NULL;
-        rp_group_child_done(group, co);
-    }
-    if (co->call)
-        rp_call_end(co->call, rp_future_result(&co->future));
+    rp_co_tell_watchers(co, true);
     rp_future_unref(&co->future);
 }
 
@@ -163,22 +178,9 @@ static void enter_thread(rp_runtime *runtime)
     runtime->cxx = rp_cxx_thread_state();
 }
 
-/* A coroutine that was not seen before may be one of a library that was loaded since, and has brought a C++ runtime. */
-static void look_for_cxx(rp_runtime *runtime, rp_coro *coro)
-{
-    uintptr_t address = (uintptr_t)coro;
-    rp_coro **place = &runtime->seen[(address >> 4 ^ address >> 8) % RP_COROS_SEEN];
-
-    if (*place == coro)
-        return;
-    *place = coro;
-    if (rp_cxx_look())
-        runtime->thread = RP_NO_THREAD;
-}
-
 void rp_co_resume(rp_co *co)
 {
-    rp_runtime *runtime = co->future.loop->co;
+    rp_runtime *runtime = rp_runtime_of(co->future.loop);
     rp_co *outer = rp_co_running; /* the parent's, where a child of fork() runs a loop of its own inside a task */
 
     assert((!outer || rp_loop_is_forked(outer->future.loop)) && !co->ended);
@@ -186,14 +188,7 @@ void rp_co_resume(rp_co *co)
         enter_thread(runtime);
     co->started = true;
     rp_co_running = co;
-    if (runtime->cxx)
-        rp_cxx_exchange(runtime->cxx, &co->cxx);
-    rp_fiber_here(&co->caller);
-    rp_fiber_leave(&co->caller, &co->self, false);
-    rp_switch(&co->caller_sp, co->sp);
-    rp_fiber_arrive(&co->caller, &co->self);
-    if (runtime->cxx)
-        rp_cxx_exchange(runtime->cxx, &co->cxx);
+    rp_fiber_resume(&co->fiber, runtime->cxx);
     rp_co_running = outer;
     if (co->future.loop->debug) /* for the report of a callback that took long */
         snprintf(co->future.loop->task_name, sizeof co->name, "%s", rp_task_get_name(&co->future));
@@ -209,17 +204,10 @@ void rp_co_step(void *arg)
     rp_co_resume(arg);
 }
 
-/* The frames that a task returns through from where it waits: it will be resumed in a moment. */
-static void fetch_frames(const rp_co *co)
-{
-    for (int line = 0; line < 5; line++)
-        __builtin_prefetch((char *)co->sp + 64 * line);
-}
-
 void rp_co_wake(rp_co *co)
 {
     assert(!rp_handle_scheduled(&co->wake.handle));
-    fetch_frames(co);
+    rp_fiber_fetch(&co->fiber);
     rp_handle_prepare(&co->wake.handle, co->future.loop, rp_co_step, co);
     rp_loop_ready(co->future.loop, &co->wake.handle);
 }
@@ -258,7 +246,7 @@ static void ask(rp_co *first, rp_node *asked)
 static bool cancel_task(rp_future *future)
 {
     rp_co *co = rp_co_of(future);
-    rp_runtime *runtime = future->loop->co;
+    rp_runtime *runtime = rp_runtime_of(future->loop);
 
     co->cancelling++;
     co->must_cancel = true;
@@ -276,8 +264,7 @@ static void dispose(rp_future *future)
     rp_co *co = rp_co_of(future);
 
     rp_future_fini(future);
-    rp_stack_return(co->stack, co->sp);
-    rp_stack_put(co->stack);
+    rp_fiber_fini(&co->fiber);
 }
 
 static const char *waits_for(const rp_future *future)
@@ -300,237 +287,17 @@ rp_co *rp_co_of(const rp_future *future)
     return future && future->type == &task_type ? rp_container_of(future, rp_co, future) : NULL;
 }
 
-/* ---- making one ---- */
-
-/*
- * The control block below the stack's record, below that the copied argument, below that the first frame. NULL: no
- * memory.
- */
-static rp_co *place(rp_stack *stack, const void **arg, size_t copy_size)
+void rp_task_init(rp_co *co, rp_loop *loop, rp_stack *stack, void *top, rp_coro *coro, void *arg)
 {
-    char *at = (char *)stack - (sizeof(rp_co) + 63) / 64 * 64;
-    rp_co *co = (rp_co *)(void *)at;
-
-    if (rp_stack_reach(stack, at - copy_size - FIRST_FRAME) < 0)
-        return NULL;
-    *co = (rp_co){.stack = stack, .low = stack->low, .guarded = stack->guarded};
-    if (copy_size > 0) {
-        at -= (copy_size + FRAME_ALIGNMENT - 1) / FRAME_ALIGNMENT * FRAME_ALIGNMENT;
-        memcpy(at, *arg, copy_size);
-        *arg = at;
-    }
-    co->sp = rp_switch_prepare(at, run_coroutine, co);
-    rp_stack_lend(stack, co->sp);
-    return co;
-}
-
-/* The pool that the stack of the task is to come from which is being made. */
-static int stacks_for(rp_runtime *runtime, rp_stack_pool **stacks)
-{
-    size_t size = runtime->next_stack_size;
-
-    *stacks = runtime->stacks;
-    if (size == 0)
-        return 0;
-    runtime->next_stack_size = 0;
-    return rp_runtime_stacks(runtime, size, stacks);
-}
-
-int rp_task_new(rp_loop *loop, rp_task **task, rp_coro *coro, const void *arg, size_t copy_size)
-{
-    rp_runtime *runtime;
-    rp_stack_pool *stacks;
-    rp_stack *stack;
-    rp_co *co;
-
-    if (!coro || (copy_size > 0 && !arg))
-        return -EINVAL;
-    RP_TRY(rp_loop_check(loop));
-    RP_TRY(rp_runtime_get(loop, &runtime));
-    RP_TRY(stacks_for(runtime, &stacks));
-    if (copy_size > 0 && copy_size > rp_stack_pool_size(stacks) / COPY_SHARE)
-        return -E2BIG;
-    stack = rp_stack_get(stacks);
-    if (!stack)
-        return -ENOMEM;
-    co = place(stack, &arg, copy_size);
-    if (!co) {
-        rp_stack_put(stack);
-        return -ENOMEM;
-    }
-    if (!runtime->cxx)
-        look_for_cxx(runtime, coro);
-    co->coro = coro;
-    co->arg = (void *)(uintptr_t)arg;
+    *co = (rp_co){.coro = coro, .arg = arg};
     co->number = atomic_fetch_add_explicit(&task_numbers, 1, memory_order_relaxed) + 1;
-    co->bindings = rp_bindings_inherit();
-    rp_fiber_init(&co->self, &stack->marks, stack->low, (char *)stack);
+    co->bindings = rp_bindings_ref(rp_co_bindings());
+    rp_fiber_init(&co->fiber, stack, top, run_coroutine, co);
     rp_future_init(&co->future, loop, &task_type);
     rp_future_ref(&co->future);
     rp_list_push(&loop->tasks, &co->future.link);
     loop->task_count++;
     rp_co_wake(co);
-    *task = &co->future;
-    return 0;
-}
-
-int rp_co_create(rp_loop *loop, rp_task **task, rp_coro *coro, const void *arg, size_t copy_size)
-{
-    rp_task_factory *factory;
-    rp_task *created = NULL;
-    void *data;
-    int rc;
-
-    if (task)
-        *task = NULL;
-    if (!loop)
-        return RP_ENOLOOP;
-    factory = rp_get_task_factory(loop, &data);
-    rc = factory ? factory(loop, &created, coro, arg, copy_size, data)
-                 : rp_task_new(loop, &created, coro, arg, copy_size);
-    if (rc < 0)
-        return rc;
-    if (task)
-        *task = created;
-    else
-        rp_task_detach(created);
-    return rc;
-}
-
-int rp_create_task(rp_task **task, rp_coro *coro, void *arg)
-{
-    return rp_co_create(rp_get_running_loop(), task, coro, arg, 0);
-}
-
-int rp_create_task_copy(rp_task **task, rp_coro *coro, const void *arg, size_t size)
-{
-    return rp_co_create(rp_get_running_loop(), task, coro, arg, size);
-}
-
-int rp_loop_create_task(rp_loop *loop, rp_task **task, rp_coro *coro, void *arg)
-{
-    return rp_co_create(loop, task, coro, arg, 0);
-}
-
-/* The size of the stack goes past the factory, which has no argument for it: the first task that it makes gets it. */
-static int create_with_stack(rp_loop *loop, rp_task **task, rp_coro *coro, const void *arg,
-                             const rp_task_options *options)
-{
-    rp_runtime *runtime;
-    int rc;
-
-    RP_TRY(rp_loop_check(loop));
-    RP_TRY(rp_runtime_get(loop, &runtime));
-    runtime->next_stack_size = options->stack_size;
-    rc = rp_co_create(loop, task, coro, arg, options->copy_size);
-    runtime->next_stack_size = 0;
-    return rc;
-}
-
-int rp_loop_create_task_with(rp_loop *loop, rp_task **task, rp_coro *coro, const void *arg,
-                             const rp_task_options *options)
-{
-    static const rp_task_options defaults;
-    rp_task *created;
-
-    if (task)
-        *task = NULL;
-    if (!options)
-        options = &defaults;
-    if (!loop)
-        return RP_ENOLOOP;
-    if (!rp_stack_size_valid(options->stack_size))
-        return -EINVAL;
-    if (options->stack_size > 0)
-        RP_TRY(create_with_stack(loop, &created, coro, arg, options));
-    else
-        RP_TRY(rp_co_create(loop, &created, coro, arg, options->copy_size));
-    if (options->name)
-        rp_task_set_name(created, options->name);
-    if (task)
-        *task = created;
-    else
-        rp_task_detach(created);
-    return 0;
-}
-
-int rp_create_task_with(rp_task **task, rp_coro *coro, const void *arg, const rp_task_options *options)
-{
-    return rp_loop_create_task_with(rp_get_running_loop(), task, coro, arg, options);
-}
-
-void rp_task_detach(rp_task *task)
-{
-    rp_future_unref(task);
-}
-
-/* ---- the loop's close ---- */
-
-static void report_abandoned(rp_co *co)
-{
-    if (rp_loop_is_forked(co->future.loop)) /* it goes on, in the parent */
-        return;
-    rp_loop_report(co->future.loop,
-                   co->started ? "task was destroyed but it is pending" : "task was destroyed before it ever ran",
-                   0, rp_task_get_name(&co->future), &co->future, NULL, co->future.origin);
-}
-
-/* Nothing of the loop's may point to the task, or to its stack, any more. */
-static void abandon(rp_co *co)
-{
-    if (co->waiting && co->waiting->abandon)
-        co->waiting->abandon(co, co->waiting_arg);
-    co->waiting = NULL;
-    rp_handle_cancel(&co->wake.handle);
-    rp_bindings_unref(co->bindings);
-    co->bindings = NULL;
-    if (co->call)
-        rp_call_end(co->call, RP_ECLOSED);
-    co->call = NULL;
-}
-
-void rp_tasks_report(rp_loop *loop)
-{
-    for (rp_node *node = loop->tasks.prev; node != &loop->tasks; node = node->prev) {
-        rp_co *co = rp_co_of(rp_container_of(node, rp_future, link));
-
-        if (co)
-            report_abandoned(co);
-    }
-}
-
-/*
- * The youngest first: giving one up may have to wait for a function on a thread, which may wait in its turn for a
- * coroutine that it has asked the loop for. That is younger.
- */
-void rp_tasks_abandon(rp_loop *loop, rp_node *abandoned)
-{
-    rp_node *node, *next;
-
-    for (node = loop->tasks.prev; node != &loop->tasks; node = next) {
-        rp_co *co = rp_co_of(rp_container_of(node, rp_future, link));
-
-        next = node->prev;
-        if (!co)
-            continue;
-        rp_list_remove(node);
-        loop->task_count--;
-        rp_list_push(abandoned, node);
-        abandon(co);
-    }
-}
-
-void rp_tasks_drop(rp_node *abandoned)
-{
-    rp_node *node;
-
-    while ((node = rp_list_pop(abandoned))) {
-        rp_co *co = rp_co_of(rp_container_of(node, rp_future, link));
-
-        if (co->group)
-            rp_future_unref(&co->future);
-        rp_future_unref(&co->future);
-    }
 }
 
 /* ---- asking, cancelling ---- */

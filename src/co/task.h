@@ -21,14 +21,10 @@
 #ifndef RP_CO_TASK_H
 #define RP_CO_TASK_H
 
-#include "fiber/cxx.h"
-#include "fiber/sanitizer.h"
-#include "fiber/stack.h"
+#include "co/bindings.h"
+#include "fiber/fiber.h"
 #include "loop/future.h"
 #include "ringport/co.h"
-
-typedef struct rp_bindings rp_bindings; /* context.c */
-typedef struct rp_call rp_call;         /* threadsafe.c */
 
 /* What a suspended task waits for, as far as others must deal with it. Each gets the argument of rp_co_suspend(). */
 typedef struct rp_waiting {
@@ -46,16 +42,25 @@ typedef struct rp_waiting {
     const char *what;
 } rp_waiting;
 
+/*
+ * Somebody that is told, on the loop's side, when a task has ended; or that it never will, since its loop is closed.
+ * Either happens once, and is the last that is known of the watcher.
+ */
+typedef struct rp_watcher rp_watcher;
+typedef struct rp_watching {
+    void (*ended)(rp_watcher *watcher, rp_co *co);
+    void (*abandoned)(rp_watcher *watcher, rp_co *co);
+} rp_watching;
+struct rp_watcher {
+    rp_watcher *next; /* of the same task */
+    const rp_watching *type;
+};
+
 struct rp_co {
     rp_future future; /* first: this is the task */
-    /* What every switch touches stands together. */
-    void *sp;                  /* of this coroutine while it is suspended */
-    void *caller_sp;           /* of whoever resumed it while it runs */
-    rp_cxx_state cxx;          /* of this coroutine while it is suspended, of its resumer while it runs */
-    char *low;                 /* the stack's */
+    rp_fiber fiber;
     const rp_waiting *waiting; /* while it is suspended */
     void *waiting_arg;
-    bool guarded; /* the stack is */
     bool started;
     bool ended;
     bool must_cancel; /* a cancellation is to be delivered */
@@ -68,19 +73,19 @@ struct rp_co {
     } wake; /* all begin with the handle */
     rp_coro *coro;
     void *arg;
-    rp_stack *stack;
-    rp_bindings *bindings; /* the task locals, or NULL */
-    rp_group *group;       /* that holds it, or NULL; the group then has a reference */
-    rp_node group_link;
-    rp_call *call;      /* of a foreign thread, that waits for its end, or NULL */
+    rp_bindings *bindings; /* the task locals */
+    rp_watcher *watchers;
+    struct {
+        rp_watcher watcher;
+        rp_group *group;
+        rp_node link;
+    } member;           /* of a group, which has a reference then */
     rp_node asked_link; /* among the tasks that a cancellation has come to, while it goes on */
     int cancelling;
     int open_groups; /* that it has begun and not ended; and the timeouts */
     int open_timeouts;
     uint64_t number; /* N of "Task-N" */
     char name[32];   /* "" until it is set or asked for */
-    rp_fiber self;
-    rp_fiber caller;
 };
 
 /* The coroutine that runs in this thread, or NULL. */
@@ -89,10 +94,16 @@ extern _Thread_local rp_co *rp_co_running __attribute__((tls_model("initial-exec
 /* The task that this future is, or NULL. */
 rp_co *rp_co_of(const rp_future *future);
 
+/* The task locals of whoever runs: a task, or a function on a thread on behalf of one. */
+static inline rp_bindings *rp_co_bindings(void)
+{
+    return rp_co_running ? rp_co_running->bindings : rp_bindings_lent();
+}
+
 /* 0, or RP_ENOTASK if the caller's `co` is NULL or another task's. */
 static inline int rp_co_here(const rp_co *co)
 {
-    return co != NULL && co == rp_co_running ? 0 : RP_ENOTASK;
+    return co && co == rp_co_running ? 0 : RP_ENOTASK;
 }
 
 /*
@@ -143,45 +154,16 @@ void rp_co_step(void *arg);
 int rp_co_cancel_mark(const rp_co *co);
 bool rp_co_uncancel_to(rp_co *co, int mark);
 
-/* Creates a task by the loop's factory; `task` may be NULL. RP_ENOLOOP if loop is NULL. */
-int rp_co_create(rp_loop *loop, rp_task **task, rp_coro *coro, const void *arg, size_t copy_size);
-
-/* What rp_await() does, with a `waiting` of the caller's own; its `interrupt` is to cancel the future. */
-int rp_co_await_as(rp_co *co, rp_future *future, const rp_waiting *waiting, void *arg);
-
-/* What rp_op_await() does with an operation of the library's own, but a cancellation is left to the next suspension. */
-int64_t rp_co_op_uncancelled(rp_co *co, rp_op *op);
-
-/* What rp_shield() does; if the task is abandoned in it, its reference goes with it. */
-int rp_co_shield_owned(rp_co *co, rp_future *future);
-
-/* A future's result for who awaits it: an error -ECANCELED of its own becomes RP_EFUTCANCELED. */
-static inline int rp_co_await_result(rp_future *future)
-{
-    int result = rp_future_result(future);
-
-    return result == -ECANCELED ? RP_EFUTCANCELED : result;
-}
-
 /*
- * The loop is closed: reports its tasks that never ended; then moves them to a list; later, when nothing of the loop's
- * refers to them any more, drops the library's references. Those of others keep a task's memory.
+ * Makes a task at `co` on a stack: its frames go down from `top`. Its first step comes in the next turn. It has two
+ * references: the caller's, and the loop's until the coroutine has returned. Never fails.
  */
-void rp_tasks_report(rp_loop *loop);
-void rp_tasks_abandon(rp_loop *loop, rp_node *abandoned);
-void rp_tasks_drop(rp_node *abandoned);
+void rp_task_init(rp_co *co, rp_loop *loop, rp_stack *stack, void *top, rp_coro *coro, void *arg);
 
-/* group.c: a task of a group has ended. */
-void rp_group_child_done(rp_group *group, rp_co *child);
+/* The watcher lives until it is told. */
+void rp_co_watch(rp_co *co, rp_watcher *watcher, const rp_watching *type);
 
-/* threadsafe.c: ends the call of a foreign thread, which goes on. */
-void rp_call_end(rp_call *call, int result);
-
-/* context.c: another reference to the task locals of who runs, NULL if there are none; and its return. */
-rp_bindings *rp_bindings_inherit(void);
-void rp_bindings_unref(rp_bindings *bindings);
-
-/* context.c: makes them visible in a thread that runs no task; NULL takes them away. */
-void rp_bindings_lend(rp_bindings *bindings);
+/* Tells all of them, and forgets them. */
+void rp_co_tell_watchers(rp_co *co, bool ended);
 
 #endif

@@ -9,8 +9,9 @@
 #include "co/task.h"
 #include "loop/handle.h"
 
-struct rp_call {
+typedef struct call {
     rp_errand errand;
+    rp_watcher watcher; /* of the task */
     rp_loop *loop;
     rp_coro *coro;
     void *arg;
@@ -18,59 +19,70 @@ struct rp_call {
     rp_cond changed;
     bool ended; /* under the mutex */
     int result;
-};
+} call;
 
-void rp_call_end(rp_call *call, int result)
+static void end_call(call *c, int result)
 {
-    if (rp_loop_is_forked(call->loop)) /* the thread is the parent's */
+    if (rp_loop_is_forked(c->loop)) /* the thread is the parent's */
         return;
-    rp_mutex_lock(&call->mutex);
-    call->result = result;
-    call->ended = true;
-    rp_cond_signal(&call->changed);
-    rp_mutex_unlock(&call->mutex);
+    rp_mutex_lock(&c->mutex);
+    c->result = result;
+    c->ended = true;
+    rp_cond_signal(&c->changed);
+    rp_mutex_unlock(&c->mutex);
+}
+
+static void task_ended(rp_watcher *watcher, rp_co *co)
+{
+    end_call(rp_container_of(watcher, call, watcher), rp_future_result(&co->future));
+}
+
+static void task_abandoned(rp_watcher *watcher, rp_co *co)
+{
+    end_call(rp_container_of(watcher, call, watcher), RP_ECLOSED);
 }
 
 static void start_call(void *arg, bool dropped)
 {
-    rp_call *call = arg;
+    static const rp_watching watching = {task_ended, task_abandoned};
+    call *c = arg;
     rp_task *task = NULL;
-    int rc = dropped ? RP_ECLOSED : rp_loop_create_task(call->loop, &task, call->coro, call->arg);
+    int rc = dropped ? RP_ECLOSED : rp_loop_create_task(c->loop, &task, c->coro, c->arg);
     rp_co *co = rp_co_of(task);
 
     if (co)
-        co->call = call;
+        rp_co_watch(co, &c->watcher, &watching);
     else
-        rp_call_end(call, rc < 0 ? rc : -EINVAL); /* a task factory's idea of a task */
+        end_call(c, rc < 0 ? rc : -EINVAL); /* a task factory's idea of a task */
     rp_task_detach(task);
 }
 
 /* Posts the call, and blocks until it has ended. */
-static int make_call(rp_call *call)
+static int make_call(call *c)
 {
-    RP_TRY(rp_post_errand(call->loop, &call->errand, start_call, call));
-    rp_mutex_lock(&call->mutex);
-    while (!call->ended)
-        rp_cond_wait(&call->changed, &call->mutex, RP_NEVER);
-    rp_mutex_unlock(&call->mutex);
-    return call->result;
+    RP_TRY(rp_post_errand(c->loop, &c->errand, start_call, c));
+    rp_mutex_lock(&c->mutex);
+    while (!c->ended)
+        rp_cond_wait(&c->changed, &c->mutex, RP_NEVER);
+    rp_mutex_unlock(&c->mutex);
+    return c->result;
 }
 
 int rp_run_coroutine_threadsafe(rp_loop *loop, rp_coro *coro, void *arg)
 {
-    rp_call call = {.loop = loop, .coro = coro, .arg = arg};
+    call c = {.loop = loop, .coro = coro, .arg = arg};
     int rc;
 
     if (!coro)
         return -EINVAL;
     if (rp_get_running_loop() == loop)
         return -EDEADLK;
-    RP_TRY(rp_mutex_init(&call.mutex));
-    rc = rp_cond_init(&call.changed);
+    RP_TRY(rp_mutex_init(&c.mutex));
+    rc = rp_cond_init(&c.changed);
     if (rc == 0) {
-        rc = make_call(&call);
-        rp_cond_fini(&call.changed);
+        rc = make_call(&c);
+        rp_cond_fini(&c.changed);
     }
-    rp_mutex_fini(&call.mutex);
+    rp_mutex_fini(&c.mutex);
     return rc;
 }

@@ -5,7 +5,8 @@
  * of the queue or waits for its end, and if the loop is closed under it, the close blocks until the job has ended.
  */
 #include "base/thread.h"
-#include "co/task.h"
+#include "co/await.h"
+#include "co/bindings.h"
 #include "loop/executor.h"
 
 typedef struct job {
@@ -47,7 +48,7 @@ static int job_init(job *j, rp_blocking *function, void *arg)
         rp_mutex_fini(&j->mutex);
         return rc;
     }
-    j->bindings = rp_bindings_inherit();
+    j->bindings = rp_bindings_ref(rp_co_bindings());
     return 0;
 }
 
@@ -99,7 +100,7 @@ int rp_to_executor(rp_co *co, rp_executor *executor, rp_blocking *function, void
     RP_TRY(job_init(&j, function, arg));
     rc = rp_run_in_executor(co->future.loop, executor, run_job, &j, &j.future);
     if (rc == 0)
-        rc = rp_co_await_as(co, j.future, &waiting, &j);
+        rc = rp_await_as(co, j.future, &waiting, &j);
     job_fini(&j);
     return rc;
 }
@@ -120,7 +121,7 @@ int rp_shutdown_default_executor_wait(rp_co *co, int64_t timeout)
     if (!drained)
         return 0;
     rp_timeout_begin(co, &limit, timeout);
-    rc = rp_timeout_end(co, &limit, rp_co_shield_owned(co, drained));
+    rc = rp_timeout_end(co, &limit, rp_await_shielded(co, drained));
     rp_future_unref(drained);
     return rc;
 }

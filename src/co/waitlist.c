@@ -14,15 +14,15 @@ typedef struct waiter {
     bool woken;
 } waiter;
 
-void rp_waiters_init(rp_waiters *waiters, const char *what)
+void rp_waitlist_init(rp_waiters *waiters, const char *what)
 {
     *waiters = (rp_waiters){.what = what};
     rp_list_init(&waiters->list);
 }
 
-int rp_waiters_fini(const rp_waiters *waiters)
+int rp_waitlist_fini(const rp_waiters *waiters)
 {
-    return rp_waiters_any(waiters) || waiters->leaving > 0 ? -EBUSY : 0;
+    return rp_waitlist_any(waiters) || waiters->leaving > 0 ? -EBUSY : 0;
 }
 
 static void leave(waiter *w)
@@ -68,18 +68,18 @@ static int wait_in(rp_co *co, rp_waiters *waiters, bool can_be_cancelled)
     return w.result;
 }
 
-int rp_waiters_wait(rp_co *co, rp_waiters *waiters)
+int rp_waitlist_wait(rp_co *co, rp_waiters *waiters)
 {
     RP_TRY(rp_co_check(co));
     return wait_in(co, waiters, true);
 }
 
-int rp_waiters_wait_uncancelled(rp_co *co, rp_waiters *waiters)
+int rp_waitlist_wait_uncancelled(rp_co *co, rp_waiters *waiters)
 {
     return wait_in(co, waiters, false);
 }
 
-bool rp_waiters_wake(rp_waiters *waiters, int result)
+bool rp_waitlist_wake(rp_waiters *waiters, int result)
 {
     waiter *w;
 
@@ -94,8 +94,8 @@ bool rp_waiters_wake(rp_waiters *waiters, int result)
     return true;
 }
 
-void rp_waiters_wake_all(rp_waiters *waiters, int result)
+void rp_waitlist_wake_all(rp_waiters *waiters, int result)
 {
-    while (rp_waiters_wake(waiters, result))
+    while (rp_waitlist_wake(waiters, result))
         ;
 }

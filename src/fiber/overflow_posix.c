@@ -1,7 +1,7 @@
 /*
  * overflow_posix.c - the handler of SIGSEGV and SIGBUS that knows guards.
  *
- * The kernel can deliver a signal for an overflown stack only on another one: each thread that runs coroutines gets a
+ * The kernel can deliver a signal for an overflown stack only on another one: each thread that runs fibers gets a
  * signal stack, until its last loop is closed or it ends. A fault elsewhere is none of our business and goes to
  * the handler that was there before. `users` counts the threads' claims, under the mutex, and so when to install and
  * when to restore.
@@ -30,7 +30,7 @@ static rp_mutex mutex = RP_MUTEX_INIT;
 static unsigned users;
 static bool installed;
 static struct sigaction before[2];
-static _Atomic(rp_overflow_query *) find_task; /* read by handlers in any thread */
+static _Atomic(rp_overflow_query *) find_fiber; /* read by handlers in any thread */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t thread_end;
 static bool have_thread_end;
@@ -43,10 +43,10 @@ __attribute__((constructor)) static void guard_mutex(void)
 static _Thread_local thread_state mine;
 _Thread_local uint64_t rp_overflow_thread;
 
-void rp_overflow_message(const char *name)
+void rp_overflow_message(const char *what)
 {
     char text[RP_OVERFLOW_TEXT];
-    ssize_t written = write(STDERR_FILENO, text, rp_overflow_text(text, name));
+    ssize_t written = write(STDERR_FILENO, text, rp_overflow_text(text, what));
 
     (void)written;
 }
@@ -84,11 +84,11 @@ static const void *stack_pointer(const void *context)
 
 static void on_fault(int number, siginfo_t *info, void *context)
 {
-    rp_overflow_query *query = atomic_load(&find_task);
-    char name[32];
+    rp_overflow_query *query = atomic_load(&find_fiber);
+    char what[RP_OVERFLOW_WHAT];
 
-    if (info->si_code > 0 && query(info->si_addr, stack_pointer(context), name, sizeof name)) {
-        rp_overflow_message(name);
+    if (info->si_code > 0 && query(info->si_addr, stack_pointer(context), what)) {
+        rp_overflow_message(what);
         default_action(number, info);
     } else
         chain(number, info, context);
@@ -190,7 +190,7 @@ static void set_up_thread(void)
 void rp_overflow_claim(rp_overflow_query *query)
 {
     rp_mutex_lock(&mutex);
-    atomic_store(&find_task, query);
+    atomic_store(&find_fiber, query);
     users++;
     if (!installed)
         install();

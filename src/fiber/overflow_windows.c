@@ -4,7 +4,7 @@
  *
  * Windows tells of an overflow in the thread that has it, on what is left of that stack: a page or two, so that nothing
  * here may call deep. Which stack it was stands in the thread's block, where the context switch keeps it up to date.
- * The handler is called before those of any frame; what is not an overflow of a coroutine's is none of its business.
+ * The handler is called before those of any frame; what is not an overflow of a fiber's is none of its business.
  */
 #include "fiber/overflow.h"
 
@@ -19,34 +19,34 @@ enum { TIB_DEALLOCATION_STACK = 0x1478 };
 static rp_mutex mutex = RP_MUTEX_INIT;
 static unsigned users;
 static void *installed;
-static _Atomic(rp_overflow_query *) find_task; /* read by handlers in any thread */
+static _Atomic(rp_overflow_query *) find_fiber; /* read by handlers in any thread */
 
 _Thread_local uint64_t rp_overflow_thread;
 
-void rp_overflow_message(const char *name)
+void rp_overflow_message(const char *what)
 {
     char text[RP_OVERFLOW_TEXT];
     DWORD written;
 
-    WriteFile(GetStdHandle(STD_ERROR_HANDLE), text, (DWORD)rp_overflow_text(text, name), &written, NULL);
+    WriteFile(GetStdHandle(STD_ERROR_HANDLE), text, (DWORD)rp_overflow_text(text, what), &written, NULL);
 }
 
 static LONG CALLBACK on_exception(EXCEPTION_POINTERS *exception)
 {
-    char name[32];
+    char what[RP_OVERFLOW_WHAT];
 
     if (exception->ExceptionRecord->ExceptionCode != (DWORD)EXCEPTION_STACK_OVERFLOW)
         return EXCEPTION_CONTINUE_SEARCH;
-    if (!atomic_load(&find_task)((void *)(uintptr_t)__readgsqword(TIB_DEALLOCATION_STACK),
-                                 (void *)(uintptr_t)exception->ContextRecord->Rsp, name, sizeof name))
+    if (!atomic_load(&find_fiber)((void *)(uintptr_t)__readgsqword(TIB_DEALLOCATION_STACK),
+                                  (void *)(uintptr_t)exception->ContextRecord->Rsp, what))
         return EXCEPTION_CONTINUE_SEARCH;
-    rp_overflow_message(name);
+    rp_overflow_message(what);
     TerminateProcess(GetCurrentProcess(), (UINT)EXCEPTION_STACK_OVERFLOW);
     return EXCEPTION_CONTINUE_SEARCH;
 }
 
 /*
- * The language handler of rp_switch_entry: an exception that no frame of a coroutine wanted goes to the program's
+ * The language handler of rp_switch_entry: an exception that no frame of a fiber wanted goes to the program's
  * filter (and to a debugger, and so on), as it does at a thread's outermost frame.
  */
 EXCEPTION_DISPOSITION rp_switch_unhandled(EXCEPTION_RECORD *record, void *frame, CONTEXT *context,
@@ -75,7 +75,7 @@ void rp_overflow_claim(rp_overflow_query *query)
     static atomic_uint_fast64_t threads;
 
     rp_mutex_lock(&mutex);
-    atomic_store(&find_task, query);
+    atomic_store(&find_fiber, query);
     users++;
     if (installed == NULL)
         installed = AddVectoredExceptionHandler(1, on_exception);

@@ -1,8 +1,8 @@
 /*
- * sanitizer.h - tells the sanitizers and Valgrind about coroutine stacks and every switch between them.
+ * sanitizer.h - tells the sanitizers and Valgrind about stacks and every switch between them.
  *
- * Without them all of it is empty. An rp_fiber is what the tools know of one side of a switch: a coroutine has one for
- * itself and one for who resumed it. A switch is announced before (leave) and confirmed on the other side (arrive).
+ * Without them all of it is empty. An rp_flow is what the tools know of one side of a switch: a fiber has one for
+ * itself and one for whoever resumed it. A switch is announced before (leave) and confirmed on the other side (arrive).
  */
 #ifndef RP_FIBER_SANITIZER_H
 #define RP_FIBER_SANITIZER_H
@@ -37,7 +37,7 @@
 #define RP_NO_TSAN __attribute__((no_sanitize_thread))
 #endif
 
-#define RP_FIBER_INLINE static inline __attribute__((always_inline))
+#define RP_FLOW_INLINE static inline __attribute__((always_inline))
 
 /* What goes with a stack for as long as it is mapped. */
 typedef struct rp_stack_marks {
@@ -49,7 +49,7 @@ typedef struct rp_stack_marks {
 #endif
 } rp_stack_marks;
 
-typedef struct rp_fiber {
+typedef struct rp_flow {
 #ifdef RP_ASAN
     void *fake_stack;
     const void *low;
@@ -59,7 +59,7 @@ typedef struct rp_fiber {
 #ifdef RP_TSAN
     void *tsan;
 #endif
-} rp_fiber;
+} rp_flow;
 
 /*
  * Whether memory is one in which LeakSanitizer finds pointers that keep others reachable: a stack from when it is taken
@@ -107,32 +107,32 @@ static inline void rp_stack_cleanse(char *low, char *high)
 #endif
 }
 
-static inline void rp_fiber_init(rp_fiber *fiber, const rp_stack_marks *marks, char *low, char *high)
+static inline void rp_flow_init(rp_flow *flow, const rp_stack_marks *marks, char *low, char *high)
 {
-    (void)fiber, (void)marks, (void)low, (void)high;
+    (void)flow, (void)marks, (void)low, (void)high;
 #ifdef RP_ASAN
-    fiber->low = low;
-    fiber->size = (size_t)(high - low);
+    flow->low = low;
+    flow->size = (size_t)(high - low);
 #endif
 #ifdef RP_TSAN
-    fiber->tsan = marks->fiber;
+    flow->tsan = marks->fiber;
 #endif
 }
 
 /* Stores the flow that is running, so that it can be switched back to. */
-RP_FIBER_INLINE void rp_fiber_here(rp_fiber *fiber)
+RP_FLOW_INLINE void rp_flow_here(rp_flow *flow)
 {
-    (void)fiber;
+    (void)flow;
 #ifdef RP_ASAN
-    fiber->resumer = true;
+    flow->resumer = true;
 #endif
 #ifdef RP_TSAN
-    fiber->tsan = __tsan_get_current_fiber();
+    flow->tsan = __tsan_get_current_fiber();
 #endif
 }
 
 /* `last`: the flow that is left will not be come back to. */
-RP_FIBER_INLINE void rp_fiber_leave(rp_fiber *from, rp_fiber *to, bool last)
+RP_FLOW_INLINE void rp_flow_leave(rp_flow *from, rp_flow *to, bool last)
 {
     (void)from, (void)to, (void)last;
 #ifdef RP_ASAN
@@ -152,10 +152,10 @@ RP_FIBER_INLINE void rp_fiber_leave(rp_fiber *from, rp_fiber *to, bool last)
 }
 
 /*
- * `from` learns where the stack lies that was left. A thread's own is a root while a coroutine runs: for LeakSanitizer
- * the thread's stack is the coroutine's then.
+ * `from` learns where the stack lies that was left. A thread's own is a root while a fiber runs: for LeakSanitizer
+ * the thread's stack is the fiber's then.
  */
-RP_FIBER_INLINE void rp_fiber_arrive(rp_fiber *self, rp_fiber *from)
+RP_FLOW_INLINE void rp_flow_arrive(rp_flow *self, rp_flow *from)
 {
     (void)self, (void)from;
 #ifdef RP_ASAN

@@ -32,10 +32,13 @@ void rp_slab_unmap(void *base, size_t size, unsigned mappings);
 rp_guard rp_slab_guard(rp_guarding *guarding, char *low, size_t size);
 
 /*
- * Makes a stack of a part of a slab: its high end can be used at once, and *limit is from where on (see rp_stack). With
- * RP_GUARD_CANARY there is a canary at `low`. -ENOMEM.
+ * Makes a stack of a part of a slab: its high end can be used at once, and *limit is from where on (see
+ * rp_slab_reach). With RP_GUARD_CANARY there is a canary at `low`. -ENOMEM.
  */
 int rp_slab_open(rp_guard guard, char *low, char *high, char **limit);
+
+/* Others than whoever runs on a stack may write to it from *limit on: makes that so from `low` on. -ENOMEM. */
+int rp_slab_reach(char **limit, const char *low);
 
 /* Gives back the memory of stacks that are neighbours, and of nothing else: their guards stay. */
 void rp_slab_shut(char *low, char *high);

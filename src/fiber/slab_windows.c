@@ -11,9 +11,6 @@
 #include <errno.h>
 #include <windows.h>
 
-#include "fiber/stack.h"
-#include "fiber/switch.h"
-
 enum {
     PAGE = 4096,   /* on each processor that Windows runs on today */
     TOP = 2 * PAGE /* is committed from the start: the system charges the process for it, used or not */
@@ -64,42 +61,21 @@ int rp_slab_open(rp_guard guard, char *low, char *high, char **limit)
     return commit(*limit, high);
 }
 
-void rp_slab_shut(char *low, char *high)
+int rp_slab_reach(char **limit, const char *low)
 {
-    VirtualFree(low, (size_t)(high - low), MEM_DECOMMIT);
-}
-
-/* ---- see stack.h ---- */
-
-int rp_stack_reach(rp_stack *stack, const char *low)
-{
-    char *limit = (char *)((uintptr_t)low / PAGE * PAGE);
+    char *reached = (char *)((uintptr_t)low / PAGE * PAGE);
     DWORD before;
 
-    if (limit >= stack->limit)
+    if (reached >= *limit)
         return 0;
     /* Down to the guard that is there, and through it. */
-    if (commit(limit, stack->limit - PAGE) < 0 ||
-        !VirtualProtect(stack->limit - PAGE, PAGE, PAGE_READWRITE, &before))
+    if (commit(reached, *limit - PAGE) < 0 || !VirtualProtect(*limit - PAGE, PAGE, PAGE_READWRITE, &before))
         return -ENOMEM;
-    stack->limit = limit;
+    *limit = reached;
     return 0;
 }
 
-static rp_switch_bounds *bounds_at(const void *sp)
+void rp_slab_shut(char *low, char *high)
 {
-    return (rp_switch_bounds *)(void *)((char *)(uintptr_t)sp + RP_SWITCH_BOUNDS);
-}
-
-void rp_stack_lend(rp_stack *stack, void *sp)
-{
-    uintptr_t high = ((uintptr_t)stack + PAGE - 1) / PAGE * PAGE;
-
-    *bounds_at(sp) =
-        (rp_switch_bounds){.limit = stack->limit, .base = (void *)high, .reserved = stack->low - PAGE};
-}
-
-void rp_stack_return(rp_stack *stack, const void *sp)
-{
-    stack->limit = bounds_at(sp)->limit;
+    VirtualFree(low, (size_t)(high - low), MEM_DECOMMIT);
 }

@@ -1,5 +1,5 @@
 /*
- * stack.c - the pool of coroutine stacks.
+ * stack.c - the pool of stacks.
  *
  * A slab is one mapping, cut into stacks. A stack is carved (guarded, its record written) when it is needed, and from
  * then on is in use or in the list of free ones, last in, first out: the warmest memory is used first.
@@ -20,7 +20,6 @@
 #include <errno.h>
 
 #include "base/memory.h"
-#include "fiber/slab.h"
 
 enum {
     COLOURS = 16,

@@ -1,5 +1,5 @@
 /*
- * stack.h - the pool of coroutine stacks: slabs of mapped address space, whose memory is touched as it is used.
+ * stack.h - the pool of stacks: slabs of mapped address space, whose memory is touched as it is used.
  *
  * A stack's own record stands at its high end, and what its owner puts below that shares the page with the first
  * frames. Below the low end lies a guard; where none can be had, a canary word stands at the low end.
@@ -11,6 +11,7 @@
 
 #include "base/list.h"
 #include "fiber/sanitizer.h"
+#include "fiber/slab.h"
 
 enum {
 #ifdef _WIN32                   /* which does much on the caller's stack of what Linux does in its kernel */
@@ -34,9 +35,8 @@ typedef struct rp_stack_pool rp_stack_pool;
 typedef struct rp_stack {
     rp_node link; /* in the pool's list of free stacks */
     struct rp_slab *slab;
-    char *low; /* the lowest byte to be used; the guard ends here */
-    char *
-        limit; /* down to here it can be written to by anyone; from there to `low` on Windows only by who runs on it */
+    char *low;     /* the lowest byte to be used; the guard ends here */
+    char *limit;   /* anyone may write to it down to here; further down, on Windows, only whoever runs on it */
     uint8_t index; /* in the slab */
     bool guarded;
     rp_stack_marks marks;
@@ -56,32 +56,11 @@ rp_stack *rp_stack_get(rp_stack_pool *pool);
 
 void rp_stack_put(rp_stack *stack);
 
-/*
- * What Windows wants besides: that a stack be made writable down to `low` before another than who runs on it writes
- * there (-ENOMEM); that a prepared flow (see switch.h) know the bounds of the stack it will run on; and that the
- * stack remember, from its last flow's stack pointer, how far it has grown.
- */
-#ifdef _WIN32
-int rp_stack_reach(rp_stack *stack, const char *low);
-void rp_stack_lend(rp_stack *stack, void *sp);
-void rp_stack_return(rp_stack *stack, const void *sp);
-#else
+/* Makes it writable down to `low`, for others than whoever runs on it (see rp_slab_reach). -ENOMEM. */
 static inline int rp_stack_reach(rp_stack *stack, const char *low)
 {
-    (void)stack, (void)low;
-    return 0;
+    return low >= stack->limit ? 0 : rp_slab_reach(&stack->limit, low);
 }
-
-static inline void rp_stack_lend(rp_stack *stack, void *sp)
-{
-    (void)stack, (void)sp;
-}
-
-static inline void rp_stack_return(rp_stack *stack, const void *sp)
-{
-    (void)stack, (void)sp;
-}
-#endif
 
 /*
  * Whether a fault of the code on this stack, at an address and with a stack pointer, is an overflow: the address is in

@@ -8,6 +8,9 @@
 #ifndef RP_FIBER_SWITCH_H
 #define RP_FIBER_SWITCH_H
 
+#include <stddef.h>
+#include <stdint.h>
+
 /* Leaves the running flow, storing its stack pointer in *from, and goes on with the one that `to` is of. */
 void rp_switch(void **from, void *to);
 
@@ -17,17 +20,25 @@ void rp_switch(void **from, void *to);
  */
 void *rp_switch_prepare(void *top, void (*entry)(void *arg), void *arg);
 
-#ifdef _WIN32
 /*
- * What Windows knows of the stack that a thread runs on, kept with each flow that is suspended at this many bytes above
- * its stack pointer. rp_switch_prepare() says that all from address 0 up to `top` is the stack.
+ * What Windows knows of the stack that a thread runs on; other systems know none of it. rp_switch_prepare() says that
+ * all from address 0 up to `top` is the stack.
  */
-enum { RP_SWITCH_BOUNDS = 168 };
 typedef struct rp_switch_bounds {
-    void *limit;    /* the lowest byte that can be used before the stack grows: its guard page ends here */
-    void *base;     /* above the highest byte */
-    void *reserved; /* the lowest byte that it can ever grow to */
+    char *limit;    /* the lowest byte that can be used before the stack grows: its guard page ends here */
+    char *base;     /* above the highest byte */
+    char *reserved; /* the lowest byte that it can ever grow to */
 } rp_switch_bounds;
+
+/* Those of the flow that is suspended at a stack pointer; NULL where there are none. */
+static inline rp_switch_bounds *rp_switch_bounds_at(const void *sp)
+{
+#ifdef _WIN32
+    return (rp_switch_bounds *)(void *)((char *)(uintptr_t)sp + 168);
+#else
+    (void)sp;
+    return NULL;
 #endif
+}
 
 #endif

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "base/memory.h"
+#include "co/await.h"
 #include "loop/exception.h"
 #include "stream/stream.h"
 #include "stream/workers.h"
@@ -45,7 +46,7 @@ static void connected(rp_stream *stream)
 {
     char name[32];
     rp_task *task;
-    int rc = rp_co_create(stream->loop, &task, serve_connection, stream, 0);
+    int rc = rp_loop_create_task(stream->loop, &task, serve_connection, stream);
 
     snprintf(name, sizeof name, "client-%" PRIu64, stream->number);
     if (rc < 0) {
@@ -173,7 +174,7 @@ int rp_server_serve_forever(rp_co *co, rp_server *server)
     RP_TRY(rp_co_here(co));
     RP_TRY(rp_server_start_serving(server));
     RP_TRY(rp_server_closed_future(server, &closed));
-    rc = rp_co_shield_owned(co, closed);
+    rc = rp_await_shielded(co, closed);
     if (rc == -ECANCELED && !rp_future_done(closed)) /* else it may have been freed by now */
         rp_server_close(server);
     rp_future_unref(closed);

@@ -2,6 +2,7 @@
  * stream_open.c - streams of new connections, and names, for coroutines: the requests of src/net, awaited.
  */
 #include "stream/stream.h"
+#include "co/await.h"
 #include "net/resolve.h"
 
 /* ---- awaiting a request ---- */
@@ -23,7 +24,7 @@ int rp_co_await_request(rp_co *co, rp_future *request)
 {
     static const rp_waiting waiting = {interrupt, abandon, "a connection"};
 
-    return rp_co_await_as(co, request, &waiting, request);
+    return rp_await_as(co, request, &waiting, request);
 }
 
 int rp_getaddrinfo(rp_co *co, struct addrinfo **result, const char *host, const char *service,

@@ -177,7 +177,7 @@ static int oversteps(rp_co *co, void *arg)
 {
     rp_task_set_name(rp_co_task(co), "greedy");
     RP_TRY(rp_sleep(co, 0));
-    return overflow_at(co->low + plan.left);
+    return overflow_at(co->fiber.low + plan.left);
 }
 
 /* The stack below is that of a task which sleeps: what it has there must not be overwritten. */
@@ -366,7 +366,9 @@ static void creep(void)
     rp_task *task;
 
     CHECK_INT(rp_loop_new(NULL, &loop), ==, 0);
-    CHECK_INT(rp_runtime_get(loop, &runtime), ==, 0);
+    rp_set_task_factory(loop, NULL, NULL); /* makes it */
+    runtime = rp_runtime_of(loop);
+    CHECK(runtime != NULL);
     rp_stack_pool_unguard(runtime->stacks);
     stack = rp_stack_get(runtime->stacks);
     rp_stack_put(stack);

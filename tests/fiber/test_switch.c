@@ -18,24 +18,24 @@ typedef struct flow {
     char *low;
     uintptr_t frame;
     rp_stack_marks marks;
-    rp_fiber self, back;
+    rp_flow self, back;
 } flow;
 
 enum { SIZE = 256 * 1024 };
 
 static void flow_yield(flow *f)
 {
-    rp_fiber_leave(&f->self, &f->back, false);
+    rp_flow_leave(&f->self, &f->back, false);
     rp_switch(&f->sp, f->caller);
-    rp_fiber_arrive(&f->self, &f->back);
+    rp_flow_arrive(&f->self, &f->back);
 }
 
 static void flow_run(flow *f)
 {
-    rp_fiber_here(&f->back);
-    rp_fiber_leave(&f->back, &f->self, false);
+    rp_flow_here(&f->back);
+    rp_flow_leave(&f->back, &f->self, false);
     rp_switch(&f->caller, f->sp);
-    rp_fiber_arrive(&f->back, &f->self);
+    rp_flow_arrive(&f->back, &f->self);
 }
 
 static void flow_init(flow *f, void (*entry)(void *))
@@ -44,7 +44,7 @@ static void flow_init(flow *f, void (*entry)(void *))
     f->low = malloc(SIZE);
     CHECK(f->low != NULL);
     rp_stack_announce(&f->marks, f->low, f->low + SIZE);
-    rp_fiber_init(&f->self, &f->marks, f->low, f->low + SIZE);
+    rp_flow_init(&f->self, &f->marks, f->low, f->low + SIZE);
     f->sp = rp_switch_prepare(f->low + SIZE, entry, f);
 }
 
@@ -58,7 +58,7 @@ static void counting(void *arg)
 {
     flow *f = arg;
 
-    rp_fiber_arrive(&f->self, &f->back);
+    rp_flow_arrive(&f->self, &f->back);
     f->frame = (uintptr_t)__builtin_frame_address(0);
     for (;;) {
         f->steps++;
@@ -87,7 +87,7 @@ static void registers(void *arg)
     long a = 1, b = 2, c = 3, d = 4, e = 5, g = 6, h = 7, i = 8;
     double p = 0.5, q = 0.25, r = 0.125, s = 0.0625;
 
-    rp_fiber_arrive(&f->self, &f->back);
+    rp_flow_arrive(&f->self, &f->back);
     for (;;) {
         flow_yield(f);
         a += b, b += c, c += d, d += e, e += g, g += h, h += i, i += 1;
@@ -121,7 +121,7 @@ static void rounding(void *arg)
 {
     flow *f = arg;
 
-    rp_fiber_arrive(&f->self, &f->back);
+    rp_flow_arrive(&f->self, &f->back);
     f->steps = fegetround();
     fesetround(FE_DOWNWARD);
     flow_yield(f);
@@ -153,7 +153,7 @@ static void printing(void *arg)
     flow *f = arg;
     char text[64];
 
-    rp_fiber_arrive(&f->self, &f->back);
+    rp_flow_arrive(&f->self, &f->back);
     for (;;) {
         snprintf(text, sizeof text, "%.3f %d", 1.4142, 42); /* needs an aligned stack */
         f->steps = strcmp(text, "1.414 42") == 0;

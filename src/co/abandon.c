@@ -1,0 +1,87 @@
+/*
+ * abandon.c - tasks that have not ended when their loop is closed: reported, cut off from the loop, and dropped.
+ *
+ * It takes two steps: tasks are abandoned among the loop's resources; their stacks are given up after all of those,
+ * since whatever else is reaped may still know of the tasks that waited for it. References of others keep a task's
+ * memory.
+ */
+#include "co/abandon.h"
+
+#include "co/task.h"
+#include "loop/exception.h"
+
+static void report_left(rp_co *co)
+{
+    if (rp_loop_is_forked(co->future.loop)) /* it goes on, in the parent */
+        return;
+    rp_loop_report(co->future.loop,
+                   co->started ? "task was destroyed but it is pending" : "task was destroyed before it ever ran",
+                   0, rp_task_get_name(&co->future), &co->future, NULL, co->future.origin);
+}
+
+static void report_tasks(rp_resource *resource)
+{
+    rp_node *tasks = &rp_container_of(resource, rp_runtime, resource)->loop->tasks;
+
+    for (rp_node *node = tasks->prev; node != tasks; node = node->prev) {
+        rp_co *co = rp_co_of(rp_container_of(node, rp_future, link));
+
+        if (co)
+            report_left(co);
+    }
+}
+
+/* Nothing of the loop's may point to the task, or to its stack, any more. */
+static void abandon(rp_co *co)
+{
+    if (co->waiting && co->waiting->abandon)
+        co->waiting->abandon(co, co->waiting_arg);
+    co->waiting = NULL;
+    rp_handle_cancel(&co->wake.handle);
+    rp_bindings_unref(co->bindings);
+    co->bindings = NULL;
+    rp_co_tell_watchers(co, false);
+}
+
+/*
+ * The youngest first: giving one up may have to wait for a function on a thread, which may wait in its turn for a
+ * coroutine that it has asked the loop for. That is younger.
+ */
+static void abandon_tasks(rp_resource *resource)
+{
+    rp_runtime *runtime = rp_container_of(resource, rp_runtime, resource);
+    rp_loop *loop = runtime->loop;
+    rp_node *node, *next;
+
+    for (node = loop->tasks.prev; node != &loop->tasks; node = next) {
+        rp_co *co = rp_co_of(rp_container_of(node, rp_future, link));
+
+        next = node->prev;
+        if (!co)
+            continue;
+        rp_list_remove(node);
+        loop->task_count--;
+        rp_list_push(&runtime->abandoned, node);
+        abandon(co);
+    }
+}
+
+static void give_up(rp_resource *resource)
+{
+    rp_runtime *runtime = rp_container_of(resource, rp_runtime, resource);
+    rp_node *node;
+
+    rp_resource_remove(resource);
+    while ((node = rp_list_pop(&runtime->abandoned)))
+        rp_future_unref(rp_container_of(node, rp_future, link));
+    rp_runtime_free(runtime);
+}
+
+void rp_abandon_at_close(rp_runtime *runtime)
+{
+    static const rp_resource_type type = {
+        .at = {[RP_REPORT] = report_tasks, [RP_REAP] = abandon_tasks, [RP_LATE] = give_up},
+    };
+
+    rp_resource_add(runtime->loop, &runtime->resource, &type);
+}
