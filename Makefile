@@ -30,7 +30,7 @@ check: ## format, warnings of gcc and clang, clang-tidy, layers, headers, docume
 
 bench: ## speed against libuv, a plain epoll loop, Boost.Asio, Boost.Context and goroutines (WORKLOADS="timers switch")
 	@scripts/install-packages build
-	@for group in libuv boost go plot; do scripts/install-packages $$group || echo "without $$group"; done
+	@for group in libuv boost go plot valgrind; do scripts/install-packages $$group || echo "without $$group"; done
 	@scripts/bench $(WORKLOADS)
 
 bench-workers: ## what two workers serve against one

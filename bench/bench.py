@@ -20,7 +20,7 @@ from workloads import PROGRAMS_OF_PEERS, WORKLOADS, Setting, built
 
 OUTPUT = pathlib.Path("build")
 HEAD = ("workload", "backend", "against", "figure", "ours", "theirs", "advantage", "goal", "", "others")
-LAYOUT = "{:<21} {:<8} {:<20} {:<18} {:>10} {:>10} {:>9} {:>6} {:<6}  {}"
+LAYOUT = "{:<23} {:<8} {:<20} {:<24} {:>10} {:>10} {:>9} {:>6} {:<6}  {}"
 
 
 def setting():

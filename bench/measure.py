@@ -69,8 +69,9 @@ def start(command, contestant, place, **options):
     backend = contestant.backend if isinstance(contestant, Ours) else None
     chosen = {"RINGPORT_PROACTOR": backend} if backend else {}
     environment = os.environ | chosen | options.pop("extra", {})
-    return subprocess.Popen([PROGRAMS / command[0], *command[1:]], text=True, stdout=subprocess.PIPE, env=environment,
-                            preexec_fn=lambda: pin(place), **options)
+    under = options.pop("under", [])
+    return subprocess.Popen([*under, PROGRAMS / command[0], *command[1:]], text=True, stdout=subprocess.PIPE,
+                            env=environment, preexec_fn=lambda: pin(place), **options)
 
 
 def run(*command, by=None, place=SERVERS, limit=120):
@@ -89,9 +90,9 @@ def run(*command, by=None, place=SERVERS, limit=120):
 class Program:
     """A program that is talked to in lines, while `with` lasts."""
 
-    def __init__(self, *command, by=None, place=LOADS, extra=None):
+    def __init__(self, *command, by=None, place=LOADS, extra=None, under=()):
         self.name = " ".join(command)
-        self.process = start(command, by, place, stdin=subprocess.PIPE, extra=extra or {})
+        self.process = start(command, by, place, stdin=subprocess.PIPE, extra=extra or {}, under=under)
 
     def __enter__(self):
         return self
@@ -118,9 +119,9 @@ class Program:
 class Server(Program):
     """A server, by its program and what follows the address: it says first where it serves."""
 
-    def __init__(self, command, by, path=None, extra=None):
+    def __init__(self, command, by, path=None, extra=None, under=()):
         program, *options = command.split()
-        super().__init__(program, path or "0", *options, by=by, place=SERVERS, extra=extra)
+        super().__init__(program, path or "0", *options, by=by, place=SERVERS, extra=extra, under=under)
         where = self.read().split()[2].rsplit(":", 1)
         self.address = [path] if path else where
         self.pid = str(self.process.pid)

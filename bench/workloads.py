@@ -9,6 +9,7 @@ import pathlib
 import time
 import typing
 
+import instructions
 from measure import BOTH, PROGRAMS, SERVERS, Ours, Peer, Program, Server, against_limit, compare, in_turns, run, scratch
 
 LEVEL = 1 / 1.03
@@ -18,6 +19,7 @@ TRAFFIC = ("cpu_us_per_request", "requests_per_s", "p50_us", "p99_us")
 LIBUV, LIBUV_128K, PLAIN = Peer("libuv", "epoll"), Peer("libuv-128KiB", "epoll"), Peer("plain", "epoll")
 LIBUV_THREADS = Peer("libuv", "threads")
 ASIO, GO, BOOST_CONTEXT = Peer("asio", "epoll"), Peer("go", "epoll"), Peer("boost.context", None)
+MESSAGE_LIMITS = {"instructions_per_request": 520, "lines_per_connection": 11}  # of streams, on epoll
 BUSY_POLL = {"RINGPORT_BUSY_POLL": "20000"}  # ns
 
 
@@ -202,6 +204,22 @@ def files(setting):
                                on_io_uring(goal))
 
 
+def count(setting):
+    """What a message of 1 KiB costs in user space on one of 100 connections, by streams and by transports alone."""
+    if not instructions.available():
+        print("valgrind is not installed, and no instructions are counted")
+        return
+    for face, ours in (("streams", "echo_ringport"), ("transports", "echo_transport")):
+        servers = contestants(setting, ours, {LIBUV: "echo_uv", PLAIN: "echo_epoll"})
+        samples = [{name: instructions.of_message(program, name) for name, program in servers.items()}]
+        yield from compare(f"instructions-{face}", samples, list(MESSAGE_LIMITS), lambda *_: None)
+        if face == "streams":
+            mine = [{name: sample[name] for name in sample if isinstance(name, Ours)} for sample in samples]
+            for metric, limit in MESSAGE_LIMITS.items():
+                yield from against_limit("instructions-streams", mine, metric, limit,
+                                         lambda backend: 1.0 if backend == "epoll" else None)
+
+
 WORKLOADS = {f"echo-{transport}-{label}": echo(transport, label) for transport in ("tcp", "unix") for label in SIZES}
 WORKLOADS |= {
     "connect": connect,
@@ -212,5 +230,6 @@ WORKLOADS |= {
     "wakeup": wakeup,
     "files": files,
     "busy-poll": busy_poll,
+    "instructions": count,
 }
 PROGRAMS_OF_PEERS = {"libuv": "echo_uv", "boost.context": "switch_boost", "go": "tasks_go", "asio": "echo_asio"}
