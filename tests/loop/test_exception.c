@@ -7,23 +7,10 @@
 #include "loop/loop.h"
 #include "ringport/future.h"
 #include "harness/support.h"
+#include "harness/turns.h"
 
-static rp_loop *loop;
 static int reports, origin_depth;
 static char message[256], name[256];
-
-static void make_loop(void)
-{
-    CHECK_INT(rp_loop_new(NULL, &loop), ==, 0);
-}
-
-static void run_turns(int turns)
-{
-    for (int i = 0; i < turns; i++) {
-        rp_loop_stop(loop);
-        CHECK_INT(rp_run_forever(loop), ==, 0);
-    }
-}
 
 static void report(rp_loop *owner, const rp_exception_context *context, void *arg)
 {

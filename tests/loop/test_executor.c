@@ -9,8 +9,8 @@
 #include "loop/executor.h"
 #include "ringport/future.h"
 #include "harness/support.h"
+#include "harness/turns.h"
 
-static rp_loop *loop;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static bool gate_open;
@@ -18,11 +18,6 @@ static int running, most_running, finished;
 enum { MAX_THREADS = 64 };
 static uint64_t threads_seen[MAX_THREADS];
 static int thread_count;
-
-static void make_loop(void)
-{
-    CHECK_INT(rp_loop_new(NULL, &loop), ==, 0);
-}
 
 static int answer(void *arg)
 {
@@ -329,12 +324,6 @@ TEST(unread_error)
     }
     end_loop();
     CHECK_INT(reports, ==, 1);
-}
-
-static void stop(void *arg)
-{
-    (void)arg;
-    rp_loop_stop(loop);
 }
 
 static int use_loop(void *arg)

@@ -3,9 +3,8 @@
  */
 #include "loop/future.h"
 #include "harness/support.h"
+#include "harness/turns.h"
 
-static rp_loop *loop;
-static char trace[4096];
 static int reports, reported_error;
 
 static void report(rp_loop *owner, const rp_exception_context *context, void *arg)
@@ -19,19 +18,10 @@ static void report(rp_loop *owner, const rp_exception_context *context, void *ar
     reports++;
 }
 
-static void make_loop(void)
+static void make_loop_with_reports(void)
 {
-    CHECK_INT(rp_loop_new(NULL, &loop), ==, 0);
+    make_loop();
     rp_set_exception_handler(loop, report, &reports);
-    trace[0] = '\0';
-}
-
-static void run_turns(int turns)
-{
-    for (int i = 0; i < turns; i++) {
-        rp_loop_stop(loop);
-        CHECK_INT(rp_run_forever(loop), ==, 0);
-    }
 }
 
 static rp_future *make_future(void)
@@ -44,7 +34,7 @@ static rp_future *make_future(void)
 
 TEST(ends)
 {
-    make_loop();
+    make_loop_with_reports();
     rp_future *future = make_future();
     CHECK(rp_future_get_loop(future) == loop);
     CHECK(!rp_future_done(future) && !rp_future_cancelled(future));
@@ -87,7 +77,7 @@ TEST(ends)
 
 TEST(unread_errors)
 {
-    make_loop();
+    make_loop_with_reports();
     rp_future *future = make_future();
     CHECK_INT(rp_future_set_error(future, -EIO), ==, 0);
     CHECK_INT(reports, ==, 0);
@@ -115,7 +105,7 @@ TEST(unread_errors)
 /* Whoever holds a reference need not be anybody who reads. */
 TEST(unread_errors_at_the_close)
 {
-    make_loop();
+    make_loop_with_reports();
     rp_future *kept = make_future(), *read = make_future(), *late = make_future(), *dropped = make_future();
     CHECK_INT(rp_future_set_error(kept, -EIO), ==, 0);
     CHECK_INT(rp_future_set_error(read, -EPERM), ==, 0);
@@ -140,7 +130,7 @@ TEST(unread_errors_at_the_close)
 
 /* ---- callbacks ---- */
 
-static void note(rp_future *future, void *arg)
+static void note_done(rp_future *future, void *arg)
 {
     CHECK(rp_future_done(future));
     strcat(trace, arg);
@@ -148,7 +138,7 @@ static void note(rp_future *future, void *arg)
 
 static void add(rp_future *future, rp_done_callback *entry, char *letter)
 {
-    CHECK_INT(rp_future_add_done_callback(future, entry, note, letter), ==, 0);
+    CHECK_INT(rp_future_add_done_callback(future, entry, note_done, letter), ==, 0);
 }
 
 TEST(callbacks_in_order)
@@ -156,14 +146,14 @@ TEST(callbacks_in_order)
     rp_done_callback entries[5] = {0}, late = {0};
 
     for (int end = 0; end < 3; end++) {
-        make_loop();
+        make_loop_with_reports();
         rp_future *future = make_future();
         add(future, &entries[0], "a");
         add(future, &entries[1], "b");
         add(future, &entries[2], "c");
-        CHECK_INT(rp_future_add_done_callback(future, &entries[1], note, "x"), ==, -EBUSY);
+        CHECK_INT(rp_future_add_done_callback(future, &entries[1], note_done, "x"), ==, -EBUSY);
         CHECK_INT(rp_future_add_done_callback(future, &entries[3], NULL, "x"), ==, -EINVAL);
-        CHECK_INT(rp_future_add_done_callback(future, NULL, note, "x"), ==, -EINVAL);
+        CHECK_INT(rp_future_add_done_callback(future, NULL, note_done, "x"), ==, -EINVAL);
         run_turns(2);
         CHECK_STR(trace, "");
         if (end == 0)
@@ -174,7 +164,7 @@ TEST(callbacks_in_order)
             CHECK(rp_future_cancel(future));
         CHECK_STR(trace, "");    /* never inside of set_result */
         add(future, &late, "d"); /* done already: in the next turn */
-        CHECK_INT(rp_future_add_done_callback(future, &entries[0], note, "x"), ==, -EBUSY);
+        CHECK_INT(rp_future_add_done_callback(future, &entries[0], note_done, "x"), ==, -EBUSY);
         run_turns(1);
         CHECK_STR(trace, "abcd");
         run_turns(1);
@@ -193,7 +183,7 @@ TEST(callbacks_removed)
 {
     rp_done_callback entries[4] = {0};
 
-    make_loop();
+    make_loop_with_reports();
     rp_future *future = make_future();
     CHECK(!rp_future_remove_done_callback(&entries[0])); /* never added */
     for (int i = 0; i < 4; i++)
@@ -218,16 +208,16 @@ static rp_done_callback first, second, third;
 
 static void change_callbacks(rp_future *future, void *arg)
 {
-    note(future, arg);
+    note_done(future, arg);
     CHECK(rp_future_remove_done_callback(&second)); /* of this very turn */
-    CHECK_INT(rp_future_add_done_callback(future, &second, note, "s"), ==, 0);
-    CHECK_INT(rp_future_add_done_callback(future, &first, note, "f"), ==, 0); /* itself */
-    rp_future_unref(future);                                                  /* the caller's reference */
+    CHECK_INT(rp_future_add_done_callback(future, &second, note_done, "s"), ==, 0);
+    CHECK_INT(rp_future_add_done_callback(future, &first, note_done, "f"), ==, 0); /* itself */
+    rp_future_unref(future);                                                       /* the caller's reference */
 }
 
 TEST(callbacks_change_callbacks)
 {
-    make_loop();
+    make_loop_with_reports();
     rp_future *future = make_future();
     CHECK_INT(rp_future_add_done_callback(future, &first, change_callbacks, "1"), ==, 0);
     add(future, &second, "x");
@@ -250,7 +240,7 @@ TEST(callback_frees_its_entry)
 {
     rp_done_callback *entry = calloc(1, sizeof *entry);
 
-    make_loop();
+    make_loop_with_reports();
     rp_future *future = make_future();
     CHECK_INT(rp_future_add_done_callback(future, entry, free_entry, entry), ==, 0);
     CHECK(rp_future_cancel(future));
@@ -263,7 +253,7 @@ TEST(callback_that_reads_nothing)
 {
     rp_done_callback entry = {0};
 
-    make_loop();
+    make_loop_with_reports();
     rp_future *future = make_future();
     add(future, &entry, "a");
     rp_future_set_error(future, -EIO);
@@ -288,7 +278,7 @@ TEST(outlives_its_loop)
 {
     rp_done_callback waiting = {0}, ready = {0}, other = {0};
 
-    make_loop();
+    make_loop_with_reports();
     rp_future *pending_one = make_future(), *done = make_future(), *failed = make_future();
     CHECK_INT(rp_future_add_done_callback(pending_one, &waiting, must_not_run, NULL), ==, 0);
     CHECK_INT(rp_future_set_result(done, trace), ==, 0);
@@ -313,7 +303,7 @@ TEST(callback_left_on_closed_loop)
 {
     rp_done_callback entry = {0};
 
-    make_loop();
+    make_loop_with_reports();
     rp_future *future = make_future();
     CHECK_INT(rp_future_add_done_callback(future, &entry, must_not_run, NULL), ==, 0);
     rp_loop_free(loop);
@@ -325,7 +315,7 @@ TEST(no_memory)
 {
     rp_future *future;
 
-    make_loop();
+    make_loop_with_reports();
     test_fail_allocation(1);
     CHECK_INT(rp_future_new(loop, &future), ==, -ENOMEM);
     CHECK(future == NULL);

@@ -5,15 +5,9 @@
 
 #include "loop/loop.h"
 #include "harness/support.h"
+#include "harness/turns.h"
 
-static rp_loop *loop;
-static char trace[4096];
 static int count;
-
-static void note(void *arg)
-{
-    strcat(trace, arg);
-}
 
 static void increment(void *arg)
 {
@@ -27,30 +21,10 @@ static void not_ready(rp_fd fd, void *arg)
     increment(arg);
 }
 
-static void stop(void *arg)
-{
-    (void)arg;
-    rp_loop_stop(loop);
-}
-
 static void must_not_run(void *arg)
 {
     (void)arg;
     CHECK(false);
-}
-
-static void make_loop(void)
-{
-    CHECK_INT(rp_loop_new(NULL, &loop), ==, 0);
-    trace[0] = '\0';
-}
-
-static void run_turns(int turns)
-{
-    for (int i = 0; i < turns; i++) {
-        rp_loop_stop(loop);
-        CHECK_INT(rp_run_forever(loop), ==, 0);
-    }
 }
 
 TEST(refused)

@@ -3,14 +3,14 @@
  */
 #include "loop/loop.h"
 #include "harness/support.h"
+#include "harness/turns.h"
 
-static rp_loop *loop;
 static int reads, writes, others, reports, fds[2];
 static rp_fd another = -1; /* a descriptor that is watched, too */
 
-static void make_loop(void)
+static void make_loop_and_pair(void)
 {
-    CHECK_INT(rp_loop_new(NULL, &loop), ==, 0);
+    make_loop();
     unix_pair(fds);
 }
 
@@ -18,14 +18,6 @@ static void end_loop(void)
 {
     rp_loop_free(loop);
     close_pair(fds);
-}
-
-static void run_turns(int turns)
-{
-    for (int i = 0; i < turns; i++) {
-        rp_loop_stop(loop);
-        CHECK_INT(rp_run_forever(loop), ==, 0);
-    }
 }
 
 static void run_until(const int *value, int least)
@@ -50,7 +42,7 @@ static void take_byte(rp_fd fd, void *arg)
 
 TEST(level_triggered)
 {
-    make_loop();
+    make_loop_and_pair();
     CHECK_INT(rp_add_reader(loop, fds[0], take_byte, &reads), ==, 0);
     run_turns(5);
     CHECK_INT(reads, ==, 0);
@@ -78,7 +70,7 @@ static void stop_at_eleventh(rp_fd fd, void *arg)
 /* What is not taken is told every turn. */
 TEST(told_every_turn)
 {
-    make_loop();
+    make_loop_and_pair();
     CHECK_INT(write(fds[1], "a", 1), ==, 1);
     CHECK_INT(rp_add_reader(loop, fds[0], stop_at_eleventh, &reads), ==, 0);
     run_until(&reads, 1);
@@ -93,7 +85,7 @@ TEST(told_every_turn)
 
 TEST(both_directions)
 {
-    make_loop();
+    make_loop_and_pair();
     fill(fds[0]);
     CHECK_INT(rp_add_reader(loop, fds[0], count, &reads), ==, 0);
     CHECK_INT(rp_add_writer(loop, fds[0], count, &writes), ==, 0);
@@ -118,7 +110,7 @@ TEST(both_directions)
 
 TEST(replaced)
 {
-    make_loop();
+    make_loop_and_pair();
     CHECK_INT(rp_add_reader(loop, fds[0], count, &reads), ==, 0);
     CHECK_INT(rp_add_reader(loop, fds[0], count, &others), ==, 0);
     CHECK_INT(write(fds[1], "a", 1), ==, 1);
@@ -148,7 +140,7 @@ static void remove_and_add(rp_fd fd, void *arg)
 
 TEST(removed_in_its_callback)
 {
-    make_loop();
+    make_loop_and_pair();
     CHECK_INT(write(fds[1], "a", 1), ==, 1);
     CHECK_INT(rp_add_reader(loop, fds[0], remove_itself, &reads), ==, 0);
     run_until(&reads, 1);
@@ -179,7 +171,7 @@ static void remove_reader(rp_fd fd, void *arg)
 /* Both become ready in one turn, and the first one removes the other: its callback must not run. */
 TEST(removed_by_another)
 {
-    make_loop();
+    make_loop_and_pair();
     CHECK_INT(write(fds[1], "a", 1), ==, 1);
     CHECK_INT(rp_add_reader(loop, fds[0], remove_writer, NULL), ==, 0);
     CHECK_INT(rp_add_writer(loop, fds[0], remove_reader, NULL), ==, 0);
@@ -193,7 +185,7 @@ TEST(removed_by_another)
 
 TEST(removed_at_once)
 {
-    make_loop();
+    make_loop_and_pair();
     CHECK_INT(write(fds[1], "a", 1), ==, 1);
     for (int i = 0; i < 20; i++) {
         CHECK_INT(rp_add_reader(loop, fds[0], count, &reads), ==, 0);
@@ -212,7 +204,7 @@ TEST(number_reused)
 {
     int reused = 0;
 
-    make_loop();
+    make_loop_and_pair();
     for (int i = 0; i < 20; i++) {
         int number = fds[0];
 
@@ -255,7 +247,7 @@ static void report(rp_loop *owner, const rp_exception_context *context, void *ar
 
 TEST(bad_descriptors)
 {
-    make_loop();
+    make_loop_and_pair();
     rp_set_exception_handler(loop, report, NULL);
     CHECK_INT(rp_add_reader(loop, -1, count, &reads), ==, -EBADF);
     CHECK_INT(rp_add_writer(loop, -7, count, &reads), ==, -EBADF);
@@ -273,7 +265,7 @@ TEST(ends_are_told)
 {
     int pipe_fds[2];
 
-    make_loop();
+    make_loop_and_pair();
     CHECK_INT(rp_add_reader(loop, fds[0], count, &reads), ==, 0);
     CHECK_INT(shutdown(fds[1], SHUT_WR), ==, 0);
     run_until(&reads, 2);
@@ -295,7 +287,7 @@ TEST(regular_file)
 {
     int file = open(TEST_EXE, O_RDONLY | O_CLOEXEC);
 
-    make_loop();
+    make_loop_and_pair();
     another = file;
     CHECK_INT(rp_add_reader(loop, file, count, &reads), ==, 0);
     run_until(&reads, 5);
@@ -306,7 +298,7 @@ TEST(regular_file)
 
 TEST(closed_with_readers)
 {
-    make_loop();
+    make_loop_and_pair();
     CHECK_INT(rp_add_reader(loop, fds[0], count, &reads), ==, 0);
     CHECK_INT(rp_add_writer(loop, fds[0], count, &writes), ==, 0);
     CHECK_INT(rp_add_reader(loop, fds[1], count, &reads), ==, 0);
@@ -323,7 +315,7 @@ TEST(no_memory)
     bool failed = true;
 
     for (uint64_t nth = 1; failed; nth++) {
-        make_loop();
+        make_loop_and_pair();
         run_turns(1);
         test_fail_allocation(nth);
         int rc = rp_add_reader(loop, fds[0], count, &reads);
