@@ -280,7 +280,7 @@ def page_faults():
     pages = {path: path.read_text() for path in [*sorted((ROOT / "docs").glob("*.md")), *sorted(ROOT.glob("*.md"))]}
     asyncio_map = pages[ROOT / "docs/asyncio-map.md"]
     libuv_map = pages[ROOT / "docs/libuv-map.md"]
-    for_developers = {"CONTRIBUTING.md", "coverage.md", "design.md"}  # which speak of the inside, too
+    for_developers = {"CONTRIBUTING.md", "coverage.md", "design.md", "tour.md"}  # which speak of the inside, too
     for path, page in pages.items():
         where = path.relative_to(ROOT)
         yield from (f"{where}: {name} is not there" for name in missing_files(page, path.parent))
