@@ -11,7 +11,7 @@
 #include "co/await.h"
 #include "loop/exception.h"
 #include "stream/stream.h"
-#include "stream/workers.h"
+#include "stream/shared_address.h"
 #include "net/server_open.h"
 
 /* What the connections of a server have in common; the server releases it. */
@@ -114,7 +114,7 @@ int rp_start_server(rp_co *co, rp_server **server, rp_client_connected *handler,
 
     RP_TRY(rp_co_check(co));
     RP_TRY(new_service(rp_co_loop(co), handler, arg, &protocol));
-    rc = rp_workers_share_address(&shared, &port, &place);
+    rc = rp_shared_address_take(&shared, &port, &place);
     if (rc == 0)
         rc = rp_server_request(rp_co_loop(co), &protocol, &place, host, port, &shared, &request);
     if (rc < 0)
@@ -122,7 +122,7 @@ int rp_start_server(rp_co *co, rp_server **server, rp_client_connected *handler,
     else
         rc = await_server(co, server, request);
     if (rc < 0)
-        rp_workers_unshare_address(&place);
+        rp_shared_address_give_back(&place);
     return rc;
 }
 

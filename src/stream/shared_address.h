@@ -1,8 +1,8 @@
 /*
- * workers.h - what the servers of a worker group share: see workers.c.
+ * shared_address.h - addresses that the servers of all workers of a group listen on.
  */
-#ifndef RP_STREAM_WORKERS_H
-#define RP_STREAM_WORKERS_H
+#ifndef RP_STREAM_SHARED_ADDRESS_H
+#define RP_STREAM_SHARED_ADDRESS_H
 
 #include "net/balancer.h"
 #include "ringport/stream.h"
@@ -12,9 +12,9 @@
  * connections come from. *port becomes the group's if it was 0 and the place has no balancer. Elsewhere: does nothing.
  * 0 or an error.
  */
-int rp_workers_share_address(rp_server_options *options, int *port, rp_place *place);
+int rp_shared_address_take(rp_server_options *options, int *port, rp_place *place);
 
 /* No server came of it: its number is free for the next one. */
-void rp_workers_unshare_address(const rp_place *place);
+void rp_shared_address_give_back(const rp_place *place);
 
 #endif

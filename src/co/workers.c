@@ -5,39 +5,21 @@
  * group, under its mutex. A task stays where it began. The first worker that fails stops the others: their main tasks
  * are cancelled, by a handle posted to their loops (which wakes them: on Windows, by a packet in their ports), while
  * `loop` says that there is one.
- *
- * Connections are spread in one of two ways. Where it can, the kernel does it, over the workers' listening sockets
- * (SO_REUSEPORT): by a hash of the client's address, so that a worker's share is even in the long run only. Else, or if
- * that is asked for, a balancer accepts for all (net/balancer.c), and gives each to the worker that has the fewest.
- *
- * A server on port 0 must get the same port in every worker: the nth such server of each worker gets the group's nth
- * port. One that is not made gives its number back, since it may be made in the other workers, or at a second try.
- * Where the kernel spreads, a bound socket that never listens keeps that port free from the first one's start until the
- * group ends. A balancer has a count of its own, and remembers the port; while no worker listens there, others may
- * take it.
  */
-#include "stream/workers.h"
+#include "co/workers.h"
 
 #include "base/leave.h"
 #include "base/memory.h"
-#include "base/socket.h"
 #include "base/thread.h"
 #include "loop/loop.h"
-#include "net/bind.h"
-#include "ringport/co.h"
-
-enum { PORTS_MAX = RP_BALANCER_SLOTS };
-_Static_assert(PORTS_MAX == 64, "a bit for each");
 
 typedef struct group group;
 
 typedef struct worker {
     group *group;
     unsigned index;
-    uint64_t ports; /* by bits: the numbers that its servers on port 0 have */
-    uint64_t slots; /* and that those have that the balancer accepts for */
-    rp_loop *loop;  /* under the mutex; NULL: nothing can be posted */
-    rp_task *main;  /* on the worker's thread; NULL before it is made and after it has ended */
+    rp_loop *loop; /* under the mutex; NULL: nothing can be posted */
+    rp_task *main; /* on the worker's thread; NULL before it is made and after it has ended */
     rp_handle stop;
 } worker;
 
@@ -49,13 +31,8 @@ struct group {
     rp_signal_mask mask; /* of the thread that started the group: all workers run under it */
     unsigned running;    /* threads, the caller's not counted */
     bool stopping;
-    int error; /* the first */
-    struct {
-        rp_fd fd;
-        int port;
-    } ports[PORTS_MAX];
-    unsigned port_count;
-    rp_balancer *balancer; /* made on first use */
+    int error;         /* the first */
+    rp_common *common; /* under the mutex; NULL: nobody has asked for it */
     unsigned count;
     worker workers[];
 };
@@ -64,7 +41,23 @@ static _Thread_local worker *this_worker;
 
 int rp_worker_index(void)
 {
-    return this_worker != NULL ? (int)this_worker->index : -1;
+    return this_worker ? (int)this_worker->index : -1;
+}
+
+int rp_workers_common(rp_common_factory *factory, rp_common **common)
+{
+    group *g = this_worker ? this_worker->group : NULL;
+    int rc = 0;
+
+    *common = NULL;
+    if (!g)
+        return 0;
+    rp_mutex_lock(&g->mutex);
+    if (!g->common)
+        rc = factory(g->count, &g->common);
+    *common = g->common;
+    rp_mutex_unlock(&g->mutex);
+    return rc;
 }
 
 /* ---- stopping ---- */
@@ -73,7 +66,7 @@ static void cancel_main(void *arg)
 {
     worker *w = arg;
 
-    if (w->main != NULL)
+    if (w->main)
         rp_task_cancel(w->main);
 }
 
@@ -85,7 +78,7 @@ static void stop_group(group *g, int error)
         g->stopping = true;
         g->error = error;
         for (unsigned i = 0; i < g->count; i++)
-            if (g->workers[i].loop != NULL)
+            if (g->workers[i].loop)
                 rp_call_soon_threadsafe(g->workers[i].loop, &g->workers[i].stop, cancel_main, &g->workers[i]);
     }
     rp_mutex_unlock(&g->mutex);
@@ -109,7 +102,7 @@ static int announce(worker *w, rp_loop *loop)
     rp_mutex_lock(&w->group->mutex);
     int rc = w->group->stopping ? -ECANCELED : 0;
     w->loop = rc == 0 ? loop : NULL;
-    loop->posts_expected = true; /* those of the group, and connections from its balancer */
+    loop->posts_expected = true; /* those of the group, and of what it has in common */
     rp_mutex_unlock(&w->group->mutex);
     return rc;
 }
@@ -203,7 +196,7 @@ static int make_group(unsigned count, rp_coro *coro, void *arg, group **out)
 {
     group *g = rp_calloc(sizeof *g + count * sizeof g->workers[0]);
 
-    if (g == NULL)
+    if (!g)
         return -ENOMEM;
     int rc = rp_mutex_init(&g->mutex);
     if (rc < 0)
@@ -229,9 +222,8 @@ no_mutex:
 
 static void free_group(group *g)
 {
-    rp_balancer_free(g->balancer);
-    for (unsigned i = 0; i < g->port_count; i++)
-        rp_socket_close(g->ports[i].fd);
+    if (g->common)
+        g->common->free(g->common);
     rp_cond_fini(&g->ended);
     rp_mutex_fini(&g->mutex);
     rp_free(g);
@@ -263,9 +255,9 @@ int rp_run_workers(unsigned count, rp_coro *coro, void *arg)
 {
     group *g;
 
-    if (count == 0 || count > RP_WORKERS_MAX || coro == NULL)
+    if (count == 0 || count > RP_WORKERS_MAX || !coro)
         return -EINVAL;
-    if (rp_get_running_loop() != NULL || this_worker != NULL)
+    if (rp_get_running_loop() || this_worker)
         return RP_ERUNNING;
     int rc = make_group(count, coro, arg, &g);
     if (rc < 0)
@@ -276,76 +268,4 @@ int rp_run_workers(unsigned count, rp_coro *coro, void *arg)
         return RP_EFORK;
     join_threads(g);
     return g->error;
-}
-
-/* ---- shared addresses ---- */
-
-/* The first number that is free. -ENOBUFS. */
-static int take_number(uint64_t *taken, rp_place *place)
-{
-    if (*taken == UINT64_MAX)
-        return -ENOBUFS;
-    place->slot = (unsigned)__builtin_ctzll(~*taken);
-    place->numbered = true;
-    *taken |= UINT64_C(1) << place->slot;
-    return 0;
-}
-
-/* Numbers are taken in order by each worker, so that the group has the ports before this one's. */
-static int find_port(worker *w, int *port, rp_place *place)
-{
-    group *g = w->group;
-
-    RP_TRY(take_number(&w->ports, place));
-    rp_mutex_lock(&g->mutex);
-    unsigned n = place->slot;
-    int rc = n == g->port_count ? rp_bind_reserve_port(&g->ports[n].fd, &g->ports[n].port) : 0;
-    if (rc == 0 && n == g->port_count)
-        g->port_count++;
-    *port = rc == 0 ? g->ports[n].port : 0;
-    rp_mutex_unlock(&g->mutex);
-    return rc;
-}
-
-static int find_place(worker *w, int port, rp_place *place)
-{
-    group *g = w->group;
-    int rc = 0;
-
-    rp_mutex_lock(&g->mutex);
-    if (g->balancer == NULL)
-        rc = rp_balancer_new(&g->balancer);
-    place->balancer = g->balancer;
-    rp_mutex_unlock(&g->mutex);
-    return rc == 0 && port == 0 ? take_number(&w->slots, place) : rc;
-}
-
-int rp_workers_share_address(rp_server_options *options, int *port, rp_place *place)
-{
-    worker *w = this_worker;
-    int rc = 0;
-
-    *place = (rp_place){.balancer = NULL};
-    if (w == NULL)
-        return 0;
-    if (!RP_SOCKET_SHARES || options->balance)
-        return find_place(w, *port, place);
-    options->reuse_port = true;
-    if (*port == 0)
-        rc = find_port(w, port, place);
-    if (rc < 0)
-        rp_workers_unshare_address(place);
-    return rc;
-}
-
-void rp_workers_unshare_address(const rp_place *place)
-{
-    uint64_t number = UINT64_C(1) << place->slot;
-
-    if (!place->numbered)
-        return;
-    if (place->balancer != NULL)
-        this_worker->slots &= ~number;
-    else
-        this_worker->ports &= ~number;
 }
