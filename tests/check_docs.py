@@ -17,7 +17,8 @@ An error that is listed without a reason has one at the head of its header, wher
 Of the pages: each name of ringport's is in the headers, and each file and relative link is there. docs/asyncio-map.md
 names each public name of asyncio, as far as the Python that runs this knows them; what it names is in the headers that
 the row says, and has a comment that says so; and what a header says it mirrors is there. docs/libuv-map.md names each
-function of libuv's, if uv.h is installed. docs/coverage.md names functions that stand in the files it says.
+function of libuv's, if uv.h is installed. docs/coverage.md names functions that stand in the files it says. README.md names
+each package that scripts/install-packages installs, and examples/README.md each example.
 
 `check_docs.py --self-test` proves that it can fail.
 """
@@ -273,6 +274,18 @@ def coverage_faults(page):
                 yield f"{path} has no {name}()"
 
 
+def not_named(page, wanted):
+    """Those of the names that a page does not have as words of their own."""
+    there = set(re.findall(r"[\w.+-]*[\w+]", page))
+    return sorted(set(wanted) - there)
+
+
+def packages():
+    """The Debian packages that scripts/install-packages installs."""
+    script = (ROOT / "scripts/install-packages").read_text()
+    return " ".join(re.findall(r"^    \[\w+\]='([^']*)'", script, re.M)).split()
+
+
 def page_faults():
     """Yields a line for each fault of the pages."""
     headers = {path.name: path.read_text() for path in sorted((ROOT / "include/ringport").glob("*.h"))}
@@ -290,6 +303,11 @@ def page_faults():
     yield from (f"docs/asyncio-map.md: no {name}" for name in not_covered(asyncio_map, asyncio_names()))
     if UV.exists():
         yield from (f"docs/libuv-map.md: no {name}" for name in not_covered(libuv_map, uv_names(UV.read_text())))
+    yield from (f"README.md: no package {name}" for name in not_named(pages[ROOT / "README.md"], packages()))
+    programs = [path.name for path in (ROOT / "examples").glob("*.c")]
+    examples = (ROOT / "examples/README.md").read_text()
+    yield from (f"examples/README.md: no {name}" for name in not_named(examples, programs))
+    yield from (f"examples/README.md: {name} is not there" for name in missing_files(examples, ROOT / "examples"))
     yield from (f"docs/coverage.md: {fault}" for fault in coverage_faults(pages[ROOT / "docs/coverage.md"]))
 
 
@@ -335,6 +353,8 @@ def self_test():
     assert list(unknown_names("`rp_a`, `rp_c.d`, `rp_c.e`, `rp_z`", declared(header["a.h"]))) == ["rp_c.e", "rp_z"]
     assert list(uv_names("UV_EXTERN int uv_a(uv_b* b);\nUV_EXTERN const char*\n uv_c(void);")) == ["uv_a", "uv_c"]
     assert list(not_covered("`uv_a`, `uv_mutex_*`, uv_c", ["uv_a", "uv_mutex_init", "uv_c"])) == ["uv_c"]
+    assert not_named("a `b-c` d.c, g++.", ["a", "b-c", "d.c", "g++", "c", "d"]) == ["c", "d"]
+    assert packages()
     assert list(missing_files("[a](docs) `tests/none.c` [b](none.md)", ROOT)) == ["none.md", "tests/none.c"]
     assert list(coverage_faults("- `src/base/none.c`: `f`")) == ["src/base/none.c has no f()"]
 
