@@ -37,13 +37,13 @@ int rp_runtime_new(rp_loop *loop, rp_runtime **result)
     runtime->thread = RP_NO_THREAD;
     rp_list_init(&runtime->abandoned);
     rp_list_init(&runtime->asked);
-    loop->co = *result = runtime;
+    loop->slots[RP_SLOT_COROUTINES] = *result = runtime;
     return 0;
 }
 
 void rp_runtime_free(rp_runtime *runtime)
 {
-    runtime->loop->co = NULL;
+    runtime->loop->slots[RP_SLOT_COROUTINES] = NULL;
     if (runtime->overflow_claim != 0 && runtime->overflow_claim == rp_overflow_thread)
         rp_overflow_release();
     for (int i = 0; i < RP_STACK_POOLS; i++)

@@ -38,7 +38,7 @@ typedef struct rp_runtime {
 /* The loop's; NULL: it has had no task yet. */
 static inline rp_runtime *rp_runtime_of(const rp_loop *loop)
 {
-    return loop->co;
+    return loop->slots[RP_SLOT_COROUTINES];
 }
 
 /* Makes the loop's. -ENOMEM. */

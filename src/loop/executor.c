@@ -20,6 +20,9 @@
 struct rp_executor {
     rp_pool *pool;
     atomic_uint refs; /* the owner's, and one of each job */
+    rp_loop *loop;    /* whose default one it is, and which is its owner; NULL: none */
+    rp_resource resource;
+    bool shut_down; /* as a default one: takes no more work of its loop's */
 };
 
 typedef struct job {
@@ -41,10 +44,10 @@ typedef struct job {
 
 int rp_executor_new(unsigned max_workers, rp_executor **out)
 {
-    rp_executor *executor = rp_malloc(sizeof *executor);
+    rp_executor *executor = rp_calloc(sizeof *executor);
 
     *out = NULL;
-    if (executor == NULL)
+    if (!executor)
         return -ENOMEM;
     int rc = rp_pool_new(max_workers, &executor->pool);
     if (rc < 0) {
@@ -71,7 +74,7 @@ int rp_executor_shutdown(rp_executor *executor, int64_t timeout)
 
 void rp_executor_free(rp_executor *executor)
 {
-    if (executor == NULL)
+    if (!executor)
         return;
     rp_pool_stop(executor->pool);
     executor_unref(executor);
@@ -99,17 +102,11 @@ static void dispose_job(rp_future *future)
     let_go(rp_container_of(future, job, future));
 }
 
-static void leave_loop(job *j)
-{
-    j->future.loop->jobs--;
-    rp_resource_remove(&j->resource);
-}
-
 static void on_done(void *arg)
 {
     job *j = arg;
 
-    leave_loop(j);
+    rp_resource_remove(&j->resource);
     rp_future_finish(&j->future, j->result, NULL);
     rp_future_unref(&j->future);
     worker_lets_go(j);
@@ -142,7 +139,7 @@ static bool cancel_job(rp_future *future)
 
     if (!rp_pool_cancel(j->executor->pool, &j->work))
         return false;
-    leave_loop(j);
+    rp_resource_remove(&j->resource);
     rp_future_finish_cancelled(future);
     rp_future_unref(future);
     worker_lets_go(j);
@@ -157,39 +154,86 @@ static void abandon(rp_resource *resource)
     rp_mutex_lock(&j->loop->mutex);
     bool worker_is_done = j->posted;
     rp_mutex_unlock(&j->loop->mutex);
-    leave_loop(j);
+    rp_resource_remove(&j->resource);
     rp_future_finish_cancelled(&j->future);
     rp_future_unref(&j->future);
     if (worker_is_done)
         worker_lets_go(j);
 }
 
-static const rp_resource_type job_resource = {.at = {[RP_REAP] = abandon}};
+static bool expects(rp_resource *resource)
+{
+    return true; /* its end will be posted */
+}
+
+static const rp_resource_type job_resource = {.at = {[RP_REAP] = abandon}, .expects = expects};
 static const rp_future_type job_type = {.name = "executor job", .cancel = cancel_job, .dispose = dispose_job};
+
+/* ---- the default executor ---- */
+
+/* What a loop has in place of one that was shut down before it was made. */
+static rp_executor none = {.shut_down = true};
+
+static rp_executor *of_loop(const rp_loop *loop)
+{
+    return loop->slots[RP_SLOT_EXECUTOR];
+}
+
+static void give_up(rp_loop *loop)
+{
+    rp_executor *executor = of_loop(loop);
+
+    loop->slots[RP_SLOT_EXECUTOR] = NULL;
+    if (!executor || executor == &none)
+        return;
+    rp_resource_remove(&executor->resource);
+    executor->loop = NULL;
+    if (!rp_loop_is_forked(loop)) /* in a child of fork() its threads do not exist */
+        rp_executor_free(executor);
+}
+
+static void reap(rp_resource *resource)
+{
+    give_up(rp_container_of(resource, rp_executor, resource)->loop);
+}
+
+static const rp_resource_type executor_resource = {.at = {[RP_LATE] = reap}};
+
+static void adopt(rp_loop *loop, rp_executor *executor)
+{
+    executor->shut_down = of_loop(loop) && of_loop(loop)->shut_down;
+    give_up(loop);
+    executor->loop = loop;
+    rp_resource_add(loop, &executor->resource, &executor_resource);
+    loop->slots[RP_SLOT_EXECUTOR] = executor;
+}
 
 static int default_executor(rp_loop *loop, rp_executor **executor)
 {
-    int rc = loop->executor_shut_down ? RP_ESHUTDOWN : 0;
-
-    if (rc == 0 && loop->executor == NULL)
-        rc = rp_executor_new(0, &loop->executor);
-    *executor = loop->executor;
+    *executor = of_loop(loop);
+    if (*executor)
+        return (*executor)->shut_down ? RP_ESHUTDOWN : 0;
+    int rc = rp_executor_new(0, executor);
+    if (rc == 0)
+        adopt(loop, *executor);
     return rc;
 }
+
+/* ---- asking for a job ---- */
 
 int rp_run_in_executor(rp_loop *loop, rp_executor *executor, rp_blocking *function, void *arg, rp_future **out)
 {
     int rc = rp_loop_check(loop);
 
     *out = NULL;
-    if (rc == 0 && function == NULL)
+    if (rc == 0 && !function)
         rc = -EINVAL;
-    if (rc == 0 && executor == NULL)
+    if (rc == 0 && !executor)
         rc = default_executor(loop, &executor);
     if (rc < 0)
         return rc;
     job *j = rp_calloc(sizeof *j);
-    if (j == NULL)
+    if (!j)
         return -ENOMEM;
     rp_future_init(&j->future, loop, &job_type);
     rp_future_ref(&j->future); /* of the job itself, until its end is delivered */
@@ -202,10 +246,9 @@ int rp_run_in_executor(rp_loop *loop, rp_executor *executor, rp_blocking *functi
     atomic_init(&j->holders, 2);
     atomic_fetch_add(&executor->refs, 1);
     rp_resource_add(loop, &j->resource, &job_resource);
-    loop->jobs++;
     rc = rp_pool_submit(executor->pool, &j->work);
     if (rc < 0) {
-        leave_loop(j);
+        rp_resource_remove(&j->resource);
         rp_future_unref(&j->future);
         rp_future_unref(&j->future);
         worker_lets_go(j);
@@ -215,20 +258,17 @@ int rp_run_in_executor(rp_loop *loop, rp_executor *executor, rp_blocking *functi
     return 0;
 }
 
-/* ---- the default executor ---- */
+/* ---- the default executor's end ---- */
 
 int rp_set_default_executor(rp_loop *loop, rp_executor *executor)
 {
     int rc = rp_loop_check(loop);
 
-    if (rc == 0 && executor == NULL)
+    if (rc == 0 && !executor)
         rc = -EINVAL;
-    if (rc < 0)
-        return rc;
-    if (loop->executor != executor)
-        rp_executor_free(loop->executor);
-    loop->executor = executor;
-    return 0;
+    if (rc == 0 && executor != of_loop(loop))
+        adopt(loop, executor);
+    return rc;
 }
 
 /* Blocks until the executor's threads have ended; run by a thread of another one. */
@@ -243,23 +283,25 @@ static int join_executor(void *arg)
 
 int rp_loop_drain_executor(rp_loop *loop, rp_future **future)
 {
-    rp_executor *janitor;
+    rp_executor *executor = of_loop(loop), *janitor;
     int rc = rp_loop_check(loop);
 
     *future = NULL;
     if (rc < 0)
         return rc;
-    loop->executor_shut_down = true;
-    if (loop->executor == NULL)
+    if (!executor)
+        loop->slots[RP_SLOT_EXECUTOR] = &none;
+    if (!executor || executor == &none)
         return 0;
-    rp_pool_stop(loop->executor->pool);
+    executor->shut_down = true;
+    rp_pool_stop(executor->pool);
     rc = rp_executor_new(1, &janitor);
     if (rc < 0)
         return rc;
-    atomic_fetch_add(&loop->executor->refs, 1);
-    rc = rp_run_in_executor(loop, janitor, join_executor, loop->executor, future);
+    atomic_fetch_add(&executor->refs, 1);
+    rc = rp_run_in_executor(loop, janitor, join_executor, executor, future);
     if (rc < 0)
-        executor_unref(loop->executor);
+        executor_unref(executor);
     rp_executor_free(janitor);
     return rc;
 }
@@ -291,7 +333,7 @@ int rp_shutdown_default_executor(rp_loop *loop, int64_t timeout)
     if (rp_loop_is_running(loop))
         return RP_ERUNNING;
     int rc = rp_loop_drain_executor(loop, &drained);
-    if (rc < 0 || drained == NULL)
+    if (rc < 0 || !drained)
         return rc;
     rc = rp_call_later(loop, &timer, timeout, on_limit, &l);
     if (rc == 0) {

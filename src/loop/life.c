@@ -12,9 +12,7 @@
 #include "loop/exception.h"
 #include "loop/future.h"
 #include "loop/handle.h"
-#include "loop/readers.h"
 #include "loop/resource.h"
-#include "loop/signals.h"
 #include "proactor/proactor.h"
 
 static int open_proactor(rp_loop *loop, const rp_loop_options *options)
@@ -95,13 +93,9 @@ int rp_loop_close(rp_loop *loop)
     rp_loop_drop_handles(loop);
     for (; loop->delivered < loop->taken && !forked; loop->delivered++)
         rp_completion_drop(&loop->completions[loop->delivered]);
-    rp_signals_close(loop);
-    rp_readers_stop(loop);
     rp_resources_pass(loop, RP_STOP);
     rp_proactor_close(loop->proactor);
     loop->proactor = NULL;
-    rp_signals_free(loop);
-    rp_readers_close(loop);
     rp_resources_pass(loop, RP_REPORT);
     rp_loop_drop_handles(loop); /* of what the handler has closed */
     rp_resources_pass(loop, RP_REAP);
@@ -109,9 +103,6 @@ int rp_loop_close(rp_loop *loop)
     rp_futures_report_unread(loop);
     rp_resources_pass(loop, RP_LATE);
     assert(rp_list_empty(&loop->resources));
-    if (!forked) /* in a child of fork() its threads do not exist */
-        rp_executor_free(loop->executor);
-    loop->executor = NULL;
     rp_free(loop->receive_buffer);
     loop->receive_buffer = NULL;
     return 0;

@@ -14,6 +14,7 @@
 #include "base/list.h"
 #include "base/pool.h"
 #include "base/thread.h"
+#include "loop/slot.h"
 #include "loop/timers.h"
 #include "ringport/loop.h"
 
@@ -65,24 +66,17 @@ struct rp_loop {
     rp_node tasks; /* that are not done: futures, by their link */
     size_t task_count;
     rp_node unread;      /* futures that ended with an error which nobody has read */
-    size_t jobs;         /* of executors, under way */
     uint64_t stalled_at; /* debug mode, see stall.c: how far it was when its tasks were reported */
+    uint64_t standing;   /* operations in flight that no task can be waiting for */
     rp_node resources;
+    void *slots[RP_SLOTS];
     void *receive_buffer; /* see rp_loop_receive_buffer() */
-
-    struct rp_readers *readers; /* readers.c */
-    struct rp_signals *signals; /* signals.c */
-    rp_executor *executor;      /* executor.c: the default one */
-    bool executor_shut_down;
 
     rp_exception_handler *exception_handler;
     void *exception_handler_arg;
     int64_t slow_callback_duration;
     char task_name[32]; /* debug mode: of the task that the present callback has resumed, or "" */
-    rp_asyncgens_hook *asyncgens_hook;
-    void *asyncgens_hook_arg;
-    size_t stack_size; /* of tasks; 0: as the coroutine layer likes it */
-    void *co; /* the coroutine layer's (src/co): stack pool, task factory; freed through its rp_resource */
+    size_t stack_size;  /* of tasks; 0: the usual one */
 
     rp_loop_stats stats;
     int taken;     /* completions that this turn's wait has put below */

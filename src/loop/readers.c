@@ -7,13 +7,12 @@
  *
  * Watches are found by a hash of their descriptor: on Windows these are sparse numbers.
  */
-#include "loop/readers.h"
-
 #include "base/leave.h"
 #include "base/memory.h"
 #include "base/socket.h"
 #include "loop/exception.h"
 #include "loop/handle.h"
+#include "loop/resource.h"
 #include "proactor/proactor.h"
 
 enum { READ, WRITE };
@@ -32,12 +31,20 @@ typedef struct watch {
     rp_node link;       /* among the dying */
 } watch;
 
-struct rp_readers {
+typedef struct readers {
+    rp_resource resource;
+    rp_loop *loop;
     watch **buckets;
     size_t size; /* how many: a power of two, or 0 */
     size_t count;
     rp_node dying;
-};
+} readers;
+
+/* The loop's; NULL until there is a first watch. */
+static readers *of_loop(const rp_loop *loop)
+{
+    return loop->slots[RP_SLOT_READERS];
+}
 
 /* Socket handles of Windows are multiples of four. */
 static size_t bucket_of(rp_fd fd, size_t size)
@@ -46,26 +53,26 @@ static size_t bucket_of(rp_fd fd, size_t size)
 }
 
 /* The place of a watch, which points to it, or to NULL if there is none; NULL: there is no place for any. */
-static watch **find(struct rp_readers *readers, rp_fd fd, int direction)
+static watch **find(readers *r, rp_fd fd, int direction)
 {
-    if (readers == NULL || readers->size == 0)
+    if (!r || r->size == 0)
         return NULL;
-    watch **place = &readers->buckets[bucket_of(fd, readers->size)];
-    while (*place != NULL && ((*place)->fd != fd || (*place)->direction != direction))
+    watch **place = &r->buckets[bucket_of(fd, r->size)];
+    while (*place && ((*place)->fd != fd || (*place)->direction != direction))
         place = &(*place)->next;
     return place;
 }
 
 /* Doubles the buckets and deals the watches out anew. */
-static int grow(struct rp_readers *readers)
+static int grow(readers *r)
 {
-    size_t size = readers->size > 0 ? 2 * readers->size : 16;
+    size_t size = r->size > 0 ? 2 * r->size : 16;
     watch **buckets = rp_calloc(size * sizeof *buckets);
 
-    if (buckets == NULL)
+    if (!buckets)
         return -ENOMEM;
-    for (size_t i = 0; i < readers->size; i++) {
-        for (watch *w = readers->buckets[i], *next; w != NULL; w = next) {
+    for (size_t i = 0; i < r->size; i++) {
+        for (watch *w = r->buckets[i], *next; w; w = next) {
             watch **bucket = &buckets[bucket_of(w->fd, size)];
 
             next = w->next;
@@ -73,38 +80,61 @@ static int grow(struct rp_readers *readers)
             *bucket = w;
         }
     }
-    rp_free(readers->buckets);
-    readers->buckets = buckets;
-    readers->size = size;
+    rp_free(r->buckets);
+    r->buckets = buckets;
+    r->size = size;
     return 0;
 }
+
+/* The loop is closed: no poll is in flight any more. */
+static void reap(rp_resource *resource)
+{
+    readers *r = rp_container_of(resource, readers, resource);
+
+    rp_resource_remove(resource);
+    for (size_t i = 0; i < r->size; i++) {
+        for (watch *w = r->buckets[i], *next; w; w = next) {
+            next = w->next;
+            rp_free(w);
+        }
+    }
+    while (!rp_list_empty(&r->dying))
+        rp_free(rp_container_of(rp_list_pop(&r->dying), watch, link));
+    rp_free(r->buckets);
+    r->loop->slots[RP_SLOT_READERS] = NULL;
+    rp_free(r);
+}
+
+static const rp_resource_type resource_type = {.at = {[RP_REAP] = reap}};
 
 /* The watch's place, for which room is made; NULL: no memory. */
 static watch **make_place(rp_loop *loop, rp_fd fd, int direction)
 {
-    struct rp_readers *readers = loop->readers;
+    readers *r = of_loop(loop);
 
-    if (readers == NULL) {
-        readers = rp_calloc(sizeof *readers);
-        if (readers == NULL)
+    if (!r) {
+        r = rp_calloc(sizeof *r);
+        if (!r)
             return NULL;
-        rp_list_init(&readers->dying);
-        loop->readers = readers;
+        r->loop = loop;
+        rp_list_init(&r->dying);
+        rp_resource_add(loop, &r->resource, &resource_type);
+        loop->slots[RP_SLOT_READERS] = r;
     }
-    if (readers->count == readers->size && grow(readers) < 0)
+    if (r->count == r->size && grow(r) < 0)
         return NULL;
-    return find(readers, fd, direction);
+    return find(r, fd, direction);
 }
 
 /* Takes a watch out of its place; frees it now, or when its poll has come back. */
 static void discard(watch *w)
 {
-    *find(w->loop->readers, w->fd, w->direction) = w->next;
-    w->loop->readers->count--;
+    *find(of_loop(w->loop), w->fd, w->direction) = w->next;
+    of_loop(w->loop)->count--;
     w->removed = true;
     rp_handle_cancel(&w->handle);
     if (w->polling) {
-        rp_list_push(&w->loop->readers->dying, &w->link);
+        rp_list_push(&of_loop(w->loop)->dying, &w->link);
         rp_cancel(w->loop, &w->op);
     }
     rp_proactor_forget(w->loop->proactor, w->fd);
@@ -142,8 +172,8 @@ static void watch_again(occasion *o)
 {
     if (rp_loop_is_forked(o->loop))
         return;
-    watch **place = find(o->loop->readers, o->fd, o->direction);
-    if (o->loop->closed || place == NULL || *place != o->watch || o->watch->polling)
+    watch **place = find(of_loop(o->loop), o->fd, o->direction);
+    if (o->loop->closed || !place || *place != o->watch || o->watch->polling)
         return; /* it has removed itself */
     int rc = issue(o->watch);
     if (rc < 0)
@@ -182,18 +212,18 @@ static int add(rp_loop *loop, rp_fd fd, int direction, rp_reader_callback *callb
         return rc;
     if (rp_socket_type(fd) == -EBADF)
         return -EBADF;
-    if (callback == NULL)
+    if (!callback)
         return -EINVAL;
     watch **place = make_place(loop, fd, direction);
-    if (place == NULL)
+    if (!place)
         return -ENOMEM;
-    if (*place != NULL) {
+    if (*place) {
         (*place)->callback = callback;
         (*place)->arg = arg;
         return 0;
     }
     watch *w = rp_calloc(sizeof *w);
-    if (w == NULL)
+    if (!w)
         return -ENOMEM;
     *w = (watch){.callback = callback, .arg = arg, .loop = loop, .fd = fd, .direction = direction};
     rc = issue(w);
@@ -202,18 +232,18 @@ static int add(rp_loop *loop, rp_fd fd, int direction, rp_reader_callback *callb
         return rc;
     }
     *place = w;
-    loop->readers->count++;
+    of_loop(loop)->count++;
     return 0;
 }
 
 static int remove_watch(rp_loop *loop, rp_fd fd, int direction)
 {
     int rc = rp_loop_check(loop);
-    watch **place = find(loop->readers, fd, direction);
+    watch **place = find(of_loop(loop), fd, direction);
 
     if (rc < 0)
         return rc;
-    if (place == NULL || *place == NULL)
+    if (!place || !*place)
         return 0;
     discard(*place);
     return 1;
@@ -237,32 +267,4 @@ int rp_remove_reader(rp_loop *loop, rp_fd fd)
 int rp_remove_writer(rp_loop *loop, rp_fd fd)
 {
     return remove_watch(loop, fd, WRITE);
-}
-
-void rp_readers_stop(rp_loop *loop)
-{
-    struct rp_readers *readers = loop->readers;
-
-    for (size_t i = 0; readers != NULL && i < readers->size; i++)
-        for (watch *w = readers->buckets[i]; w != NULL; w = w->next)
-            rp_handle_cancel(&w->handle);
-}
-
-void rp_readers_close(rp_loop *loop)
-{
-    struct rp_readers *readers = loop->readers;
-
-    if (readers == NULL)
-        return;
-    for (size_t i = 0; i < readers->size; i++) {
-        for (watch *w = readers->buckets[i], *next; w != NULL; w = next) {
-            next = w->next;
-            rp_free(w);
-        }
-    }
-    while (!rp_list_empty(&readers->dying))
-        rp_free(rp_container_of(rp_list_pop(&readers->dying), watch, link));
-    rp_free(readers->buckets);
-    rp_free(readers);
-    loop->readers = NULL;
 }

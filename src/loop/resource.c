@@ -1,7 +1,7 @@
 /*
- * resource.c - a phase of a loop's end: see resource.h.
+ * resource.c - what a loop asks of its resources: see resource.h.
  *
- * Each resource leaves the list before it is called, since a call may free it, or any other one.
+ * In a phase each resource leaves the list before it is called, since a call may free it, or any other one.
  */
 #include "loop/resource.h"
 
@@ -31,4 +31,15 @@ void rp_resources_pass(rp_loop *loop, rp_phase phase)
         if (resource->type->at[phase])
             resource->type->at[phase](resource);
     }
+}
+
+bool rp_resources_expect(const rp_loop *loop)
+{
+    for (rp_node *node = loop->resources.next; node != &loop->resources; node = node->next) {
+        rp_resource *resource = rp_container_of(node, rp_resource, link);
+
+        if (resource->type->expects && resource->type->expects(resource))
+            return true;
+    }
+    return false;
 }

@@ -21,6 +21,7 @@ typedef enum rp_phase {
 /* A resource is freed in RP_REAP or in RP_LATE, and takes itself out of the loop's list. It may take others with it. */
 typedef struct rp_resource_type {
     void (*at[RP_PHASES])(rp_resource *resource); /* NULL: it is not called in this phase */
+    bool (*expects)(rp_resource *resource); /* whether it may wake a task, other than by an operation; NULL: no */
 } rp_resource_type;
 
 static inline void rp_resource_add(rp_loop *loop, rp_resource *resource, const rp_resource_type *type)
@@ -36,5 +37,8 @@ static inline void rp_resource_remove(rp_resource *resource)
 
 /* Calls each resource once. What is added meanwhile is called too; what is removed is not. */
 void rp_resources_pass(rp_loop *loop, rp_phase phase);
+
+/* Whether any of them may wake a task, other than by an operation. */
+bool rp_resources_expect(const rp_loop *loop);
 
 #endif

@@ -34,9 +34,9 @@ int rp_runner_new(const rp_runner_options *options, rp_runner **out)
     rp_runner *runner = rp_calloc(sizeof *runner);
 
     *out = runner;
-    if (runner == NULL)
+    if (!runner)
         return -ENOMEM;
-    if (options != NULL)
+    if (options)
         runner->options = *options;
     return 0;
 }
@@ -47,9 +47,9 @@ static int make_loop(rp_runner *runner)
 
     if (runner->closed)
         return RP_ECLOSED;
-    if (runner->loop != NULL)
+    if (runner->loop)
         return 0;
-    if (runner->options.loop_factory != NULL)
+    if (runner->options.loop_factory)
         rc = runner->options.loop_factory(&runner->loop, runner->options.loop_factory_arg);
     else
         rc = rp_new_event_loop(&runner->loop);
@@ -110,7 +110,7 @@ int rp_runner_run_main(rp_runner *runner, rp_runner_start *start, void *arg)
 {
     int rc;
 
-    if (rp_get_running_loop() != NULL)
+    if (rp_get_running_loop())
         return RP_ERUNNING;
     rc = make_loop(runner);
     if (rc < 0)
@@ -193,7 +193,7 @@ static void cancel_all_tasks(rp_loop *loop)
 /* Whether there is a loop that cannot be ended now. */
 static bool is_busy(const rp_runner *runner)
 {
-    return runner->loop != NULL && (rp_loop_is_running(runner->loop) || rp_get_running_loop() != NULL);
+    return runner->loop && (rp_loop_is_running(runner->loop) || rp_get_running_loop());
 }
 
 static void free_loop(rp_runner *runner)
@@ -213,7 +213,7 @@ int rp_runner_close(rp_runner *runner)
     if (is_busy(runner))
         return RP_ERUNNING;
     runner->closed = true;
-    if (loop == NULL)
+    if (!loop)
         return 0;
     rp_resources_pass(loop, RP_QUIESCE);
     cancel_all_tasks(loop);
@@ -235,35 +235,15 @@ static void free_runner(rp_runner **freed)
 
     if (is_busy(runner))
         return;
-    if (runner->loop != NULL)
+    if (runner->loop)
         free_loop(runner);
     rp_free(runner);
 }
 
 void rp_runner_free(rp_runner *runner)
 {
-    if (runner == NULL)
+    if (!runner)
         return;
     rp_runner *freed RP_ON_LEAVE(free_runner) = runner;
     rp_runner_close(freed);
-}
-
-/* ---- asynchronous generators ---- */
-
-void rp_set_asyncgens_hook(rp_loop *loop, rp_asyncgens_hook *hook, void *arg)
-{
-    loop->asyncgens_hook = hook;
-    loop->asyncgens_hook_arg = arg;
-}
-
-int rp_shutdown_asyncgens(rp_loop *loop)
-{
-    int rc = rp_loop_check(loop);
-
-    if (rc < 0 || loop->asyncgens_hook == NULL)
-        return rc;
-    if (rp_loop_is_running(loop))
-        return RP_ERUNNING;
-    rp_future *ended RP_ON_LEAVE(rp_future_drop) = loop->asyncgens_hook(loop, loop->asyncgens_hook_arg);
-    return ended != NULL ? rp_run_until_complete(loop, ended) : 0;
 }

@@ -1,5 +1,5 @@
 /*
- * signals.h - what the loop and the runner need of signals beyond loop.h.
+ * signals.h - what the runner and tasks need of signals beyond loop.h.
  */
 #ifndef RP_LOOP_SIGNALS_H
 #define RP_LOOP_SIGNALS_H
@@ -27,15 +27,5 @@ bool rp_signals_is_default(int number);
 
 /* The callback that is set for a signal on this loop; NULL if there is none. */
 rp_callback *rp_signals_get(const rp_loop *loop, int number);
-
-/* Whether a signal is waited for or has a handler, other than one that is told of the first arrival only. */
-bool rp_signals_awaited(const rp_loop *loop);
-
-/* How many operations the loop has in flight for the sake of signals. */
-uint64_t rp_signals_operations(const rp_loop *loop);
-
-/* Before the proactor is closed: restores the handlers that stood before. After it: frees the pipe. */
-void rp_signals_close(rp_loop *loop);
-void rp_signals_free(rp_loop *loop);
 
 #endif

@@ -22,6 +22,7 @@
 #include "base/thread.h"
 #include "loop/exception.h"
 #include "loop/handle.h"
+#include "loop/resource.h"
 
 /*
  * ThreadSanitizer puts handlers off until the program calls something that it knows. A wait on the ring that the kernel
@@ -41,7 +42,8 @@ typedef struct entry {
     struct sigaction previous;
 } entry;
 
-struct rp_signals {
+typedef struct rp_signals {
+    rp_resource resource;
     rp_loop *loop;
     int read_fd;
     int write_fd;
@@ -49,7 +51,13 @@ struct rp_signals {
     bool watching; /* it is in flight */
     rp_timer retry;
     entry entries[NSIG];
-};
+} rp_signals;
+
+/* The loop's; NULL until it catches a signal. */
+static rp_signals *of_loop(const rp_loop *loop)
+{
+    return loop->slots[RP_SLOT_SIGNALS];
+}
 
 /* The pipe that a signal goes to, plus 1; 0: none. */
 static atomic_int targets[NSIG];
@@ -98,7 +106,7 @@ static void run_entry(void *arg)
 
 /* ---- the loop's pipe ---- */
 
-static bool owns_any(const struct rp_signals *signals)
+static bool owns_any(const rp_signals *signals)
 {
     for (int number = 1; number < NSIG; number++)
         if (owners[number] == &signals->entries[number])
@@ -109,7 +117,7 @@ static bool owns_any(const struct rp_signals *signals)
 static void on_readable(rp_op *op);
 
 /* Polls the pipe, if that is not done already. */
-static int watch(struct rp_signals *signals)
+static int watch(rp_signals *signals)
 {
     if (signals->watching)
         return 0;
@@ -117,13 +125,14 @@ static int watch(struct rp_signals *signals)
     rp_op_poll(&signals->op, signals->read_fd, RP_POLL_IN, on_readable, signals);
     int rc = rp_proactor_submit(signals->loop->proactor, &signals->op);
     signals->watching = rc == 0;
+    signals->loop->standing += signals->watching;
     return rc;
 }
 
 static void watch_again(void *arg);
 
 /* No memory, perhaps. Signals that come meanwhile wait in the pipe. */
-static void watch_later(struct rp_signals *signals, int error)
+static void watch_later(rp_signals *signals, int error)
 {
     rp_loop_report(signals->loop, "signals cannot be received; trying again in a second", error, NULL, NULL, NULL,
                    NULL);
@@ -132,7 +141,7 @@ static void watch_later(struct rp_signals *signals, int error)
 
 static void watch_again(void *arg)
 {
-    struct rp_signals *signals = arg;
+    rp_signals *signals = arg;
     int rc = owns_any(signals) ? watch(signals) : 0;
 
     if (rc < 0)
@@ -140,7 +149,7 @@ static void watch_again(void *arg)
 }
 
 /* Polls no more, if no signal is left. */
-static void unwatch(struct rp_signals *signals)
+static void unwatch(rp_signals *signals)
 {
     if (owns_any(signals))
         return;
@@ -149,7 +158,7 @@ static void unwatch(struct rp_signals *signals)
         rp_proactor_cancel(signals->loop->proactor, &signals->op);
 }
 
-static void take_signals(struct rp_signals *signals)
+static void take_signals(rp_signals *signals)
 {
     char bytes[256];
 
@@ -167,9 +176,10 @@ static void take_signals(struct rp_signals *signals)
 
 static void on_readable(rp_op *op)
 {
-    struct rp_signals *signals = op->data;
+    rp_signals *signals = op->data;
 
     signals->watching = false;
+    signals->loop->standing--;
     if (op->result < 0 && op->result != -ECANCELED) {
         watch_later(signals, (int)op->result);
         return;
@@ -177,41 +187,6 @@ static void on_readable(rp_op *op)
     if (op->result >= 0)
         take_signals(signals);
     watch_again(signals); /* also if it was cancelled with the last handler, and there is a new one */
-}
-
-/* No signal goes to its pipe any more. In a child of fork() no handler of the parent's goes on. */
-static void free_signals(struct rp_signals *signals)
-{
-    while (!rp_loop_is_forked(signals->loop) && atomic_load(&handling) > 0)
-        rp_thread_yield();
-    close(signals->read_fd);
-    close(signals->write_fd);
-    rp_free(signals);
-}
-
-/* The loop's pipe, made on first use. */
-static int open_signals(rp_loop *loop)
-{
-    int fds[2];
-
-    if (loop->signals != NULL)
-        return 0;
-    struct rp_signals *signals = rp_calloc(sizeof *signals);
-    if (signals == NULL)
-        return -ENOMEM;
-    if (pipe2(fds, O_NONBLOCK | O_CLOEXEC) < 0) {
-        rp_free(signals);
-        return -errno;
-    }
-    signals->loop = loop;
-    signals->read_fd = fds[0];
-    signals->write_fd = fds[1];
-    for (int number = 0; number < NSIG; number++) {
-        signals->entries[number].signals = signals;
-        rp_signal_sink_init(&signals->entries[number].sink);
-    }
-    loop->signals = signals;
-    return 0;
 }
 
 /* ---- whose a signal is ---- */
@@ -229,7 +204,7 @@ static void restore(entry *e, int number)
 static void forget_parent(void)
 {
     for (int number = 1; number < NSIG; number++)
-        if (owners[number] != NULL)
+        if (owners[number])
             restore(owners[number], number);
     atomic_store(&handling, 0);
     atomic_store(&owner_generation, rp_fork_generation());
@@ -249,9 +224,9 @@ static int install(entry *e, int number, int flags, int target)
         atomic_store(&targets[number], old_target);
         return -errno;
     }
-    e->previous = owners[number] != NULL ? owners[number]->previous : previous;
+    e->previous = owners[number] ? owners[number]->previous : previous;
     e->flags = flags;
-    if (owners[number] != NULL && owners[number] != e) {
+    if (owners[number] && owners[number] != e) {
         rp_handle_cancel(&owners[number]->handle);
         owners[number]->sink.pending = false;
     }
@@ -291,6 +266,93 @@ static int apply(entry *e)
     return rc;
 }
 
+/* The loop's entry for a signal that it catches; NULL if it does not. */
+static entry *own_entry(const rp_loop *loop, int number)
+{
+    rp_signals *signals = of_loop(loop);
+    entry *e = signals ? &signals->entries[number] : NULL;
+
+    return e && owners[number] == e ? e : NULL;
+}
+
+static void uninstall(entry *e, int number)
+{
+    restore(e, number);
+    rp_handle_cancel(&e->handle);
+}
+
+/* ---- the loop's end ---- */
+
+static void stop(rp_resource *resource)
+{
+    const rp_signals *signals = rp_container_of(resource, rp_signals, resource);
+
+    for (int number = 1; number < NSIG; number++) {
+        entry *e = own_entry(signals->loop, number);
+
+        if (e)
+            uninstall(e, number);
+    }
+}
+
+/* No signal goes to its pipe any more. In a child of fork() no handler of the parent's goes on. */
+static void reap(rp_resource *resource)
+{
+    rp_signals *signals = rp_container_of(resource, rp_signals, resource);
+
+    rp_resource_remove(resource);
+    while (!rp_loop_is_forked(signals->loop) && atomic_load(&handling) > 0)
+        rp_thread_yield();
+    close(signals->read_fd);
+    close(signals->write_fd);
+    signals->loop->slots[RP_SLOT_SIGNALS] = NULL;
+    rp_free(signals);
+}
+
+/* A signal that is caught, other than for a handler that is told of the first arrival only. */
+static bool expects(rp_resource *resource)
+{
+    const rp_signals *signals = rp_container_of(resource, rp_signals, resource);
+
+    for (int number = 1; number < NSIG; number++) {
+        const entry *e = own_entry(signals->loop, number);
+
+        if (e && !rp_signal_sink_is_once(&e->sink))
+            return true;
+    }
+    return false;
+}
+
+static const rp_resource_type resource_type = {.at = {[RP_STOP] = stop, [RP_REAP] = reap}, .expects = expects};
+
+/* ---- its beginning ---- */
+
+/* The loop's pipe, made on first use. */
+static int open_signals(rp_loop *loop)
+{
+    int fds[2];
+
+    if (of_loop(loop))
+        return 0;
+    rp_signals *signals = rp_calloc(sizeof *signals);
+    if (!signals)
+        return -ENOMEM;
+    if (pipe2(fds, O_NONBLOCK | O_CLOEXEC) < 0) {
+        rp_free(signals);
+        return -errno;
+    }
+    signals->loop = loop;
+    signals->read_fd = fds[0];
+    signals->write_fd = fds[1];
+    for (int number = 0; number < NSIG; number++) {
+        signals->entries[number].signals = signals;
+        rp_signal_sink_init(&signals->entries[number].sink);
+    }
+    rp_resource_add(loop, &signals->resource, &resource_type);
+    loop->slots[RP_SLOT_SIGNALS] = signals;
+    return 0;
+}
+
 /* The loop's entry for a signal, or why it can have none. */
 static int find_entry(rp_loop *loop, int number, entry **e)
 {
@@ -304,7 +366,7 @@ static int find_entry(rp_loop *loop, int number, entry **e)
         return -EINVAL;
     rc = open_signals(loop);
     if (rc == 0)
-        *e = &loop->signals->entries[number];
+        *e = &of_loop(loop)->entries[number];
     return rc;
 }
 
@@ -313,7 +375,7 @@ int rp_signals_add(rp_loop *loop, int number, bool once, rp_callback *callback, 
     entry *e = NULL;
     int rc = find_entry(loop, number, &e);
 
-    if (rc == 0 && callback == NULL)
+    if (rc == 0 && !callback)
         rc = -EINVAL;
     if (rc < 0)
         return rc;
@@ -336,25 +398,11 @@ bool rp_signals_is_default(int number)
     return sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_DFL;
 }
 
-/* The loop's entry for a signal that it catches; NULL if it does not. */
-static entry *own_entry(const rp_loop *loop, int number)
-{
-    entry *e = loop->signals != NULL ? &loop->signals->entries[number] : NULL;
-
-    return e != NULL && owners[number] == e ? e : NULL;
-}
-
 rp_callback *rp_signals_get(const rp_loop *loop, int number)
 {
     const entry *e = own_entry(loop, number);
 
-    return e != NULL ? e->sink.callback : NULL;
-}
-
-static void uninstall(entry *e, int number)
-{
-    restore(e, number);
-    rp_handle_cancel(&e->handle);
+    return e ? e->sink.callback : NULL;
 }
 
 /* What nobody waits for, and what has no handler, is let go. */
@@ -379,9 +427,9 @@ int rp_remove_signal_handler(rp_loop *loop, int number)
     if (number <= 0 || number >= NSIG)
         return -EINVAL;
     e = own_entry(loop, number);
-    if (e == NULL)
+    if (!e)
         return 0;
-    rc = e->sink.callback != NULL;
+    rc = e->sink.callback ? 1 : 0;
     rp_signal_sink_handle(&e->sink, NULL, NULL, false);
     let_go(e, number);
     return rc;
@@ -407,39 +455,6 @@ void rp_signals_stop_waiting(rp_loop *loop, int number, rp_signal_wait *wait)
     entry *e = own_entry(loop, number);
 
     rp_list_remove(&wait->link);
-    if (e != NULL)
+    if (e)
         let_go(e, number);
-}
-
-bool rp_signals_awaited(const rp_loop *loop)
-{
-    for (int number = 1; number < NSIG; number++) {
-        const entry *e = own_entry(loop, number);
-
-        if (e != NULL && !rp_signal_sink_is_once(&e->sink))
-            return true;
-    }
-    return false;
-}
-
-uint64_t rp_signals_operations(const rp_loop *loop)
-{
-    return loop->signals != NULL && loop->signals->watching;
-}
-
-void rp_signals_close(rp_loop *loop)
-{
-    for (int number = 1; number < NSIG; number++) {
-        entry *e = own_entry(loop, number);
-
-        if (e != NULL)
-            uninstall(e, number);
-    }
-}
-
-void rp_signals_free(rp_loop *loop)
-{
-    if (loop->signals != NULL)
-        free_signals(loop->signals);
-    loop->signals = NULL;
 }

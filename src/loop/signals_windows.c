@@ -15,6 +15,7 @@
 #include <windows.h>
 
 #include "base/memory.h"
+#include "loop/resource.h"
 
 typedef void signal_handler(int number);
 
@@ -27,9 +28,17 @@ typedef struct entry {
     bool fired;
 } entry;
 
-struct rp_signals {
+typedef struct rp_signals {
+    rp_resource resource;
+    rp_loop *loop;
     entry entries[NSIG];
-};
+} rp_signals;
+
+/* The loop's; NULL until it catches a signal. */
+static rp_signals *of_loop(const rp_loop *loop)
+{
+    return loop->slots[RP_SLOT_SIGNALS];
+}
 
 static rp_mutex mutex = RP_MUTEX_INIT;
 static entry *owners[NSIG];
@@ -70,7 +79,7 @@ static bool deliver(int number)
 
     rp_mutex_lock(&mutex);
     entry *e = owners[number];
-    owned_here = e != NULL && !(e->once && e->fired);
+    owned_here = e && !(e->once && e->fired);
     if (owned_here) {
         e->fired = true;
         (void)rp_call_soon_threadsafe(e->loop, &e->handle, run_entry, e); /* -EBUSY: it is still to run */
@@ -109,12 +118,12 @@ static int install(entry *e, int number)
     previous = signal(number, on_signal);
     rp_mutex_lock(&mutex);
     entry *owner = owners[number];
-    owned += owner == NULL;
-    e->previous = owner != NULL ? owner->previous : previous;
+    owned += !owner;
+    e->previous = owner ? owner->previous : previous;
     owners[number] = e;
     e->fired = false;
     rp_mutex_unlock(&mutex);
-    if (owner != NULL) {
+    if (owner) {
         rp_handle_cancel(&owner->handle);
         owner->sink.pending = false;
     }
@@ -133,18 +142,71 @@ static void uninstall(entry *e, int number)
         SetConsoleCtrlHandler(on_console, FALSE);
 }
 
+/* The loop's entry for a signal that it catches; NULL if it does not. */
+static entry *own_entry(const rp_loop *loop, int number)
+{
+    rp_signals *signals = of_loop(loop);
+    entry *e = signals ? &signals->entries[number] : NULL;
+
+    return e && owners[number] == e ? e : NULL;
+}
+
+/* ---- the loop's end ---- */
+
+static void stop(rp_resource *resource)
+{
+    const rp_signals *signals = rp_container_of(resource, rp_signals, resource);
+
+    for (int number = 1; number < NSIG; number++) {
+        entry *e = own_entry(signals->loop, number);
+
+        if (e)
+            uninstall(e, number);
+    }
+}
+
+static void reap(rp_resource *resource)
+{
+    rp_signals *signals = rp_container_of(resource, rp_signals, resource);
+
+    rp_resource_remove(resource);
+    signals->loop->slots[RP_SLOT_SIGNALS] = NULL;
+    rp_free(signals);
+}
+
+/* A signal that is caught, other than for a handler that is told of the first arrival only. */
+static bool expects(rp_resource *resource)
+{
+    const rp_signals *signals = rp_container_of(resource, rp_signals, resource);
+
+    for (int number = 1; number < NSIG; number++) {
+        const entry *e = own_entry(signals->loop, number);
+
+        if (e && !rp_signal_sink_is_once(&e->sink))
+            return true;
+    }
+    return false;
+}
+
+static const rp_resource_type resource_type = {.at = {[RP_STOP] = stop, [RP_REAP] = reap}, .expects = expects};
+
+/* ---- its beginning ---- */
+
 /* The loop's entries, made on first use. */
 static int open_signals(rp_loop *loop)
 {
-    if (loop->signals != NULL)
+    if (of_loop(loop))
         return 0;
-    loop->signals = rp_calloc(sizeof *loop->signals);
-    if (loop->signals == NULL)
+    rp_signals *signals = rp_calloc(sizeof *signals);
+    if (!signals)
         return -ENOMEM;
+    signals->loop = loop;
     for (int number = 0; number < NSIG; number++) {
-        loop->signals->entries[number].loop = loop;
-        rp_signal_sink_init(&loop->signals->entries[number].sink);
+        signals->entries[number].loop = loop;
+        rp_signal_sink_init(&signals->entries[number].sink);
     }
+    rp_resource_add(loop, &signals->resource, &resource_type);
+    loop->slots[RP_SLOT_SIGNALS] = signals;
     return 0;
 }
 
@@ -161,7 +223,7 @@ static int find_entry(rp_loop *loop, int number, entry **e)
         return -EINVAL;
     rc = open_signals(loop);
     if (rc == 0)
-        *e = &loop->signals->entries[number];
+        *e = &of_loop(loop)->entries[number];
     return rc;
 }
 
@@ -177,7 +239,7 @@ int rp_signals_add(rp_loop *loop, int number, bool once, rp_callback *callback, 
     entry *e;
     int rc = find_entry(loop, number, &e);
 
-    if (rc == 0 && callback == NULL)
+    if (rc == 0 && !callback)
         rc = -EINVAL;
     if (rc < 0)
         return rc;
@@ -206,19 +268,11 @@ bool rp_signals_is_default(int number)
     return present == SIG_DFL;
 }
 
-/* The loop's entry for a signal that it catches; NULL if it does not. */
-static entry *own_entry(const rp_loop *loop, int number)
-{
-    entry *e = loop->signals != NULL ? &loop->signals->entries[number] : NULL;
-
-    return e != NULL && owners[number] == e ? e : NULL;
-}
-
 rp_callback *rp_signals_get(const rp_loop *loop, int number)
 {
     const entry *e = own_entry(loop, number);
 
-    return e != NULL ? e->sink.callback : NULL;
+    return e ? e->sink.callback : NULL;
 }
 
 /* What nobody waits for, and what has no handler, is let go. */
@@ -242,9 +296,9 @@ int rp_remove_signal_handler(rp_loop *loop, int number)
     if (number <= 0 || number >= NSIG)
         return -EINVAL;
     e = own_entry(loop, number);
-    if (e == NULL)
+    if (!e)
         return 0;
-    rc = e->sink.callback != NULL;
+    rc = e->sink.callback ? 1 : 0;
     rp_signal_sink_handle(&e->sink, NULL, NULL, false);
     let_go(e, number);
     return rc;
@@ -270,39 +324,6 @@ void rp_signals_stop_waiting(rp_loop *loop, int number, rp_signal_wait *wait)
     entry *e = own_entry(loop, number);
 
     rp_list_remove(&wait->link);
-    if (e != NULL)
+    if (e)
         let_go(e, number);
-}
-
-bool rp_signals_awaited(const rp_loop *loop)
-{
-    for (int number = 1; number < NSIG; number++) {
-        const entry *e = own_entry(loop, number);
-
-        if (e != NULL && !rp_signal_sink_is_once(&e->sink))
-            return true;
-    }
-    return false;
-}
-
-uint64_t rp_signals_operations(const rp_loop *loop)
-{
-    (void)loop;
-    return 0;
-}
-
-void rp_signals_close(rp_loop *loop)
-{
-    for (int number = 1; number < NSIG; number++) {
-        entry *e = own_entry(loop, number);
-
-        if (e != NULL)
-            uninstall(e, number);
-    }
-}
-
-void rp_signals_free(rp_loop *loop)
-{
-    rp_free(loop->signals);
-    loop->signals = NULL;
 }

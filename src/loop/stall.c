@@ -13,7 +13,7 @@
 
 #include "loop/exception.h"
 #include "loop/future.h"
-#include "loop/signals.h"
+#include "loop/resource.h"
 #include "proactor/proactor.h"
 
 /* A report names as many tasks as fit. */
@@ -67,8 +67,7 @@ static bool something_may_come(rp_loop *loop)
     rp_mutex_lock(&loop->mutex);
     bool expected = loop->posts_expected || !rp_list_empty(&loop->posted);
     rp_mutex_unlock(&loop->mutex);
-    return expected || loop->jobs > 0 || rp_signals_awaited(loop) ||
-           loop->proactor->in_flight > rp_signals_operations(loop);
+    return expected || loop->proactor->in_flight > loop->standing || rp_resources_expect(loop);
 }
 
 void rp_loop_report_stall(rp_loop *loop)

@@ -1,0 +1,20 @@
+/*
+ * slot.h - where a tenant finds what it has in a loop: loop->slots[...], NULL until it puts something there.
+ *
+ * A tenant is what a loop has at most one of. The loop looks into no slot: what is to happen at its end, a tenant says
+ * by a resource. A new tenant is a line here.
+ */
+#ifndef RP_LOOP_SLOT_H
+#define RP_LOOP_SLOT_H
+
+enum {
+    RP_SLOT_READERS,        /* readers.c */
+    RP_SLOT_SIGNALS,        /* signals_posix.c, signals_windows.c */
+    RP_SLOT_EXECUTOR,       /* executor.c: the default one */
+    RP_SLOT_GENERATORS,     /* generators.c: the hook */
+    RP_SLOT_GENERATORS_ARG, /* and its argument */
+    RP_SLOT_COROUTINES,     /* src/co/runtime.c */
+    RP_SLOTS
+};
+
+#endif
