@@ -36,8 +36,9 @@ typedef struct rp_server rp_server;
  *   1. connection_made, once
  *   2. data_received, any number of times (or get_buffer and buffer_updated, or receivable)
  *   3. eof_received, at most once
- *   4. connection_lost, once; the transport is freed after it
+ *   4. connection_lost, once, in the turn after the close, abort or error; the transport is freed after it
  * If the loop is closed first, the transport is freed without connection_lost.
+ * Whoever needs the transport for longer refers to it: rp_transport_ref().
  * pause_writing and resume_writing alternate. After write_failed neither comes.
  */
 typedef struct rp_protocol {
@@ -81,6 +82,19 @@ typedef int rp_protocol_factory(void *arg, const rp_protocol **protocol, void **
 /* ---- transports ---- */
 
 /*
+ * Keeps a transport's memory, and gives that up again. A loop that is closed does not free what is referred to.
+ * Of a connection that has ended, or whose loop is closed, every call tells so and does nothing:
+ *   rp_transport_is_closing() is true
+ *   what writes or reads fails: -EPIPE, or RP_ECLOSED if the loop is closed
+ *   rp_transport_fd() is -1, and what asks the socket fails with -EBADF
+ * rp_transport_ref() returns its argument. NULL is ignored by rp_transport_unref().
+ * When the loop is closed, any one thread may give a reference up.
+ * asyncio has nothing like it: Python counts references.
+ */
+RP_API rp_transport *rp_transport_ref(rp_transport *transport);
+RP_API void rp_transport_unref(rp_transport *transport);
+
+/*
  * Writes. What the socket does not take at once is copied, and sent in the background, in order.
  * `length` is in bytes and may be 0; `count` is the number of pieces.
  * Returns 0.
@@ -117,14 +131,15 @@ RP_API int rp_transport_write_eof(rp_transport *transport);
 
 /*
  * Stops receiving, sends what is buffered, then closes.
- * connection_lost(0) follows.
+ * connection_lost(0) follows, in the turn after everything has been sent.
  * Mirrors transport.close().
  */
 RP_API void rp_transport_close(rp_transport *transport);
 
 /*
  * Closes now: what is buffered is lost, and the peer sees a reset (TCP).
- * connection_lost follows.
+ * connection_lost follows, in the next turn. It does not wait for the kernel: an operation that cannot be cancelled at
+ * once keeps the descriptor open for somewhat longer.
  * Mirrors transport.abort().
  */
 RP_API void rp_transport_abort(rp_transport *transport);

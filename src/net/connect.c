@@ -15,7 +15,7 @@
 #include "loop/resource.h"
 #include "net/address.h"
 #include "net/bind.h"
-#include "net/transport.h"
+#include "net/socket_transport.h"
 
 typedef struct attempt {
     rp_future future;
@@ -129,7 +129,8 @@ static void conclude(connection *c)
 
 static void connected(attempt *self)
 {
-    connection c RP_ON_LEAVE(conclude) = {self, rp_transport_new(self->future.loop, self->fd), false, -ECANCELED};
+    connection c RP_ON_LEAVE(conclude) = {self, rp_socket_transport_new(self->future.loop, self->fd), false,
+                                          -ECANCELED};
     const rp_protocol *protocol = NULL;
     void *state = NULL;
 

@@ -14,7 +14,7 @@
 #include "loop/exception.h"
 #include "loop/future.h"
 #include "net/bind.h"
-#include "net/transport.h"
+#include "net/socket_transport.h"
 
 /* ---- who refers to it ---- */
 
@@ -199,7 +199,7 @@ static void turn_away(incoming *in)
 
 static void serve(rp_server *server, rp_fd fd)
 {
-    rp_transport *transport = rp_transport_new(server->loop, fd);
+    rp_transport *transport = rp_socket_transport_new(server->loop, fd);
     incoming in RP_ON_LEAVE(turn_away) = {server, transport, fd};
     const rp_protocol *protocol = NULL;
     void *self = NULL;

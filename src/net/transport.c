@@ -1,43 +1,95 @@
 /*
- * transport.c - a connection's life: see transport.h. The reading side is in transport_read.c, the writing side in
- * transport_write.c.
+ * transport.c - a transport's life: see transport.h. The reading side is in transport_read.c, the writing side in
+ * transport_write.c, and the kinds of transport in files of their own.
  */
+#include "net/transport.h"
+
+#include <assert.h>
+
 #include "base/leave.h"
 #include "base/memory.h"
 #include "base/origin.h"
 #include "base/socket.h"
 #include "loop/exception.h"
-#include "net/transport.h"
 
-/* ---- the end ---- */
+/* ---- who refers to it ---- */
 
-static void free_transport(rp_transport *transport)
+static void drop(rp_transport *transport)
 {
-    rp_buffer_fini(&transport->buffer);
+    assert(transport->refs > 0);
+    if (--transport->refs > 0)
+        return;
+    assert(!rp_node_linked(&transport->resource.link) && !rp_node_linked(&transport->maker_link));
+    assert(!rp_handle_scheduled(&transport->reading) && !rp_handle_scheduled(&transport->end));
     rp_free(transport->origin);
     rp_free(transport);
 }
 
-static void detach_and_free(rp_transport **ended)
+/* The loop's memory stays too, so that each call finds out that it is closed. */
+rp_transport *rp_transport_ref(rp_transport *transport)
 {
-    rp_transport *transport = *ended;
+    rp_loop_ref(transport->loop);
+    transport->refs++;
+    return transport;
+}
+
+void rp_transport_unref(rp_transport *transport)
+{
+    if (!transport)
+        return;
+    rp_loop *loop = transport->loop;
+
+    drop(transport);
+    rp_loop_unref(loop);
+}
+
+/* ---- the end ---- */
+
+/* Nothing of it is the kernel's any more. */
+static void release(rp_transport *transport)
+{
+    assert(!transport->receiving && !transport->sending && !transport->released);
+    transport->released = true;
+    rp_resource_remove(&transport->resource);
+    rp_buffer_fini(&transport->buffer);
+    transport->kind->release(transport);
+    drop(transport);
+}
+
+void rp_transport_settle(rp_transport *transport)
+{
+    if (transport->told && !transport->receiving && !transport->sending && !transport->released)
+        release(transport);
+}
+
+static void detach(rp_transport **told)
+{
+    rp_transport *transport = *told;
 
     if (transport->detached)
         transport->detached(transport);
-    free_transport(transport);
+    drop(transport);
 }
 
-static void end(void *arg)
+/* By now the kernel has let go, most often: then the peer sees the end before the protocol is told. */
+static void tell_lost(void *arg)
 {
-    rp_transport *transport RP_ON_LEAVE(detach_and_free) = arg;
+    rp_transport *transport = arg;
 
-    rp_resource_remove(&transport->resource);
-    if (rp_handle_scheduled(&transport->pull))
-        rp_handle_cancel(&transport->pull);
-    rp_loop_close_socket(transport->loop, transport->fd);
-    transport->fd = -1;
-    if (transport->protocol->connection_lost)
-        transport->protocol->connection_lost(transport->self, transport->error);
+    assert(transport->lost && !transport->told);
+    if (transport->lost_early) {
+        transport->lost_early = false;
+        rp_loop_ready(transport->loop, &transport->end);
+        return;
+    }
+    transport->told = true;
+    if (rp_handle_scheduled(&transport->reading))
+        rp_handle_cancel(&transport->reading);
+    transport->refs++;
+    rp_transport *ended RP_ON_LEAVE(detach) = transport;
+    rp_transport_settle(ended);
+    if (ended->protocol->connection_lost)
+        ended->protocol->connection_lost(ended->self, ended->error);
 }
 
 static void report(rp_resource *resource)
@@ -48,41 +100,42 @@ static void report(rp_resource *resource)
         rp_loop_report(transport->loop, "transport never closed", 0, NULL, NULL, transport, transport->origin);
 }
 
-/* The loop is closed: its operations have ended, and no callback may run any more. */
+/*
+ * The loop is closed: its operations have ended, and no callback may run any more. Whoever still refers to the
+ * transport finds it closed.
+ */
 static void reap(rp_resource *resource)
 {
     rp_transport *transport = rp_container_of(resource, rp_transport, resource);
 
-    rp_resource_remove(resource);
+    transport->closing = transport->lost = transport->told = true;
+    transport->receiving = transport->sending = false;
+    if (rp_handle_scheduled(&transport->end))
+        rp_handle_cancel(&transport->end);
     if (rp_node_linked(&transport->maker_link))
         rp_list_remove(&transport->maker_link);
-    rp_socket_close(transport->fd);
-    free_transport(transport);
+    release(transport);
 }
 
 static const rp_resource_type resource_type = {.at = {[RP_REPORT] = report, [RP_REAP] = reap}};
 
-void rp_transport_settle(rp_transport *transport)
-{
-    if (!transport->lost || transport->receiving || transport->sending || rp_handle_scheduled(&transport->end))
-        return;
-    rp_loop_ready(transport->loop, &transport->end);
-}
-
 void rp_transport_lose(rp_transport *transport, int error)
 {
+    rp_loop *loop = transport->loop;
+
     if (transport->lost)
         return;
     transport->lost = transport->closing = true;
     if (transport->error == 0)
         transport->error = error;
     if (transport->receiving)
-        rp_cancel(transport->loop, &transport->receive);
+        transport->kind->stop(transport);
     if (transport->sending)
-        rp_cancel(transport->loop, &transport->send);
+        transport->kind->cancel(transport);
     else
         rp_buffer_fini(&transport->buffer);
-    rp_transport_settle(transport);
+    transport->lost_early = loop->turn == RP_TURN_WAITED;
+    rp_loop_ready(loop, &transport->end);
 }
 
 /* What a peer or the network does to connections every day is for the protocol to know, not for the log. */
@@ -120,6 +173,7 @@ void rp_transport_fail_writing(rp_transport *transport, int error, bool told, co
 {
     const rp_protocol *protocol = transport->protocol;
 
+    assert(!transport->sending);
     if (!protocol->write_failed || !is_everyday(error) || transport->closing || transport->eof_received ||
         !transport->receiving) {
         rp_transport_fail(transport, error, message);
@@ -132,25 +186,10 @@ void rp_transport_fail_writing(rp_transport *transport, int error, bool told, co
     protocol->write_failed(transport->self, error);
 }
 
-void rp_transport_close(rp_transport *transport)
-{
-    if (transport->corked)
-        rp_transport_uncork(transport); /* which may fail, and so end it */
-    if (transport->closing)
-        return;
-    transport->closing = true;
-    if (rp_buffer_size(&transport->buffer) == 0)
-        rp_transport_lose(transport, 0);
-    else if (transport->receiving)
-        rp_cancel(transport->loop, &transport->receive);
-}
-
 void rp_transport_abort(rp_transport *transport)
 {
-    struct linger reset = {.l_onoff = 1, .l_linger = 0};
-
-    if (rp_loop_check(transport->loop) == 0)
-        setsockopt(transport->fd, SOL_SOCKET, SO_LINGER, (const void *)&reset, sizeof reset);
+    if (transport->kind->reset && !transport->told && rp_loop_check(transport->loop) == 0)
+        transport->kind->reset(transport);
     rp_transport_lose(transport, 0);
 }
 
@@ -161,17 +200,18 @@ bool rp_transport_is_closing(const rp_transport *transport)
 
 /* ---- the beginning ---- */
 
-rp_transport *rp_transport_new(rp_loop *loop, rp_fd fd)
+rp_transport *rp_transport_new(rp_loop *loop, const rp_transport_kind *kind)
 {
-    rp_transport *transport = rp_calloc(sizeof *transport);
+    rp_transport *transport = rp_calloc(kind->size);
 
     if (!transport)
         return NULL;
+    transport->refs = 1;
     transport->loop = loop;
-    transport->fd = fd;
-    rp_handle_prepare(&transport->pull, loop, rp_transport_pull, transport);
-    rp_handle_prepare(&transport->end, loop, end, transport);
-    rp_transport_set_write_buffer_limits(transport, SIZE_MAX, SIZE_MAX);
+    transport->kind = kind;
+    rp_handle_prepare(&transport->end, loop, tell_lost, transport);
+    transport->high = RP_TRANSPORT_HIGH;
+    transport->low = RP_TRANSPORT_HIGH / 4;
     if (loop->debug)
         transport->origin = rp_origin_capture();
     return transport;
@@ -179,7 +219,24 @@ rp_transport *rp_transport_new(rp_loop *loop, rp_fd fd)
 
 void rp_transport_discard(rp_transport *transport)
 {
-    free_transport(transport);
+    drop(transport);
+}
+
+void rp_transport_start_receiving(rp_transport *transport)
+{
+    int rc;
+
+    assert(!transport->receiving && !transport->lost);
+    rc = transport->kind->start(transport);
+    transport->receiving = rc == 0;
+    if (rc < 0)
+        rp_transport_fail(transport, rc, "cannot receive on a transport");
+}
+
+static void make_connection(rp_transport *transport)
+{
+    if (transport->protocol->connection_made)
+        transport->protocol->connection_made(transport->self, transport);
 }
 
 void rp_transport_start(rp_transport *transport, const rp_protocol *protocol, void *self)
@@ -188,33 +245,14 @@ void rp_transport_start(rp_transport *transport, const rp_protocol *protocol, vo
     transport->self = self;
     rp_resource_add(transport->loop, &transport->resource, &resource_type);
     rp_transport_start_receiving(transport);
-    if (protocol->connection_made)
-        protocol->connection_made(self, transport);
-}
-
-int rp_connect_accepted_socket(rp_loop *loop, rp_fd fd, const rp_protocol *protocol, void *self,
-                               rp_transport **transport)
-{
-    int type = rp_socket_type(fd);
-
-    RP_TRY(rp_loop_check(loop));
-    RP_TRY(type);
-    if (type != SOCK_STREAM || rp_socket_listens(fd) != 0)
-        return -EINVAL;
-    *transport = rp_transport_new(loop, fd);
-    if (!*transport)
-        return -ENOMEM;
-    rp_socket_set_nonblocking(fd);
-    rp_socket_set(fd, IPPROTO_TCP, TCP_NODELAY, 1); /* a Unix socket refuses, and needs none */
-    rp_transport_start(*transport, protocol, self);
-    return 0;
+    make_connection(transport);
 }
 
 /* ---- what it stands on ---- */
 
 rp_fd rp_transport_fd(const rp_transport *transport)
 {
-    return transport->fd;
+    return transport->told ? -1 : transport->kind->fd(transport);
 }
 
 rp_loop *rp_transport_get_loop(const rp_transport *transport)
@@ -224,22 +262,25 @@ rp_loop *rp_transport_get_loop(const rp_transport *transport)
 
 int rp_transport_peername(const rp_transport *transport, struct sockaddr *address, uint32_t *length)
 {
-    return rp_socket_peer(transport->fd, address, length);
+    return rp_socket_peer(rp_transport_fd(transport), address, length);
 }
 
 int rp_transport_sockname(const rp_transport *transport, struct sockaddr *address, uint32_t *length)
 {
-    return rp_socket_name(transport->fd, address, length);
+    return rp_socket_name(rp_transport_fd(transport), address, length);
 }
 
 int rp_transport_setsockopt(rp_transport *transport, int level, int option, const void *value, uint32_t length)
 {
-    return setsockopt(transport->fd, level, option, value, (socklen_t)length) < 0 ? rp_socket_error() : 0;
+    return setsockopt(rp_transport_fd(transport), level, option, value, (socklen_t)length) < 0 ? rp_socket_error()
+                                                                                               : 0;
 }
 
 int rp_transport_getsockopt(const rp_transport *transport, int level, int option, void *value, uint32_t *length)
 {
-    return getsockopt(transport->fd, level, option, value, (socklen_t *)length) < 0 ? rp_socket_error() : 0;
+    return getsockopt(rp_transport_fd(transport), level, option, value, (socklen_t *)length) < 0
+               ? rp_socket_error()
+               : 0;
 }
 
 const rp_protocol *rp_transport_get_protocol(const rp_transport *transport, void **self)

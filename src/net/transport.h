@@ -1,10 +1,20 @@
 /*
- * transport.h - the inside of rp_transport, for src/net.
+ * transport.h - what all transports have in common: their state, their life, and the table of what differs.
  *
- * Life: made (rp_transport_new), started (connection_made), then `closing` (nothing is read any more, what is buffered
- * is sent), then `lost` (nothing is sent any more, operations in flight are cancelled). When the last of these has
- * completed, `end` runs from the loop: it closes the descriptor, calls connection_lost and frees the transport. So a
- * transport is never freed under the feet of a callback, nor is a descriptor closed with an operation in flight.
+ * A transport is one of a kind: a connected socket (socket_transport.c), or a filter over another transport. Its kind
+ * moves the bytes. All else exists once: the life of a transport here, writing and its buffer in transport_write.c,
+ * reading in transport_read.c.
+ *
+ * Life:
+ *   made       by its kind (rp_transport_new)
+ *   started    connection_made has been called, and what arrives is handed over
+ *   closing    nothing is read any more; what is buffered is sent
+ *   lost       nothing is sent any more; what is in flight is cancelled
+ *   told       connection_lost has been called, in the turn after
+ *   released   nothing is in flight any more: what the transport stood on is closed
+ *   freed      nobody refers to it
+ * So no transport is freed under the feet of a callback, no descriptor is closed with an operation in flight, and
+ * connection_lost does not wait for the kernel.
  */
 #ifndef RP_NET_TRANSPORT_H
 #define RP_NET_TRANSPORT_H
@@ -14,14 +24,86 @@
 #include "net/buffer.h"
 #include "ringport/net.h"
 
-/* What each message touches stands first, together. */
+/*
+ * What one kind of transport does. No function may call the protocol.
+ * Those that return int return 0 or an error.
+ */
+typedef struct rp_transport_kind {
+    size_t size; /* of its own struct, which begins with an rp_transport */
+
+    /* Begins to watch for what arrives: rp_transport_arrived() tells each time, until rp_transport_stopped(). */
+    int (*start)(rp_transport *transport);
+
+    /*
+     * Asks for rp_transport_stopped(), which may be called inside. Nothing is read any more.
+     * While the transport is only closing, the kind may go on. When it is lost, it is asked again, and must end.
+     */
+    void (*stop)(rp_transport *transport);
+
+    /*
+     * Takes what has arrived: bytes, 0 at the end of the stream each time from then on, -EAGAIN or an error.
+     * Clears `readable` if it knows that there is no more until rp_transport_arrived().
+     */
+    int64_t (*receive)(rp_transport *transport, void *buffer, size_t length);
+
+    /* Takes what there is room for now: bytes, -EAGAIN or an error. */
+    int64_t (*writev)(rp_transport *transport, const struct iovec *vector, int count);
+
+    /*
+     * Begins to take the rest, as much as there will be room for.
+     * The bytes stay where they are until rp_transport_sent(), which is not called inside.
+     */
+    int (*send)(rp_transport *transport, const void *data, size_t length);
+
+    /* Asks for an early rp_transport_sent(): the transport is lost. */
+    void (*cancel)(rp_transport *transport);
+
+    /* Tells the peer that no more comes: all has been taken. */
+    int (*write_eof)(rp_transport *transport);
+
+    /*
+     * The transport is closing, and everything has been taken.
+     * Ends in rp_transport_lose(): now, or when the peer can be told of the end.
+     */
+    void (*finish)(rp_transport *transport);
+
+    /* The close to come is to be noticed as an abort by the peer. NULL: there is nothing that could be. */
+    void (*reset)(rp_transport *transport);
+
+    /* Gives up what it stands on: nothing is in flight, or else the loop is closed. */
+    void (*release)(rp_transport *transport);
+
+    /* The socket, or -1. */
+    rp_fd (*fd)(const rp_transport *transport);
+} rp_transport_kind;
+
+enum { RP_TRANSPORT_HIGH = 64 * 1024 }; /* the high-water mark of a new transport, in bytes */
+
+/* What each message touches stands last, together: what a kind adds comes right after it. */
 struct rp_transport {
+    unsigned refs;     /* rp_transport_ref()'s, and one of its own until it is released and told */
+    rp_handle reading; /* begins to receive, or goes on with it */
+    rp_handle end;     /* tells connection_lost */
+    rp_resource resource;
+    void *origin; /* debug mode */
+
+    /* Of whoever made it, such as a server. */
+    void (*detached)(rp_transport *transport); /* after connection_lost; NULL: nobody wants to know */
+    void *maker;
+    rp_node maker_link; /* in a list of the maker's */
+
+    rp_buffer buffer;
+    size_t high; /* the buffer's marks */
+    size_t low;
+
     rp_loop *loop;
-    rp_fd fd;
+    const rp_transport_kind *kind;
     const rp_protocol *protocol;
     void *self;
-    bool receiving;       /* completions of `receive` are still to come */
-    bool sending;         /* the completion of `send` is still to come */
+    int error;            /* for connection_lost, or what writing has ended with while reading goes on */
+    bool receiving;       /* rp_transport_stopped() is still to come */
+    bool readable;        /* there may be something to receive */
+    bool sending;         /* rp_transport_sent() is still to come */
     bool paused;          /* reading is */
     bool protocol_paused; /* between pause_writing and resume_writing */
     bool eof_received;    /* the peer's */
@@ -31,40 +113,33 @@ struct rp_transport {
     bool end_hidden; /* a write was told how the stream ended, and the reader will not be */
     bool closing;
     bool lost;
-    int error;     /* for connection_lost, or what writing has ended with while reading goes on */
-    rp_op receive; /* a receive stream, from start to end */
-    rp_buffer buffer;
-
-    rp_op send;  /* sends the buffer's front */
-    size_t high; /* the buffer's marks */
-    size_t low;
-    rp_handle pull; /* goes on receiving */
-    rp_handle end;
-
-    void (*detached)(rp_transport *transport); /* it has ended, and is about to be freed; or NULL */
-    void *maker;                               /* of whoever is told that: what it is among */
-    rp_node maker_link;
-    rp_resource resource;
-    void *origin; /* debug mode */
+    bool lost_early; /* before its turn had fixed what it runs: told in the next one */
+    bool told;
+    bool released;
 };
 
-/* Allocates a transport of a connected socket; nothing else. NULL: no memory. */
-rp_transport *rp_transport_new(rp_loop *loop, rp_fd fd);
+/* ---- for kinds, and whoever makes their transports ---- */
 
-/* Gives up one that was not started. The descriptor stays the caller's. */
+/* Allocates a transport, and does nothing else. NULL: no memory. */
+rp_transport *rp_transport_new(rp_loop *loop, const rp_transport_kind *kind);
+
+/* Gives up a transport that was not started. What it stands on stays the caller's. */
 void rp_transport_discard(rp_transport *transport);
 
 /*
- * Sets it going: calls connection_made. Never fails: if the loop refuses to receive, connection_lost follows. So who
- * has a protocol made can rely on connection_lost to end it.
+ * Sets it going: connection_made is called, now or soon, as the protocol wants it.
+ * Never fails: if the loop refuses to receive, connection_lost follows. So whoever had a protocol made can rely on
+ * connection_lost to end it.
  */
 void rp_transport_start(rp_transport *transport, const rp_protocol *protocol, void *self);
+
+/* ---- for reading and writing ---- */
 
 /* Begins to receive, or loses the connection over that. */
 void rp_transport_start_receiving(rp_transport *transport);
 
-/* The callback of `pull`: hands over what has arrived. */
-void rp_transport_pull(void *arg);
+/* Loses the connection: connection_lost(error) follows. Ignored if it is lost already. */
+void rp_transport_lose(rp_transport *transport, int error);
 
 /* Loses the connection over an error, which is reported unless a peer or the network may cause it. */
 void rp_transport_fail(rp_transport *transport, int error, const char *message);
@@ -75,10 +150,7 @@ void rp_transport_fail(rp_transport *transport, int error, const char *message);
  */
 void rp_transport_fail_writing(rp_transport *transport, int error, bool told, const char *message);
 
-/* Loses the connection: connection_lost(error) follows. Once it is lost: let pass. */
-void rp_transport_lose(rp_transport *transport, int error);
-
-/* Goes on to the end if the connection is lost and nothing is in flight. */
+/* Something in flight has ended: goes on to the end if that was all it waited for. */
 void rp_transport_settle(rp_transport *transport);
 
 #endif

@@ -1,52 +1,35 @@
 /*
  * transport_read.c - the reading side of a transport: what has arrived goes to the protocol.
  *
- * One receive stream operation is in flight all the time. When it says that there may be something, the transport takes
- * it, straight into the protocol's buffer or else into the loop's. Pausing only sets a flag: what has arrived stays in
- * the kernel, and the peer is held back.
+ * When its kind says that there may be something, the transport takes it, straight into the protocol's buffer or else
+ * into the loop's. Pausing only sets a flag: what has arrived stays where it is, and the peer is held back.
  *
  * Each callback may replace the protocol, pause, close or abort. So the transport is looked at anew after each of them,
- * and no byte leaves the kernel before the protocol that is to have it is known. It may also fork: what is in the
- * kernel is the parent's.
+ * and no byte is taken before the protocol that is to have it is known. It may also fork: what has arrived is the
+ * parent's.
  */
+#include "net/transport_read.h"
+
+#include <assert.h>
+
 #include "base/leave.h"
-#include "base/socket.h"
-#include "net/transport.h"
 
 enum { ROUNDS = 8 }; /* receives in a row before others get their turn */
 
 static bool can_pull(const rp_transport *transport)
 {
     return transport->receiving && !transport->paused && !transport->eof_received && !transport->closing &&
-           rp_op_receivable(&transport->receive);
+           transport->readable;
 }
+
+static void pull(void *arg);
 
 static void pull_soon(rp_transport *transport)
 {
-    if (can_pull(transport) && !rp_handle_scheduled(&transport->pull))
-        rp_loop_ready(transport->loop, &transport->pull);
-}
-
-/*
- * A socket tells of a reset once. If a send in the background is told, the reader sees a stream that seems to have
- * ended. A socket that still lets us send has not been reset; with any other one the send completes before long, and
- * says how it ended.
- */
-static bool end_is_certain(const rp_transport *transport)
-{
-    return !transport->sending || !rp_socket_has_ended(transport->fd);
-}
-
-/* Bytes, 0 at the end of the stream, -EAGAIN or an error: also the one that a write was told in the reader's place. */
-static int64_t take(rp_transport *transport, void *buffer, size_t length)
-{
-    int64_t received = rp_op_receive(&transport->receive, buffer, length);
-
-    if (received != 0)
-        return received;
-    if (transport->end_hidden)
-        return transport->error;
-    return end_is_certain(transport) ? 0 : -EAGAIN;
+    if (!can_pull(transport) || rp_handle_scheduled(&transport->reading))
+        return;
+    rp_handle_prepare(&transport->reading, transport->loop, pull, transport);
+    rp_loop_ready(transport->loop, &transport->reading);
 }
 
 /* When writing has failed there is nothing to keep the transport open for. */
@@ -90,11 +73,11 @@ static void receive_once(rp_transport *transport)
     if (!find_buffer(transport, &buffer, &length))
         return;
     const rp_protocol *protocol = transport->protocol;
-    received = take(transport, buffer, length);
+    received = transport->kind->receive(transport, buffer, length);
     if (received == 0)
         receive_eof(transport);
     else if (received < 0 && received != -EAGAIN)
-        rp_transport_fail(transport, (int)received, "fatal read error on socket transport");
+        rp_transport_fail(transport, (int)received, "fatal read error on a transport");
     else if (received > 0 && protocol->get_buffer && protocol->buffer_updated)
         protocol->buffer_updated(transport->self, (size_t)received);
     else if (received > 0 && !protocol->get_buffer && protocol->data_received)
@@ -106,48 +89,70 @@ static void pull_rest(rp_transport **pulled)
     pull_soon(*pulled);
 }
 
-void rp_transport_pull(void *arg)
+/* Up to so many pieces of what has arrived; the rest comes after others had their turn. */
+static void hand_over(rp_transport *pulled)
 {
-    rp_transport *transport RP_ON_LEAVE(pull_rest) = arg;
+    rp_transport *transport RP_ON_LEAVE(pull_rest) = pulled;
 
-    for (int i = 0; i < ROUNDS && can_pull(transport); i++) {
-        if (transport->protocol->receivable) {
-            transport->paused = true;
-            transport->protocol->receivable(transport->self);
-            return; /* whatever lifts the pause has the next pull scheduled */
-        }
+    for (int i = 0; i < ROUNDS && can_pull(transport) && !transport->protocol->receivable; i++) {
         receive_once(transport);
         if (rp_loop_is_forked(transport->loop))
             return;
     }
 }
 
-static void on_receivable(rp_op *op)
+/* Whatever lifts the pause has the next pull scheduled. */
+static void pull(void *arg)
 {
-    rp_transport *transport = op->data;
+    rp_transport *transport = arg;
 
-    transport->receiving = op->flags & RP_OP_MORE;
-    if (transport->receiving) {
-        rp_transport_pull(transport);
+    if (!can_pull(transport))
+        return;
+    if (!transport->protocol->receivable) {
+        hand_over(transport);
         return;
     }
+    transport->paused = true;
+    transport->protocol->receivable(transport->self);
+}
+
+void rp_transport_arrived(rp_transport *transport)
+{
+    assert(transport->receiving);
+    transport->readable = true;
+    pull(transport);
+}
+
+void rp_transport_stopped(rp_transport *transport, int error)
+{
+    assert(transport->receiving);
+    transport->receiving = false;
     if (transport->closing)
         rp_transport_settle(transport);
-    else if (op->result < 0)
-        rp_transport_fail(transport, (int)op->result, "fatal read error on socket transport");
+    else if (error < 0)
+        rp_transport_fail(transport, error, "fatal read error on a transport");
     else
         rp_transport_start_receiving(transport);
 }
 
-void rp_transport_start_receiving(rp_transport *transport)
+/* What is left of try_read() when there is nothing to take. */
+static int64_t take_nothing(const rp_transport *transport, size_t length)
 {
-    int rc;
+    if (transport->closing)
+        return transport->error ? transport->error : -EPIPE;
+    if (transport->eof_received)
+        return 0;
+    return length == 0 ? -EINVAL : -EAGAIN;
+}
 
-    rp_op_recv_stream(&transport->receive, transport->fd, on_receivable, transport);
-    rc = rp_submit(transport->loop, &transport->receive);
-    transport->receiving = rc == 0;
-    if (rc < 0)
-        rp_transport_fail(transport, rc, "cannot receive on socket transport");
+/* When writing has failed there is nothing to keep the transport open for. */
+static void take_end(rp_transport *transport, int64_t received)
+{
+    transport->eof_received = received == 0;
+    if (received < 0)
+        rp_transport_fail(transport, (int)received, "fatal read error on a transport");
+    else if (transport->error < 0)
+        rp_transport_lose(transport, 0);
 }
 
 int64_t rp_transport_try_read(rp_transport *transport, void *buffer, size_t length)
@@ -155,21 +160,11 @@ int64_t rp_transport_try_read(rp_transport *transport, void *buffer, size_t leng
     int64_t received;
 
     RP_TRY(rp_loop_check(transport->loop)); /* a child of fork() would take the parent's bytes */
-    if (transport->closing)
-        return transport->error ? transport->error : -EPIPE;
-    if (transport->eof_received)
-        return 0;
-    if (length == 0)
-        return -EINVAL;
-    if (!rp_op_receivable(&transport->receive))
-        return -EAGAIN;
-    received = take(transport, buffer, length);
-    if (received == 0)
-        transport->eof_received = true;
-    if (received == 0 && transport->error < 0)
-        rp_transport_lose(transport, 0);
-    else if (received < 0 && received != -EAGAIN)
-        rp_transport_fail(transport, (int)received, "fatal read error on socket transport");
+    if (transport->closing || transport->eof_received || !transport->readable || length == 0)
+        return take_nothing(transport, length);
+    received = transport->kind->receive(transport, buffer, length);
+    if (received <= 0 && received != -EAGAIN)
+        take_end(transport, received);
     return received;
 }
 

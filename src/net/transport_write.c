@@ -6,16 +6,15 @@
  * operation at a time carries its front away, unless the transport is corked: then the first ones wait for more, as far
  * as the high-water mark allows. The protocol is paused while more is buffered than it should be.
  */
+#include "net/transport_write.h"
+
+#include <assert.h>
 #include <limits.h>
 
 #include "base/leave.h"
 #include "base/socket.h"
-#include "net/transport.h"
 
-enum {
-    PIECE = 256 * 1024, /* sent by one operation at most: the marks are looked at after each */
-    DEFAULT_HIGH = 64 * 1024,
-};
+enum { PIECE = 256 * 1024 }; /* sent by one operation at most: the marks are looked at after each */
 
 /* ---- flow control ---- */
 
@@ -51,7 +50,7 @@ static void send_soon(rp_transport *transport)
 int rp_transport_set_write_buffer_limits(rp_transport *transport, size_t high, size_t low)
 {
     if (high == SIZE_MAX && low == SIZE_MAX)
-        high = DEFAULT_HIGH;
+        high = RP_TRANSPORT_HIGH;
     else if (high == SIZE_MAX && low <= SIZE_MAX / 4)
         high = 4 * low;
     if (low == SIZE_MAX)
@@ -81,26 +80,22 @@ size_t rp_transport_get_write_buffer_size(const rp_transport *transport)
 /* The buffer is empty, and the end of the stream was asked for: says so to the peer. */
 static int send_eof(rp_transport *transport)
 {
-    int rc = rp_socket_shutdown_write(transport->fd);
-
+    assert(!transport->eof_sent);
     transport->eof_sent = true;
-    return rc == -ENOTCONN ? -ECONNRESET : rc; /* it was connected: the peer has reset it since */
+    return transport->kind->write_eof(transport);
 }
 
-static void on_sent(rp_op *op);
-
-/* Not RP_SEND_ALL: an error after a part would be lost, and the socket tells of it once. */
 static void send_front(rp_transport *transport)
 {
     const void *data;
     size_t length = rp_buffer_front(&transport->buffer, PIECE, &data);
     int rc;
 
-    rp_op_send(&transport->send, transport->fd, data, length, 0, on_sent, transport);
-    rc = rp_submit(transport->loop, &transport->send);
+    assert(!transport->sending && !transport->lost);
+    rc = transport->kind->send(transport, data, length);
     transport->sending = rc == 0;
     if (rc < 0)
-        rp_transport_fail(transport, rc, "cannot send on socket transport");
+        rp_transport_fail(transport, rc, "cannot send on a transport");
 }
 
 /* A part has been sent: the next one, or what was to come after all. */
@@ -113,38 +108,30 @@ static void send_on(rp_transport **place)
     if (rp_buffer_size(&transport->buffer) > 0)
         send_front(transport);
     else if (transport->closing)
-        rp_transport_lose(transport, 0);
+        transport->kind->finish(transport);
     else if (transport->eof_wanted && !transport->eof_sent) {
         int rc = send_eof(transport);
 
         if (rc < 0)
-            rp_transport_fail_writing(transport, rc, false, "cannot shut the socket down for writing");
+            rp_transport_fail_writing(transport, rc, false, "cannot end the stream of a transport");
     }
 }
 
-static void on_sent(rp_op *op)
+void rp_transport_sent(rp_transport *transport, int64_t result)
 {
-    rp_transport *transport = op->data;
-
+    assert(transport->sending);
     transport->sending = false;
     if (transport->lost) {
         rp_transport_settle(transport);
         return;
     }
-    if (op->result < 0) {
-        rp_transport_fail_writing(transport, (int)op->result, true, "fatal write error on socket transport");
+    if (result < 0) {
+        rp_transport_fail_writing(transport, (int)result, true, "fatal write error on a transport");
         return;
     }
-    rp_buffer_sent(&transport->buffer, (size_t)op->result);
+    rp_buffer_sent(&transport->buffer, (size_t)result);
     rp_transport *sending RP_ON_LEAVE(send_on) = transport;
     resume_protocol_at_low(sending); /* which may write, close, abort */
-}
-
-static int64_t send_now(rp_transport *transport, const struct iovec *vector, int count)
-{
-    if (count == 1)
-        return rp_socket_send(transport->fd, vector->iov_base, vector->iov_len);
-    return rp_socket_sendv(transport->fd, vector, count);
 }
 
 /* Copies what comes after the first `skip` bytes. If some of a write was sent and the rest finds no memory, the stream
@@ -172,33 +159,41 @@ static int buffer_rest(rp_transport *transport, const struct iovec *vector, int 
     return 0;
 }
 
-int rp_transport_writev(rp_transport *transport, const struct iovec *vector, int count)
+/* The bytes of all pieces; more than SSIZE_MAX if that is too much. */
+static size_t total(const struct iovec *vector, int count)
 {
     size_t length = 0;
-    int64_t sent = 0;
 
-    if (count < 0)
-        return -EINVAL;
     for (int i = 0; i < count; i++) {
         if (vector[i].iov_len > SSIZE_MAX - length)
-            return -EINVAL;
+            return SIZE_MAX;
         length += vector[i].iov_len;
     }
+    return count < 0 ? SIZE_MAX : length;
+}
+
+int rp_transport_writev(rp_transport *transport, const struct iovec *vector, int count)
+{
+    size_t length = count == 1 ? vector->iov_len : total(vector, count);
+    int64_t sent = 0;
+
+    if (length > SSIZE_MAX)
+        return -EINVAL;
     RP_TRY(rp_loop_check(transport->loop)); /* a child of fork() shares the parent's socket */
     if (transport->closing || transport->eof_wanted)
         return !transport->closing && transport->error ? transport->error : -EPIPE;
     if (length == 0)
         return 0;
     if (rp_buffer_size(&transport->buffer) == 0 && !transport->corked) {
-        sent = send_now(transport, vector, count);
+        sent = transport->kind->writev(transport, vector, count);
+        if ((size_t)sent == length)
+            return 0;
         if (sent == -EAGAIN)
             sent = 0;
         if (sent < 0) {
-            rp_transport_fail_writing(transport, (int)sent, true, "fatal write error on socket transport");
+            rp_transport_fail_writing(transport, (int)sent, true, "fatal write error on a transport");
             return (int)sent;
         }
-        if ((size_t)sent == length)
-            return 0;
     }
     return buffer_rest(transport, vector, count, (size_t)sent, length - (size_t)sent);
 }
@@ -228,9 +223,9 @@ int rp_transport_uncork(rp_transport *transport)
     if (transport->sending || rp_buffer_size(&transport->buffer) == 0)
         return 0;
     length = rp_buffer_front(&transport->buffer, SIZE_MAX, &data);
-    sent = rp_socket_send(transport->fd, data, length);
+    sent = transport->kind->writev(transport, &(struct iovec){(void *)(uintptr_t)data, length}, 1);
     if (sent < 0 && sent != -EAGAIN) {
-        rp_transport_fail_writing(transport, (int)sent, true, "fatal write error on socket transport");
+        rp_transport_fail_writing(transport, (int)sent, true, "fatal write error on a transport");
         return (int)sent;
     }
     rp_buffer_sent(&transport->buffer, sent < 0 ? 0 : (size_t)sent);
@@ -247,4 +242,20 @@ int rp_transport_write_eof(rp_transport *transport)
         return transport->closing ? 0 : transport->error;
     transport->eof_wanted = true;
     return rp_buffer_size(&transport->buffer) == 0 ? send_eof(transport) : 0;
+}
+
+/* ---- the end ---- */
+
+/* It stands here because it sends what is left. */
+void rp_transport_close(rp_transport *transport)
+{
+    if (transport->corked)
+        rp_transport_uncork(transport); /* which may fail, and so end it */
+    if (transport->closing)
+        return;
+    transport->closing = true;
+    if (rp_buffer_size(&transport->buffer) == 0)
+        transport->kind->finish(transport);
+    else if (transport->receiving)
+        transport->kind->stop(transport);
 }
