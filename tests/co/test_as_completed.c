@@ -1,4 +1,5 @@
 /* test_as_completed.c - futures in the order in which they end. */
+#include "harness/reports.h"
 #include "harness/tasks.h"
 
 enum { MANY = 100 };
@@ -201,11 +202,6 @@ static int waits(rp_co *co, void *arg)
     CHECK_INT(rp_as_completed_next(co, it, &future, NULL), ==, 1);
     CHECK_INT(rp_as_completed_next(co, it, &future, NULL), ==, 1);
     return 0;
-}
-
-static void count_report(rp_loop *loop, const rp_exception_context *context, void *arg)
-{
-    ++*(int *)arg;
 }
 
 TEST(the_loop_is_closed_in_between)

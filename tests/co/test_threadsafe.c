@@ -4,6 +4,7 @@
 
 #include "loop/loop.h"
 #include "harness/platform.h"
+#include "harness/reports.h"
 #include "harness/tasks.h"
 
 /* What a thread asks for, and what it gets. */
@@ -144,11 +145,6 @@ static int stops_and_sleeps(rp_co *co, void *arg)
 {
     rp_loop_stop(rp_co_loop(co));
     return rp_sleep(co, RP_SEC(1000));
-}
-
-static void count_report(rp_loop *loop, const rp_exception_context *context, void *arg)
-{
-    ++*(int *)arg;
 }
 
 TEST(closed_under_the_coroutine)

@@ -1,4 +1,5 @@
 /* test_waitlist.c - what all synchronisation primitives have in common: no memory for waiting, and the loop's close. */
+#include "harness/reports.h"
 #include "harness/tasks.h"
 
 typedef struct everything {
@@ -133,11 +134,6 @@ CO_TEST(waiting_allocates_nothing)
 }
 
 /* ---- the loop's close ---- */
-
-static void count_report(rp_loop *loop, const rp_exception_context *context, void *arg)
-{
-    ++*(int *)arg;
-}
 
 static rp_loop *new_loop(int *reports)
 {

@@ -9,7 +9,7 @@
 
 #include "harness/co_test.h"
 #include "harness/harness.h"
-#include "harness/platform.h"
+#include "harness/sockets.h"
 #include "ringport.h"
 
 /* Runs the loop until the condition holds; the harness's deadline is the limit. */
@@ -44,38 +44,28 @@ static inline rp_loop *wire_loop(void)
 /* A listening socket of 127.0.0.1. */
 static inline int wire_listen(int *port)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t length = sizeof address;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in address;
+    int fd = listen_blocking(&address);
 
-    CHECK(fd >= 0);
-    CHECK_INT(bind(fd, (struct sockaddr *)&address, length), ==, 0);
-    CHECK_INT(listen(fd, 128), ==, 0);
-    CHECK_INT(getsockname(fd, (struct sockaddr *)&address, &length), ==, 0);
     *port = ntohs(address.sin_port);
     return fd;
 }
 
 static inline int wire_connect(int port)
 {
-    struct sockaddr_in address = {
-        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons((uint16_t)port)};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in address = loopback(port);
 
-    CHECK(fd >= 0);
-    CHECK_INT(connect(fd, (struct sockaddr *)&address, sizeof address), ==, 0);
-    return fd;
+    return connect_tcp(&address);
 }
 
 /* Two connected TCP sockets. */
 static inline void wire_pair(int *here, int *there)
 {
-    int port, listener = wire_listen(&port);
+    int fds[2];
 
-    *there = wire_connect(port);
-    *here = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-    CHECK(*here >= 0);
-    close(listener);
+    tcp_pair(fds);
+    *there = fds[0];
+    *here = fds[1];
 }
 
 /* The byte at a place of a stream: streams that lost, doubled or swapped something do not look the same. */
@@ -128,6 +118,24 @@ static inline ssize_t wire_await_in(rp_co *co, int fd, void *buffer, size_t leng
     while ((n = wire_read(fd, buffer, length)) == -EAGAIN)
         CHECK_INT(rp_sleep(co, RP_MSEC(1)), ==, 0);
     return n;
+}
+
+/*
+ * Reads all that comes, while the loop runs, until the stream ends or fails: its bytes from the first one on. Returns
+ * how many there were, and in *error how it ended.
+ */
+static inline size_t wire_drain(rp_loop *loop, int fd, int *error)
+{
+    static char chunk[65536];
+    size_t total = 0;
+    ssize_t n;
+
+    while ((n = wire_await(loop, fd, chunk, sizeof chunk)) > 0) {
+        CHECK(wire_same(chunk, (size_t)n, total));
+        total += (size_t)n;
+    }
+    *error = (int)n;
+    return total;
 }
 
 enum { WIRE_MESSAGE = 3000 };

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "harness/reports.h"
 #include "harness/wire.h"
 
 /* An echo server's connections. */
@@ -105,13 +106,6 @@ static rp_server *serve(rp_loop *loop, service *s, const char *host, int port, c
     return server;
 }
 
-static void count_report(rp_loop *loop, const rp_exception_context *context, void *arg)
-{
-    (void)loop;
-    (void)context;
-    ++*(int *)arg;
-}
-
 /* ---- serving ---- */
 
 typedef struct peer {
@@ -182,16 +176,14 @@ TEST(killed_peers_leave_nothing_behind)
     service s = {0};
     /* Room for all, however slowly they are accepted: connect() would wait for this thread. */
     rp_server *server = serve(loop, &s, "127.0.0.1", 0, &(rp_server_options){.backlog = 200});
-    struct linger linger = {1, 0};
 
     for (int i = 0; i < 200; i++) {
         int fd = wire_connect(rp_server_port(server));
 
         CHECK_INT(send(fd, "0123456789", 10, 0), ==, 10);
-        setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
         if (i % 3 == 0)
             wire_run(loop, RP_MSEC(1));
-        close(fd);
+        close_with_reset(fd);
     }
     RUN_UNTIL(loop, s.made > 0 && s.lost == s.made);
     wire_run(loop, RP_MSEC(50));

@@ -6,6 +6,7 @@
  * the end of the stream come by one line, whose state is shared by the readers of a connection.
  */
 #include "base/list.h"
+#include "harness/reports.h"
 #include "harness/wire.h"
 
 typedef enum { PLAIN, BUFFERED, RECEIVABLE, SHAPES } shape;
@@ -459,12 +460,6 @@ TEST(in_the_child_a_callback_that_forks_is_the_last_and_takes_nothing)
             run_until_end(&l, &r);
             finish(&l, &r);
         }
-}
-
-static void count_report(rp_loop *loop, const rp_exception_context *context, void *arg)
-{
-    (void)loop, (void)context;
-    ++*(int *)arg;
 }
 
 /* What was still to be sent is the parent's to send: the child does not even try. */

@@ -336,14 +336,6 @@ CO_TEST(a_reader_goes_on_waiting_when_writing_fails)
     }
 }
 
-static void reset(int fd)
-{
-    struct linger linger = {1, 0};
-
-    setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
-    close(fd);
-}
-
 /* The writer is told of the reset, and the socket has no more to say than that it has ended. */
 CO_TEST(a_reset_that_a_write_was_told_is_no_end_of_the_stream)
 {
@@ -357,7 +349,7 @@ CO_TEST(a_reset_that_a_write_was_told_is_no_end_of_the_stream)
         CHECK_INT(rp_create_task(&task, upload, &e), ==, 0);
         CHECK_INT(rp_sleep(co, 0), ==, 0);
         CHECK_INT(rp_sleep(co, 0), ==, 0);
-        reset(e.there);
+        close_with_reset(e.there);
         if (i % 2)
             CHECK_INT(rp_join(co, task), ==, 0);
         n = rp_stream_read(co, e.stream, &byte, 1);
@@ -400,7 +392,7 @@ CO_TEST(a_reset_amid_a_background_send_is_no_end_of_the_stream)
             got += (size_t)n;
         }
         int here = rp_transport_fd(transport);
-        reset(e.there);
+        close_with_reset(e.there);
         while (!poll_shows(here, POLLHUP))
             ;
         while (i == 1 && poll_shows(here, POLLERR)) /* until the send has been told */
@@ -449,7 +441,7 @@ CO_TEST(a_reset_whose_send_completes_late_is_no_end_of_the_stream)
         CHECK_INT(rp_submit(c.loop, &c.ops[i]), ==, 0);
     }
     int here = rp_transport_fd(rp_stream_transport(e.stream));
-    reset(e.there);
+    close_with_reset(e.there);
     while (!poll_shows(here, POLLHUP))
         ;
     while (poll_shows(here, POLLERR))

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "harness/reports.h"
 #include "harness/wire.h"
 
 static int served;
@@ -379,13 +380,6 @@ static int start_in_task(rp_co *co, void *arg)
     rp_server *server;
 
     return rp_start_server(co, arg ? arg : &server, echo, NULL, "127.0.0.1", 0, NULL);
-}
-
-static void be_quiet(rp_loop *loop, const rp_exception_context *context, void *arg)
-{
-    (void)loop;
-    (void)context;
-    (void)arg;
 }
 
 TEST(a_loop_that_is_closed_leaves_no_start_behind)

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "harness/reports.h"
 #include "harness/wire.h"
 
 /* A stream, and the plain socket at its other end. */
@@ -20,14 +21,6 @@ static rp_stream *open_stream(rp_co *co, int *there)
 static void say(int fd, const char *text)
 {
     CHECK_INT(send(fd, text, strlen(text), MSG_NOSIGNAL), ==, strlen(text));
-}
-
-static void reset(int fd)
-{
-    struct linger linger = {1, 0};
-
-    setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
-    close(fd);
 }
 
 /* ---- reading what there is ---- */
@@ -627,7 +620,7 @@ CO_TEST(after_a_reset_what_came_before_is_read_then_the_error)
 
     say(there, "first\nsecond");
     CHECK_INT(rp_stream_read_line(co, stream, text, sizeof text), ==, 6);
-    reset(there);
+    close_with_reset(there);
     CHECK_INT(rp_sleep(co, RP_MSEC(20)), ==, 0);
     CHECK_INT(rp_stream_read_line(co, stream, text, sizeof text), ==, -ECONNRESET);
     CHECK_INT(rp_stream_read(co, stream, text, sizeof text), ==, 6); /* what came before it */
@@ -657,7 +650,7 @@ CO_TEST(who_waits_is_told_of_a_reset)
         CHECK_INT(rp_create_task(&task, i ? write_in_task : read_in_task, i ? (void *)&w : (void *)&r), ==, 0);
         CHECK_INT(rp_sleep(co, RP_MSEC(10)), ==, 0);
         CHECK(!rp_future_done(task));
-        reset(there);
+        close_with_reset(there);
         rp_join(co, task);
         if (i == 0)
             CHECK_INT(r.result, ==, -ECONNRESET);
@@ -744,13 +737,6 @@ static int wait_forever(rp_co *co, void *arg)
     if (what == 2)
         return rp_stream_write(co, streams[2], bytes, sizeof bytes);
     return (int)rp_stream_read_exactly(co, streams[3], bytes, 100000);
-}
-
-static void be_quiet(rp_loop *loop, const rp_exception_context *context, void *arg)
-{
-    (void)loop;
-    (void)context;
-    (void)arg;
 }
 
 static int before_fds, after_fds;

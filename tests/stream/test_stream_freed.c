@@ -178,7 +178,6 @@ static int use_connected(rp_co *co, void *arg)
 
 static int use_lost(rp_co *co, void *arg)
 {
-    struct linger linger = {1, 0};
     rp_stream *stream;
     char byte;
     int there;
@@ -187,8 +186,7 @@ static int use_lost(rp_co *co, void *arg)
     listen_to_reports(co, true);
     stream = open_stream(co, &there);
     name_peer(stream);
-    CHECK_INT(setsockopt(there, SOL_SOCKET, SO_LINGER, &linger, sizeof linger), ==, 0);
-    close(there);
+    close_with_reset(there);
     CHECK_INT(rp_stream_read(co, stream, &byte, 1), ==, -ECONNRESET);
     CHECK_INT(rp_stream_wait_closed(co, stream), ==, -ECONNRESET);
     rp_stream_free(stream);

@@ -1,0 +1,255 @@
+/*
+ * test_transport_end.c - every way to end: close and abort, resets by the peer, and the close of the loop.
+ */
+#include <stdlib.h>
+
+#include "loop/loop.h"
+#include "harness/record.h"
+#include "harness/reports.h"
+
+TEST(connection_lost_is_never_called_inside_close_or_abort)
+{
+    rp_loop *loop = wire_loop();
+
+    for (int i = 0; i < 3; i++) {
+        record r = {0};
+        int there = record_start(loop, &record_plain, &r);
+
+        if (i == 0)
+            rp_transport_close(r.transport);
+        else if (i == 1)
+            rp_transport_abort(r.transport);
+        else
+            CHECK_INT(shutdown(there, SHUT_WR), ==, 0);
+        CHECK_INT(r.lost, ==, 0);
+        RUN_UNTIL(loop, r.lost);
+        wire_run(loop, RP_MSEC(5));
+        CHECK_INT(r.lost, ==, 1);
+        close(there);
+    }
+    rp_loop_free(loop);
+}
+
+TEST(close_of_an_idle_transport_sends_the_end_of_the_stream)
+{
+    rp_loop *loop = wire_loop();
+    record r = {0};
+    int error, there = record_start(loop, &record_plain, &r);
+
+    wire_run(loop, RP_MSEC(5));
+    rp_transport_close(r.transport);
+    CHECK_INT(wire_drain(loop, there, &error), ==, 0);
+    CHECK_INT(error, ==, 0);
+    CHECK_INT(r.lost, ==, 1);
+    close(there);
+    rp_loop_free(loop);
+}
+
+TEST(abort_resets_the_peer_and_drops_what_is_buffered)
+{
+    rp_loop *loop = wire_loop();
+    record r = {0};
+    int error, there = record_start(loop, &record_plain, &r);
+
+    record_write(&r, 20000000, 0);
+    rp_transport_abort(r.transport);
+    CHECK_INT(rp_transport_get_write_buffer_size(r.transport), ==, 0);
+    CHECK_INT(r.lost, ==, 0);
+    RUN_UNTIL(loop, r.lost);
+    CHECK_INT(r.error, ==, 0);
+    CHECK_INT(wire_drain(loop, there, &error), <, 20000000);
+    CHECK_INT(error, ==, wire_reset());
+    close(there);
+    rp_loop_free(loop);
+}
+
+TEST(abort_after_close_gives_up_the_flush)
+{
+    rp_loop *loop = wire_loop();
+    record r = {0};
+    int there = record_start(loop, &record_plain, &r);
+
+    record_write(&r, 20000000, 0);
+    rp_transport_close(r.transport);
+    wire_run(loop, RP_MSEC(20));
+    CHECK_INT(r.lost, ==, 0);
+    rp_transport_abort(r.transport);
+    RUN_UNTIL(loop, r.lost);
+    close(there);
+    rp_loop_free(loop);
+}
+
+TEST(a_reset_by_the_peer_is_connection_lost_and_no_report)
+{
+    rp_loop *loop = wire_loop();
+    record r = {0};
+    int reports = 0, there = record_start(loop, &record_plain, &r);
+
+    rp_set_exception_handler(loop, count_report, &reports);
+    wire_run(loop, RP_MSEC(5));
+    close_with_reset(there);
+    RUN_UNTIL(loop, r.lost);
+    CHECK_INT(r.error, ==, -ECONNRESET);
+    CHECK_INT(r.eofs + reports, ==, 0);
+    rp_loop_free(loop);
+}
+
+TEST(a_reset_during_a_background_send_is_connection_lost)
+{
+    rp_loop *loop = wire_loop();
+    record r = {0};
+    int there = record_start(loop, &record_plain, &r);
+
+    rp_transport_pause_reading(r.transport);
+    record_write(&r, 20000000, 0);
+    wire_run(loop, RP_MSEC(10));
+    close_with_reset(there);
+    RUN_UNTIL(loop, r.lost);
+    CHECK(r.error == -ECONNRESET || r.error == -EPIPE);
+    rp_loop_free(loop);
+}
+
+/* The send may hear of it first, and the reader then sees what looks like an end. */
+TEST(a_reset_during_a_background_send_is_no_end_of_the_stream)
+{
+    for (int i = 0; i < 20; i++) {
+        rp_loop *loop = wire_loop();
+        record r = {.keep_open = true};
+        int there = record_start(loop, &record_plain, &r);
+
+        record_write(&r, 8000000, 0);
+        wire_run(loop, RP_MSEC(2));
+        close_with_reset(there);
+        RUN_UNTIL(loop, r.lost);
+        CHECK(test_under_wine() || r.eofs == 0);
+        CHECK(r.error == -ECONNRESET || r.error == -EPIPE);
+        rp_loop_free(loop);
+    }
+}
+
+TEST(writing_to_a_lost_peer_fails_and_is_connection_lost)
+{
+    rp_loop *loop = wire_loop();
+    record r = {0};
+    int rc, there = record_start(loop, &record_plain, &r);
+
+    rp_transport_pause_reading(r.transport);
+    close_with_reset(there);
+    rc = rp_transport_write(r.transport, "x", 1);
+    CHECK(rc == -ECONNRESET || rc == -EPIPE);
+    CHECK_INT(r.lost, ==, 0);
+    CHECK(rp_transport_is_closing(r.transport));
+    RUN_UNTIL(loop, r.lost);
+    CHECK_INT(r.error, ==, rc);
+    rp_loop_free(loop);
+}
+
+/* The loop has not heard of it yet. */
+TEST(a_half_close_after_a_reset_by_the_peer_says_so)
+{
+    record r = {0};
+    rp_loop *loop = wire_loop();
+    int there = record_start(loop, &record_plain, &r);
+    int rc;
+
+    close_with_reset(there);
+    rc = rp_transport_write_eof(r.transport);
+    CHECK(rc == -ECONNRESET || (test_under_wine() && rc == 0));
+    rp_transport_close(r.transport);
+    RUN_UNTIL(loop, r.lost == 1);
+    rp_loop_free(loop);
+}
+
+static void inspect(record *r)
+{
+    struct sockaddr_in address;
+    uint32_t length = sizeof address;
+
+    CHECK(rp_transport_is_closing(r->transport));
+    CHECK_INT(rp_transport_peername(r->transport, (struct sockaddr *)&address, &length), ==, -EBADF);
+    rp_transport_close(r->transport);
+    rp_transport_abort(r->transport);
+}
+
+TEST(inside_connection_lost_the_transport_is_still_there)
+{
+    rp_loop *loop = wire_loop();
+    record r = {.on_lost = inspect};
+    int there = record_start(loop, &record_plain, &r);
+
+    close(there);
+    RUN_UNTIL(loop, r.lost);
+    rp_loop_free(loop);
+}
+
+TEST(a_loop_that_is_closed_frees_open_transports)
+{
+    rp_loop *loop = wire_loop();
+    record a = {0}, b = {0}, c = {0};
+    int there_a = record_start(loop, &record_plain, &a), there_b = record_start(loop, &record_plain, &b),
+        there_c = record_start(loop, &record_plain, &c);
+    int reports = 0;
+
+    rp_set_exception_handler(loop, count_report, &reports);
+    rp_set_debug(loop, true);
+    record_write(&a, 20000000, 0);
+    CHECK_INT(send(there_b, "x", 1, 0), ==, 1);
+    wire_run(loop, RP_MSEC(5));
+    rp_transport_close(c.transport);
+    rp_loop_free(loop);
+    CHECK_INT(a.lost + b.lost + c.lost, ==, 0);
+    CHECK_INT(reports, ==, 2);
+    close(there_a);
+    close(there_b);
+    close(there_c);
+    free(b.data);
+}
+
+typedef struct left {
+    record *records[3];
+    bool close; /* the handler closes what it is told of, and what it is not */
+    int reports;
+} left;
+
+static void look_at_all(rp_loop *loop, const rp_exception_context *context, void *arg)
+{
+    left *l = arg;
+
+    CHECK(rp_loop_is_closed(loop));
+    l->reports++;
+    for (int i = 0; i < 3; i++) {
+        rp_transport *transport = l->records[i]->transport;
+        struct sockaddr_in address;
+        uint32_t length = sizeof address;
+
+        CHECK(rp_transport_get_loop(transport) == loop);
+        CHECK_INT(rp_transport_sockname(transport, (struct sockaddr *)&address, &length), ==, 0);
+        CHECK_INT(address.sin_family, ==, AF_INET);
+        CHECK(rp_transport_get_protocol(transport, NULL) == &record_plain);
+        CHECK_INT(rp_transport_write(transport, "x", 1), <, 0);
+        if (l->close) {
+            rp_transport_resume_reading(transport);
+            rp_transport_abort(transport);
+        }
+    }
+    CHECK(context->transport == NULL || l->close || !rp_transport_is_closing(context->transport));
+}
+
+TEST(who_is_told_of_what_was_left_open_may_look_at_all_of_it)
+{
+    for (int closes = 0; closes < 2; closes++) {
+        rp_loop *loop = wire_loop();
+        record a = {0}, b = {0}, c = {0};
+        int theres[] = {record_start(loop, &record_plain, &a), record_start(loop, &record_plain, &b),
+                        record_start(loop, &record_plain, &c)};
+        left l = {.records = {&a, &b, &c}, .close = closes};
+
+        rp_set_exception_handler(loop, look_at_all, &l);
+        rp_set_debug(loop, true);
+        CHECK_INT(send(theres[1], "x", 1, 0), ==, 1);
+        rp_loop_free(loop);
+        CHECK_INT(l.reports, ==, closes ? 1 : 3);
+        for (int i = 0; i < 3; i++)
+            close(theres[i]);
+    }
+}
