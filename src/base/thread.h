@@ -108,6 +108,11 @@ static inline unsigned rp_fork_generation(void)
 {
     return 0;
 }
+
+static inline bool rp_fork_generation_is(unsigned generation)
+{
+    return generation == 0;
+}
 #else
 extern atomic_uint *rp_generation; /* 0: a fork came in between, and nobody has counted it */
 
@@ -119,6 +124,12 @@ static inline unsigned rp_fork_generation(void)
     unsigned now = atomic_load_explicit(rp_generation, memory_order_relaxed);
 
     return now != 0 ? now : rp_generation_count();
+}
+
+/* Whether the generation is that one, which was asked for in some process. A child that nobody has counted has none. */
+static inline bool rp_fork_generation_is(unsigned generation)
+{
+    return atomic_load_explicit(rp_generation, memory_order_relaxed) == generation;
 }
 #endif
 

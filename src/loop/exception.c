@@ -74,6 +74,7 @@ void rp_set_debug(rp_loop *loop, bool enabled)
     if (enabled && !loop->debug && reason)
         fprintf(stderr, "ringport: the loop runs on %s; %s\n", rp_loop_backend_name(loop), reason);
     loop->debug = enabled;
+    rp_loop_note_state(loop);
 }
 
 bool rp_get_debug(const rp_loop *loop)

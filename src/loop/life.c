@@ -88,6 +88,7 @@ int rp_loop_close(rp_loop *loop)
     if (loop->closed)
         return 0;
     loop->closed = true;
+    rp_loop_note_state(loop);
     if (forked) /* another thread may have held it at the fork */
         rp_mutex_init(&loop->mutex);
     rp_loop_drop_handles(loop);

@@ -23,7 +23,12 @@ void rp_loop_unref(rp_loop *loop)
     rp_free(loop);
 }
 
-int rp_loop_check(const rp_loop *loop)
+void rp_loop_note_state(rp_loop *loop)
+{
+    loop->open_generation = loop->closed || loop->debug ? RP_NO_GENERATION : loop->fork_generation;
+}
+
+int rp_loop_check_closely(const rp_loop *loop)
 {
     if (loop->closed)
         return RP_ECLOSED;

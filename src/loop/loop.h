@@ -23,7 +23,7 @@ enum {
     RP_LOOP_RECEIVE_BUFFER = 128 * 1024 /* the hot buffer that transports receive into */
 };
 
-#define RP_INTERRUPTED UINT_MAX /* rp_loop.run_generation: no fork is counted so far */
+#define RP_NO_GENERATION UINT_MAX /* no fork is counted so far */
 
 /* How far the turn is: one that an exception, an interrupt or a fork has ended early goes on from there. */
 typedef enum rp_turn_step {
@@ -47,12 +47,13 @@ struct rp_loop {
     rp_timers timers;
     int64_t now; /* the clock at this turn's start */
     rp_turn_step turn;
-    _Atomic unsigned run_generation; /* `fork_generation` while a run may go on; else RP_INTERRUPTED */
+    _Atomic unsigned run_generation; /* `fork_generation` while a run may go on; else RP_NO_GENERATION */
     bool stopping;
     bool closed;
     bool debug;
     unsigned fork_generation;
-    _Atomic uint64_t thread; /* that runs it now; 0: none */
+    unsigned open_generation; /* `fork_generation` while it is open and not in debug mode; else RP_NO_GENERATION */
+    _Atomic uint64_t thread;  /* that runs it now; 0: none */
     const void *stack;   /* a mark of the thread on whose stack its run is; in a child of fork() too; or NULL */
     bool free_after_run; /* asked for in such a child, where the run is on the stack yet */
     atomic_uint refs;
@@ -87,7 +88,7 @@ struct rp_loop {
 /* Whether this is a child of the process that made the loop: all it may do here is to free its memory. */
 static inline bool rp_loop_is_forked(const rp_loop *loop)
 {
-    return loop->fork_generation != rp_fork_generation();
+    return !rp_fork_generation_is(loop->fork_generation);
 }
 
 /* Whether tasks can have such stacks; 0 is the usual size. */
@@ -96,8 +97,17 @@ static inline bool rp_stack_size_valid(size_t size)
     return size == 0 || (size >= RP_STACK_SIZE_MIN && size <= RP_STACK_SIZE_MAX);
 }
 
+/* Is to be called when the loop is closed, or changes its mode. */
+void rp_loop_note_state(rp_loop *loop);
+
+/* Where one comparison does not tell. */
+int rp_loop_check_closely(const rp_loop *loop);
+
 /* 0, or why the loop cannot be used here: RP_ECLOSED, RP_EFORK, in debug mode RP_ETHREAD. */
-int rp_loop_check(const rp_loop *loop);
+static inline int rp_loop_check(const rp_loop *loop)
+{
+    return rp_fork_generation_is(loop->open_generation) ? 0 : rp_loop_check_closely(loop);
+}
 
 rp_loop *rp_loop_ref(rp_loop *loop);
 void rp_loop_unref(rp_loop *loop);

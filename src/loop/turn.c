@@ -15,7 +15,7 @@
 
 static bool may_go_on(const rp_loop *loop)
 {
-    return atomic_load_explicit(&loop->run_generation, memory_order_relaxed) == rp_fork_generation();
+    return rp_fork_generation_is(atomic_load_explicit(&loop->run_generation, memory_order_relaxed));
 }
 
 /* How a step ends after which the run may not go on. An interrupt is over with that. */
@@ -33,7 +33,7 @@ void rp_turn_interrupt(rp_loop *loop)
         return;
     rp_mutex_lock(&loop->mutex);
     if (!loop->posts_refused) {
-        atomic_store_explicit(&loop->run_generation, RP_INTERRUPTED, memory_order_relaxed);
+        atomic_store_explicit(&loop->run_generation, RP_NO_GENERATION, memory_order_relaxed);
         rp_proactor_wake(loop->proactor);
     }
     rp_mutex_unlock(&loop->mutex);

@@ -134,7 +134,7 @@ int rp_proactor_open(const char *name, const rp_proactor_options *options, rp_pr
 
 static bool is_forked(const rp_proactor *proactor)
 {
-    return proactor->fork_generation != rp_fork_generation();
+    return !rp_fork_generation_is(proactor->fork_generation);
 }
 
 void rp_completion_drop(const rp_completion *completion)
