@@ -28,7 +28,7 @@ static bool is_runtime(const char *path)
 {
     static const char *const names[] = {"libstdc++.so", "libc++abi.so", "libc++.so"};
     const char *slash = strrchr(path, '/');
-    const char *name = slash != NULL ? slash + 1 : path;
+    const char *name = slash ? slash + 1 : path;
 
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (strncmp(name, names[i], strlen(names[i])) == 0)
@@ -46,7 +46,7 @@ static int count_loads(struct dl_phdr_info *info, size_t size, void *count)
 static int look_at(struct dl_phdr_info *info, size_t size, void *path)
 {
     (void)size;
-    if (info->dlpi_name == NULL || !is_runtime(info->dlpi_name) || strlen(info->dlpi_name) >= PATH_MAX)
+    if (!info->dlpi_name || !is_runtime(info->dlpi_name) || strlen(info->dlpi_name) >= PATH_MAX)
         return 0;
     memcpy(path, info->dlpi_name, strlen(info->dlpi_name) + 1);
     return 1;
@@ -59,28 +59,28 @@ static get_globals *find_loaded(void)
     if (dl_iterate_phdr(look_at, path) == 0)
         return NULL;
     void *library = dlopen(path, RTLD_LAZY | RTLD_NOLOAD);
-    return library != NULL ? (get_globals *)(uintptr_t)dlsym(library, "__cxa_get_globals") : NULL;
+    return library ? (get_globals *)(uintptr_t)dlsym(library, "__cxa_get_globals") : NULL;
 }
 
 bool rp_cxx_look(void)
 {
     unsigned long long now = 0;
 
-    if (atomic_load_explicit(&found, memory_order_relaxed) != NULL)
+    if (atomic_load_explicit(&found, memory_order_relaxed))
         return true;
     get_globals *get = __cxa_get_globals;
-    if (get == NULL) {
-        if (dlopen == NULL || dlsym == NULL || dl_iterate_phdr == NULL)
+    if (!get) {
+        if (!dlopen || !dlsym || !dl_iterate_phdr)
             return false;
         dl_iterate_phdr(count_loads, &now);
         if (atomic_load_explicit(&loads, memory_order_acquire) == now)
-            return atomic_load_explicit(&found, memory_order_relaxed) != NULL;
+            return atomic_load_explicit(&found, memory_order_relaxed);
         get = find_loaded();
     }
-    if (get != NULL) /* another thread may have looked earlier and come later, or the other way round */
+    if (get) /* another thread may have looked earlier and come later, or the other way round */
         atomic_store_explicit(&found, get, memory_order_relaxed);
     atomic_store_explicit(&loads, now, memory_order_release);
-    return get != NULL;
+    return get;
 }
 
 rp_cxx_state *rp_cxx_thread_state(void)

@@ -26,17 +26,17 @@ bool rp_cxx_look(void)
     static const char *const names[] = {"libstdc++-6.dll", "libc++.dll"};
     get_globals *get = atomic_load_explicit(&found, memory_order_relaxed);
 
-    if (get != NULL)
+    if (get)
         return true;
     get = rp_cxx_linked;
-    for (size_t i = 0; get == NULL && i < sizeof names / sizeof names[0]; i++) {
+    for (size_t i = 0; !get && i < sizeof names / sizeof names[0]; i++) {
         HMODULE module = NULL;
 
         if (GetModuleHandleExA(0, names[i], &module)) /* counted: it must stay */
             get = (get_globals *)(uintptr_t)GetProcAddress(module, "__cxa_get_globals");
     }
     atomic_store_explicit(&found, get, memory_order_relaxed);
-    return get != NULL;
+    return get;
 }
 
 rp_cxx_state *rp_cxx_thread_state(void)

@@ -35,8 +35,8 @@ void rp_slab_unmap(void *base, size_t size, unsigned mappings)
 /* Commits from `limit` on up to `high`, which may be nothing, and the guard below it. */
 static int commit(char *limit, char *high)
 {
-    if ((high > limit && VirtualAlloc(limit, (size_t)(high - limit), MEM_COMMIT, PAGE_READWRITE) == NULL) ||
-        VirtualAlloc(limit - PAGE, PAGE, MEM_COMMIT, PAGE_READWRITE | PAGE_GUARD) == NULL)
+    if ((high > limit && !VirtualAlloc(limit, (size_t)(high - limit), MEM_COMMIT, PAGE_READWRITE)) ||
+        !VirtualAlloc(limit - PAGE, PAGE, MEM_COMMIT, PAGE_READWRITE | PAGE_GUARD))
         return -ENOMEM;
     return 0;
 }
@@ -52,7 +52,7 @@ int rp_slab_open(rp_guard guard, char *low, char *high, char **limit)
 {
     if (guard == RP_GUARD_CANARY) {
         *limit = low;
-        if (VirtualAlloc(low, (size_t)(high - low), MEM_COMMIT, PAGE_READWRITE) == NULL)
+        if (!VirtualAlloc(low, (size_t)(high - low), MEM_COMMIT, PAGE_READWRITE))
             return -ENOMEM;
         *(uint64_t *)(void *)low = RP_CANARY;
         return 0;

@@ -106,7 +106,7 @@ static int await_server(rp_co *co, rp_server **server, rp_future *request)
 int rp_start_server(rp_co *co, rp_server **server, rp_client_connected *handler, void *arg, const char *host,
                     int port, const rp_server_options *options)
 {
-    rp_server_options shared = options != NULL ? *options : (rp_server_options){0};
+    rp_server_options shared = options ? *options : (rp_server_options){0};
     rp_server_protocol protocol;
     rp_future *request = NULL;
     rp_place place;

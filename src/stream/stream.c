@@ -105,7 +105,7 @@ static void wake_all(rp_node *waiters)
 {
     rp_node *node;
 
-    while ((node = rp_list_pop(waiters)) != NULL)
+    while ((node = rp_list_pop(waiters)))
         rp_co_wake(rp_container_of(node, waiter, link)->co);
 }
 
