@@ -15,7 +15,8 @@ static void report_left(rp_co *co)
     if (rp_loop_is_forked(co->future.loop)) /* it goes on, in the parent */
         return;
     rp_loop_report(co->future.loop,
-                   co->started ? "task was destroyed but it is pending" : "task was destroyed before it ever ran",
+                   co->state != RP_CO_CREATED ? "task was destroyed but it is pending"
+                                              : "task was destroyed before it ever ran",
                    0, rp_task_get_name(&co->future), &co->future, NULL, co->future.origin);
 }
 

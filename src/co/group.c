@@ -6,6 +6,8 @@
  * rp_group_end takes that cancellation back. A cancellation from outside, told apart by the mark of how many there were
  * at the beginning, is kept: it is returned, or if an error is returned instead, delivered at the next suspension.
  */
+#include <assert.h>
+
 #include "co/task.h"
 
 void rp_group_begin(rp_co *co, rp_group *group)
@@ -56,6 +58,7 @@ static void child_ended(rp_watcher *watcher, rp_co *child)
     rp_group *group = child->member.group;
     int result = rp_future_cancelled(&child->future) ? 0 : rp_future_result(&child->future);
 
+    assert(group->count > 0 && rp_node_linked(&child->member.link));
     rp_list_remove(&child->member.link);
     group->count--;
     if (result < 0)
@@ -85,7 +88,7 @@ int rp_group_create_task_with(rp_group *group, rp_task **task, rp_coro *coro, co
         return -ECANCELED;
     RP_TRY(rp_loop_create_task_with(group->parent->loop, &created, coro, arg, options));
     child = rp_co_of(created);
-    if (!child) { /* a task factory's idea of a task */
+    if (!child || rp_node_linked(&child->member.link)) { /* a task factory's idea of a new task */
         rp_future_unref(created);
         return -EINVAL;
     }
@@ -132,6 +135,7 @@ static bool join(rp_co *co, rp_group *group)
         rp_co_cancelled(co);
         cancelled = true;
     }
+    assert(group->count == 0 && rp_list_empty(&group->tasks));
     return cancelled;
 }
 

@@ -100,6 +100,12 @@ static void die_of_overflow(const rp_co *co)
 
 /* ---- switching ---- */
 
+/* Whether its handle is in no list: nothing is on its way that would let it go on. */
+static bool is_idle(const rp_co *co)
+{
+    return (co->wake.handle.state & RP_HANDLE_STATES) == RP_HANDLE_IDLE;
+}
+
 /* What a task's stack starts with. */
 RP_NO_TSAN static void run_coroutine(void *arg)
 {
@@ -107,7 +113,8 @@ RP_NO_TSAN static void run_coroutine(void *arg)
 
     rp_fiber_begin(&co->fiber);
     co->result = co->coro(co, co->arg);
-    co->ended = true;
+    assert(co->state == RP_CO_RUNNING);
+    co->state = RP_CO_ENDED;
     if (!rp_fiber_intact(&co->fiber))
         die_of_overflow(co);
     rp_fiber_end(&co->fiber);
@@ -115,13 +122,15 @@ RP_NO_TSAN static void run_coroutine(void *arg)
 
 bool rp_co_suspend(rp_co *co, const rp_waiting *waiting, void *arg)
 {
-    assert(co == rp_co_running);
+    assert(co == rp_co_running && co->state == RP_CO_RUNNING);
     if (!rp_fiber_intact(&co->fiber))
         die_of_overflow(co);
     co->waiting = waiting;
     co->waiting_arg = arg;
     co->interrupted = false;
+    co->state = RP_CO_WAITING;
     rp_fiber_suspend(&co->fiber);
+    assert(co->state == RP_CO_RUNNING && is_idle(co)); /* it was woken once */
     co->waiting = NULL;
     return co->interrupted;
 }
@@ -155,6 +164,7 @@ void rp_co_tell_watchers(rp_co *co, bool ended)
 
 static void finish(rp_co *co)
 {
+    assert(co->state == RP_CO_ENDED && !co->waiting && rp_node_linked(&co->future.link));
     rp_list_remove(&co->future.link);
     co->future.loop->task_count--;
     rp_bindings_unref(co->bindings);
@@ -183,16 +193,17 @@ void rp_co_resume(rp_co *co)
     rp_runtime *runtime = rp_runtime_of(co->future.loop);
     rp_co *outer = rp_co_running; /* the parent's, where a child of fork() runs a loop of its own inside a task */
 
-    assert((!outer || rp_loop_is_forked(outer->future.loop)) && !co->ended);
+    assert(!outer || rp_loop_is_forked(outer->future.loop));
+    assert(co->state == RP_CO_CREATED || co->state == RP_CO_WAITING);
     if (runtime->thread != rp_overflow_thread)
         enter_thread(runtime);
-    co->started = true;
+    co->state = RP_CO_RUNNING;
     rp_co_running = co;
     rp_fiber_resume(&co->fiber, runtime->cxx);
     rp_co_running = outer;
     if (co->future.loop->debug) /* for the report of a callback that took long */
         snprintf(co->future.loop->task_name, sizeof co->name, "%s", rp_task_get_name(&co->future));
-    if (!co->ended)
+    if (co->state == RP_CO_WAITING)
         return;
     if (co->future.loop->debug)
         report_open_scopes(co);
@@ -206,7 +217,7 @@ void rp_co_step(void *arg)
 
 void rp_co_wake(rp_co *co)
 {
-    assert(!rp_handle_scheduled(&co->wake.handle));
+    assert(co->state != RP_CO_ENDED && is_idle(co));
     rp_fiber_fetch(&co->fiber);
     rp_handle_prepare(&co->wake.handle, co->future.loop, rp_co_step, co);
     rp_loop_ready(co->future.loop, &co->wake.handle);
@@ -230,6 +241,7 @@ static bool can_be_interrupted(const rp_co *co)
  */
 static void ask(rp_co *first, rp_node *asked)
 {
+    assert(rp_list_empty(asked) && !rp_node_linked(&first->asked_link));
     rp_list_push(asked, &first->asked_link);
     for (rp_node *node = asked->next; node != asked; node = node->next) {
         rp_co *co = rp_container_of(node, rp_co, asked_link);
@@ -263,7 +275,10 @@ static void dispose(rp_future *future)
 {
     rp_co *co = rp_co_of(future);
 
+    assert(co->state == RP_CO_ENDED || future->loop->closed);
+    assert(!co->watchers && !rp_node_linked(&co->asked_link) && is_idle(co));
     rp_future_fini(future);
+    assert(!rp_node_linked(&future->link));
     rp_fiber_fini(&co->fiber);
 }
 
@@ -348,14 +363,14 @@ rp_task_state rp_task_get_state(const rp_task *task)
         return RP_TASK_SUSPENDED;
     if (co == rp_co_running)
         return RP_TASK_RUNNING;
-    if (!co->started)
+    if (co->state == RP_CO_CREATED)
         return RP_TASK_CREATED;
     return will_be_resumed(co) ? RP_TASK_SCHEDULED : RP_TASK_SUSPENDED;
 }
 
 bool rp_is_task(const rp_future *future)
 {
-    return rp_co_of(future) != NULL;
+    return rp_co_of(future);
 }
 
 rp_task *rp_current_task(void)

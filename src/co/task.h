@@ -56,13 +56,20 @@ struct rp_watcher {
     const rp_watching *type;
 };
 
+/* How far a task has come. Whether one that waits is to go on, its handle `wake` tells. */
+typedef enum rp_co_state {
+    RP_CO_CREATED,
+    RP_CO_WAITING,
+    RP_CO_RUNNING,
+    RP_CO_ENDED,
+} rp_co_state;
+
 struct rp_co {
     rp_future future; /* first: this is the task */
     rp_fiber fiber;
     const rp_waiting *waiting; /* while it is suspended */
     void *waiting_arg;
-    bool started;
-    bool ended;
+    uint8_t state;    /* rp_co_state */
     bool must_cancel; /* a cancellation is to be delivered */
     bool interrupted; /* `interrupt` was called in this suspension */
     int result;

@@ -6,6 +6,8 @@
  */
 #include "co/waitlist.h"
 
+#include <assert.h>
+
 typedef struct waiter {
     rp_node link; /* in the list until it is woken or cancelled */
     rp_waiters *waiters;
@@ -27,6 +29,7 @@ int rp_waitlist_fini(const rp_waiters *waiters)
 
 static void leave(waiter *w)
 {
+    assert(w->waiters->count > 0 && rp_node_linked(&w->link));
     rp_list_remove(&w->link);
     w->waiters->count--;
 }
@@ -61,9 +64,11 @@ static int wait_in(rp_co *co, rp_waiters *waiters, bool can_be_cancelled)
     rp_list_push(&waiters->list, &w.link);
     waiters->count++;
     if (rp_co_suspend(co, &waiting, &w)) {
+        assert(waiters->leaving > 0 && !w.woken);
         waiters->leaving--;
         return rp_co_cancelled(co);
     }
+    assert(waiters->woken > 0 && w.woken);
     waiters->woken--;
     return w.result;
 }
@@ -83,6 +88,7 @@ bool rp_waitlist_wake(rp_waiters *waiters, int result)
 {
     waiter *w;
 
+    assert((waiters->count == 0) == rp_list_empty(&waiters->list));
     if (waiters->count == 0)
         return false;
     w = rp_container_of(waiters->list.next, waiter, link);

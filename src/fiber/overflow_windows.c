@@ -77,7 +77,7 @@ void rp_overflow_claim(rp_overflow_query *query)
     rp_mutex_lock(&mutex);
     atomic_store(&find_fiber, query);
     users++;
-    if (installed == NULL)
+    if (!installed)
         installed = AddVectoredExceptionHandler(1, on_exception);
     rp_mutex_unlock(&mutex);
     if (rp_overflow_thread == 0)
@@ -88,7 +88,7 @@ void rp_overflow_claim(rp_overflow_query *query)
 void rp_overflow_release(void)
 {
     rp_mutex_lock(&mutex);
-    if (--users == 0 && installed != NULL) {
+    if (--users == 0 && installed) {
         RemoveVectoredExceptionHandler(installed);
         installed = NULL;
     }

@@ -253,6 +253,7 @@ rp_stack *rp_stack_get(rp_stack_pool *pool)
         rp_list_remove(&stack->slab->link);
         rp_list_push(&pool->slabs, &stack->slab->link);
     }
+    assert(!(stack->slab->used & set_of(stack->index)) && !rp_node_linked(&stack->link));
     stack->slab->used |= set_of(stack->index);
     pool->used++;
     rp_stack_root(stack->low, (char *)(stack + 1), true);
@@ -291,6 +292,7 @@ void rp_stack_put(rp_stack *stack)
     rp_slab *slab = stack->slab;
     rp_stack_pool *pool = slab->pool;
 
+    assert(pool->used > 0 && (slab->used & set_of(stack->index)) && !rp_node_linked(&stack->link));
     rp_stack_root(stack->low, (char *)(stack + 1), false);
     pool->used--;
     pool->idle++;
