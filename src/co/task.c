@@ -19,7 +19,7 @@
 #include "loop/exception.h"
 #include "loop/handle.h"
 
-_Thread_local rp_co *rp_co_running;
+_Thread_local rp_co *rp_co_running __attribute__((tls_model("initial-exec")));
 
 static atomic_uint_fast64_t task_numbers;
 

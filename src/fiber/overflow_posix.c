@@ -41,7 +41,7 @@ __attribute__((constructor)) static void guard_mutex(void)
 }
 
 static _Thread_local thread_state mine;
-_Thread_local uint64_t rp_overflow_thread;
+_Thread_local uint64_t rp_overflow_thread __attribute__((tls_model("initial-exec")));
 
 void rp_overflow_message(const char *what)
 {

@@ -21,7 +21,7 @@ static unsigned users;
 static void *installed;
 static _Atomic(rp_overflow_query *) find_fiber; /* read by handlers in any thread */
 
-_Thread_local uint64_t rp_overflow_thread;
+_Thread_local uint64_t rp_overflow_thread __attribute__((tls_model("initial-exec")));
 
 void rp_overflow_message(const char *what)
 {
