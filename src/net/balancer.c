@@ -54,7 +54,7 @@ typedef struct front {
     struct call *leaver; /* of the last one: it waits until the front is gone */
     rp_resource resource;
     struct sockaddr_storage address;
-    uint32_t length;
+    size_t length;
 } front;
 
 /* A member's place at a front. */
@@ -83,12 +83,10 @@ struct call {
     member *member;
     unsigned leaving; /* fronts that must be gone before the answer, and one */
     struct {
-        const struct sockaddr *address;
-        uint32_t length;
         const struct addrinfo *info;
         int port;
         const rp_server_options *options;
-        front *front;
+        front *front; /* the answer */
     } join;
     int result;
     bool done; /* under the mutex */
@@ -113,6 +111,7 @@ static void finish(call *c, int result)
     rp_balancer *balancer = c->balancer;
 
     rp_mutex_lock(&balancer->mutex);
+    assert(!c->done);
     c->result = result;
     c->done = true;
     rp_cond_broadcast(&balancer->changed);
@@ -286,17 +285,20 @@ static int make_front(rp_balancer *balancer, const call *c, front **out)
     rp_list_push(&balancer->fronts, &f->link);
     rp_resource_add(balancer->loop, &f->resource, &resource_type);
     rp_bind_address(c->join.info, rp_bind_port(fd), &f->address);
-    f->length = c->join.length;
+    f->length = c->join.info->ai_addrlen;
     *out = f;
     return 0;
 }
 
 static front *find_front(const rp_balancer *balancer, const call *c)
 {
+    struct sockaddr_storage address;
+
+    rp_bind_address(c->join.info, c->join.port, &address);
     for (rp_node *node = balancer->fronts.next; node != &balancer->fronts; node = node->next) {
         front *f = rp_container_of(node, front, link);
 
-        if (f->length == c->join.length && memcmp(&f->address, c->join.address, f->length) == 0)
+        if (f->length == c->join.info->ai_addrlen && memcmp(&f->address, &address, f->length) == 0)
             return f;
     }
     return NULL;
@@ -322,16 +324,9 @@ static int join(call *c)
 int rp_balancer_join(rp_intake *intake, const struct addrinfo *info, int port, const rp_server_options *options,
                      rp_fd *fd)
 {
-    struct sockaddr_storage address;
     member *m = member_of(intake);
-    call c = {.function = join, .member = m};
+    call c = {.function = join, .member = m, .join = {.info = info, .port = port, .options = options}};
 
-    rp_bind_address(info, port, &address);
-    c.join.address = (struct sockaddr *)&address;
-    c.join.length = (uint32_t)info->ai_addrlen;
-    c.join.info = info;
-    c.join.port = port;
-    c.join.options = options;
     RP_TRY(ask(&c));
     m->seats[m->seat_count++] = (seat){.member = m, .front = c.join.front};
     *fd = c.join.front->listener.fd;

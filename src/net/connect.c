@@ -48,6 +48,7 @@ static void drop_lookup(rp_future **lookup)
 
 static void release(attempt *self)
 {
+    assert(!self->connecting);
     rp_resource_remove(&self->resource);
     rp_future_remove_done_callback(&self->resolved);
     drop_lookup(&self->lookup);
@@ -57,6 +58,7 @@ static void release(attempt *self)
 
 static void finish(attempt *self, int result, rp_transport *transport)
 {
+    assert(!self->connecting && (transport || self->fd < 0));
     if (result < 0 && self->cancelled)
         rp_future_finish_cancelled(&self->future);
     else

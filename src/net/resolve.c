@@ -5,6 +5,7 @@
  * That is why what the thread works on, the question, is a block of its own with two owners, the lookup and the job:
  * whoever lets go last frees it, on either thread.
  */
+#include <assert.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -78,6 +79,7 @@ static int ask(void *arg)
 /* Lets go of the job and its question; the job may be under way still. */
 static void abandon(lookup *self)
 {
+    assert(self->job && self->question);
     rp_future_remove_done_callback(&self->answered);
     if (rp_future_cancel(self->job)) /* it will never come to ask */
         drop_question(self->question);

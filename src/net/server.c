@@ -18,11 +18,6 @@
 
 /* ---- who refers to it ---- */
 
-typedef struct waiter {
-    rp_future future;
-    rp_node link; /* in the server's list, which holds a reference */
-} waiter;
-
 rp_server *rp_server_ref(rp_server *server)
 {
     server->refs++;
@@ -42,12 +37,62 @@ void rp_server_unref(rp_server *server)
     rp_free(server);
 }
 
+/* ---- waiting for the end ---- */
+
+typedef struct waiter {
+    rp_future future;
+    rp_node link; /* in the server's list, which holds a reference */
+} waiter;
+
+static void dispose_waiter(rp_future *future)
+{
+    rp_future_fini(future);
+    rp_free(rp_container_of(future, waiter, future));
+}
+
+static bool cancel_waiter(rp_future *future)
+{
+    waiter *entry = rp_container_of(future, waiter, future);
+
+    if (rp_node_linked(&entry->link))
+        rp_list_remove(&entry->link);
+    else
+        rp_future_ref(future); /* the server is gone, and the list's reference with it */
+    rp_future_finish_cancelled(future);
+    rp_future_unref(future);
+    return true;
+}
+
+static const rp_future_type waiter_type = {
+    .name = "server's end", .cancel = cancel_waiter, .dispose = dispose_waiter};
+
+static void tell_waiters(rp_server *server)
+{
+    rp_node *node;
+
+    while ((node = rp_list_pop(&server->waiters))) {
+        waiter *entry = rp_container_of(node, waiter, link);
+
+        rp_future_finish(&entry->future, 0, NULL);
+        rp_future_unref(&entry->future);
+    }
+}
+
+/* They stay pending for whoever holds them. */
+static void drop_waiters(rp_server *server)
+{
+    rp_node *node;
+
+    while ((node = rp_list_pop(&server->waiters)))
+        rp_future_unref(&rp_container_of(node, waiter, link)->future);
+}
+
 /* ---- the end ---- */
 
 /* Nothing of it is left but its memory, as long as somebody refers to it. */
 static void end(rp_server *server)
 {
-    assert(rp_node_linked(&server->resource.link));
+    assert(server->closed && !server->owned && server->open_listeners == 0 && server->connection_count == 0);
     rp_resource_remove(&server->resource);
     if (server->protocol.release)
         server->protocol.release(server->protocol.arg);
@@ -56,18 +101,26 @@ static void end(rp_server *server)
 
 static void settle(rp_server *server)
 {
-    rp_node *node;
-
     if (!server->closed || server->open_listeners > 0 || server->connection_count > 0)
         return;
-    while ((node = rp_list_pop(&server->waiters))) {
-        waiter *entry = rp_container_of(node, waiter, link);
-
-        rp_future_finish(&entry->future, 0, NULL);
-        rp_future_unref(&entry->future);
-    }
+    tell_waiters(server);
     if (!server->owned && rp_node_linked(&server->resource.link))
         end(server);
+}
+
+int rp_server_closed_future(rp_server *server, rp_future **future)
+{
+    waiter *entry;
+
+    RP_TRY(rp_loop_check(server->loop));
+    entry = rp_calloc(sizeof *entry);
+    if (!entry)
+        return -ENOMEM;
+    rp_future_init(&entry->future, server->loop, &waiter_type);
+    *future = rp_future_ref(&entry->future);
+    rp_list_push(&server->waiters, &entry->link);
+    settle(server);
+    return 0;
 }
 
 /* The path goes with the server, unless this is a forked child. */
@@ -136,11 +189,10 @@ static void quiesce(rp_resource *resource)
     rp_server_close(rp_container_of(resource, rp_server, resource));
 }
 
-/* The loop is closed. Transports are reaped by themselves, and waiters stay pending for whoever holds them. */
+/* The loop is closed. Transports are reaped by themselves. */
 static void reap(rp_resource *resource)
 {
     rp_server *server = rp_container_of(resource, rp_server, resource);
-    rp_node *node;
 
     if (!server->closed)
         unlink_path(server);
@@ -153,8 +205,7 @@ static void reap(rp_resource *resource)
     server->open_listeners = server->connection_count = 0;
     while (!rp_list_empty(&server->connections))
         rp_list_pop(&server->connections);
-    while ((node = rp_list_pop(&server->waiters)))
-        rp_future_unref(&rp_container_of(node, waiter, link)->future);
+    drop_waiters(server);
     end(server);
 }
 
@@ -163,15 +214,18 @@ static const rp_resource_type resource_type = {.at = {[RP_QUIESCE] = quiesce, [R
 /* A connection is not its any more: whoever hands them out counts them too. */
 static void lighten(rp_server *server)
 {
-    if (server->intake)
-        atomic_fetch_sub_explicit(&server->intake->load, 1, memory_order_relaxed);
+    if (!server->intake)
+        return;
+    size_t load = atomic_fetch_sub_explicit(&server->intake->load, 1, memory_order_relaxed);
+    assert(load > 0);
+    (void)load;
 }
 
 static void detach(rp_transport *transport)
 {
     rp_server *server = transport->maker;
 
-    assert(server->connection_count > 0);
+    assert(rp_node_linked(&transport->maker_link) && server->connection_count > 0);
     rp_list_remove(&transport->maker_link);
     server->connection_count--;
     lighten(server);
@@ -215,6 +269,7 @@ static void serve(rp_server *server, rp_fd fd)
     in.server = NULL;
     if (!server->inherited && !server->nagle)
         rp_socket_set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    assert(rp_node_linked(&server->resource.link)); /* it cannot end before its connections */
     transport->maker = server;
     transport->detached = detach;
     rp_list_push(&server->connections, &transport->maker_link);
@@ -273,6 +328,7 @@ int rp_server_start_serving(rp_server *server)
         return -EINVAL;
     if (server->serving)
         return 0;
+    assert(server->open_listeners == server->listener_count);
     RP_TRY(server->intake ? server->intake->type->serve(server->intake) : accept_itself(server));
     server->serving = true;
     return 0;
@@ -309,11 +365,12 @@ void rp_server_set_intake(rp_server *server, rp_intake *intake)
 
 void rp_server_add_socket(rp_server *server, rp_fd fd)
 {
+    assert(!server->closed && !server->serving);
     rp_listener_init(&server->listeners[server->listener_count++], server->loop, fd, &listener_type, server);
     server->open_listeners++;
 }
 
-/* ---- clients, sockets, waiting ---- */
+/* ---- clients and sockets ---- */
 
 void rp_server_close_clients(rp_server *server)
 {
@@ -365,42 +422,5 @@ int rp_server_port(const rp_server *server)
         if (port > 0)
             return port;
     }
-    return 0;
-}
-
-static void dispose_waiter(rp_future *future)
-{
-    rp_future_fini(future);
-    rp_free(rp_container_of(future, waiter, future));
-}
-
-static bool cancel_waiter(rp_future *future)
-{
-    waiter *entry = rp_container_of(future, waiter, future);
-
-    if (rp_node_linked(&entry->link))
-        rp_list_remove(&entry->link);
-    else
-        rp_future_ref(future); /* the server is gone, and the list's reference with it */
-    rp_future_finish_cancelled(future);
-    rp_future_unref(future);
-    return true;
-}
-
-static const rp_future_type waiter_type = {
-    .name = "server's end", .cancel = cancel_waiter, .dispose = dispose_waiter};
-
-int rp_server_closed_future(rp_server *server, rp_future **future)
-{
-    waiter *entry;
-
-    RP_TRY(rp_loop_check(server->loop));
-    entry = rp_calloc(sizeof *entry);
-    if (!entry)
-        return -ENOMEM;
-    rp_future_init(&entry->future, server->loop, &waiter_type);
-    *future = rp_future_ref(&entry->future);
-    rp_list_push(&server->waiters, &entry->link);
-    settle(server);
     return 0;
 }

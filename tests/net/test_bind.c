@@ -1,0 +1,108 @@
+/*
+ * test_bind.c - sockets that are bound: their ports, the one that keeps a port, local addresses, Unix sockets.
+ */
+#include <stdio.h>
+
+#include "harness/wire.h"
+#include "net/bind.h"
+
+static const rp_server_options defaults;
+
+static struct addrinfo *numeric(const char *host)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST}, *list;
+
+    CHECK_INT(rp_socket_start(), ==, 0);
+    CHECK_INT(getaddrinfo(host, "0", &hints, &list), ==, 0);
+    return list;
+}
+
+TEST(a_port_replaces_the_address_own)
+{
+    static const char *const hosts[] = {"127.0.0.1", "::1"};
+
+    for (int i = 0; i < 2; i++) {
+        struct addrinfo *info = numeric(hosts[i]);
+        struct sockaddr_storage address = {0};
+        rp_fd fd, second;
+        int port;
+
+        rp_bind_address(info, 0, &address);
+        CHECK(memcmp(&address, info->ai_addr, info->ai_addrlen) == 0);
+        CHECK_INT(rp_bind_tcp(info, 0, &defaults, &fd), ==, 0);
+        port = rp_bind_port(fd);
+        CHECK_INT(port, >, 0);
+        CHECK_INT(rp_bind_listen(fd, 1), ==, 0);
+        CHECK_INT(rp_bind_tcp(info, port, &defaults, &second), ==, -EADDRINUSE); /* and leaves none open */
+        rp_socket_close(fd);
+        freeaddrinfo(info);
+    }
+    CHECK_INT(rp_bind_port(-1), ==, 0);
+}
+
+TEST(a_reserved_port_is_for_those_who_share_it)
+{
+    struct addrinfo *info = numeric("127.0.0.1");
+    rp_server_options sharing = {.reuse_port = true};
+    rp_fd reserved, fds[2], other;
+    int port, rc = rp_bind_reserve_port(&reserved, &port);
+
+    if (!RP_SOCKET_SHARES) {
+        CHECK_INT(rc, ==, -ENOTSUP);
+    } else {
+        CHECK_INT(rc, ==, 0);
+        CHECK_INT(port, >, 0);
+        CHECK_INT(rp_bind_tcp(info, port, &defaults, &other), ==, -EADDRINUSE);
+        for (int i = 0; i < 2; i++)
+            CHECK_INT(rp_bind_tcp(info, port, &sharing, &fds[i]), ==, 0);
+        for (int i = 0; i < 2; i++)
+            rp_socket_close(fds[i]);
+        rp_socket_close(reserved);
+    }
+    freeaddrinfo(info);
+}
+
+TEST(the_first_address_of_a_family_that_can_be_had_is_taken)
+{
+    struct addrinfo *four = numeric("127.0.0.9"), *six = numeric("::1"), *foreign = numeric("192.0.2.1");
+    struct sockaddr_in name;
+    uint32_t length = sizeof name;
+    rp_fd fd;
+
+    foreign->ai_next = six;
+    CHECK_INT(rp_socket_open(AF_INET, SOCK_STREAM, 0, &fd), ==, 0);
+    CHECK_INT(rp_bind_first(fd, AF_INET, six), ==, -EADDRNOTAVAIL);
+    CHECK_INT(rp_bind_first(fd, AF_INET, foreign), ==, -EADDRNOTAVAIL);
+    six->ai_next = four;
+    CHECK_INT(rp_bind_first(fd, AF_INET, foreign), ==, 0);
+    CHECK_INT(rp_socket_name(fd, (struct sockaddr *)&name, &length), ==, 0);
+    CHECK_INT(ntohl(name.sin_addr.s_addr), ==, 0x7f000009);
+    rp_socket_close(fd);
+    foreign->ai_next = six->ai_next = NULL;
+    freeaddrinfo(four);
+    freeaddrinfo(six);
+    freeaddrinfo(foreign);
+}
+
+TEST(a_unix_socket_is_told_by_its_file)
+{
+    test_need_unix_sockets();
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    rp_socket_file file = {0}, none = {0};
+    rp_fd fd, second, third;
+
+    snprintf(address.sun_path, sizeof address.sun_path, TEST_TMP "/ringport-bind-%d", (int)getpid());
+    CHECK_INT(rp_bind_unix(&address, sizeof address, &fd, &file), ==, 0);
+    CHECK(file.inode != 0);
+    CHECK_INT(rp_bind_port(fd), ==, 0);
+    /* One that lies there is removed first: the file is another one then. */
+    CHECK_INT(rp_bind_unix(&address, sizeof address, &second, &none), ==, 0);
+    rp_socket_file_remove(address.sun_path, &file);
+    CHECK_INT(access(address.sun_path, F_OK), ==, 0);
+    rp_socket_file_remove(address.sun_path, &none);
+    CHECK_INT(access(address.sun_path, F_OK), ==, -1);
+    snprintf(address.sun_path, sizeof address.sun_path, "/nowhere/at/all");
+    CHECK_INT(rp_bind_unix(&address, sizeof address, &third, &none), ==, -ENOENT);
+    rp_socket_close(second);
+    rp_socket_close(fd);
+}

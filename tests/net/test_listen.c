@@ -1,0 +1,114 @@
+/*
+ * test_listen.c - a listener by itself: what it accepts goes to its owner, and its memory with `closed`.
+ */
+#include "harness/wire.h"
+#include "base/memory.h"
+#include "base/socket.h"
+#include "net/listen.h"
+
+typedef struct owner {
+    rp_listener *listener; /* NULL: it was closed */
+    int accepted, closed;
+    bool close; /* as soon as something was accepted */
+} owner;
+
+static void on_accepted(rp_listener *listener, rp_fd fd)
+{
+    owner *o = listener->owner;
+
+    CHECK(o->listener == listener);
+    o->accepted++;
+    rp_socket_close(fd);
+    if (o->close) {
+        o->close = false;
+        rp_listener_close(listener);
+    }
+}
+
+/* The listener's memory goes: whatever still used it would be found by the harness. */
+static void on_closed(rp_listener *listener)
+{
+    owner *o = listener->owner;
+
+    CHECK_INT(listener->fd, ==, -1);
+    o->closed++;
+    o->listener = NULL;
+    memset(listener, 0x55, sizeof *listener);
+    rp_free(listener);
+}
+
+static const rp_listener_type type = {.accepted = on_accepted, .closed = on_closed};
+
+static rp_listener *listen_for(owner *o, rp_loop *loop, int *port)
+{
+    o->listener = rp_malloc(sizeof *o->listener);
+    rp_listener_init(o->listener, loop, wire_listen(port), &type, o);
+    return o->listener;
+}
+
+TEST(a_listener_accepts_until_it_is_closed)
+{
+    rp_loop *loop = wire_loop();
+    owner o = {0};
+    int port, fds[3];
+
+    rp_listener_start(listen_for(&o, loop, &port));
+    for (int i = 0; i < 3; i++) {
+        fds[i] = wire_connect(port);
+        RUN_UNTIL(loop, o.accepted == i + 1);
+    }
+    rp_listener_close(o.listener);
+    CHECK_INT(o.closed, ==, 0); /* the kernel has its operation still */
+    RUN_UNTIL(loop, o.closed == 1);
+    for (int i = 0; i < 3; i++)
+        close(fds[i]);
+    rp_loop_free(loop);
+}
+
+TEST(a_listener_that_does_not_accept_is_closed_at_once)
+{
+    rp_loop *loop = wire_loop();
+    owner o = {0};
+    int port;
+
+    rp_listener_close(listen_for(&o, loop, &port));
+    CHECK_INT(o.closed, ==, 1);
+    rp_loop_free(loop);
+}
+
+/* Those that were accepted before the close took hold still go to the owner: none is left open. */
+TEST(a_listener_may_be_closed_by_what_it_has_accepted)
+{
+    rp_loop *loop = wire_loop();
+    owner o = {.close = true};
+    int port, fds[10];
+
+    listen_for(&o, loop, &port);
+    for (int i = 0; i < 10; i++)
+        fds[i] = wire_connect(port);
+    rp_listener_start(o.listener);
+    RUN_UNTIL(loop, o.closed == 1);
+    CHECK_INT(o.accepted, >=, 1);
+    for (int i = 0; i < 10; i++) {
+        char byte;
+
+        CHECK_INT(recv(fds[i], &byte, 1, 0), <=, 0);
+        close(fds[i]);
+    }
+    rp_loop_free(loop);
+}
+
+TEST(a_listener_goes_with_its_loop)
+{
+    rp_loop *loop = wire_loop();
+    owner o = {0};
+    int port;
+
+    rp_listener_start(listen_for(&o, loop, &port));
+    wire_run(loop, RP_MSEC(1));
+    rp_loop_close(loop);
+    rp_listener_reap(o.listener);
+    CHECK_INT(o.closed, ==, 0);
+    rp_free(o.listener);
+    rp_loop_free(loop);
+}
