@@ -289,7 +289,7 @@ RP_API void rp_op_statx(rp_op *op, rp_fd directory, const char *path, int flags,
  * On Windows it is the exit code, of 32 bits, shifted by 8: `status >> 8`. Nothing is reaped there, and the owner keeps
  * the process open until then.
  * Errors:
- *   -ECHILD   there is no such child: there never was, or it was reaped, or (but for Windows) it is somebody else's
+ *   -ECHILD   there is no such child: there never was, or it was reaped, or (except on Windows) it is somebody else's
  *   -EINVAL   that is no number of a process
  */
 RP_API void rp_op_wait_child(rp_op *op, int64_t pid, rp_op_callback *callback, void *data);

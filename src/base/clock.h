@@ -1,12 +1,12 @@
 /*
- * clock.h - arithmetic with points in time: rp_monotonic() itself is public.
+ * clock.h - arithmetic with points in time. rp_monotonic() itself is public.
  */
 #ifndef RP_BASE_CLOCK_H
 #define RP_BASE_CLOCK_H
 
 #include "ringport/base.h"
 
-/* A time and a duration added up, kept within what int64_t holds: past that it is RP_NEVER, or the earliest time. */
+/* The sum of a time and a duration. What int64_t cannot hold becomes RP_NEVER, or the earliest time. */
 static inline int64_t rp_time_add(int64_t time, int64_t duration)
 {
     int64_t sum;

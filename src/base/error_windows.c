@@ -1,5 +1,5 @@
 /*
- * error_windows.c - the numbers of Windows, looked up in the one table of errors.
+ * error_windows.c - looks Windows' errors up in the one table of errors.
  */
 #define WIN32_NO_STATUS /* ntstatus.h has them all, windows.h some */
 #include <winsock2.h>
@@ -11,7 +11,7 @@
 #include <errno.h>
 #include <stddef.h>
 
-enum { NAMES = 12 }; /* that Windows has for one error, at most */
+enum { NAMES = 12 }; /* how many numbers Windows has for one error, at most */
 
 typedef struct windows_entry {
     int number;

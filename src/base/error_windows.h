@@ -1,12 +1,12 @@
 /*
- * error_windows.h - what Windows calls an error, as ringport does.
+ * error_windows.h - Windows' errors as negative errno values.
  */
 #ifndef RP_BASE_ERROR_WINDOWS_H
 #define RP_BASE_ERROR_WINDOWS_H
 
 /*
- * A number of GetLastError(), of WSAGetLastError() or an NTSTATUS (their ranges do not meet) as a negative errno value;
- * 0 for 0. -EIO for what the table does not know.
+ * An error of GetLastError() or WSAGetLastError(), or an NTSTATUS, as a negative errno value: their ranges do not meet.
+ * 0 for 0; -EIO for what the table does not know.
  */
 int rp_error_from_windows(unsigned long error);
 

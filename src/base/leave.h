@@ -5,8 +5,8 @@
  *
  *     thing *t RP_ON_LEAVE(let_go) = ...;
  *
- * User code that the library calls may throw. Whatever is due after such a call, and not just a courtesy, stands in a
- * function that is called so; the library is compiled to be unwound.
+ * User code that the library calls may throw. What must be done after such a call stands in a function like this one.
+ * The library is compiled so that exceptions can unwind it.
  */
 #ifndef RP_BASE_LEAVE_H
 #define RP_BASE_LEAVE_H

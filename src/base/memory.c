@@ -1,7 +1,7 @@
 /*
  * memory.c - the heap, behind three functions that a program may replace.
  *
- * A size of 0 is taken as 1: NULL then means "no memory" for any allocator, and never "nothing was asked for".
+ * A size of 0 counts as 1. So NULL means "no memory", whatever the allocator, and never "nothing was asked for".
  */
 #include "base/memory.h"
 

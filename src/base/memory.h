@@ -6,10 +6,10 @@
 
 #include "ringport/base.h"
 
-/* NULL when there is no memory: the caller reports -ENOMEM. Any thread. */
+/* NULL if there is no memory; the caller returns -ENOMEM then. Any thread. */
 void *rp_malloc(size_t size);
 void *rp_calloc(size_t size); /* zeroed */
 void *rp_realloc(void *memory, size_t size);
-void rp_free(void *memory); /* NULL is let pass */
+void rp_free(void *memory); /* NULL is ignored */
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * names_posix.c - what the platform tells of the stack and of addresses.
+ * names_posix.c - the return addresses on the stack, and the names of functions at addresses.
  *
  * Names come from the dynamic symbol tables, which hold no static functions: the object and the offset in it are
  * printed as well, for addr2line.

@@ -1,8 +1,8 @@
 /*
- * names_windows.c - what Windows tells of the stack and of addresses: see names_posix.c.
+ * names_windows.c - the return addresses on the stack, and the names of functions at addresses, on Windows.
  *
- * Names come from the tables of what a module exports, by the nearest one below; a static function has none there,
- * and a program exports nothing as a rule. So the module and the offset in it are printed as well, for addr2line.
+ * A name is the nearest one below that the module exports. A static function has none there, and most programs export
+ * nothing. So the module and the offset in it are printed as well, for addr2line.
  */
 #include "base/origin.h"
 

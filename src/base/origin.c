@@ -1,5 +1,5 @@
 /*
- * origin.c - backtraces as lists of return addresses; they get their names only when a report is written.
+ * origin.c - backtraces as lists of return addresses, which get their names only when a report is written.
  */
 #include "base/origin.h"
 

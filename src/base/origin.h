@@ -13,14 +13,14 @@ typedef struct rp_origin {
     void *addresses[];
 } rp_origin;
 
-/* How many addresses are kept: 0 to 64. Process-wide, atomic. */
+/* How many addresses are kept: 0 to 64. It holds for the whole process, and is atomic. */
 int rp_origin_get_depth(void);
 int rp_origin_set_depth(int depth); /* returns the old one, -EINVAL if out of range */
 
 /* The caller's backtrace, without this function; NULL at depth 0 or if there is no memory. Free with rp_free(). */
 rp_origin *rp_origin_capture(void);
 
-/* The return addresses above the caller, innermost first, some frames of the library's own before them: how many. */
+/* Stores the return addresses above the caller, innermost first, after some of the library's own; returns how many. */
 int rp_origin_backtrace(void **addresses, int count);
 
 /* Writes addresses with their symbols, a line each, indented. */

@@ -1,9 +1,9 @@
 /*
  * pool.c - a pool of threads that run blocking work: one queue under one mutex.
  *
- * `idle` counts the threads that look for work or are about to, those being started included; so work needs a new
- * thread exactly when the queue is longer than that. Each thread is counted in `threads` until its very last step,
- * and who finds the pool given up with no thread left frees it.
+ * `idle` counts the threads that look for work or are about to, with those that are being started. So work needs a new
+ * thread exactly when the queue is longer than that. Each thread is counted in `threads` until its very last step.
+ * Whoever finds the pool given up, and no thread left, frees it.
  */
 #include "base/pool.h"
 
@@ -15,7 +15,7 @@
 #include "ringport/error.h"
 
 struct rp_pool {
-    rp_mutex mutex;     /* over all that follows, but for max_threads and fork_generation */
+    rp_mutex mutex;     /* of all that follows, except max_threads and fork_generation */
     rp_cond work_added; /* or the pool stops */
     rp_cond ended;      /* the last thread did */
     rp_node queue;
@@ -126,7 +126,7 @@ static int add_thread(rp_pool *pool)
     return rc;
 }
 
-/* A child of fork() has none of the threads, but perhaps a lock that one of them held: it leaves the pool alone. */
+/* A child of fork() has none of the threads, but perhaps a lock that one of them held. So it leaves the pool alone. */
 static bool is_forked(const rp_pool *pool)
 {
     return pool->fork_generation != rp_fork_generation();

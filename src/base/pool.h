@@ -1,9 +1,10 @@
 /*
- * pool.h - a pool of threads that run blocking work. Threads are started as work finds none idle, up to the
- * maximum; idle ones are reused and end when the pool stops.
+ * pool.h - a pool of threads that run blocking work.
  *
- * A work item is the caller's, embedded in what it acts for; from submission until run() is called (or it is
- * cancelled) it belongs to the pool. run() may free it. In a child of fork() a pool can be freed, and nothing else.
+ * A thread is started when work finds none idle, up to the maximum. Idle threads are used again, and end when the pool
+ * stops.
+ * A work item is the caller's, embedded in what it acts for. From submission until run() is called, or until it is
+ * cancelled, it belongs to the pool. run() may free it. In a child of fork() a pool can be freed, and nothing else.
  */
 #ifndef RP_BASE_POOL_H
 #define RP_BASE_POOL_H
@@ -21,19 +22,19 @@ typedef struct rp_pool rp_pool;
 /* max_threads 0: min(32, cpus + 4). -ENOMEM. */
 int rp_pool_new(unsigned max_threads, rp_pool **pool);
 
-/* Queues work, first come, first served. RP_ESHUTDOWN, RP_EFORK; -EAGAIN or -ENOMEM if no thread is there or starts. */
+/* Queues work, to be run in order. RP_ESHUTDOWN, RP_EFORK; -EAGAIN or -ENOMEM if no thread is there or starts. */
 int rp_pool_submit(rp_pool *pool, rp_work *work);
 
 /* Takes work back out of the queue: true if it had not begun, and run() will not be called. Any thread. */
 bool rp_pool_cancel(rp_pool *pool, rp_work *work);
 
-/* Refuses further work; what is queued still runs. Twice is let pass. */
+/* Refuses further work; what is queued still runs. Stopping twice is ignored. */
 void rp_pool_stop(rp_pool *pool);
 
 /* Stops it, and waits until all threads have ended: 0, or -ETIMEDOUT at the deadline. RP_EFORK. */
 int rp_pool_join(rp_pool *pool, int64_t deadline);
 
-/* Stops it and gives it up: freed now if no thread is left, else by the last one as it ends. NULL is let pass. */
+/* Stops the pool and gives it up. It is freed now if no thread is left, else by the last one. NULL is ignored. */
 void rp_pool_free(rp_pool *pool);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * search.h - finding bytes among bytes: memmem(), which Windows lacks.
+ * search.h - finding bytes in bytes: memmem(), which Windows lacks.
  */
 #ifndef RP_BASE_SEARCH_H
 #define RP_BASE_SEARCH_H

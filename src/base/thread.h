@@ -34,8 +34,8 @@ void rp_mutex_lock(rp_mutex *mutex);
 void rp_mutex_unlock(rp_mutex *mutex);
 
 /*
- * For a mutex of the whole process, from a constructor: every fork waits for it, so that no child finds it locked by a
- * thread that it does not have. Windows knows no fork.
+ * For a mutex of the whole process, from a constructor: every fork waits for it. So no child finds it locked by a
+ * thread that the child does not have. Windows knows no fork.
  */
 #ifdef _WIN32
 static inline void rp_mutex_hold_in_forks(rp_mutex *mutex)
@@ -54,14 +54,15 @@ void rp_cond_broadcast(rp_cond *cond);
 bool rp_cond_wait(rp_cond *cond, rp_mutex *mutex, int64_t deadline);
 
 /*
- * Starts a detached thread for the library's own work: 0 or a negative error (-EAGAIN). Signals that are meant for the
- * process do not interrupt it. Those that its own code causes get through, and SIGPROF, by which profilers sample.
+ * Starts a detached thread for the library's own work: 0 or a negative error (-EAGAIN).
+ * Signals that are meant for the process do not interrupt it. Those that its own code causes do, and so does SIGPROF,
+ * by which profilers sample.
  */
 int rp_thread_start(void (*function)(void *arg), void *arg);
 
 /*
  * Which signals a thread blocks. What a thread of ours runs for a user runs under the mask of the thread that asked for
- * it: a program that it starts inherits that mask. Windows has none.
+ * it, since a program that it starts inherits that mask. Windows has none.
  */
 #ifdef _WIN32
 typedef struct rp_signal_mask {
@@ -83,7 +84,7 @@ typedef struct rp_signal_mask {
 /* The calling thread's. */
 void rp_signal_mask_get(rp_signal_mask *mask);
 
-/* Makes `mask` the calling thread's, and stores there what was in force before. */
+/* Makes `mask` the calling thread's, and stores the old one there. */
 void rp_signal_mask_swap(rp_signal_mask *mask);
 #endif
 
@@ -99,9 +100,9 @@ unsigned rp_cpu_count(void);
 void rp_thread_yield(void);
 
 /*
- * A number that a child of fork() has anew: a thing that stored it when it was made, and finds another now, belongs to
- * a parent process. Costs two loads. Async-signal-safe. _Fork() and clone() are noticed too, where the kernel can wipe
- * a page in a child (4.14). Windows knows no fork: always 0.
+ * A number that is another one in a child of fork(). What stored it when it was made, and finds another now, belongs to
+ * a parent process. It costs two loads, and is async-signal-safe. _Fork() and clone() are noticed too, where the
+ * kernel can wipe a page in a child (4.14). Windows knows no fork: there it is always 0.
  */
 #ifdef _WIN32
 static inline unsigned rp_fork_generation(void)

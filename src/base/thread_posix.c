@@ -1,11 +1,11 @@
 /*
- * thread_posix.c - threads as pthreads have them, fork detection, and that their code stays loaded.
+ * thread_posix.c - threads by pthreads, fork detection, and keeping the library loaded.
  *
- * Operations on a mutex or condition that was made can only fail by our own mistake: those are asserted.
+ * Operations on a mutex or condition can only fail by our own mistake. So their results are asserted.
  *
- * The fork generation lies in a page that the kernel wipes in a child, so that even a child of _Fork() or clone(),
- * where no handlers run, finds a 0 there and counts. What else a fork changes (the thread's id, the mutexes of the
- * process) is put right by handlers, before fork() returns in the child.
+ * The fork generation lies in a page that the kernel wipes in a child. So even a child of _Fork() or clone(), where no
+ * handlers run, finds a 0 there, and counts. What else a fork changes (the thread's id, the mutexes of the process) is
+ * put right by handlers, before fork() returns in the child.
  */
 #include "base/thread.h"
 
@@ -227,8 +227,8 @@ static void after_fork_in_child(void)
 }
 
 /*
- * The module that this is in, a plugin that is linked with the static library perhaps, stays loaded: threads that ran
- * tasks, the pools' threads, and handlers of signals come back to it. The program itself has no name here.
+ * The module that this is in stays loaded, which may be a plugin that is linked with the static library: threads that
+ * ran tasks, the pools' threads, and handlers of signals come back to it. The program itself has no name here.
  */
 #pragma weak dladdr1
 #pragma weak dlopen
@@ -244,8 +244,8 @@ __attribute__((constructor)) static void stay_loaded(void)
 }
 
 /*
- * At load time, so that asking for the generation needs no check whether anyone counts. A constructor of the program
- * that came before, where the library is a static one, may have asked already.
+ * At load time, so that asking for the generation need not check whether anyone counts. If the library is a static one,
+ * a constructor of the program may have run before, and have asked already.
  */
 __attribute__((constructor)) static void watch_forks(void)
 {

@@ -1,8 +1,8 @@
 /*
- * thread_windows.c - threads as Windows has them: see thread.h.
+ * thread_windows.c - threads, locks and conditions of Windows.
  *
  * A slim lock and a condition variable are a pointer each, which thread.h keeps without the system's headers. They need
- * no making and no unmaking. Time-outs have a grain of a millisecond and are rounded up, so that none comes early.
+ * not be made or destroyed. Time-outs have a grain of a millisecond, and are rounded up, so that none comes early.
  */
 #include "base/thread.h"
 

@@ -1,5 +1,5 @@
 /*
- * version.c - which ringport this is.
+ * version.c - the version of the library.
  */
 #include "ringport/base.h"
 

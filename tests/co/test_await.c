@@ -275,7 +275,7 @@ TEST(a_cancellation_goes_down_the_chain)
     CHECK_INT(rp_run(cancel_chain, &(int){50}), ==, 0);
 }
 
-/* Longer than the stack of who cancels is deep. */
+/* Longer than the stack of the canceller is deep. */
 TEST(a_cancellation_goes_down_a_long_chain)
 {
     CHECK_INT(rp_run(cancel_chain, &(int){4000}), ==, 0);

@@ -1,5 +1,5 @@
 /*
- * holdings.c - what a process holds: asked of the kernel, but for the heap, whose blocks are counted as they come
+ * holdings.c - what a process holds: asked of the kernel, except for the heap, whose blocks are counted as they come
  * and go.
  */
 #include "harness/holdings.h"

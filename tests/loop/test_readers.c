@@ -1,5 +1,5 @@
 /*
- * test_readers.c - rp_add_reader and its kin: level-triggered, replaced, removed, on descriptors that are reused.
+ * test_readers.c - rp_add_reader and the like: level-triggered, replaced, removed, on descriptors that are reused.
  */
 #include "loop/loop.h"
 #include "harness/support.h"

@@ -21,7 +21,7 @@ static int64_t take_from_stream(rp_proactor *port, rp_op *op, void *buffer, size
     }
 }
 
-/* Completions that found what an earlier one had announced are let pass. */
+/* Completions that found what an earlier one had announced are ignored. */
 static void stream_is_dry(rp_proactor *port, rp_op *op)
 {
     char byte;

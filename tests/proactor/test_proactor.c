@@ -126,7 +126,7 @@ TEST(bad_operations)
     CHECK_INT(rp_proactor_submit(port, &op), ==, -EINVAL);
     CHECK_INT(port->in_flight, ==, 0);
     rp_op_nop(&op, NULL, NULL);
-    rp_proactor_cancel(port, &op); /* not in flight: let pass */
+    rp_proactor_cancel(port, &op); /* not in flight: ignored */
     CHECK_INT(perform(port, &op), ==, 0);
     rp_proactor_cancel(port, &op);
     stays_quiet(port);
