@@ -4,8 +4,8 @@
  */
 #include <stdio.h>
 
+#include "harness/streams.h"
 #include "harness/tasks.h"
-#include "harness/wire.h"
 
 /* What was reported of freed streams. Debug mode has other things to tell, such as that a callback took long. */
 static int reports;
@@ -34,16 +34,6 @@ static void listen_to_reports(rp_co *co, bool debug)
 static void run(rp_coro *coro)
 {
     CHECK_INT(rp_run(coro, NULL), ==, 0);
-}
-
-static rp_stream *open_stream(rp_co *co, int *there)
-{
-    rp_stream *stream;
-    int here;
-
-    wire_pair(&here, there);
-    CHECK_INT(rp_stream_from_fd(co, &stream, here), ==, 0);
-    return stream;
 }
 
 /* ---- each use ---- */
@@ -273,17 +263,17 @@ static int read_one(rp_co *co, void *arg)
 CO_TEST(a_call_that_began_before_the_stream_was_freed_is_not_reported)
 {
     rp_stream *stream;
-    rp_task *reader;
+    rp_task *waiting;
     int there;
 
     listen_to_reports(co, true);
     stream = open_stream(co, &there);
     name_peer(stream);
-    reader = spawn(read_one, stream);
+    waiting = spawn(read_one, stream);
     settle(co);
     rp_stream_free(stream);
     use_freed(co, stream); /* never -EBUSY, though the reader has not woken up yet */
-    CHECK_INT(rp_join(co, reader), ==, 0);
+    CHECK_INT(rp_join(co, waiting), ==, 0);
     CHECK_INT(result_of_read, ==, -EPIPE);
     CHECK_INT(reports, ==, 0);
     use_freed(co, stream);
