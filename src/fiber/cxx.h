@@ -1,7 +1,7 @@
 /*
  * cxx.h - what a C++ runtime knows of a thread's exceptions: which are being handled, and how many are on their way.
- * That belongs to a flow of control, not to the thread, so it is exchanged wherever one flow takes another's place.
  *
+ * That belongs to a flow of control, not to the thread. So it is exchanged wherever one flow takes another's place.
  * Without such a runtime there is nothing to exchange. It may come late, with a library that is loaded while tasks run.
  */
 #ifndef RP_FIBER_CXX_H
@@ -15,7 +15,7 @@ typedef struct rp_cxx_state {
     unsigned uncaught;
 } rp_cxx_state;
 
-/* Whether there is a runtime. Costs little while no library is loaded. Any thread. */
+/* Whether there is a runtime. It costs little as long as no library is loaded. Any thread. */
 bool rp_cxx_look(void);
 
 /* The calling thread's state, in the same place for as long as the thread lives; NULL if there is no runtime. */

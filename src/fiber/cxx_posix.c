@@ -1,8 +1,8 @@
 /*
  * cxx_posix.c - finding the C++ runtime of the process: the one that was linked, or else one that was loaded since.
  *
- * What a library brings along that was loaded with RTLD_LOCAL, as most are, is in no scope but its own: the runtime is
- * looked for by its name then, and kept. A runtime that a library contains and does not export cannot be found.
+ * Most libraries are loaded with RTLD_LOCAL, and what they bring along is in no scope but their own. So the runtime is
+ * then looked for by its name, and kept. A runtime that a library contains and does not export cannot be found.
  */
 #include "fiber/cxx.h"
 
@@ -16,13 +16,13 @@ typedef void *get_globals(void);
 
 extern get_globals __cxa_get_globals __attribute__((weak));
 
-/* A static program has none of these, nor anything that they could find. */
+/* A static program has none of these functions, and nothing that they could find. */
 #pragma weak dlopen
 #pragma weak dlsym
 #pragma weak dl_iterate_phdr
 
 static get_globals *_Atomic found;
-static atomic_ullong loads; /* of libraries, by the process so far, when it was last looked for */
+static atomic_ullong loads; /* how many libraries the process had loaded when the runtime was last looked for */
 
 static bool is_runtime(const char *path)
 {
@@ -77,7 +77,7 @@ bool rp_cxx_look(void)
             return atomic_load_explicit(&found, memory_order_relaxed);
         get = find_loaded();
     }
-    if (get) /* another thread may have looked earlier and come later, or the other way round */
+    if (get) /* another thread may have looked earlier and stored later, or the other way round */
         atomic_store_explicit(&found, get, memory_order_relaxed);
     atomic_store_explicit(&loads, now, memory_order_release);
     return get;

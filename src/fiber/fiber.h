@@ -1,9 +1,9 @@
 /*
- * fiber.h - a flow of control on a stack of its own, which somebody resumes and which suspends itself: a stack and a
- * switch, and nothing that it would wait for.
+ * fiber.h - a flow of control on a stack of its own: somebody resumes it, and it suspends itself.
  *
- * Its record, and what that is embedded in, lie at the high end of the stack. Sanitizers, Valgrind and the C++ runtime
- * are told of each switch. It is resumed by one thread at a time, never by itself.
+ * It knows a stack and a switch, and nothing that it could wait for. Its record, and what that is embedded in, lie at
+ * the high end of the stack. Sanitizers, Valgrind and the C++ runtime are told of each switch. It is resumed by one
+ * thread at a time, never by itself.
  */
 #ifndef RP_FIBER_FIBER_H
 #define RP_FIBER_FIBER_H
@@ -74,13 +74,13 @@ RP_FLOW_INLINE void rp_fiber_end(rp_fiber *fiber)
     rp_switch(&fiber->sp, fiber->resumer_sp);
 }
 
-/* In the fiber: whether it has kept to its stack, as far as that can be seen now. */
+/* In the fiber: whether it has kept within its stack, as far as that can be seen now. */
 RP_FLOW_INLINE bool rp_fiber_intact(const rp_fiber *fiber)
 {
     return (char *)__builtin_frame_address(0) > fiber->low && (fiber->guarded || rp_stack_intact(fiber->stack));
 }
 
-/* Fetches the frames that it returns through from where it is suspended: it will be resumed in a moment. */
+/* Fetches into the cache the frames that it will return through: it is to be resumed in a moment. */
 static inline void rp_fiber_fetch(const rp_fiber *fiber)
 {
     for (int line = 0; line < 5; line++)

@@ -1,5 +1,5 @@
 /*
- * overflow.h - what runs over its stack's end ends the process with its name, not in silence.
+ * overflow.h - stack overflows: a fiber that runs over its stack's end ends the process, with its name.
  */
 #ifndef RP_FIBER_OVERFLOW_H
 #define RP_FIBER_OVERFLOW_H
@@ -20,7 +20,7 @@ enum {
  */
 typedef bool rp_overflow_query(const void *address, const void *sp, char what[RP_OVERFLOW_WHAT]);
 
-/* A number that no other thread ever has, once this one has claimed; 0 before, and when its claims were given up. */
+/* A number that no other thread ever has, while this one has a claim; 0 before and after that. */
 extern _Thread_local uint64_t rp_overflow_thread __attribute__((tls_model("initial-exec")));
 
 /*

@@ -1,5 +1,5 @@
 /*
- * overflow_posix.c - the handler of SIGSEGV and SIGBUS that knows guards.
+ * overflow_posix.c - stack overflows on POSIX: a handler of SIGSEGV and SIGBUS that knows the guards of stacks.
  *
  * The kernel can deliver a signal for an overflown stack only on another one: each thread that runs fibers gets a
  * signal stack, until its last loop is closed or it ends. A fault elsewhere is none of our business and goes to
@@ -104,7 +104,7 @@ static void install(void)
     installed = true;
 }
 
-/* Who installed a handler after us chains to ours perhaps: then it must stay. */
+/* Whoever installed a handler after us may chain to ours, which must stay then. */
 static void uninstall(void)
 {
     struct sigaction now[2];

@@ -1,10 +1,9 @@
 /*
- * overflow_windows.c - the handler of exceptions that knows which stack has overflown, and the one that stands at the
- * outermost frame of each.
+ * overflow_windows.c - stack overflows on Windows: a handler that knows the stacks, and one at each outermost frame.
  *
- * Windows tells of an overflow in the thread that has it, on what is left of that stack: a page or two, so that nothing
- * here may call deep. Which stack it was stands in the thread's block, where the context switch keeps it up to date.
- * The handler is called before those of any frame; what is not an overflow of a fiber's is none of its business.
+ * Windows reports an overflow in the thread that has it, on what is left of that stack: a page or two, so nothing here
+ * may call deep. Which stack it was stands in the thread's block, which the context switch keeps up to date.
+ * The handler is called before those of any frame. What is not an overflow of a fiber is none of its business.
  */
 #include "fiber/overflow.h"
 

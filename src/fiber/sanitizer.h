@@ -1,5 +1,5 @@
 /*
- * sanitizer.h - tells the sanitizers and Valgrind about stacks and every switch between them.
+ * sanitizer.h - tells sanitizers and Valgrind about stacks, and about every switch between them.
  *
  * Without them all of it is empty. An rp_flow is what the tools know of one side of a switch: a fiber has one for
  * itself and one for whoever resumed it. A switch is announced before (leave) and confirmed on the other side (arrive).
@@ -98,7 +98,7 @@ static inline void rp_stack_retire(rp_stack_marks *marks)
 #endif
 }
 
-/* A stack is about to be used anew: what its last user's frames forbade is allowed again. */
+/* A stack is about to be used anew: what the frames of its last user forbade is allowed again. */
 static inline void rp_stack_cleanse(char *low, char *high)
 {
     (void)low, (void)high;
@@ -131,7 +131,7 @@ RP_FLOW_INLINE void rp_flow_here(rp_flow *flow)
 #endif
 }
 
-/* `last`: the flow that is left will not be come back to. */
+/* `last`: nobody will come back to the flow that is left. */
 RP_FLOW_INLINE void rp_flow_leave(rp_flow *from, rp_flow *to, bool last)
 {
     (void)from, (void)to, (void)last;

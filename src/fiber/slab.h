@@ -1,6 +1,5 @@
 /*
- * slab.h - the memory of stacks, as the platform gives it: address space, a slab at a time, and a guard below each
- * stack.
+ * slab.h - the memory of stacks: address space, a slab at a time, and a guard below each stack.
  */
 #ifndef RP_FIBER_SLAB_H
 #define RP_FIBER_SLAB_H
@@ -10,13 +9,13 @@
 /* What stands at a stack's low end. */
 typedef enum rp_guard {
     RP_GUARD_PAGE,    /* pages that fault: a touch of one ends the process */
-    RP_GUARD_MAPPING, /* the same where it costs the process a mapping, of which it may have so many */
+    RP_GUARD_MAPPING, /* the same, at the cost of a mapping, of which a process may have a limited number */
     RP_GUARD_CANARY,  /* none: a word that must not change */
 } rp_guard;
 
 #define RP_CANARY UINT64_C(0x9e3779b97f4a7c15)
 
-/* What a pool knows about the guards to be had. Zeroed, it is the start. */
+/* What a pool knows about the guards that the platform gives. Zeroed, it is the start. */
 typedef struct rp_guarding {
     rp_guard kind; /* the next stack's; one that fails is not tried again */
     bool tried;    /* RP_GUARD_PAGE was seen to work */
@@ -24,7 +23,7 @@ typedef struct rp_guarding {
 
 size_t rp_slab_page(void);
 
-/* Address space; NULL if there is none. And its return; `mappings`: how many of its stacks have an RP_GUARD_MAPPING. */
+/* Takes address space, NULL if there is none; gives it back. `mappings`: how many stacks have an RP_GUARD_MAPPING. */
 void *rp_slab_map(size_t size);
 void rp_slab_unmap(void *base, size_t size, unsigned mappings);
 

@@ -17,7 +17,7 @@
 #define MADV_POPULATE_READ 22
 #endif
 
-/* An mprotect guard costs two of the process's 65,530 mappings, and the program wants some. */
+/* An mprotect guard costs two of the process's 65,530 mappings, and the program needs some. */
 enum { PROTECTED_GUARDS_MAX = 30000 };
 
 /* mprotect guards of all pools. */
@@ -54,8 +54,8 @@ void rp_slab_unmap(void *base, size_t size, unsigned mappings)
 }
 
 /*
- * Linux 6.13: costs no mapping. Emulators and sandboxes may accept any advice and do nothing, so that the first guard
- * is put to the test: it cannot be populated, plain memory can.
+ * Linux 6.13: costs no mapping. Emulators and sandboxes may accept any advice and do nothing. So the first guard is
+ * tested: it cannot be populated, plain memory can.
  */
 static bool guard_by_madvise(rp_guarding *guarding, char *base, size_t size)
 {
@@ -102,7 +102,7 @@ int rp_slab_reach(char **limit, const char *low)
 }
 
 /*
- * At once: what MADV_FREE gives back, lazily, costs as much, and neither the process nor who watches it can see that.
+ * At once. MADV_FREE gives back lazily and costs as much, and neither the process nor an observer can see that it has.
  * Guards are no memory, and survive.
  */
 void rp_slab_shut(char *low, char *high)

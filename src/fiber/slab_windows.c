@@ -3,8 +3,8 @@
  *
  * All of it is reserved. Committed is the top, and one page below that has PAGE_GUARD: a touch of it by the thread that
  * runs on this stack lets the system commit it, and guard the next one. The gap below a stack is never committed: when
- * the guard would reach it, the touch is STATUS_STACK_OVERFLOW (see overflow_windows.c). Nobody but who runs on a stack
- * may touch its guard: to others it is a fault.
+ * the guard would reach it, the touch is STATUS_STACK_OVERFLOW (see overflow_windows.c). Only the thread that runs on a
+ * stack may touch its guard: for others that is a fault.
  */
 #include "fiber/slab.h"
 

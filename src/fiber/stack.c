@@ -1,16 +1,14 @@
 /*
- * stack.c - the pool of stacks.
+ * stack.c - the pool of stacks: which stack is used next, and when idle ones give their memory back.
  *
- * A slab is one mapping, cut into stacks. A stack is carved (guarded, its record written) when it is needed, and from
- * then on is in use or in the list of free ones, last in, first out: the warmest memory is used first.
+ * A slab (slab.h) is one mapping, cut into stacks. A stack is carved when it is needed: guarded, its record written.
+ * From then on it is in use, or in the list of free ones: last in, first out, since the warmest memory is best.
  *
- * When many more are free than in use, those of the slab whose turn would come last give their memory back, and are as
- * before they were carved, but for their guards: one stack in use does not keep the memory of its neighbours. A slab
- * without stacks in use is unmapped when even the free places are many. What is kept grows with what is in use, so that
- * a load which comes and goes by less than a half, or by less than RP_STACKS_KEPT, gives nothing back that it is about
- * to need.
- *
- * What the platform has to do with it stands in slab.h.
+ * When many more are free than in use, those of the slab that would be used last give their memory back. They are as
+ * before they were carved then, except that they keep their guards. So one stack in use does not keep the memory of its
+ * neighbours. A slab without stacks in use is unmapped when even the free places are many. What is kept grows with what
+ * is in use: a load that comes and goes by less than a half, or by less than RP_STACKS_KEPT, gives back nothing that it
+ * is about to need.
  *
  * The tops are coloured: at the same offset of their pages they would all share a few sets of the cache.
  */
@@ -79,7 +77,7 @@ static size_t at_least_one(size_t number)
     return number > 0 ? number : 1;
 }
 
-/* Of what is RP_STACKS_... for stacks of the usual size, so many that they take no more memory. */
+/* RP_STACKS_... is for stacks of the usual size: of others, so many that they take no more memory. */
 static size_t scaled(size_t number, size_t size)
 {
     return size <= RP_STACK_SIZE ? number : at_least_one(number * RP_STACK_SIZE / size);

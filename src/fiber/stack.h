@@ -48,7 +48,7 @@ int rp_stack_pool_new(size_t size, rp_stack_pool **pool);
 /* How large they are. */
 size_t rp_stack_pool_size(const rp_stack_pool *pool);
 
-/* Gives the pool up: unmapped now, or when the last stack comes back. NULL is let pass. */
+/* Gives the pool up: unmapped now, or when the last stack comes back. NULL is ignored. */
 void rp_stack_pool_close(rp_stack_pool *pool);
 
 /* The stack that came back last, or a new one; NULL if there is no memory. Its memory is not cleared. */

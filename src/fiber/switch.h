@@ -1,6 +1,5 @@
 /*
- * switch.h - the context switch: what a stack remembers of a flow of control is its stack pointer, and all else lies
- * on the stack.
+ * switch.h - the context switch: of a suspended flow, the stack pointer is kept; all else lies on its stack.
  *
  * Saved are the registers that the platform's calling convention lets a function rely on, and the floating-point
  * control words. Signal masks and errno are the thread's, and are left alone. One .S file for each convention.
@@ -30,7 +29,7 @@ typedef struct rp_switch_bounds {
     char *reserved; /* the lowest byte that it can ever grow to */
 } rp_switch_bounds;
 
-/* Those of the flow that is suspended at a stack pointer; NULL where there are none. */
+/* The bounds of the flow that is suspended at a stack pointer; NULL where there are none. */
 static inline rp_switch_bounds *rp_switch_bounds_at(const void *sp)
 {
 #ifdef _WIN32
