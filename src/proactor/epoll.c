@@ -98,11 +98,11 @@ static int grow_chunks(epoll *e, size_t count)
 
 static port *find_port(const epoll *e, int fd)
 {
-    size_t chunk = (size_t)fd / PORTS_PER_CHUNK;
+    size_t chunk = (unsigned)fd / PORTS_PER_CHUNK; /* beyond all of them if it is negative */
 
-    if (fd < 0 || chunk >= e->chunk_count || e->chunks[chunk] == NULL)
+    if (chunk >= e->chunk_count || e->chunks[chunk] == NULL)
         return NULL;
-    return &e->chunks[chunk][fd % PORTS_PER_CHUNK];
+    return &e->chunks[chunk][(unsigned)fd % PORTS_PER_CHUNK];
 }
 
 /* Makes the descriptor's port, if it is not there. */
@@ -129,6 +129,14 @@ static int make_port(epoll *e, int fd)
 static uint64_t event_data(int fd, uint32_t generation)
 {
     return (uint64_t)generation << 32 | (uint32_t)fd;
+}
+
+/* The port that an event is of; NULL: it is of an earlier registering, and another file's. */
+static port *port_of(const epoll *e, const struct epoll_event *event)
+{
+    port *p = find_port(e, (int)(uint32_t)event->data.u64);
+
+    return p != NULL && p->generation == event->data.u64 >> 32 ? p : NULL;
 }
 
 /* If it fails, an earlier registration stays as it is. */
@@ -400,14 +408,32 @@ static void epoll_cancel(rp_proactor *proactor, rp_op *op)
 
 /* ---- waiting ---- */
 
+/*
+ * An edge as every message of a connection brings one: a receive stream waits on the port alone. It is delivered
+ * without being signalled. Whether it was such a one.
+ */
+static bool deliver_stream(epoll *e, const struct epoll_event *event, rp_completion *completion)
+{
+    port *p = port_of(e, event);
+
+    if (p == NULL || rp_list_empty(&p->waiting) || p->waiting.next != p->waiting.prev)
+        return false;
+    rp_op *op = rp_container_of(p->waiting.next, rp_op, queue);
+    if (op->kind != RP_OP_RECV_STREAM || rp_node_linked(&extra_of(op)->u.signalled))
+        return false;
+    rp_receive_signal(op, event->events);
+    rp_op_complete(&e->base, op, completion, 0, RP_OP_MORE);
+    return true;
+}
+
 /* An edge: multishot operations are signalled, others try again. */
 static void dispatch(epoll *e, const struct epoll_event *event)
 {
     int fd = (int)(uint32_t)event->data.u64;
     uint32_t events = event->events;
-    port *p = find_port(e, fd);
+    port *p = port_of(e, event);
 
-    if (p == NULL || event->data.u64 != event_data(fd, p->generation))
+    if (p == NULL)
         return;
     if (rp_list_empty(&p->waiting)) { /* nobody has waited for some time: no more edges */
         retract(e, p, fd);
@@ -512,10 +538,12 @@ static int enter(epoll *e, struct epoll_event *events, int64_t deadline)
     return n;
 }
 
-static int poll_kernel(epoll *e, int64_t deadline)
+/* Stores what can be told at once; returns how many completions that is, or an error. */
+static int poll_kernel(epoll *e, rp_completion *completions, int capacity, int64_t deadline)
 {
     struct epoll_event events[EVENTS];
     uint64_t count;
+    int stored = 0;
 
     deadline = rp_proactor_fall_asleep(&e->base, deadline);
     int n = enter(e, events, deadline);
@@ -523,12 +551,14 @@ static int poll_kernel(epoll *e, int64_t deadline)
     rp_proactor_awake(&e->base);
     note_answer(&e->base.asking, n > 0);
     for (int i = 0; i < n; i++) {
-        if (events[i].data.u64 != event_data(e->wake_fd, 0))
+        if (stored < capacity && deliver_stream(e, &events[i], &completions[stored]))
+            stored++;
+        else if (events[i].data.u64 != event_data(e->wake_fd, 0))
             dispatch(e, &events[i]);
         else if (read(e->wake_fd, &count, sizeof count) < 0 && errno != EAGAIN && errno != EINTR)
             rc = -errno;
     }
-    return rc;
+    return stored > 0 ? stored : rc;
 }
 
 static int epoll_wait_(rp_proactor *proactor, rp_completion *completions, int capacity, int64_t deadline)
@@ -544,7 +574,8 @@ static int epoll_wait_(rp_proactor *proactor, rp_completion *completions, int ca
         rp_proactor_awake(proactor);
         return n;
     }
-    rc = poll_kernel(e, deadline);
+    rc = poll_kernel(e, completions + n, capacity - n, deadline);
+    n += rc > 0 ? rc : 0;
     n += take(e, completions + n, capacity - n);
     return n == 0 && rc < 0 ? rc : n;
 }
