@@ -25,9 +25,9 @@ static void free_stream(rp_stream *stream)
     rp_free(stream);
 }
 
-static void free_if_done(rp_stream *stream)
+void rp_stream_free_if_done(rp_stream *stream)
 {
-    if (!stream->released || stream->uses > 0 || stream->transport)
+    if (!stream->released || stream->reading || stream->uses > 0 || stream->transport)
         return;
     if (!stream->kept) {
         free_stream(stream);
@@ -63,12 +63,6 @@ void rp_stream_discard(rp_stream *stream)
     free_stream(stream);
 }
 
-void rp_stream_leave(rp_stream *stream)
-{
-    stream->uses--;
-    free_if_done(stream);
-}
-
 /* ---- waiting ---- */
 
 int rp_stream_take_turn(rp_co *co, rp_stream *stream)
@@ -82,6 +76,7 @@ int rp_stream_take_turn(rp_co *co, rp_stream *stream)
 
 int rp_stream_wait(rp_co *co, rp_co **slot, const rp_waiting *waiting, rp_stream *stream)
 {
+    assert(!*slot);
     *slot = co;
     return rp_co_suspend(co, waiting, stream) ? rp_co_cancelled(co) : 0;
 }
@@ -183,7 +178,7 @@ static void connection_lost(void *self, int error)
     rp_stream_wake(&stream->reader);
     wake_all(&stream->writers);
     wake_all(&stream->closers);
-    free_if_done(stream);
+    rp_stream_free_if_done(stream);
 }
 
 const rp_protocol rp_stream_protocol = {
@@ -326,7 +321,7 @@ void rp_stream_free(rp_stream *stream)
     stream->released = true;
     if (stream->loop->debug)
         rp_stream_keep(stream);
-    free_if_done(stream);
+    rp_stream_free_if_done(stream);
 }
 
 bool rp_stream_is_closing(const rp_stream *stream)

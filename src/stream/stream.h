@@ -9,6 +9,8 @@
 #ifndef RP_STREAM_STREAM_H
 #define RP_STREAM_STREAM_H
 
+#include <assert.h>
+
 #include "co/task.h"
 #include "net/buffer.h"
 #include "ringport/stream.h"
@@ -20,7 +22,7 @@ struct rp_stream {
     rp_co *reader;           /* waits for bytes */
     uint64_t turn;           /* in which the last call did not suspend, and how many there were in it */
     unsigned streak;
-    unsigned uses; /* calls that are inside */
+    unsigned uses; /* calls that are inside, but for the reading one */
     bool released; /* rp_stream_free() was called */
     bool closed;   /* by rp_stream_close() or rp_stream_abort() */
     bool lost;
@@ -83,13 +85,22 @@ static inline int rp_stream_closed(const rp_stream *stream, const char *function
     return rp_stream_freed(stream, function) ? -EBADF : -EPIPE;
 }
 
-/* Brackets of every call that may suspend. After rp_stream_leave() the stream may be gone. */
+/* Frees a stream that was given up, if nothing needs it any more. */
+void rp_stream_free_if_done(rp_stream *stream);
+
+/* Brackets of every call that may suspend and does not read. After rp_stream_leave() the stream may be gone. */
 static inline void rp_stream_enter(rp_stream *stream)
 {
     stream->uses++;
 }
 
-void rp_stream_leave(rp_stream *stream);
+static inline void rp_stream_leave(rp_stream *stream)
+{
+    assert(stream->uses > 0);
+    stream->uses--;
+    if (stream->released)
+        rp_stream_free_if_done(stream);
+}
 
 /* To be called by calls that may end without suspending: every so often it yields, so that others get their turn. */
 int rp_stream_take_turn(rp_co *co, rp_stream *stream);

@@ -29,6 +29,11 @@ static const char *first(const rp_stream *stream)
     return stream->ahead.data + stream->ahead.start;
 }
 
+static size_t at_most(size_t length, size_t limit)
+{
+    return length < limit ? length : limit;
+}
+
 static void copy_out(const rp_stream *stream, void *buffer, size_t length)
 {
     if (length > 0)
@@ -39,6 +44,7 @@ static void consume(rp_stream *stream, size_t length)
 {
     rp_bytes *ahead = &stream->ahead;
 
+    assert(length <= buffered(stream));
     ahead->start += length;
     if (ahead->start < ahead->end)
         return;
@@ -47,6 +53,13 @@ static void consume(rp_stream *stream, size_t length)
         rp_free(ahead->data);
         *ahead = (rp_bytes){0};
     }
+}
+
+static ssize_t take(rp_stream *stream, void *buffer, size_t length)
+{
+    copy_out(stream, buffer, length);
+    consume(stream, length);
+    return (ssize_t)length;
 }
 
 /* Makes room for `length` more bytes. -ENOMEM. */
@@ -121,34 +134,43 @@ static ssize_t receive(rp_co *co, rp_stream *stream, void *buffer, size_t length
     return n;
 }
 
-/* Reads ahead what there is: more than 0, 0 at the end of the stream, or an error. */
-static ssize_t receive_ahead(rp_co *co, rp_stream *stream)
+/*
+ * Reads ahead until `length` bytes are there: returns how many are, fewer only at the end of the stream; or an error,
+ * and what has come stays.
+ */
+static ssize_t fill(rp_co *co, rp_stream *stream, size_t length)
 {
     rp_bytes *ahead = &stream->ahead;
-    ssize_t n;
+    ssize_t n = 1;
 
-    RP_TRY(make_room(stream, CHUNK));
-    n = receive(co, stream, ahead->data + ahead->end, ahead->capacity - ahead->end);
-    if (n > 0)
+    while (buffered(stream) < length && n > 0) {
+        RP_TRY(make_room(stream, CHUNK));
+        n = receive(co, stream, ahead->data + ahead->end, ahead->capacity - ahead->end);
+        if (n < 0)
+            return n;
         ahead->end += (size_t)n;
-    return n;
+    }
+    return (ssize_t)buffered(stream);
 }
 
-static inline int begin(rp_stream *stream, const char *function)
+/* Brackets of every reading call: there is one at a time. After end() the stream may be gone. */
+static inline int begin(rp_co *co, rp_stream *stream, const char *function)
 {
+    RP_TRY(rp_co_here(co));
     if (stream->closed)
         return rp_stream_closed(stream, function);
     if (stream->reading)
         return -EBUSY;
     stream->reading = true;
-    rp_stream_enter(stream);
     return 0;
 }
 
-static ssize_t end(rp_stream *stream, ssize_t result)
+static inline ssize_t end(rp_stream *stream, ssize_t result)
 {
+    assert(stream->reading);
     stream->reading = false;
-    rp_stream_leave(stream);
+    if (stream->released)
+        rp_stream_free_if_done(stream);
     return result;
 }
 
@@ -158,33 +180,27 @@ ssize_t rp_stream_read(rp_co *co, rp_stream *stream, void *buffer, size_t length
 {
     size_t ahead = buffered(stream);
 
-    RP_TRY(rp_co_here(co));
-    if (length == 0)
+    if (length == 0) {
+        RP_TRY(rp_co_here(co));
         return rp_stream_freed(stream, __func__) ? -EBADF : 0;
-    RP_TRY(begin(stream, __func__));
+    }
+    RP_TRY(begin(co, stream, __func__));
     if (ahead == 0)
         return end(stream, receive(co, stream, buffer, length));
-    if (length > ahead)
-        length = ahead;
-    copy_out(stream, buffer, length);
-    consume(stream, length);
-    return end(stream, (ssize_t)length);
+    return end(stream, take(stream, buffer, at_most(length, ahead)));
 }
 
 ssize_t rp_stream_peek(rp_co *co, rp_stream *stream, void *buffer, size_t length)
 {
-    ssize_t n = 1;
+    ssize_t n;
 
-    RP_TRY(rp_co_here(co));
-    RP_TRY(begin(stream, __func__));
+    RP_TRY(begin(co, stream, __func__));
     if (length > stream->limit)
         return end(stream, RP_ELIMIT);
-    while (buffered(stream) < length && n > 0)
-        n = receive_ahead(co, stream);
+    n = fill(co, stream, length);
     if (n < 0)
         return end(stream, n);
-    if (n == 0)
-        length = buffered(stream);
+    length = at_most(length, (size_t)n);
     copy_out(stream, buffer, length);
     return end(stream, (ssize_t)length);
 }
@@ -201,53 +217,45 @@ size_t rp_stream_buffered(const rp_stream *stream)
 /* Few bytes: read ahead, since one receive may well bring several such pieces. */
 static ssize_t read_small(rp_co *co, rp_stream *stream, void *buffer, size_t length)
 {
-    ssize_t n = 1;
+    ssize_t n = fill(co, stream, length);
 
-    while (buffered(stream) < length && n > 0)
-        n = receive_ahead(co, stream);
     if (n < 0)
         return n;
-    if (n == 0)
-        length = buffered(stream);
-    copy_out(stream, buffer, length);
-    consume(stream, length);
-    stream->partial = length;
-    return n == 0 ? RP_EOF : (ssize_t)length;
+    stream->partial = (size_t)take(stream, buffer, at_most(length, (size_t)n));
+    return stream->partial < length ? RP_EOF : (ssize_t)length;
 }
 
 /* Many: straight into the caller's buffer. */
-static ssize_t read_large(rp_co *co, rp_stream *stream, char *buffer, size_t length)
+static ssize_t read_large(rp_co *co, rp_stream *stream, void *buffer, size_t length)
 {
-    size_t ahead = buffered(stream) < length ? buffered(stream) : length;
+    size_t ahead = at_most(buffered(stream), length);
     size_t done = ahead;
+    char *bytes = buffer;
     ssize_t n = 1;
 
     RP_TRY(make_room(stream, length - ahead));
-    copy_out(stream, buffer, ahead);
+    copy_out(stream, bytes, ahead);
     while (done < length && n > 0) {
-        n = receive(co, stream, buffer + done, length - done);
+        n = receive(co, stream, bytes + done, length - done);
         done += n > 0 ? (size_t)n : 0;
     }
-    if (n < 0) {
-        memcpy(stream->ahead.data + stream->ahead.end, buffer + ahead, done - ahead);
+    if (n < 0) { /* back with what came besides */
+        memcpy(stream->ahead.data + stream->ahead.end, bytes + ahead, done - ahead);
         stream->ahead.end += done - ahead;
         return n;
     }
     consume(stream, ahead);
     stream->partial = done;
-    return n == 0 ? RP_EOF : (ssize_t)length;
+    return done < length ? RP_EOF : (ssize_t)length;
 }
 
 ssize_t rp_stream_read_exactly(rp_co *co, rp_stream *stream, void *buffer, size_t length)
 {
-    RP_TRY(rp_co_here(co));
-    RP_TRY(begin(stream, __func__));
+    RP_TRY(begin(co, stream, __func__));
     if (length > SSIZE_MAX)
         return end(stream, -EINVAL);
     stream->partial = 0;
-    if (length <= CHUNK)
-        return end(stream, read_small(co, stream, buffer, length));
-    return end(stream, read_large(co, stream, buffer, length));
+    return end(stream, (length <= CHUNK ? read_small : read_large)(co, stream, buffer, length));
 }
 
 /* ---- up to a separator ---- */
@@ -261,24 +269,27 @@ static ssize_t find(rp_co *co, rp_stream *stream, size_t size, const void *separ
     size_t from = 0; /* no separator begins before */
 
     for (;;) {
+        size_t there = buffered(stream);
         const char *found = NULL;
         ssize_t n;
 
-        if (buffered(stream) - from >= separator_length)
-            found = rp_search(first(stream) + from, buffered(stream) - from, separator, separator_length);
+        if (there - from >= separator_length)
+            found = rp_search(first(stream) + from, there - from, separator, separator_length);
         if (found) {
             from = (size_t)(found - first(stream));
             if (from > stream->limit || from + separator_length > size)
                 return RP_ELIMIT;
             return (ssize_t)(from + separator_length);
         }
-        if (buffered(stream) >= separator_length)
-            from = buffered(stream) - separator_length + 1;
-        if (from > stream->limit || buffered(stream) > size)
+        if (there >= separator_length)
+            from = there - separator_length + 1;
+        if (from > stream->limit || there > size)
             return RP_ELIMIT;
-        n = receive_ahead(co, stream);
-        if (n <= 0)
-            return n < 0 ? n : RP_EOF;
+        n = fill(co, stream, there + 1);
+        if (n < 0)
+            return n;
+        if ((size_t)n == there)
+            return RP_EOF;
     }
 }
 
@@ -287,14 +298,12 @@ ssize_t rp_stream_read_until(rp_co *co, rp_stream *stream, void *buffer, size_t 
 {
     ssize_t n;
 
-    RP_TRY(rp_co_here(co));
-    RP_TRY(begin(stream, __func__));
+    RP_TRY(begin(co, stream, __func__));
     if (separator_length == 0)
         return end(stream, -EINVAL);
     n = find(co, stream, size, separator, separator_length);
     stream->partial = n > 0 ? (size_t)n : n == RP_EOF ? buffered(stream) : 0;
-    copy_out(stream, buffer, stream->partial);
-    consume(stream, stream->partial);
+    take(stream, buffer, stream->partial);
     return end(stream, n);
 }
 
@@ -310,8 +319,7 @@ ssize_t rp_stream_read_line(rp_co *co, rp_stream *stream, char *line, size_t siz
 {
     ssize_t n;
 
-    RP_TRY(rp_co_here(co));
-    RP_TRY(begin(stream, __func__));
+    RP_TRY(begin(co, stream, __func__));
     if (size == 0)
         return end(stream, -EINVAL);
     line[0] = '\0';
@@ -322,8 +330,7 @@ ssize_t rp_stream_read_line(rp_co *co, rp_stream *stream, char *line, size_t siz
     if (n == RP_ELIMIT)
         skip_line(stream);
     if (n > 0) {
-        copy_out(stream, line, (size_t)n);
-        consume(stream, (size_t)n);
+        take(stream, line, (size_t)n);
         line[n] = '\0';
     }
     return end(stream, n);
