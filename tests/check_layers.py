@@ -47,8 +47,6 @@ PUBLIC = {
 OPEN_CIRCLES = []
 OPEN_HEADERS = {
     "src/base/origin.h",
-    "src/proactor/iocp.h",
-    "src/proactor/proactor.h",
     "src/stream/stream.h",
 }
 

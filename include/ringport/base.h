@@ -79,7 +79,11 @@ typedef int rp_fd;
 /* The version of the library that is linked, as "major.minor.patch". Any thread. */
 RP_API const char *rp_version(void);
 
-/* The monotonic clock, read now. Any thread. Mirrors time.monotonic_ns(). */
+/*
+ * The monotonic clock, read now: that of the loop that runs on this thread, else the system's.
+ * Any thread.
+ * Mirrors time.monotonic_ns().
+ */
 RP_API int64_t rp_monotonic(void);
 
 /*

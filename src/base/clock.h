@@ -1,10 +1,15 @@
 /*
- * clock.h - arithmetic with points in time. rp_monotonic() itself is public.
+ * clock.h - the system's monotonic clock, and arithmetic with points in time.
+ *
+ * It is the time of threads and of the system's kernel. Loops have the time of their own kernel (proactor/kernel.h).
  */
 #ifndef RP_BASE_CLOCK_H
 #define RP_BASE_CLOCK_H
 
 #include "ringport/base.h"
+
+/* The monotonic clock, in nanoseconds. Any thread. */
+int64_t rp_clock_now(void);
 
 /* The sum of a time and a duration. What int64_t cannot hold becomes RP_NEVER, or the earliest time. */
 static inline int64_t rp_time_add(int64_t time, int64_t duration)
@@ -16,11 +21,9 @@ static inline int64_t rp_time_add(int64_t time, int64_t duration)
     return sum;
 }
 
-/* How long it is until a deadline; 0 if it has passed. */
-static inline int64_t rp_time_left(int64_t deadline)
+/* How long it is from now until a deadline; 0 if it has passed. */
+static inline int64_t rp_time_left(int64_t now, int64_t deadline)
 {
-    int64_t now = rp_monotonic();
-
     return deadline > now ? deadline - now : 0;
 }
 

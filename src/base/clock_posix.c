@@ -4,9 +4,9 @@
  */
 #include <time.h>
 
-#include "ringport/base.h"
+#include "base/clock.h"
 
-int64_t rp_monotonic(void)
+int64_t rp_clock_now(void)
 {
     struct timespec now;
 

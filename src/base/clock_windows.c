@@ -3,9 +3,9 @@
  */
 #include <windows.h>
 
-#include "ringport/base.h"
+#include "base/clock.h"
 
-int64_t rp_monotonic(void)
+int64_t rp_clock_now(void)
 {
     LARGE_INTEGER frequency, now;
 

@@ -10,6 +10,7 @@
 #include <errno.h>
 
 #include "base/list.h"
+#include "base/clock.h"
 #include "base/memory.h"
 #include "base/thread.h"
 #include "ringport/error.h"
@@ -183,8 +184,9 @@ void rp_pool_stop(rp_pool *pool)
     rp_mutex_unlock(&pool->mutex);
 }
 
-int rp_pool_join(rp_pool *pool, int64_t deadline)
+int rp_pool_join(rp_pool *pool, int64_t timeout)
 {
+    int64_t deadline = rp_time_add(rp_clock_now(), timeout);
     bool in_time = true;
     int rc;
 

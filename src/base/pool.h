@@ -31,8 +31,8 @@ bool rp_pool_cancel(rp_pool *pool, rp_work *work);
 /* Refuses further work; what is queued still runs. Stopping twice is ignored. */
 void rp_pool_stop(rp_pool *pool);
 
-/* Stops it, and waits until all threads have ended: 0, or -ETIMEDOUT at the deadline. RP_EFORK. */
-int rp_pool_join(rp_pool *pool, int64_t deadline);
+/* Stops it, and waits until all threads have ended: 0, or -ETIMEDOUT after so many nanoseconds. RP_EFORK. */
+int rp_pool_join(rp_pool *pool, int64_t timeout);
 
 /* Stops the pool and gives it up. It is freed now if no thread is left, else by the last one. NULL is ignored. */
 void rp_pool_free(rp_pool *pool);

@@ -80,7 +80,7 @@ bool rp_cond_wait(rp_cond *cond, rp_mutex *mutex, int64_t deadline)
         return true;
     }
     do {
-        left = rp_time_left(deadline);
+        left = rp_time_left(rp_clock_now(), deadline);
         DWORD milliseconds = (DWORD)(((left < longest ? left : longest) + RP_MSEC(1) - 1) / RP_MSEC(1));
         if (SleepConditionVariableSRW(condition_of(cond), lock_of(mutex), milliseconds, 0))
             return true;

@@ -10,7 +10,6 @@
 
 #include <stdatomic.h>
 
-#include "base/clock.h"
 #include "base/leave.h"
 #include "base/memory.h"
 #include "loop/future.h"
@@ -69,7 +68,7 @@ static void executor_unref(rp_executor *executor)
 
 int rp_executor_shutdown(rp_executor *executor, int64_t timeout)
 {
-    return rp_pool_join(executor->pool, rp_time_add(rp_monotonic(), timeout));
+    return rp_pool_join(executor->pool, timeout);
 }
 
 void rp_executor_free(rp_executor *executor)

@@ -60,7 +60,7 @@ static void release(rp_handle *handle)
 
 void rp_loop_report_if_slow(rp_loop *loop, int64_t start, void *function, void *origin)
 {
-    int64_t duration = rp_monotonic() - start;
+    int64_t duration = rp_kernel_now(loop->kernel) - start;
     char symbol[128], message[64];
     const char *name = loop->task_name;
 
@@ -84,7 +84,7 @@ static void run_timed(rp_loop *loop, rp_handle *handle)
     rp_callback *callback = handle->callback;
     void *arg = handle->arg;
     rp_origin *origin RP_ON_LEAVE(free_origin) = handle->origin;
-    int64_t start = rp_monotonic();
+    int64_t start = rp_kernel_now(loop->kernel);
 
     handle->origin = NULL;
     release(handle);
@@ -217,7 +217,7 @@ int rp_call_at(rp_loop *loop, rp_timer *timer, int64_t when, rp_callback *callba
 
 int rp_call_later(rp_loop *loop, rp_timer *timer, int64_t delay, rp_callback *callback, void *arg)
 {
-    return rp_call_at(loop, timer, rp_time_add(rp_monotonic(), delay), callback, arg);
+    return rp_call_at(loop, timer, rp_time_add(rp_kernel_now(loop->kernel), delay), callback, arg);
 }
 
 void rp_loop_take_posts(rp_loop *loop)

@@ -62,7 +62,8 @@ int rp_loop_new(const rp_loop_options *options, rp_loop **out)
     rp_list_init(&loop->tasks);
     rp_list_init(&loop->unread);
     rp_list_init(&loop->resources);
-    loop->now = rp_monotonic();
+    loop->kernel = loop->proactor->kernel;
+    loop->now = rp_kernel_now(loop->kernel);
     rp_timers_init(&loop->timers, loop->now);
     loop->fork_generation = rp_fork_generation();
     atomic_init(&loop->run_generation, loop->fork_generation);

@@ -4,7 +4,6 @@
 #include "loop/loop.h"
 
 #include "base/memory.h"
-#include "base/socket.h"
 #include "proactor/proactor.h"
 
 static _Thread_local rp_loop *running_loop;
@@ -61,7 +60,7 @@ int rp_loop_enter(rp_loop *loop)
         return RP_ERUNNING;
     running_loop = loop;
     loop->stack = &running_loop;
-    loop->now = rp_monotonic();
+    loop->now = rp_kernel_now(loop->kernel);
     return 0;
 }
 
@@ -103,8 +102,14 @@ bool rp_loop_is_closed(const rp_loop *loop)
 
 int64_t rp_loop_time(const rp_loop *loop)
 {
-    (void)loop;
-    return rp_monotonic();
+    return rp_kernel_now(loop->kernel);
+}
+
+int64_t rp_monotonic(void)
+{
+    const rp_loop *loop = rp_get_running_loop();
+
+    return rp_kernel_now(loop ? loop->kernel : &rp_system_kernel);
 }
 
 const char *rp_loop_backend_name(const rp_loop *loop)
@@ -127,8 +132,8 @@ void rp_loop_get_stats(const rp_loop *loop, rp_loop_stats *stats)
     if (!loop->proactor)
         return;
     stats->kernel_entries = loop->proactor->kernel_entries;
-    stats->busy_polls = loop->proactor->spin.begun;
-    stats->busy_polls_found = loop->proactor->spin.found;
+    stats->busy_polls = loop->proactor->busy_poll.begun;
+    stats->busy_polls_found = loop->proactor->busy_poll.found;
     stats->wakeups = atomic_load_explicit(&loop->proactor->wakeups, memory_order_relaxed);
     stats->operations_in_flight = loop->proactor->in_flight;
     stats->fallback_reason = rp_proactor_fallback_reason(loop->proactor);
@@ -162,5 +167,5 @@ void rp_loop_close_socket(rp_loop *loop, rp_fd fd)
 {
     if (loop->proactor) /* else the loop is closed, and a handler closes what it is told of */
         rp_proactor_forget(loop->proactor, fd);
-    rp_socket_close(fd);
+    rp_kernel_close(loop->kernel, fd);
 }

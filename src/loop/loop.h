@@ -16,6 +16,7 @@
 #include "base/thread.h"
 #include "loop/slot.h"
 #include "loop/timers.h"
+#include "proactor/kernel.h"
 #include "ringport/loop.h"
 
 enum {
@@ -41,9 +42,10 @@ struct rp_resource {
 
 struct rp_loop {
     rp_proactor *proactor;
-    rp_node ready; /* handles, by their links: what the next turn collects */
-    rp_node batch; /* what this turn has collected, and is yet to run */
-    rp_node due;   /* likewise, of timers */
+    const rp_kernel *kernel; /* the proactor's, which it outlives */
+    rp_node ready;           /* handles, by their links: what the next turn collects */
+    rp_node batch;           /* what this turn has collected, and is yet to run */
+    rp_node due;             /* likewise, of timers */
     rp_timers timers;
     int64_t now; /* the clock at this turn's start */
     rp_turn_step turn;

@@ -9,7 +9,6 @@
  */
 #include "base/leave.h"
 #include "base/memory.h"
-#include "base/socket.h"
 #include "loop/exception.h"
 #include "loop/handle.h"
 #include "loop/resource.h"
@@ -210,7 +209,7 @@ static int add(rp_loop *loop, rp_fd fd, int direction, rp_reader_callback *callb
 
     if (rc < 0)
         return rc;
-    if (rp_socket_type(fd) == -EBADF)
+    if (rp_kernel_type(loop->kernel, fd) == -EBADF)
         return -EBADF;
     if (!callback)
         return -EINVAL;

@@ -60,12 +60,12 @@ int rp_turn_wait(rp_loop *loop, int64_t deadline)
     if (loop->turn != RP_TURN_ENDED)
         return 0;
     assert(loop->delivered == loop->taken);
-    int64_t now = rp_monotonic();
+    int64_t now = rp_kernel_now(loop->kernel);
     if (now - loop->now > loop->stats.longest_turn)
         loop->stats.longest_turn = now - loop->now;
     loop->proactor->asking.now = now;
     int n = rp_proactor_wait(loop->proactor, loop->completions, RP_LOOP_BATCH, deadline);
-    loop->now = deadline == 0 ? now : rp_monotonic();
+    loop->now = deadline == 0 ? now : rp_kernel_now(loop->kernel);
     if (n < 0)
         return n;
     loop->delivered = 0;
@@ -79,7 +79,7 @@ int rp_turn_wait(rp_loop *loop, int64_t deadline)
 
 static void deliver_timed(rp_loop *loop, rp_op *op)
 {
-    int64_t start = rp_monotonic();
+    int64_t start = rp_kernel_now(loop->kernel);
     void *function = (void *)(uintptr_t)op->callback;
 
     op->callback(op);

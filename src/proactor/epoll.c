@@ -17,6 +17,8 @@
  * is among the finished. A multishot operation stays on its port; while it has something to deliver its second node is
  * in `signalled`.
  */
+#include "proactor/epoll.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -33,8 +35,8 @@
 #include "base/pool.h"
 #include "base/thread.h"
 #include "proactor/file_posix.h"
-#include "proactor/proactor.h"
 #include "proactor/ready.h"
+#include "proactor/receive_stream.h"
 
 enum {
     PORTS_PER_CHUNK = 64,
@@ -421,7 +423,7 @@ static bool deliver_stream(epoll *e, const struct epoll_event *event, rp_complet
     rp_op *op = rp_container_of(p->waiting.next, rp_op, queue);
     if (op->kind != RP_OP_RECV_STREAM || rp_node_linked(&extra_of(op)->u.signalled))
         return false;
-    rp_receive_signal(op, event->events);
+    rp_receive_stream_signal(op, event->events);
     rp_op_complete(&e->base, op, completion, 0, RP_OP_MORE);
     return true;
 }
@@ -527,7 +529,7 @@ static int enter(epoll *e, struct epoll_event *events, int64_t deadline)
     e->base.kernel_entries++;
     if (deadline == RP_NEVER)
         return epoll_wait(e->fd, events, EVENTS, -1);
-    int64_t left = rp_time_left(deadline);
+    int64_t left = rp_time_left(rp_proactor_now(&e->base), deadline);
     limit = (struct timespec){.tv_sec = left / RP_SEC(1), .tv_nsec = left % RP_SEC(1)};
     int n = e->milliseconds ? -1 : epoll_pwait2(e->fd, events, EVENTS, &limit, NULL);
     if (n < 0 && !e->milliseconds)
@@ -611,7 +613,7 @@ static void epoll_close(rp_proactor *proactor)
 {
     epoll *e = (epoll *)proactor;
 
-    if (proactor->fork_generation == rp_fork_generation()) {
+    if (!rp_proactor_is_forked(proactor)) {
         rp_pool_free(e->pool);
         rp_mutex_fini(&e->mutex);
     } /* in a child of fork() the pool's threads do not exist, and one may have held the mutex */
@@ -649,5 +651,5 @@ const rp_backend rp_epoll_backend = {
     .forget = epoll_forget,
     .wait = epoll_wait_,
     .kick = epoll_kick,
-    .receive = rp_receive_when_ready,
+    .receive = rp_receive_stream_take,
 };

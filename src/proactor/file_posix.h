@@ -4,7 +4,7 @@
 #ifndef RP_PROACTOR_FILE_POSIX_H
 #define RP_PROACTOR_FILE_POSIX_H
 
-#include "proactor/proactor.h"
+#include "proactor/op.h"
 
 /* Whether a descriptor has no readiness to wait for: regular files, directories, disks. */
 bool rp_file_is_always_ready(int fd);

@@ -29,16 +29,17 @@
 #include "base/clock.h"
 #include "base/error_windows.h"
 #include "base/memory.h"
+#include "proactor/iocp_child.h"
+#include "proactor/iocp_file.h"
+#include "proactor/iocp_poll.h"
+#include "proactor/iocp_port.h"
+#include "proactor/iocp_socket.h"
 
 enum {
     BATCH = 128, /* packets taken from the port at a time */
     ALL_THREADS = 0xffffffff,
     RETRY_MSEC = 10, /* how often a stubborn operation is cancelled */
-    WORD_BITS = 64,  /* of the registered set */
 };
-
-/* The completion keys of packets. */
-enum { KEY_WAKE, KEY_OP };
 
 static int64_t start_nop(iocp *i, rp_op *op)
 {
@@ -71,102 +72,7 @@ static const iocp_method *const methods[RP_OP_KINDS_] = {
     [RP_OP_WAIT_CHILD] = &iocp_wait_child,
 };
 
-/* ---- handles ---- */
-
-static bool is_handle(rp_fd fd)
-{
-    DWORD flags;
-
-    return fd > 0 && GetHandleInformation((HANDLE)fd, &flags);
-}
-
-int iocp_socket_error(rp_fd fd)
-{
-    int rc = rp_socket_error();
-
-    return rc == -ENOTSOCK && !is_handle(fd) ? -EBADF : rc;
-}
-
-int iocp_socket_type(rp_fd fd)
-{
-    int type, length = sizeof type;
-
-    if (fd <= 0)
-        return -EBADF;
-    if (getsockopt((SOCKET)fd, SOL_SOCKET, SO_TYPE, (char *)&type, &length) != 0)
-        return iocp_socket_error(fd);
-    return type;
-}
-
-/* Makes room for the handle's bit. */
-static int registered_reserve(iocp *i, size_t index)
-{
-    size_t words = index / WORD_BITS + 1;
-
-    if (words <= i->registered_words)
-        return 0;
-    words += words / 2;
-    uint64_t *registered = rp_realloc(i->registered, words * sizeof *registered);
-    if (registered == NULL)
-        return -ENOMEM;
-    memset(registered + i->registered_words, 0, (words - i->registered_words) * sizeof *registered);
-    i->registered = registered;
-    i->registered_words = words;
-    return 0;
-}
-
-int iocp_associate(iocp *i, rp_fd fd)
-{
-    size_t index = (size_t)fd / 4; /* handles are multiples of 4 */
-    uint64_t bit = UINT64_C(1) << (index % WORD_BITS);
-
-    if (fd <= 0 || (index / WORD_BITS >= i->registered_words && !is_handle(fd)))
-        return -EBADF; /* no memory for numbers out of the blue */
-    int rc = registered_reserve(i, index);
-    if (rc < 0)
-        return rc;
-    if (CreateIoCompletionPort((HANDLE)fd, i->port, KEY_OP, 0) != NULL) {
-        i->registered[index / WORD_BITS] |= bit;
-        return 0;
-    }
-    if (GetLastError() != ERROR_INVALID_PARAMETER)
-        return rp_error_last();
-    return i->registered[index / WORD_BITS] & bit ? 0 : -EBUSY;
-}
-
-void iocp_forget(iocp *i, rp_fd fd)
-{
-    size_t index = (size_t)fd / 4;
-
-    if (fd > 0 && index / WORD_BITS < i->registered_words)
-        i->registered[index / WORD_BITS] &= ~(UINT64_C(1) << (index % WORD_BITS));
-}
-
-int iocp_error(const rp_op *op, NTSTATUS status)
-{
-    if (status == IOCP_STATUS_CANCELLED || status == IOCP_STATUS_HANDLES_CLOSED)
-        return op->phase & IOCP_CANCELLED ? -ECANCELED : -EBADF;
-    if (NT_SUCCESS(status)) /* some tell more than 0 does */
-        return 0;
-    return rp_error_from_windows((unsigned long)status);
-}
-
 /* ---- submitting and cancelling ---- */
-
-/* Posts a packet; any thread. */
-static void post(HANDLE port, ULONG_PTR key, size_t bytes, OVERLAPPED *overlapped)
-{
-    while (!PostQueuedCompletionStatus(port, (DWORD)bytes, key, overlapped))
-        Sleep(1); /* no memory in the kernel just now; nobody else would tell of it */
-}
-
-void iocp_post(HANDLE port, rp_op *op, NTSTATUS status)
-{
-    OVERLAPPED *overlapped = &iocp_extra_of(op)->overlapped;
-
-    overlapped->Internal = (ULONG_PTR)(LONG_PTR)status;
-    post(port, KEY_OP, 0, overlapped);
-}
 
 static void iocp_submit(rp_proactor *proactor, rp_op *op)
 {
@@ -238,7 +144,7 @@ static int collect(iocp *i, rp_op *op, size_t bytes, rp_completion *completion)
     const iocp *owner = op->owner;
 
     if (owner != i) {
-        post(owner->port, KEY_OP, bytes, &iocp_extra_of(op)->overlapped);
+        iocp_post_packet(owner->port, IOCP_KEY_OP, bytes, &iocp_extra_of(op)->overlapped);
         return 0;
     }
     if (rp_node_linked(&op->queue)) /* among the stubborn */
@@ -261,7 +167,7 @@ static int collect(iocp *i, rp_op *op, size_t bytes, rp_completion *completion)
 /* The time to wait in milliseconds, rounded up: it must not end before the deadline. */
 static DWORD milliseconds_until(const iocp *i, int64_t deadline)
 {
-    int64_t left = deadline == RP_NEVER ? RP_NEVER : rp_time_left(deadline);
+    int64_t left = deadline == RP_NEVER ? RP_NEVER : rp_time_left(rp_proactor_now(&i->base), deadline);
     int64_t msec = left / 1000000 + (left % 1000000 != 0);
 
     if (!rp_list_empty(&i->stubborn) && msec > RETRY_MSEC)
@@ -284,7 +190,7 @@ static int take_packets(iocp *i, OVERLAPPED_ENTRY *entries, int room, int64_t de
         if (GetLastError() != WAIT_TIMEOUT)
             return rp_error_last();
         cancel_stubborn(i);
-        if (deadline != RP_NEVER && rp_time_left(deadline) == 0)
+        if (deadline != RP_NEVER && rp_time_left(rp_proactor_now(&i->base), deadline) == 0)
             return 0;
     }
 }
@@ -297,7 +203,7 @@ static int enter(iocp *i, rp_completion *completions, int capacity, int64_t dead
 
     rp_proactor_awake(&i->base);
     for (int k = 0; k < count; k++)
-        if (entries[k].lpCompletionKey == KEY_OP)
+        if (entries[k].lpCompletionKey == IOCP_KEY_OP)
             n += collect(i, iocp_op_of(entries[k].lpOverlapped), entries[k].dwNumberOfBytesTransferred,
                          &completions[n]);
     return count < 0 ? count : n;
@@ -326,7 +232,7 @@ static int iocp_wait(rp_proactor *proactor, rp_completion *completions, int capa
 
 static void iocp_kick(rp_proactor *proactor)
 {
-    post(((iocp *)proactor)->port, KEY_WAKE, 0, NULL);
+    iocp_post_packet(((iocp *)proactor)->port, IOCP_KEY_WAKE, 0, NULL);
 }
 
 /* ---- opening and closing ---- */
@@ -337,21 +243,21 @@ static int load_function(SOCKET socket, GUID id, void *function, DWORD size)
 
     return WSAIoctl(socket, SIO_GET_EXTENSION_FUNCTION_POINTER, &id, sizeof id, function, size, &length, NULL,
                     NULL) != 0
-               ? rp_socket_error()
+               ? rp_winsock_error((rp_fd)socket)
                : 0;
 }
 
 static int load_functions(iocp *i)
 {
     rp_fd fd;
-    int rc = rp_socket_open(AF_INET, SOCK_STREAM, IPPROTO_TCP, &fd);
+    int rc = rp_kernel_open(i->base.kernel, AF_INET, SOCK_STREAM, IPPROTO_TCP, &fd);
 
     if (rc < 0)
         return rc;
     rc = load_function((SOCKET)fd, (GUID)WSAID_ACCEPTEX, &i->accept, sizeof i->accept);
     if (rc == 0)
         rc = load_function((SOCKET)fd, (GUID)WSAID_CONNECTEX, &i->connect, sizeof i->connect);
-    rp_socket_close(fd);
+    rp_kernel_close(i->base.kernel, fd);
     return rc;
 }
 

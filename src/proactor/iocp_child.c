@@ -6,7 +6,8 @@
  * works and nothing is lost. Windows knows processes by number only as long as somebody has them open: the owner
  * should.
  */
-#include "proactor/iocp.h"
+
+#include "proactor/iocp_child.h"
 
 #include <errno.h>
 

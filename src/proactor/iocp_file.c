@@ -6,13 +6,15 @@
  * There is no gathering of any buffers into one operation on a file: a transfer is made piece by piece, one buffer
  * each. An overlapped handle has no position of its own that moves: we ask for it, and move it when all is done.
  */
+#include "proactor/iocp_file.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 
 #include "base/error_windows.h"
 #include "proactor/file_windows.h"
-#include "proactor/iocp.h"
+#include "proactor/iocp_socket.h"
 
 enum {
     FILE_SYNCHRONOUS = 0x30, /* mode bits of a handle that does not do overlapped operations */
@@ -239,7 +241,7 @@ static int64_t pooled_collect(iocp *i, rp_op *op, NTSTATUS status, size_t bytes)
 static int64_t transfer_start(iocp *i, rp_op *op)
 {
     iocp_extra *extra = iocp_extra_of(op);
-    int type = iocp_socket_type(op->fd);
+    int type = rp_kernel_type(i->base.kernel, op->fd);
 
     if (type >= 0) {
         op->phase |= IOCP_SOCKET;
@@ -266,7 +268,7 @@ const iocp_method iocp_write = {.start = transfer_start, .collect = transfer_col
 
 static int64_t fsync_start(iocp *i, rp_op *op)
 {
-    int type = iocp_socket_type(op->fd);
+    int type = rp_kernel_type(i->base.kernel, op->fd);
 
     if (type == -EBADF)
         return type;
@@ -277,13 +279,13 @@ static int64_t fsync_start(iocp *i, rp_op *op)
 
 static int64_t close_start(iocp *i, rp_op *op)
 {
-    int type = iocp_socket_type(op->fd);
+    int type = rp_kernel_type(i->base.kernel, op->fd);
 
     if (type == -EBADF)
         return type;
     iocp_forget(i, op->fd);
     if (type >= 0)
-        return closesocket((SOCKET)op->fd) != 0 ? rp_socket_error() : 0;
+        return closesocket((SOCKET)op->fd) != 0 ? rp_winsock_error(op->fd) : 0;
     return CloseHandle((HANDLE)op->fd) ? 0 : rp_error_last();
 }
 

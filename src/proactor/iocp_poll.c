@@ -7,11 +7,12 @@
  * The answer is level-triggered: nothing tells when readiness ends and begins anew. So a multishot poll that has
  * told of some asks again, and tells it once a turn as long as it holds: rather too often than once too few.
  */
+#include "proactor/iocp_poll.h"
+
 #include <errno.h>
 #include <string.h>
 
 #include "base/error_windows.h"
-#include "proactor/iocp.h"
 
 #define IOCTL_AFD_POLL 0x00012024
 
@@ -143,7 +144,7 @@ static bool is_disk(rp_fd fd)
 static int64_t poll_start(iocp *i, rp_op *op)
 {
     iocp_extra *extra = iocp_extra_of(op);
-    int rc = iocp_socket_type(op->fd);
+    int rc = rp_kernel_type(i->base.kernel, op->fd);
 
     if (rc == -ENOTSOCK && is_disk(op->fd)) { /* always ready, for what a file can be ready for */
         extra->u.poll.is_file = true;

@@ -10,11 +10,13 @@
  * again when the owner has found, by a short read, that nothing more is there; since it tells what is there
  * already, too, no edge can be lost.
  */
+#include "proactor/iocp_socket.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
 
-#include "proactor/iocp.h"
+#include "proactor/iocp_poll.h"
 
 enum {
     GATHERED = 256,                                                      /* buffers in one call */
@@ -28,7 +30,7 @@ static int64_t begun(rp_fd fd, bool success)
 
     if (error == 0 || error == WSA_IO_PENDING || error == WSAEMSGSIZE)
         return IOCP_PENDING;
-    return iocp_socket_error(fd);
+    return rp_winsock_error(fd);
 }
 
 /* ---- accept ---- */
@@ -42,7 +44,7 @@ static int ask_listener(rp_op *op)
     int length = sizeof info, listens, listens_length = sizeof listens;
 
     if (getsockopt((SOCKET)op->fd, SOL_SOCKET, SO_PROTOCOL_INFOW, (char *)&info, &length) != 0)
-        return iocp_socket_error(op->fd);
+        return rp_winsock_error(op->fd);
     if (info.iSocketType != SOCK_STREAM)
         return -ENOTSUP;
     if (getsockopt((SOCKET)op->fd, SOL_SOCKET, SO_ACCEPTCONN, (char *)&listens, &listens_length) == 0 && !listens)
@@ -69,15 +71,15 @@ static int64_t accept_start(iocp *i, rp_op *op)
     if (rc < 0)
         return rc;
     do {
-        rc =
-            rp_socket_open(extra->u.accept.family, SOCK_STREAM, extra->u.accept.protocol, &extra->u.accept.socket);
+        rc = rp_kernel_open(i->base.kernel, extra->u.accept.family, SOCK_STREAM, extra->u.accept.protocol,
+                            &extra->u.accept.socket);
         if (rc < 0)
             return rc;
         memset(&extra->overlapped, 0, sizeof extra->overlapped);
         rc = begun(op->fd, i->accept((SOCKET)op->fd, (SOCKET)extra->u.accept.socket, i->accept_sink, 0,
                                      ADDRESS_ROOM, ADDRESS_ROOM, &length, &extra->overlapped));
         if (rc < 0 && rc != IOCP_PENDING)
-            rp_socket_close(extra->u.accept.socket);
+            rp_kernel_close(i->base.kernel, extra->u.accept.socket);
     } while (peer_has_left(rc));
     return rc;
 }
@@ -101,7 +103,7 @@ static int64_t accept_collect(iocp *i, rp_op *op, NTSTATUS status, size_t bytes)
     int rc = iocp_error(op, status);
 
     if (rc < 0) {
-        rp_socket_close(fd);
+        rp_kernel_close(i->base.kernel, fd);
         return peer_has_left(rc) && !(op->phase & IOCP_CANCELLED) ? accept_start(i, op) : rc;
     }
     /* This fails if the listener has been closed meanwhile (asyncio's stopped_serving): the connection stands. */
@@ -133,20 +135,20 @@ static int bind_to_any(rp_fd fd, int family)
         return 0;
     address = (struct sockaddr_storage){.ss_family = (short)family};
     length = family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
-    return bind((SOCKET)fd, (struct sockaddr *)&address, length) != 0 ? iocp_socket_error(fd) : 0;
+    return bind((SOCKET)fd, (struct sockaddr *)&address, length) != 0 ? rp_winsock_error(fd) : 0;
 }
 
 /* What ConnectEx() does not serve: datagrams, which are connected at once, and Unix sockets. */
 static int64_t connect_plainly(iocp *i, rp_op *op)
 {
-    int rc = rp_socket_set_nonblocking(op->fd);
+    int rc = rp_kernel_set_nonblocking(i->base.kernel, op->fd);
 
     if (rc < 0)
         return rc;
     if (connect((SOCKET)op->fd, op->u.connect.address, (int)op->u.connect.length) == 0)
         return 0;
     if (WSAGetLastError() != WSAEWOULDBLOCK)
-        return iocp_socket_error(op->fd);
+        return rp_winsock_error(op->fd);
     return iocp_poll_start(i, op, &iocp_extra_of(op)->u.transfer.poll, RP_POLL_OUT);
 }
 
@@ -157,7 +159,7 @@ static int64_t connect_start(iocp *i, rp_op *op)
     int length = sizeof info;
 
     if (getsockopt((SOCKET)op->fd, SOL_SOCKET, SO_PROTOCOL_INFOW, (char *)&info, &length) != 0)
-        return iocp_socket_error(op->fd);
+        return rp_winsock_error(op->fd);
     if (info.iAddressFamily != family)
         return -EAFNOSUPPORT;
     if (info.iSocketType != SOCK_STREAM || family == AF_UNIX)
@@ -180,9 +182,9 @@ static int64_t connect_collect(iocp *i, rp_op *op, NTSTATUS status, size_t bytes
         if (events < 0)
             return events;
         if (getsockopt((SOCKET)op->fd, SOL_SOCKET, SO_ERROR, (char *)&error, &length) != 0)
-            return iocp_socket_error(op->fd);
+            return rp_winsock_error(op->fd);
         WSASetLastError(error);
-        return error != 0 ? rp_socket_error() : 0;
+        return error != 0 ? rp_winsock_error(op->fd) : 0;
     }
     int rc = iocp_error(op, status);
     if (rc == 0)
@@ -265,10 +267,10 @@ static int64_t recv_start(iocp *i, rp_op *op)
     int rc = iocp_associate(i, op->fd), type;
 
     if (rc < 0)
-        return rc == -EBUSY && (type = iocp_socket_type(op->fd)) < 0 ? type : rc;
+        return rc == -EBUSY && (type = rp_kernel_type(i->base.kernel, op->fd)) < 0 ? type : rc;
     if (is_message(op) && op->u.message.header->msg_iovlen > GATHERED)
         return -EMSGSIZE;
-    if (iocp_gather(op, 0, &first, 1) == 0 && iocp_socket_type(op->fd) == SOCK_STREAM)
+    if (iocp_gather(op, 0, &first, 1) == 0 && rp_kernel_type(i->base.kernel, op->fd) == SOCK_STREAM)
         return 0; /* else it would wait for something to come, and take none of it */
     int64_t result = recv_issue(op);
     if (result == IOCP_PENDING && flags_of(op) & MSG_DONTWAIT) {
@@ -317,10 +319,10 @@ static int64_t stream_arm(rp_op *op)
 
 static int64_t stream_start(iocp *i, rp_op *op)
 {
-    int64_t rc = iocp_socket_type(op->fd);
+    int64_t rc = rp_kernel_type(i->base.kernel, op->fd);
 
     if (rc >= 0)
-        rc = rp_socket_set_nonblocking(op->fd);
+        rc = rp_kernel_set_nonblocking(i->base.kernel, op->fd);
     if (rc == 0)
         rc = iocp_associate(i, op->fd);
     if (rc < 0)
@@ -354,10 +356,17 @@ static void stream_resume(iocp *i, rp_op *op)
 
 const iocp_method iocp_recv_stream = {.start = stream_start, .collect = stream_collect, .resume = stream_resume};
 
+static int64_t take(rp_fd fd, void *buffer, size_t length)
+{
+    int n = recv((SOCKET)fd, buffer, length < INT_MAX ? (int)length : INT_MAX, 0);
+
+    return n < 0 ? rp_winsock_error(fd) : n;
+}
+
 int64_t iocp_receive(rp_op *op, void *buffer, size_t length)
 {
     int *error = &iocp_extra_of(op)->u.stream.error;
-    int64_t n = rp_socket_recv(op->fd, buffer, length);
+    int64_t n = take(op->fd, buffer, length);
 
     if (n <= 0 && *error != 0)
         return *error;
@@ -395,7 +404,7 @@ static int64_t send_now(rp_op *op)
                        (int)header->msg_namelen, NULL, NULL);
     else
         rc = WSASend((SOCKET)op->fd, buffers, (DWORD)count, &sent, flags, NULL, NULL);
-    return rc != 0 ? iocp_socket_error(op->fd) : (int64_t)sent;
+    return rc != 0 ? rp_winsock_error(op->fd) : (int64_t)sent;
 }
 
 static int64_t send_on(iocp *i, rp_op *op)
@@ -421,10 +430,10 @@ static int64_t send_on(iocp *i, rp_op *op)
 
 static int64_t send_start(iocp *i, rp_op *op)
 {
-    int rc = iocp_socket_type(op->fd);
+    int rc = rp_kernel_type(i->base.kernel, op->fd);
 
     if (rc >= 0)
-        rc = rp_socket_set_nonblocking(op->fd);
+        rc = rp_kernel_set_nonblocking(i->base.kernel, op->fd);
     if (rc < 0)
         return rc;
     if (is_message(op) && op->u.message.header->msg_iovlen > GATHERED)
@@ -449,11 +458,11 @@ const iocp_method iocp_send = {.start = send_start, .collect = send_collect};
 
 static int64_t shutdown_start(iocp *i, rp_op *op)
 {
-    int rc = iocp_socket_type(op->fd);
+    int rc = rp_kernel_type(i->base.kernel, op->fd);
 
     if (rc < 0)
         return rc;
-    return shutdown((SOCKET)op->fd, op->u.shutdown.how) != 0 ? iocp_socket_error(op->fd) : 0;
+    return shutdown((SOCKET)op->fd, op->u.shutdown.how) != 0 ? rp_winsock_error(op->fd) : 0;
 }
 
 const iocp_method iocp_shutdown = {.start = shutdown_start};

@@ -3,7 +3,7 @@
  */
 #include <errno.h>
 
-#include "proactor/proactor.h"
+#include "proactor/op.h"
 
 static void init(rp_op *op, rp_op_kind kind, rp_fd fd, rp_op_callback *callback, void *data)
 {
@@ -163,18 +163,4 @@ void rp_op_wait_child(rp_op *op, int64_t pid, rp_op_callback *callback, void *da
 {
     init(op, RP_OP_WAIT_CHILD, -1, callback, data);
     op->u.child.pid = pid;
-}
-
-int64_t rp_op_receive(rp_op *op, void *buffer, size_t length)
-{
-    rp_proactor *proactor = op->owner;
-
-    if (op->kind != RP_OP_RECV_STREAM || proactor == NULL || length == 0)
-        return -EINVAL;
-    return proactor->backend->receive(op, buffer, length);
-}
-
-bool rp_op_receivable(const rp_op *op)
-{
-    return (op->ready & RP_READY_INPUT) != 0;
 }

@@ -1,10 +1,5 @@
 /*
- * proactor.c - choosing and opening a backend, and what all of them share: the list of operations in flight, the list
- * of finished ones, and the state that makes wake-ups cheap.
- *
- * The wake state: AWAKE while the owner runs, ASLEEP while it waits in the kernel, NOTIFIED from a wake until the next
- * wait begins or the present one ends. Only the step from ASLEEP to NOTIFIED costs a system call, so any number of
- * wake-ups of a loop that is awake cost an atomic exchange each.
+ * proactor.c - choosing and opening a backend, and the calls that it is asked for: see ringport/proactor.h.
  */
 #include "proactor/proactor.h"
 
@@ -12,9 +7,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/memory.h"
-#include "base/socket.h"
 #include "base/thread.h"
+#ifdef _WIN32
+#include "proactor/iocp.h"
+#else
+#include "proactor/epoll.h"
+#ifdef RP_HAVE_IO_URING
+#include "proactor/uring.h"
+#endif
+#endif
 
 /* In order of preference. */
 static const rp_backend *const backends[] = {
@@ -44,6 +47,7 @@ static rp_proactor *make(const rp_backend *backend)
     if (made == NULL)
         return NULL;
     made->backend = backend;
+    made->kernel = &rp_system_kernel;
     made->fork_generation = rp_fork_generation();
     rp_list_init(&made->operations);
     rp_list_init(&made->finished);
@@ -113,12 +117,12 @@ static const char *name_in_environment(void)
 int rp_proactor_open(const char *name, const rp_proactor_options *options, rp_proactor **proactor)
 {
     static const rp_proactor_options defaults;
-    rp_spin spin;
+    rp_busy_poll busy_poll;
 
     *proactor = NULL;
     if (options == NULL)
         options = &defaults;
-    int rc = rp_spin_init(&spin, options->busy_poll);
+    int rc = rp_busy_poll_init(&busy_poll, options->busy_poll);
     if (rc < 0)
         return rc;
     if (name == NULL)
@@ -128,27 +132,8 @@ int rp_proactor_open(const char *name, const rp_proactor_options *options, rp_pr
     else
         rc = open_first(backends, BACKENDS, options, proactor);
     if (rc == 0)
-        (*proactor)->spin = spin;
+        (*proactor)->busy_poll = busy_poll;
     return rc;
-}
-
-static bool is_forked(const rp_proactor *proactor)
-{
-    return !rp_fork_generation_is(proactor->fork_generation);
-}
-
-void rp_completion_drop(const rp_completion *completion)
-{
-    rp_op_kind kind = (rp_op_kind)completion->op->kind;
-
-    if (!(completion->flags & RP_OP_MORE))
-        completion->op->state = RP_OP_IDLE;
-    if (completion->result < 0)
-        return;
-    if (kind == RP_OP_ACCEPT || kind == RP_OP_ACCEPT_MULTI)
-        rp_socket_close((rp_fd)completion->result);
-    else if (kind == RP_OP_OPENAT)
-        rp_file_close((rp_fd)completion->result);
 }
 
 static void cancel_all(rp_proactor *proactor)
@@ -174,7 +159,7 @@ void rp_proactor_close(rp_proactor *proactor)
 {
     if (proactor == NULL)
         return;
-    if (!is_forked(proactor))
+    if (!rp_proactor_is_forked(proactor))
         cancel_all(proactor);
     proactor->backend->close(proactor);
     rp_free(proactor);
@@ -192,7 +177,7 @@ const char *rp_proactor_fallback_reason(const rp_proactor *proactor)
 
 int rp_proactor_submit(rp_proactor *proactor, rp_op *op)
 {
-    if (is_forked(proactor))
+    if (rp_proactor_is_forked(proactor))
         return RP_EFORK;
     if (op->kind >= RP_OP_KINDS_)
         return -EINVAL;
@@ -212,33 +197,53 @@ void rp_proactor_cancel(rp_proactor *proactor, rp_op *op)
 {
     bool ended = op->state == RP_OP_IDLE || op->state == RP_OP_FINISHED || op->state == RP_OP_TAKEN;
 
-    if (ended || is_forked(proactor))
+    if (ended || rp_proactor_is_forked(proactor))
         return;
     proactor->backend->cancel(proactor, op);
 }
 
 void rp_proactor_forget(rp_proactor *proactor, rp_fd fd)
 {
-    if (proactor->backend->forget != NULL && !is_forked(proactor))
+    if (proactor->backend->forget != NULL && !rp_proactor_is_forked(proactor))
         proactor->backend->forget(proactor, fd);
 }
 
 int rp_proactor_check_thread(const rp_proactor *proactor)
 {
-    if (proactor->backend->check_thread == NULL || is_forked(proactor))
+    if (proactor->backend->check_thread == NULL || rp_proactor_is_forked(proactor))
         return 0;
     return proactor->backend->check_thread(proactor);
 }
 
+/* Completions, an error, or 0: nothing has come, unless proactor->woken says that a wake-up has. */
+static int poll_busily(rp_proactor *proactor, rp_completion *completions, int capacity, int64_t deadline)
+{
+    int64_t end = rp_time_add(rp_proactor_now(proactor), proactor->busy_poll.duration);
+    int n;
+
+    if (end > deadline)
+        end = deadline;
+    proactor->woken = false;
+    proactor->asking.now = 0; /* it is the kernel that is looked at */
+    do {
+        n = proactor->backend->wait(proactor, completions, capacity, 0);
+        if (n != 0 || proactor->woken)
+            break;
+        rp_thread_yield();
+    } while (rp_proactor_now(proactor) < end);
+    rp_busy_poll_end(&proactor->busy_poll, n != 0 || proactor->woken);
+    return n;
+}
+
 int rp_proactor_wait(rp_proactor *proactor, rp_completion *completions, int capacity, int64_t deadline)
 {
-    if (is_forked(proactor))
+    if (rp_proactor_is_forked(proactor))
         return RP_EFORK;
     if (capacity <= 0)
         return -EINVAL;
-    if (deadline != 0 && proactor->spin.duration > 0) {
-        proactor->woken = false;
-        int n = rp_spin_wait(proactor, completions, capacity, deadline);
+    if (deadline != 0 && proactor->busy_poll.duration > 0 && rp_busy_poll_begin(&proactor->busy_poll)) {
+        int n = poll_busily(proactor, completions, capacity, deadline);
+
         if (n != 0 || proactor->woken)
             return n;
     }
@@ -247,56 +252,22 @@ int rp_proactor_wait(rp_proactor *proactor, rp_completion *completions, int capa
 
 void rp_proactor_wake(rp_proactor *proactor)
 {
-    if (atomic_exchange(&proactor->wake_state, RP_NOTIFIED) != RP_ASLEEP || is_forked(proactor))
+    if (atomic_exchange(&proactor->wake_state, RP_NOTIFIED) != RP_ASLEEP || rp_proactor_is_forked(proactor))
         return;
     atomic_fetch_add_explicit(&proactor->wakeups, 1, memory_order_relaxed);
     proactor->backend->kick(proactor);
 }
 
-int64_t rp_proactor_fall_asleep(rp_proactor *proactor, int64_t deadline)
+int64_t rp_op_receive(rp_op *op, void *buffer, size_t length)
 {
-    int awake = RP_AWAKE;
+    rp_proactor *proactor = op->owner;
 
-    if (deadline == 0) /* no sleep that a wake would have to end */
-        return 0;
-    if (atomic_compare_exchange_strong(&proactor->wake_state, &awake, RP_ASLEEP))
-        return deadline;
-    return 0;
+    if (op->kind != RP_OP_RECV_STREAM || !proactor || length == 0)
+        return -EINVAL;
+    return proactor->backend->receive(op, buffer, length);
 }
 
-void rp_proactor_awake(rp_proactor *proactor)
+bool rp_op_receivable(const rp_op *op)
 {
-    /* The uncontended case of a loop that polls costs a load. */
-    if (atomic_load(&proactor->wake_state) != RP_AWAKE &&
-        atomic_exchange(&proactor->wake_state, RP_AWAKE) == RP_NOTIFIED)
-        proactor->woken = true;
-}
-
-void rp_op_finish(rp_proactor *proactor, rp_op *op, int64_t result)
-{
-    op->state = RP_OP_FINISHED;
-    op->outcome = result;
-    rp_list_push(&proactor->finished, &op->queue);
-}
-
-void rp_op_complete(rp_proactor *proactor, rp_op *op, rp_completion *completion, int64_t result, uint32_t flags)
-{
-    *completion = (rp_completion){.op = op, .result = result, .flags = flags};
-    if (flags & RP_OP_MORE)
-        return;
-    rp_list_remove(&op->link);
-    op->state = RP_OP_TAKEN;
-    proactor->in_flight--;
-}
-
-int rp_proactor_take_finished(rp_proactor *proactor, rp_completion *completions, int capacity)
-{
-    int n = 0;
-
-    while (n < capacity && !rp_list_empty(&proactor->finished)) {
-        rp_op *op = rp_container_of(rp_list_pop(&proactor->finished), rp_op, queue);
-
-        rp_op_complete(proactor, op, &completions[n++], op->outcome, 0);
-    }
-    return n;
+    return (op->ready & RP_READY_INPUT) != 0;
 }

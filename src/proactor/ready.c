@@ -14,6 +14,7 @@
 
 #include "base/thread.h"
 #include "proactor/file_posix.h"
+#include "proactor/receive_stream.h"
 
 /* rp_op.phase */
 enum {
@@ -45,7 +46,7 @@ uint32_t rp_ready_direction(const rp_op *op)
     case RP_OP_POLL_MULTI:
         return op->u.poll.events;
     case RP_OP_RECV_STREAM:
-        return RP_RECEIVE_EVENTS;
+        return RP_RECEIVE_STREAM_EVENTS;
     default:
         return POLLIN;
     }
@@ -104,7 +105,7 @@ int rp_ready_begin(rp_op *op)
     case RP_OP_CONNECT:
         return ask_blocking(op);
     case RP_OP_RECV_STREAM:
-        rp_receive_begin(op);
+        rp_receive_stream_begin(op);
         return 0;
     case RP_OP_WAIT_CHILD:
         return rp_child_open(op);
@@ -128,7 +129,7 @@ bool rp_ready_signal(rp_op *op, uint32_t events)
         return op->outcome != 0;
     }
     if (op->kind == RP_OP_RECV_STREAM)
-        rp_receive_signal(op, events);
+        rp_receive_stream_signal(op, events);
     return true;
 }
 

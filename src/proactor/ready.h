@@ -4,7 +4,7 @@
 #ifndef RP_PROACTOR_READY_H
 #define RP_PROACTOR_READY_H
 
-#include "proactor/proactor.h"
+#include "proactor/op.h"
 
 /* The readiness that an operation waits for: poll(2)'s events, which are epoll's too. */
 uint32_t rp_ready_direction(const rp_op *op);

@@ -22,6 +22,8 @@
  * A poll of the kernel's ends when the peer has ended (RDHUP), whether that was asked for or not, and would do so at
  * once again. Then a multishot one, which tells changes, stands for it until there is what was asked for (phase EDGES).
  */
+#include "proactor/uring.h"
+
 #include <errno.h>
 #include <liburing.h>
 #include <poll.h>
@@ -32,10 +34,10 @@
 
 #include "base/clock.h"
 #include "base/thread.h"
-#include "proactor/uring_entry.h"
 #include "proactor/file_posix.h"
-#include "proactor/proactor.h"
 #include "proactor/ready.h"
+#include "proactor/receive_stream.h"
+#include "proactor/uring_entry.h"
 #include "proactor/uring_ring.h"
 #include "proactor/uring_turns.h"
 
@@ -57,7 +59,7 @@ enum {
 
 typedef struct uring {
     rp_proactor base;
-    rp_ring ring;
+    uring_ring ring;
     unsigned submissions;
     unsigned completions;
     bool enabled;
@@ -66,7 +68,7 @@ typedef struct uring {
     rp_node
         parked;    /* operations with nothing to wait for in the kernel, or not their turn, by their queue nodes */
     rp_node hasty; /* of those whose turn it is not, the ones that are not to wait, by their queue nodes */
-    rp_turns turns;
+    uring_turns turns;
     rp_node cancels;      /* issued ones whose cancellation is to be issued, by their queue nodes */
     rp_node cancelled;    /* issued ones whose cancellation was issued, by their queue nodes */
     int64_t cancel_again; /* when those, if there are any, become `cancels` again */
@@ -223,11 +225,11 @@ static int ring_own(uring *u)
     bool issued;
 
     if (!u->enabled) {
-        RP_TRY(rp_ring_enable(&u->ring));
+        RP_TRY(uring_ring_enable(&u->ring));
     } else {
         if (!can_move(u, &issued))
             return RP_ETHREAD;
-        RP_TRY(rp_ring_renew(&u->ring, u->submissions, u->completions, issued));
+        RP_TRY(uring_ring_renew(&u->ring, u->submissions, u->completions, issued));
         take_all_back(u);
     }
     u->enabled = true;
@@ -260,9 +262,9 @@ static void issue(uring *u, rp_op *op)
         return;
     }
     if (op->phase & (PHASE_POLLING | PHASE_EDGES))
-        rp_entry_prepare_poll(sqe, op, op->phase & PHASE_EDGES);
+        uring_entry_prepare_poll(sqe, op, op->phase & PHASE_EDGES);
     else
-        rp_entry_prepare(sqe, op);
+        uring_entry_prepare(sqe, op);
     io_uring_sqe_set_data(sqe, op);
     op->state = RP_OP_SUBMITTED;
 }
@@ -285,14 +287,14 @@ static void issue_cancel(uring *u, rp_op *op)
     io_uring_prep_cancel(sqe, op, 0);
     io_uring_sqe_set_data64(sqe, TAG_IGNORE);
     if (rp_list_empty(&u->cancelled))
-        u->cancel_again = rp_time_add(rp_monotonic(), RP_MSEC(CANCEL_AGAIN));
+        u->cancel_again = rp_time_add(rp_proactor_now(&u->base), RP_MSEC(CANCEL_AGAIN));
     rp_list_push(&u->cancelled, &op->queue);
 }
 
 /* Returns the deadline of a wait, which ends in time for the next look at what was cancelled and has not ended. */
 static int64_t cancel_again(uring *u, int64_t deadline)
 {
-    int64_t now = rp_monotonic();
+    int64_t now = rp_proactor_now(&u->base);
 
     if (now >= u->cancel_again) {
         u->cancel_again = rp_time_add(now, RP_MSEC(CANCEL_AGAIN));
@@ -355,7 +357,7 @@ static void submit_among_others(uring *u, rp_op *op)
         rp_op_finish(&u->base, op, rp_file_perform(op));
         return;
     }
-    bool others = rp_turns_others(&u->turns, op);
+    bool others = uring_turns_others(&u->turns, op);
     bool alone =
         others && is_file_operation(op) && rp_file_is_always_ready(op->fd); /* where each has its own place */
 
@@ -368,11 +370,11 @@ static void submit_among_others(uring *u, rp_op *op)
         }
     }
     if (alone) {
-        rp_turns_pass(op);
+        uring_turns_pass(op);
         issue(u, op);
         return;
     }
-    int rc = rp_turns_join(&u->turns, op);
+    int rc = uring_turns_join(&u->turns, op);
     if (rc < 0) {
         rp_op_finish(&u->base, op, rc);
     } else if (rc == 0) {
@@ -389,7 +391,7 @@ static void submit_among_others(uring *u, rp_op *op)
 /* An operation that takes turns has ended: the next one of its queue is the kernel's now. */
 static void pass_turn(uring *u, rp_op *op)
 {
-    rp_op *next = rp_turns_leave(op);
+    rp_op *next = uring_turns_leave(op);
 
     if (next == NULL)
         return;
@@ -419,7 +421,7 @@ static void settle_hasty(uring *u)
     while (!rp_list_empty(&hasty)) {
         rp_op *op = rp_container_of(rp_list_pop(&hasty), rp_op, queue);
 
-        rp_turns_leave(op);
+        uring_turns_leave(op);
         if (op->kind == RP_OP_SHUTDOWN)
             issue(u, op);
         else
@@ -431,15 +433,15 @@ static void uring_submit(rp_proactor *proactor, rp_op *op)
 {
     uring *u = (uring *)proactor;
 
-    if (rp_turns_wants(op)) {
-        if (!is_file_operation(op) && rp_turns_take(&u->turns, op))
+    if (uring_turns_wants(op)) {
+        if (!is_file_operation(op) && uring_turns_take(&u->turns, op))
             issue(u, op);
         else
             submit_among_others(u, op);
         return;
     }
     if (op->kind == RP_OP_RECV_STREAM)
-        rp_receive_begin(op);
+        rp_receive_stream_begin(op);
     if (op->kind == RP_OP_WAIT_CHILD) {
         int64_t status = rp_child_open(op);
 
@@ -469,7 +471,7 @@ static void uring_cancel(rp_proactor *proactor, rp_op *op)
         rp_list_remove(&op->queue);
         if (op->kind == RP_OP_WAIT_CHILD)
             rp_child_close(op);
-        if (rp_turns_wants(op))
+        if (uring_turns_wants(op))
             pass_turn(u, op);
         rp_op_finish(proactor, op, -ECANCELED);
         return;
@@ -491,7 +493,7 @@ static bool may_issue_again(const rp_op *op)
 /* Of what a poll in the kernel has found, that which its owner waits for: the kernel adds RDHUP unasked. */
 static int events_asked_for(const rp_op *op, int result)
 {
-    return result < 0 ? result : result & (int)(rp_entry_events(op) | RP_POLL_ERR | RP_POLL_HUP);
+    return result < 0 ? result : result & (int)(uring_entry_events(op) | RP_POLL_ERR | RP_POLL_HUP);
 }
 
 /* A poll of a file, say, for what this is never ready for: the kernel refuses it, and it is to wait until cancelled. */
@@ -529,7 +531,7 @@ static int collect_multi_poll(uring *u, rp_op *op, int result, bool more, rp_com
         return 1;
     }
     if (op->kind == RP_OP_RECV_STREAM)
-        rp_receive_signal(op, (uint32_t)result);
+        rp_receive_stream_signal(op, (uint32_t)result);
     if (!more && !may_issue_again(op)) {
         rp_op_complete(&u->base, op, completion, -ECANCELED, 0);
         return 1;
@@ -644,7 +646,7 @@ static int collect(uring *u, rp_op *op, int result, bool more, rp_completion *co
             rp_op_finish(&u->base, op, -ECANCELED);
         return 1;
     }
-    if (rp_turns_wants(op))
+    if (uring_turns_wants(op))
         pass_turn(u, op);
     rp_op_complete(&u->base, op, completion, result, more ? RP_OP_MORE : 0);
     return 1;
@@ -719,7 +721,9 @@ static int uring_wait(rp_proactor *proactor, rp_completion *completions, int cap
         deadline = 0;
 
     deadline = rp_proactor_fall_asleep(proactor, deadline);
-    rc = rp_ring_enter(&u->ring, deadline, &u->base.kernel_entries);
+    if (deadline != 0 && deadline != RP_NEVER)
+        deadline = rp_time_left(rp_proactor_now(proactor), deadline);
+    rc = uring_ring_enter(&u->ring, deadline, &u->base.kernel_entries);
     rp_proactor_awake(proactor);
     /* Neither the ring's completions nor our own can keep the others from being delivered. */
     n = drain(u, completions, (capacity + 1) / 2);
@@ -740,7 +744,7 @@ static void uring_kick(rp_proactor *proactor)
     uint64_t one = 1;
     int saved = errno;
 
-    if (u->message_fd < 0 || rp_ring_send(u->message_fd, TAG_IGNORE) < 0)
+    if (u->message_fd < 0 || uring_ring_send(u->message_fd, TAG_IGNORE) < 0)
         while (write(u->wake_fd, &one, sizeof one) < 0 && errno == EINTR)
             ;
     errno = saved;
@@ -759,15 +763,15 @@ static int uring_open(rp_proactor *proactor, const rp_proactor_options *options)
     u->completions = options->completion_entries != 0 ? options->completion_entries : DEFAULT_COMPLETIONS;
     if (u->completions < u->submissions)
         u->completions = 2 * u->submissions; /* the kernel asks that it not be the smaller one */
-    RP_TRY(rp_ring_open(&u->ring, u->submissions, u->completions));
+    RP_TRY(uring_ring_open(&u->ring, u->submissions, u->completions));
     u->message_fd = u->ring.uring.ring_fd;
-    if (rp_ring_send(u->message_fd, TAG_IGNORE) != -EBADFD) /* the answer of a kernel that knows it */
+    if (uring_ring_send(u->message_fd, TAG_IGNORE) != -EBADFD) /* the answer of a kernel that knows it */
         u->message_fd = -1;
     u->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (u->wake_fd >= 0)
         return 0;
     int rc = -errno;
-    rp_ring_close(&u->ring, false);
+    uring_ring_close(&u->ring, false);
     return rc;
 }
 
@@ -792,13 +796,13 @@ static void uring_close(rp_proactor *proactor)
 {
     uring *u = (uring *)proactor;
 
-    if (proactor->fork_generation != rp_fork_generation()) {
-        rp_ring_forget(&u->ring);
+    if (rp_proactor_is_forked(proactor)) {
+        uring_ring_forget(&u->ring);
     } else {
         abandon_operations(u);
-        rp_ring_close(&u->ring, proactor->in_flight > 0);
+        uring_ring_close(&u->ring, proactor->in_flight > 0);
     }
-    rp_turns_fini(&u->turns);
+    uring_turns_fini(&u->turns);
     close(u->wake_fd);
 }
 
@@ -812,5 +816,5 @@ const rp_backend rp_uring_backend = {
     .check_thread = uring_check_thread,
     .wait = uring_wait,
     .kick = uring_kick,
-    .receive = rp_receive_when_ready,
+    .receive = rp_receive_stream_take,
 };

@@ -7,6 +7,8 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include "proactor/receive_stream.h"
+
 enum { MAX_TRANSFER = 0x7ffff000 }; /* of one entry: its length field has 32 bits */
 
 static unsigned clamp_length(size_t length)
@@ -19,7 +21,7 @@ static int send_flags(int flags)
     return (flags & ~RP_SEND_ALL) | MSG_NOSIGNAL | (flags & RP_SEND_ALL ? MSG_WAITALL : 0);
 }
 
-uint32_t rp_entry_events(const rp_op *op)
+uint32_t uring_entry_events(const rp_op *op)
 {
     switch (op->kind) {
     case RP_OP_POLL:
@@ -27,7 +29,7 @@ uint32_t rp_entry_events(const rp_op *op)
         return op->u.poll.events;
     case RP_OP_RECV_STREAM:
         /* Not PRI: the wake-up of a TCP socket always claims it, and each read would be followed by an idle one. */
-        return RP_RECEIVE_EVENTS & ~(uint32_t)RP_POLL_PRI;
+        return RP_RECEIVE_STREAM_EVENTS & ~(uint32_t)RP_POLL_PRI;
     case RP_OP_SEND:
     case RP_OP_SENDMSG:
     case RP_OP_WRITE:
@@ -39,12 +41,12 @@ uint32_t rp_entry_events(const rp_op *op)
     }
 }
 
-void rp_entry_prepare_poll(struct io_uring_sqe *sqe, const rp_op *op, bool edges)
+void uring_entry_prepare_poll(struct io_uring_sqe *sqe, const rp_op *op, bool edges)
 {
     if (edges)
-        io_uring_prep_poll_multishot(sqe, op->fd, rp_entry_events(op));
+        io_uring_prep_poll_multishot(sqe, op->fd, uring_entry_events(op));
     else
-        io_uring_prep_poll_add(sqe, op->fd, rp_entry_events(op));
+        io_uring_prep_poll_add(sqe, op->fd, uring_entry_events(op));
 }
 
 static void prepare_network(struct io_uring_sqe *sqe, const rp_op *op)
@@ -92,7 +94,7 @@ static void leave_terminals_to_workers(struct io_uring_sqe *sqe, int fd)
         sqe->flags |= IOSQE_ASYNC;
 }
 
-void rp_entry_prepare(struct io_uring_sqe *sqe, const rp_op *op)
+void uring_entry_prepare(struct io_uring_sqe *sqe, const rp_op *op)
 {
     unsigned length = clamp_length(op->u.buffer.length);
 
@@ -105,11 +107,11 @@ void rp_entry_prepare(struct io_uring_sqe *sqe, const rp_op *op)
         break;
     case RP_OP_POLL:
     case RP_OP_WAIT_CHILD:
-        rp_entry_prepare_poll(sqe, op, false);
+        uring_entry_prepare_poll(sqe, op, false);
         break;
     case RP_OP_POLL_MULTI:
     case RP_OP_RECV_STREAM:
-        rp_entry_prepare_poll(sqe, op, true);
+        uring_entry_prepare_poll(sqe, op, true);
         break;
     case RP_OP_READ:
         io_uring_prep_read(sqe, op->fd, op->u.buffer.base, length, (uint64_t)op->u.buffer.offset);

@@ -6,15 +6,15 @@
 
 #include <liburing.h>
 
-#include "proactor/proactor.h"
+#include "proactor/op.h"
 
 /* What the operation does. */
-void rp_entry_prepare(struct io_uring_sqe *sqe, const rp_op *op);
+void uring_entry_prepare(struct io_uring_sqe *sqe, const rp_op *op);
 
 /* The readiness that it waits for: RP_POLL_*. */
-uint32_t rp_entry_events(const rp_op *op);
+uint32_t uring_entry_events(const rp_op *op);
 
 /* A poll for that: once, or (edges) as it is now and then each time it changes. */
-void rp_entry_prepare_poll(struct io_uring_sqe *sqe, const rp_op *op, bool edges);
+void uring_entry_prepare_poll(struct io_uring_sqe *sqe, const rp_op *op, bool edges);
 
 #endif

@@ -19,7 +19,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/sanitized.h"
 #include "base/thread.h"
 
@@ -46,7 +45,7 @@ static rp_node rings = {&rings, &rings}; /* all that are open, by their links; u
 static void close_inherited(void)
 {
     while (!rp_list_empty(&rings))
-        rp_ring_forget(rp_container_of(rings.next, rp_ring, link));
+        uring_ring_forget(rp_container_of(rings.next, uring_ring, link));
 }
 
 __attribute__((constructor)) static void guard_rings(void)
@@ -61,7 +60,7 @@ __attribute__((constructor)) static void guard_rings(void)
  * Makes a pipe whose writing end nobody has but the ring: when the other end, end_fd, hangs up, the kernel has let go
  * of the ring and of all operations that were in it.
  */
-static int watch_end(rp_ring *ring)
+static int watch_end(uring_ring *ring)
 {
     int fds[2];
 
@@ -86,7 +85,7 @@ static int make(struct io_uring *ring, unsigned submissions, unsigned completion
     return io_uring_queue_init_params(submissions, ring, &params);
 }
 
-static int open_ring(rp_ring *ring, unsigned submissions, unsigned completions)
+static int open_ring(uring_ring *ring, unsigned submissions, unsigned completions)
 {
     int rc = make(&ring->uring, submissions, completions);
 
@@ -104,7 +103,7 @@ static int open_ring(rp_ring *ring, unsigned submissions, unsigned completions)
     return rc;
 }
 
-int rp_ring_open(rp_ring *ring, unsigned submissions, unsigned completions)
+int uring_ring_open(uring_ring *ring, unsigned submissions, unsigned completions)
 {
     rp_mutex_lock(&mutex);
     int rc = open_ring(ring, submissions, completions);
@@ -114,7 +113,7 @@ int rp_ring_open(rp_ring *ring, unsigned submissions, unsigned completions)
     return rc;
 }
 
-void rp_ring_close(rp_ring *ring, bool busy)
+void uring_ring_close(uring_ring *ring, bool busy)
 {
     struct pollfd end = {.fd = ring->end_fd};
 
@@ -132,7 +131,7 @@ void rp_ring_close(rp_ring *ring, bool busy)
 }
 
 /* The number of the one becomes that of the other, which gets a second name of the first in its place. */
-static int take_over(rp_ring *ring, rp_ring *fresh)
+static int take_over(uring_ring *ring, uring_ring *fresh)
 {
     int number = ring->uring.ring_fd, spare = fresh->uring.ring_fd, end_fd = ring->end_fd;
     struct io_uring old = ring->uring;
@@ -148,22 +147,22 @@ static int take_over(rp_ring *ring, rp_ring *fresh)
     return 0;
 }
 
-int rp_ring_renew(rp_ring *ring, unsigned submissions, unsigned completions, bool busy)
+int uring_ring_renew(uring_ring *ring, unsigned submissions, unsigned completions, bool busy)
 {
-    rp_ring other;
+    uring_ring other;
 
-    RP_TRY(rp_ring_open(&other, submissions, completions));
-    int rc = rp_ring_enable(&other);
+    RP_TRY(uring_ring_open(&other, submissions, completions));
+    int rc = uring_ring_enable(&other);
     if (rc == 0) {
         rp_mutex_lock(&mutex);
         rc = take_over(ring, &other);
         rp_mutex_unlock(&mutex);
     }
-    rp_ring_close(&other, rc == 0 && busy); /* the old one, or the fresh one that could not take its place */
+    uring_ring_close(&other, rc == 0 && busy); /* the old one, or the fresh one that could not take its place */
     return rc;
 }
 
-void rp_ring_forget(rp_ring *ring)
+void uring_ring_forget(uring_ring *ring)
 {
     if (!rp_node_linked(&ring->link))
         return;
@@ -173,14 +172,14 @@ void rp_ring_forget(rp_ring *ring)
     close(ring->end_fd);
 }
 
-int rp_ring_enable(rp_ring *ring)
+int uring_ring_enable(uring_ring *ring)
 {
     /* liburing 2.3 declares io_uring_enable_rings(), and does not export it. */
     return syscall(SYS_io_uring_register, ring->uring.ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0) < 0 ? -errno
                                                                                                           : 0;
 }
 
-int rp_ring_send(int ring_fd, uint64_t user_data)
+int uring_ring_send(int ring_fd, uint64_t user_data)
 {
     struct io_uring_sqe sqe = {
         .opcode = IORING_OP_MSG_RING,
@@ -197,25 +196,23 @@ int rp_ring_send(int ring_fd, uint64_t user_data)
  * ThreadSanitizer runs a signal's handler at the next library call that it knows, and io_uring_enter() is none: a
  * signal that came just before would wait for as long as the ring does. So that is not long.
  */
-static int64_t at_most(int64_t deadline)
+static int64_t at_most(int64_t limit)
 {
-    int64_t latest = rp_time_add(rp_monotonic(), RP_MSEC(100));
-
-    return deadline < latest ? deadline : latest;
+    return limit < RP_MSEC(100) ? limit : RP_MSEC(100);
 }
 #else
-static int64_t at_most(int64_t deadline)
+static int64_t at_most(int64_t limit)
 {
-    return deadline;
+    return limit;
 }
 #endif
 
-int rp_ring_enter(rp_ring *ring, int64_t deadline, uint64_t *entries)
+int uring_ring_enter(uring_ring *ring, int64_t limit, uint64_t *entries)
 {
     struct io_uring_cqe *cqe;
-    struct __kernel_timespec limit, *limit_pointer = NULL;
+    struct __kernel_timespec timeout, *timeout_pointer = NULL;
 
-    if (deadline == 0) {
+    if (limit == 0) {
         unsigned flags = __atomic_load_n(ring->uring.sq.kflags, __ATOMIC_RELAXED);
 
         if (io_uring_sq_ready(&ring->uring) == 0 && !(flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)))
@@ -223,13 +220,11 @@ int rp_ring_enter(rp_ring *ring, int64_t deadline, uint64_t *entries)
         (*entries)++;
         return io_uring_submit_and_get_events(&ring->uring);
     }
-    deadline = at_most(deadline);
-    if (deadline != RP_NEVER) {
-        int64_t left = rp_time_left(deadline);
-
-        limit = (struct __kernel_timespec){.tv_sec = left / RP_SEC(1), .tv_nsec = left % RP_SEC(1)};
-        limit_pointer = &limit;
+    limit = at_most(limit);
+    if (limit != RP_NEVER) {
+        timeout = (struct __kernel_timespec){.tv_sec = limit / RP_SEC(1), .tv_nsec = limit % RP_SEC(1)};
+        timeout_pointer = &timeout;
     }
     (*entries)++;
-    return io_uring_submit_and_wait_timeout(&ring->uring, &cqe, 1, limit_pointer, NULL);
+    return io_uring_submit_and_wait_timeout(&ring->uring, &cqe, 1, timeout_pointer, NULL);
 }

@@ -12,9 +12,9 @@
 
 #include "base/memory.h"
 
-static int make_chunk(rp_turns *turns, int fd)
+static int make_chunk(uring_turns *turns, int fd)
 {
-    size_t chunk = (unsigned)fd / RP_TURNS_DESCRIPTORS, count = chunk + chunk / 2 + 1;
+    size_t chunk = (unsigned)fd / URING_TURNS_DESCRIPTORS, count = chunk + chunk / 2 + 1;
 
     if (fcntl(fd, F_GETFD) < 0) /* no memory for numbers out of the blue */
         return -EBADF;
@@ -27,34 +27,34 @@ static int make_chunk(rp_turns *turns, int fd)
         turns->chunks = chunks;
         turns->count = count;
     }
-    turns->chunks[chunk] = rp_calloc(RP_TURNS_DESCRIPTORS * RP_TURNS_DIRECTIONS * sizeof **turns->chunks);
+    turns->chunks[chunk] = rp_calloc(URING_TURNS_DESCRIPTORS * URING_TURNS_DIRECTIONS * sizeof **turns->chunks);
     return turns->chunks[chunk] == NULL ? -ENOMEM : 0;
 }
 
-void rp_turns_fini(rp_turns *turns)
+void uring_turns_fini(uring_turns *turns)
 {
     for (size_t i = 0; i < turns->count; i++)
         rp_free(turns->chunks[i]);
     rp_free(turns->chunks);
 }
 
-int rp_turns_join(rp_turns *turns, rp_op *op)
+int uring_turns_join(uring_turns *turns, rp_op *op)
 {
-    rp_turn *turn = rp_turn_of(op);
-    rp_op **last = rp_turns_last(turns, op);
+    uring_turn *turn = uring_turn_of(op);
+    rp_op **last = uring_turns_last(turns, op);
 
     if (last == NULL) {
         int rc = make_chunk(turns, op->fd);
 
-        rp_turns_pass(op);
+        uring_turns_pass(op);
         if (rc < 0)
             return rc == -EBADF ? 0 : rc; /* the kernel is to say so */
-        last = rp_turns_last(turns, op);
+        last = uring_turns_last(turns, op);
     }
-    *turn = (rp_turn){.last = last, .before = *last};
+    *turn = (uring_turn){.last = last, .before = *last};
     *last = op;
     if (turn->before == NULL)
         return 0;
-    rp_turn_of(turn->before)->behind = op;
+    uring_turn_of(turn->before)->behind = op;
     return 1;
 }

@@ -5,18 +5,18 @@
 #ifndef RP_PROACTOR_URING_TURNS_H
 #define RP_PROACTOR_URING_TURNS_H
 
-#include "proactor/proactor.h"
+#include "proactor/op.h"
 
 /* The queues of all descriptors. Zeroed, it is empty. */
-typedef struct rp_turns {
+typedef struct uring_turns {
     rp_op ***chunks; /* each has the last operations of the queues of so many descriptors */
     size_t count;
-} rp_turns;
+} uring_turns;
 
-void rp_turns_fini(rp_turns *turns);
+void uring_turns_fini(uring_turns *turns);
 
 /* Whether it is one of those. Of the rest of the functions, all but this are for them alone. */
-static inline bool rp_turns_wants(const rp_op *op)
+static inline bool uring_turns_wants(const rp_op *op)
 {
     const unsigned kinds = 1U << RP_OP_ACCEPT | 1U << RP_OP_RECV | 1U << RP_OP_RECVMSG | 1U << RP_OP_READ |
                            1U << RP_OP_READV | 1U << RP_OP_SEND | 1U << RP_OP_SENDMSG | 1U << RP_OP_WRITE |
@@ -26,79 +26,80 @@ static inline bool rp_turns_wants(const rp_op *op)
 }
 
 /* An operation's place in a queue. */
-typedef struct rp_turn {
+typedef struct uring_turn {
     rp_op **last; /* of the queue; NULL: it is in none */
     rp_op *before;
     rp_op *behind;
-} rp_turn;
+} uring_turn;
 
-_Static_assert(sizeof(rp_turn) <= sizeof((rp_op *)NULL)->scratch, "an operation's scratch space holds its turn");
+_Static_assert(sizeof(uring_turn) <= sizeof((rp_op *)NULL)->scratch,
+               "an operation's scratch space holds its turn");
 
-static inline rp_turn *rp_turn_of(rp_op *op)
+static inline uring_turn *uring_turn_of(rp_op *op)
 {
-    return (rp_turn *)op->scratch;
+    return (uring_turn *)op->scratch;
 }
 
 enum {
-    RP_TURNS_DESCRIPTORS = 64, /* of a chunk, which is made when one of them is first used */
-    RP_TURNS_DIRECTIONS = 2,   /* in, out */
+    URING_TURNS_DESCRIPTORS = 64, /* of a chunk, which is made when one of them is first used */
+    URING_TURNS_DIRECTIONS = 2,   /* in, out */
 };
 
 /* Where the last one of its queue stands; NULL: no chunk yet. */
-static inline rp_op **rp_turns_last(const rp_turns *turns, const rp_op *op)
+static inline rp_op **uring_turns_last(const uring_turns *turns, const rp_op *op)
 {
     const unsigned out = 1U << RP_OP_SEND | 1U << RP_OP_SENDMSG | 1U << RP_OP_WRITE | 1U << RP_OP_WRITEV |
                          1U << RP_OP_SHUTDOWN; /* which comes after what was sent before it */
-    size_t chunk = (unsigned)op->fd / RP_TURNS_DESCRIPTORS;
+    size_t chunk = (unsigned)op->fd / URING_TURNS_DESCRIPTORS;
 
     if (chunk >= turns->count || turns->chunks[chunk] == NULL)
         return NULL;
-    return &turns->chunks[chunk]
-                         [(unsigned)op->fd % RP_TURNS_DESCRIPTORS * RP_TURNS_DIRECTIONS + (out >> op->kind & 1)];
+    return &turns->chunks[chunk][(unsigned)op->fd % URING_TURNS_DESCRIPTORS * URING_TURNS_DIRECTIONS +
+                                 (out >> op->kind & 1)];
 }
 
 /* Puts it in its queue if nobody else is there: whether that is so. */
-static inline bool rp_turns_take(rp_turns *turns, rp_op *op)
+static inline bool uring_turns_take(uring_turns *turns, rp_op *op)
 {
-    rp_op **last = rp_turns_last(turns, op);
+    rp_op **last = uring_turns_last(turns, op);
 
     if (last == NULL || *last != NULL)
         return false;
-    *rp_turn_of(op) = (rp_turn){.last = last};
+    *uring_turn_of(op) = (uring_turn){.last = last};
     *last = op;
     return true;
 }
 
 /* Whether it would have to wait for others. */
-static inline bool rp_turns_others(const rp_turns *turns, const rp_op *op)
+static inline bool uring_turns_others(const uring_turns *turns, const rp_op *op)
 {
-    rp_op *const *last = rp_turns_last(turns, op);
+    rp_op *const *last = uring_turns_last(turns, op);
 
     return last != NULL && *last != NULL;
 }
 
-/* Keeps it out of every queue: it may be handed to rp_turns_leave() all the same. */
-static inline void rp_turns_pass(rp_op *op)
+/* Keeps it out of every queue: it may be handed to uring_turns_leave() all the same. */
+static inline void uring_turns_pass(rp_op *op)
 {
-    rp_turn_of(op)->last = NULL;
+    uring_turn_of(op)->last = NULL;
 }
 
 /* Puts it in its queue: 0 if it is its turn, 1 if others come first, or -ENOMEM. */
-int rp_turns_join(rp_turns *turns, rp_op *op);
+int uring_turns_join(uring_turns *turns, rp_op *op);
 
 /* Takes it out of its queue. Returns the operation whose turn it is by that, or NULL. */
-static inline rp_op *rp_turns_leave(rp_op *op)
+static inline rp_op *uring_turns_leave(rp_op *op)
 {
-    rp_turn *turn = rp_turn_of(op);
+    uring_turn *turn = uring_turn_of(op);
 
     if (turn->last == NULL)
         return NULL;
     if (turn->behind != NULL)
-        rp_turn_of(turn->behind)->before = turn->before;
+        uring_turn_of(turn->behind)->before = turn->before;
     else
         *turn->last = turn->before;
     if (turn->before != NULL)
-        rp_turn_of(turn->before)->behind = turn->behind;
+        uring_turn_of(turn->before)->behind = turn->behind;
     turn->last = NULL;
     return turn->before == NULL ? turn->behind : NULL;
 }

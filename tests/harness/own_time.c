@@ -13,9 +13,9 @@ enum { READING = 40 }; /* nanoseconds that it takes to read the clock */
 
 static int64_t now; /* 0: the true time holds */
 
-WRAP(int64_t, rp_monotonic, void)
+WRAP(int64_t, rp_clock_now, void)
 {
-    return now != 0 ? now += READING : __real_rp_monotonic();
+    return now != 0 ? now += READING : __real_rp_clock_now();
 }
 
 WRAP(int, rp_proactor_wait, rp_proactor *proactor, rp_completion *completions, int capacity, int64_t deadline)
@@ -23,7 +23,7 @@ WRAP(int, rp_proactor_wait, rp_proactor *proactor, rp_completion *completions, i
     int n = __real_rp_proactor_wait(proactor, completions, capacity, deadline == RP_NEVER ? RP_NEVER : 0);
 
     if (now == 0)
-        now = __real_rp_monotonic();
+        now = __real_rp_clock_now();
     if (n == 0 && deadline != RP_NEVER && deadline > now)
         now = deadline;
     return n;

@@ -58,9 +58,9 @@ static uint64_t random_bits(void)
 
 /* ---- time ---- */
 
-WRAP(int64_t, rp_monotonic, void)
+WRAP(int64_t, rp_clock_now, void)
 {
-    return now > 0 ? now += 40 : __real_rp_monotonic();
+    return now > 0 ? now += 40 : __real_rp_clock_now();
 }
 
 /* A wait lasts as long as it is to, or somewhat longer, in no time. */

@@ -18,9 +18,9 @@ static int64_t asked_at[SCRIPT];
 static rp_op *unanswered;
 static int answer;
 
-WRAP(int64_t, rp_monotonic, void)
+WRAP(int64_t, rp_clock_now, void)
 {
-    return now > 0 ? now += 40 : __real_rp_monotonic();
+    return now > 0 ? now += 40 : __real_rp_clock_now();
 }
 
 WRAP(int, rp_submit, rp_loop *loop, rp_op *op)
@@ -96,7 +96,7 @@ static rp_loop *begin(rp_server **server, int *port, const int *errors, int erro
 {
     rp_loop *loop = wire_loop();
 
-    now = __real_rp_monotonic();
+    now = __real_rp_clock_now();
     asked = reports = made = 0;
     memset(script, 0, sizeof script);
     memcpy(script, errors, (size_t)error_count * sizeof errors[0]);

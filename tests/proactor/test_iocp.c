@@ -2,7 +2,7 @@
  * test_iocp.c - what is particular to Windows' completion port: the five sets of asyncio's IocpProactor,
  * descriptors that are closed under an operation, files and named pipes, exit codes.
  */
-#include "proactor/iocp.h"
+#include "proactor/iocp_port.h"
 
 #include <stdio.h>
 #include <sys/stat.h>

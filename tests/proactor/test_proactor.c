@@ -493,8 +493,8 @@ TEST(busy_poll_finds_a_completion)
     CHECK_INT(pthread_create(&thread, NULL, send_a_byte, &fds[1]), ==, 0);
     CHECK_INT(finish(port, &op), ==, 1);
     CHECK_INT(pthread_join(thread, NULL), ==, 0);
-    CHECK_INT(port->spin.begun, ==, 1);
-    CHECK_INT(port->spin.found, ==, 1);
+    CHECK_INT(port->busy_poll.begun, ==, 1);
+    CHECK_INT(port->busy_poll.found, ==, 1);
     rp_proactor_close(port);
     close_pair(fds);
 }
@@ -529,16 +529,16 @@ TEST(busy_poll_gets_rare_when_it_finds_nothing)
 
     for (int i = 0; i < 1000; i++)
         CHECK_INT(collect_once(port, rp_monotonic() + 1), ==, 0);
-    CHECK_INT(port->spin.begun, >=, 8 + 6);
-    CHECK_INT(port->spin.begun, <=, 8 + 6 + 1000 / 64);
-    CHECK_INT(port->spin.found, ==, 0);
+    CHECK_INT(port->busy_poll.begun, >=, 8 + 6);
+    CHECK_INT(port->busy_poll.begun, <=, 8 + 6 + 1000 / 64);
+    CHECK_INT(port->busy_poll.found, ==, 0);
     rp_proactor_wake(port); /* something, once a spin is due: all is forgiven */
     for (int i = 0; i < 65; i++) {
         rp_proactor_wake(port);
         collect_once(port, RP_NEVER);
     }
-    CHECK_INT(port->spin.found, >=, 1);
-    CHECK_INT(port->spin.to_pass, ==, 0);
+    CHECK_INT(port->busy_poll.found, >=, 1);
+    CHECK_INT(port->busy_poll.to_pass, ==, 0);
     rp_proactor_close(port);
 }
 
@@ -552,7 +552,7 @@ TEST(busy_poll_of_no_number)
     CHECK_INT(rp_proactor_open(NULL, NULL, &port), ==, -EINVAL);
     setenv("RINGPORT_BUSY_POLL", "20000", 1);
     CHECK_INT(rp_proactor_open(NULL, NULL, &port), ==, 0);
-    CHECK_INT(port->spin.duration, ==, 20000);
+    CHECK_INT(port->busy_poll.duration, ==, 20000);
     rp_proactor_close(port);
     unsetenv("RINGPORT_BUSY_POLL");
 }

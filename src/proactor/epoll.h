@@ -1,0 +1,11 @@
+/*
+ * epoll.h - the proactor on readiness: see epoll.c.
+ */
+#ifndef RP_PROACTOR_EPOLL_H
+#define RP_PROACTOR_EPOLL_H
+
+#include "proactor/backend.h"
+
+extern const rp_backend rp_epoll_backend;
+
+#endif

@@ -1,0 +1,11 @@
+/*
+ * iocp_child.h - a child's end through the completion port: see iocp_child.c.
+ */
+#ifndef RP_PROACTOR_IOCP_CHILD_H
+#define RP_PROACTOR_IOCP_CHILD_H
+
+#include "proactor/iocp_port.h"
+
+extern const iocp_method iocp_wait_child;
+
+#endif

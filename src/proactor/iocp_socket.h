@@ -1,0 +1,17 @@
+/*
+ * iocp_socket.h - what is done with sockets through the completion port: see iocp_socket.c.
+ */
+#ifndef RP_PROACTOR_IOCP_SOCKET_H
+#define RP_PROACTOR_IOCP_SOCKET_H
+
+#include "proactor/iocp_port.h"
+
+extern const iocp_method iocp_accept, iocp_connect, iocp_recv, iocp_recv_stream, iocp_send, iocp_shutdown;
+
+/* The buffers of an operation from byte `done` on: how many of `out` were filled, and none has no bytes. */
+int iocp_gather(const rp_op *op, size_t done, WSABUF *out, int room);
+
+/* The backend's receive. */
+int64_t iocp_receive(rp_op *op, void *buffer, size_t length);
+
+#endif

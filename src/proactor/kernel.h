@@ -1,0 +1,207 @@
+/*
+ * kernel.h - what a kernel is asked at once, beside a proactor's operations: sockets, and the clock.
+ *
+ * A proactor names its kernel, and the layers above reach sockets and time through that one alone. So another kernel, a
+ * simulated one say, can stand in for the system's, and nobody above knows. What was opened through one kernel is used
+ * and closed through the same. Where there is no loop, rp_system_kernel is the one to ask.
+ *
+ * Each function returns a negative errno value if it fails, on Windows too, and none of them blocks. The kernel itself
+ * comes last, so that the system's leaves the other arguments where the system call wants them.
+ */
+#ifndef RP_PROACTOR_KERNEL_H
+#define RP_PROACTOR_KERNEL_H
+
+#include "base/socket.h"
+#include "ringport/error.h"
+
+typedef struct rp_kernel rp_kernel;
+
+/* The functions are called by the wrappers below, which say what each does. */
+struct rp_kernel {
+    int64_t (*now)(const rp_kernel *kernel);
+    int64_t (*send)(rp_fd fd, const void *buffer, size_t length, const rp_kernel *kernel);
+    int64_t (*sendv)(rp_fd fd, const struct iovec *vector, int count, const rp_kernel *kernel);
+    bool (*has_ended)(rp_fd fd, const rp_kernel *kernel);
+    int (*open)(int family, int type, int protocol, rp_fd *fd, const rp_kernel *kernel);
+    int (*bind)(rp_fd fd, const struct sockaddr *address, uint32_t length, const rp_kernel *kernel);
+    int (*listen)(rp_fd fd, int backlog, const rp_kernel *kernel);
+    int (*shutdown)(rp_fd fd, int how, const rp_kernel *kernel);
+    void (*close)(rp_fd fd, const rp_kernel *kernel);
+    void (*close_file)(rp_fd fd, const rp_kernel *kernel);
+    int (*set_nonblocking)(rp_fd fd, const rp_kernel *kernel);
+    int (*name)(rp_fd fd, struct sockaddr *address, uint32_t *length, const rp_kernel *kernel);
+    int (*peer)(rp_fd fd, struct sockaddr *address, uint32_t *length, const rp_kernel *kernel);
+    int (*get)(rp_fd fd, int level, int option, void *value, uint32_t *length, const rp_kernel *kernel);
+    int (*set)(rp_fd fd, int level, int option, const void *value, uint32_t length, const rp_kernel *kernel);
+    int (*start_names)(const rp_kernel *kernel);
+    bool inherits; /* an accepted socket can be relied on to have the options of the one that listens */
+    bool spreads;  /* connections, over several sockets that listen at one address: rp_kernel_reuse_port() */
+};
+
+/* The system's. */
+extern const rp_kernel rp_system_kernel;
+
+/* ---- the clock ---- */
+
+/* The monotonic clock, in nanoseconds. Any thread. */
+static inline int64_t rp_kernel_now(const rp_kernel *kernel)
+{
+    return kernel->now(kernel);
+}
+
+/* ---- the life of a socket ---- */
+
+/* socket(): non-blocking and not inherited; able to do overlapped operations on Windows. */
+static inline int rp_kernel_open(const rp_kernel *kernel, int family, int type, int protocol, rp_fd *fd)
+{
+    return kernel->open(family, type, protocol, fd, kernel);
+}
+
+static inline int rp_kernel_bind(const rp_kernel *kernel, rp_fd fd, const struct sockaddr *address,
+                                 uint32_t length)
+{
+    return kernel->bind(fd, address, length, kernel);
+}
+
+static inline int rp_kernel_listen(const rp_kernel *kernel, rp_fd fd, int backlog)
+{
+    return kernel->listen(fd, backlog, kernel);
+}
+
+/* shutdown(): how is SHUT_RD, SHUT_WR or SHUT_RDWR. */
+static inline int rp_kernel_shutdown(const rp_kernel *kernel, rp_fd fd, int how)
+{
+    return kernel->shutdown(fd, how, kernel);
+}
+
+/* -1 is ignored. */
+static inline void rp_kernel_close(const rp_kernel *kernel, rp_fd fd)
+{
+    kernel->close(fd, kernel);
+}
+
+/* The same for what is no socket: to Windows they differ. */
+static inline void rp_kernel_close_file(const rp_kernel *kernel, rp_fd fd)
+{
+    kernel->close_file(fd, kernel);
+}
+
+/* For sockets that were not opened here. On Windows, sending would block without it. */
+static inline int rp_kernel_set_nonblocking(const rp_kernel *kernel, rp_fd fd)
+{
+    return kernel->set_nonblocking(fd, kernel);
+}
+
+/* ---- sending ---- */
+
+/* send(): bytes, perhaps fewer than asked for, -EAGAIN if none fit, or the error. It raises no signal. */
+static inline int64_t rp_kernel_send(const rp_kernel *kernel, rp_fd fd, const void *buffer, size_t length)
+{
+    return kernel->send(fd, buffer, length, kernel);
+}
+
+/* Its gathering form. */
+static inline int64_t rp_kernel_sendv(const rp_kernel *kernel, rp_fd fd, const struct iovec *vector, int count)
+{
+    return kernel->sendv(fd, vector, count, kernel);
+}
+
+/*
+ * Whether a connection has ended in both directions, most often by a reset; nothing is consumed by asking. Always false
+ * on Windows, where recv() goes on telling of a reset.
+ */
+static inline bool rp_kernel_has_ended(const rp_kernel *kernel, rp_fd fd)
+{
+    return kernel->has_ended(fd, kernel);
+}
+
+/* ---- names ---- */
+
+/* getsockname() and getpeername(): `length` is the room, then what was needed. */
+static inline int rp_kernel_name(const rp_kernel *kernel, rp_fd fd, struct sockaddr *address, uint32_t *length)
+{
+    return kernel->name(fd, address, length, kernel);
+}
+
+static inline int rp_kernel_peer(const rp_kernel *kernel, rp_fd fd, struct sockaddr *address, uint32_t *length)
+{
+    return kernel->peer(fd, address, length, kernel);
+}
+
+/*
+ * To be called before the C library's getaddrinfo() or getnameinfo(), which are no kernel's: Windows wants its sockets
+ * to be started. Cheap, any thread.
+ */
+static inline int rp_kernel_start_names(const rp_kernel *kernel)
+{
+    return kernel->start_names(kernel);
+}
+
+/* ---- options ---- */
+
+/* getsockopt() and setsockopt(). */
+static inline int rp_kernel_get(const rp_kernel *kernel, rp_fd fd, int level, int option, void *value,
+                                uint32_t *length)
+{
+    return kernel->get(fd, level, option, value, length, kernel);
+}
+
+static inline int rp_kernel_set(const rp_kernel *kernel, rp_fd fd, int level, int option, const void *value,
+                                uint32_t length)
+{
+    return kernel->set(fd, level, option, value, length, kernel);
+}
+
+/* An option that is a number: it (not negative), or the error. */
+static inline int rp_kernel_get_number(const rp_kernel *kernel, rp_fd fd, int level, int option)
+{
+    int value = 0;
+    uint32_t length = sizeof value;
+    int rc = rp_kernel_get(kernel, fd, level, option, &value, &length);
+
+    return rc < 0 ? rc : value;
+}
+
+static inline int rp_kernel_set_number(const rp_kernel *kernel, rp_fd fd, int level, int option, int value)
+{
+    return rp_kernel_set(kernel, fd, level, option, &value, sizeof value);
+}
+
+/* SOCK_STREAM and so on, or an error: -EBADF, -ENOTSOCK. */
+static inline int rp_kernel_type(const rp_kernel *kernel, rp_fd fd)
+{
+    return rp_kernel_get_number(kernel, fd, SOL_SOCKET, SO_TYPE);
+}
+
+/* Whether a socket listens: 0, something else, or an error. */
+static inline int rp_kernel_listens(const rp_kernel *kernel, rp_fd fd)
+{
+    return rp_kernel_get_number(kernel, fd, SOL_SOCKET, SO_ACCEPTCONN);
+}
+
+/*
+ * For a socket that is to listen, before it is bound: its address can be bound again as soon as it is closed, and by
+ * nobody before. That is SO_REUSEADDR on POSIX; on Windows this would let anybody in, and SO_EXCLUSIVEADDRUSE is it.
+ */
+static inline int rp_kernel_reuse_address(const rp_kernel *kernel, rp_fd fd)
+{
+#ifdef _WIN32
+    return rp_kernel_set_number(kernel, fd, SOL_SOCKET, SO_EXCLUSIVEADDRUSE, 1);
+#else
+    return rp_kernel_set_number(kernel, fd, SOL_SOCKET, SO_REUSEADDR, 1);
+#endif
+}
+
+/* Lets several sockets listen at one address, and spreads connections over them: SO_REUSEPORT. -ENOTSUP on Windows. */
+static inline int rp_kernel_reuse_port(const rp_kernel *kernel, rp_fd fd)
+{
+#ifdef _WIN32
+    (void)kernel;
+    (void)fd;
+    return -ENOTSUP;
+#else
+    return rp_kernel_set_number(kernel, fd, SOL_SOCKET, SO_REUSEPORT, 1);
+#endif
+}
+
+#endif

@@ -1,0 +1,139 @@
+/*
+ * kernel_posix.c - the system's kernel where it has POSIX's calls: see kernel.h.
+ */
+#include "proactor/kernel.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+static int result_of(int rc)
+{
+    return rc < 0 ? -errno : 0;
+}
+
+static int64_t now(const rp_kernel *kernel)
+{
+    return rp_clock_now();
+}
+
+/* ---- the life of a socket ---- */
+
+static int open_socket(int family, int type, int protocol, rp_fd *fd, const rp_kernel *kernel)
+{
+    *fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
+    return *fd < 0 ? -errno : 0;
+}
+
+static int bind_socket(rp_fd fd, const struct sockaddr *address, uint32_t length, const rp_kernel *kernel)
+{
+    return result_of(bind(fd, address, length));
+}
+
+static int listen_on(rp_fd fd, int backlog, const rp_kernel *kernel)
+{
+    return result_of(listen(fd, backlog));
+}
+
+static int shut_down(rp_fd fd, int how, const rp_kernel *kernel)
+{
+    return result_of(shutdown(fd, how));
+}
+
+static void close_any(rp_fd fd, const rp_kernel *kernel)
+{
+    if (fd >= 0)
+        close(fd);
+}
+
+static int set_nonblocking(rp_fd fd, const rp_kernel *kernel)
+{
+    int flags = fcntl(fd, F_GETFL);
+
+    if (flags < 0 || (!(flags & O_NONBLOCK) && fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0))
+        return -errno;
+    return 0;
+}
+
+/* ---- sending ---- */
+
+static int64_t send_now(rp_fd fd, const void *buffer, size_t length, const rp_kernel *kernel)
+{
+    ssize_t n;
+
+    do
+        n = send(fd, buffer, length, MSG_DONTWAIT | MSG_NOSIGNAL);
+    while (n < 0 && errno == EINTR);
+    return n < 0 ? -errno : n;
+}
+
+static int64_t sendv_now(rp_fd fd, const struct iovec *vector, int count, const rp_kernel *kernel)
+{
+    struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)vector,
+                             .msg_iovlen = count < IOV_MAX ? count : IOV_MAX};
+    ssize_t n;
+
+    do
+        n = sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    while (n < 0 && errno == EINTR);
+    return n < 0 ? -errno : n;
+}
+
+static bool has_ended(rp_fd fd, const rp_kernel *kernel)
+{
+    struct pollfd entry = {.fd = fd};
+
+    return poll(&entry, 1, 0) > 0 && entry.revents & POLLHUP;
+}
+
+/* ---- names and options ---- */
+
+static int name(rp_fd fd, struct sockaddr *address, uint32_t *length, const rp_kernel *kernel)
+{
+    return result_of(getsockname(fd, address, length));
+}
+
+static int peer(rp_fd fd, struct sockaddr *address, uint32_t *length, const rp_kernel *kernel)
+{
+    return result_of(getpeername(fd, address, length));
+}
+
+static int start_names(const rp_kernel *kernel)
+{
+    return 0;
+}
+
+static int get(rp_fd fd, int level, int option, void *value, uint32_t *length, const rp_kernel *kernel)
+{
+    return result_of(getsockopt(fd, level, option, value, length));
+}
+
+static int set(rp_fd fd, int level, int option, const void *value, uint32_t length, const rp_kernel *kernel)
+{
+    return result_of(setsockopt(fd, level, option, value, length));
+}
+
+const rp_kernel rp_system_kernel = {
+    .now = now,
+    .send = send_now,
+    .sendv = sendv_now,
+    .has_ended = has_ended,
+    .open = open_socket,
+    .bind = bind_socket,
+    .listen = listen_on,
+    .shutdown = shut_down,
+    .close = close_any,
+    .close_file = close_any,
+    .set_nonblocking = set_nonblocking,
+    .name = name,
+    .peer = peer,
+    .start_names = start_names,
+    .get = get,
+    .set = set,
+    .inherits = true,
+    .spreads = true,
+};

@@ -1,0 +1,172 @@
+/*
+ * kernel_windows.c - the system's kernel as Windows has it: see kernel.h.
+ *
+ * A socket is non-blocking by its own mode (FIONBIO): Winsock has no flag for a single call. Overlapped operations do
+ * not heed that mode, so both ways of receiving and sending go together.
+ */
+#include "proactor/kernel.h"
+
+#include <errno.h>
+#include <limits.h>
+
+#include "base/clock.h"
+#include "base/error_windows.h"
+#include "proactor/winsock.h"
+
+enum { GATHERED = 64 }; /* buffers in one call: fewer bytes are sent than asked for if there are more */
+
+static int64_t now(const rp_kernel *kernel)
+{
+    return rp_clock_now();
+}
+
+static int result_of(rp_fd fd, int rc)
+{
+    return rc != 0 ? rp_winsock_error(fd) : 0;
+}
+
+/* ---- the life of a socket ---- */
+
+static INIT_ONCE once = INIT_ONCE_STATIC_INIT;
+static int start_result;
+
+static BOOL CALLBACK start(PINIT_ONCE init, void *parameter, void **context)
+{
+    WSADATA data;
+
+    start_result = rp_error_from_windows((unsigned long)WSAStartup(MAKEWORD(2, 2), &data));
+    return TRUE;
+}
+
+/* Winsock wants to be started before its first call. */
+static int start_names(const rp_kernel *kernel)
+{
+    InitOnceExecuteOnce(&once, start, NULL, NULL);
+    return start_result;
+}
+
+static int set_nonblocking(rp_fd fd, const rp_kernel *kernel)
+{
+    u_long on = 1;
+
+    return result_of(fd, ioctlsocket((SOCKET)fd, FIONBIO, &on));
+}
+
+static int open_socket(int family, int type, int protocol, rp_fd *fd, const rp_kernel *kernel)
+{
+    SOCKET handle;
+    int rc = start_names(kernel);
+
+    *fd = -1;
+    if (rc < 0)
+        return rc;
+    handle = WSASocketW(family, type, protocol, NULL, 0, WSA_FLAG_OVERLAPPED | WSA_FLAG_NO_HANDLE_INHERIT);
+    if (handle == INVALID_SOCKET)
+        return rp_winsock_error(-1);
+    rc = set_nonblocking((rp_fd)handle, kernel);
+    if (rc < 0)
+        closesocket(handle);
+    else
+        *fd = (rp_fd)handle;
+    return rc;
+}
+
+static int bind_socket(rp_fd fd, const struct sockaddr *address, uint32_t length, const rp_kernel *kernel)
+{
+    return result_of(fd, bind((SOCKET)fd, address, (int)length));
+}
+
+static int listen_on(rp_fd fd, int backlog, const rp_kernel *kernel)
+{
+    return result_of(fd, listen((SOCKET)fd, backlog));
+}
+
+static int shut_down(rp_fd fd, int how, const rp_kernel *kernel)
+{
+    return result_of(fd, shutdown((SOCKET)fd, how));
+}
+
+static void close_socket(rp_fd fd, const rp_kernel *kernel)
+{
+    if (fd != -1)
+        closesocket((SOCKET)fd);
+}
+
+static void close_file(rp_fd fd, const rp_kernel *kernel)
+{
+    if (fd != -1)
+        CloseHandle((HANDLE)fd);
+}
+
+/* ---- sending ---- */
+
+static int64_t send_now(rp_fd fd, const void *buffer, size_t length, const rp_kernel *kernel)
+{
+    int n = send((SOCKET)fd, buffer, length < INT_MAX ? (int)length : INT_MAX, 0);
+
+    return n < 0 ? rp_winsock_error(fd) : n;
+}
+
+static int64_t sendv_now(rp_fd fd, const struct iovec *vector, int count, const rp_kernel *kernel)
+{
+    WSABUF buffers[GATHERED];
+    DWORD sent;
+    size_t room = INT_MAX;
+    int n;
+
+    for (n = 0; n < count && n < GATHERED && room > 0; n++) {
+        size_t length = vector[n].iov_len < room ? vector[n].iov_len : room;
+
+        buffers[n] = (WSABUF){.len = (ULONG)length, .buf = vector[n].iov_base};
+        room -= length;
+    }
+    if (WSASend((SOCKET)fd, buffers, (DWORD)n, &sent, 0, NULL, NULL) != 0)
+        return rp_winsock_error(fd);
+    return sent;
+}
+
+static bool has_ended(rp_fd fd, const rp_kernel *kernel)
+{
+    return false;
+}
+
+/* ---- names and options ---- */
+
+static int name(rp_fd fd, struct sockaddr *address, uint32_t *length, const rp_kernel *kernel)
+{
+    return result_of(fd, getsockname((SOCKET)fd, address, (int *)length));
+}
+
+static int peer(rp_fd fd, struct sockaddr *address, uint32_t *length, const rp_kernel *kernel)
+{
+    return result_of(fd, getpeername((SOCKET)fd, address, (int *)length));
+}
+
+static int get(rp_fd fd, int level, int option, void *value, uint32_t *length, const rp_kernel *kernel)
+{
+    return result_of(fd, getsockopt((SOCKET)fd, level, option, value, (int *)length));
+}
+
+static int set(rp_fd fd, int level, int option, const void *value, uint32_t length, const rp_kernel *kernel)
+{
+    return result_of(fd, setsockopt((SOCKET)fd, level, option, value, (int)length));
+}
+
+const rp_kernel rp_system_kernel = {
+    .now = now,
+    .send = send_now,
+    .sendv = sendv_now,
+    .has_ended = has_ended,
+    .open = open_socket,
+    .bind = bind_socket,
+    .listen = listen_on,
+    .shutdown = shut_down,
+    .close = close_socket,
+    .close_file = close_file,
+    .set_nonblocking = set_nonblocking,
+    .name = name,
+    .peer = peer,
+    .start_names = start_names,
+    .get = get,
+    .set = set,
+};

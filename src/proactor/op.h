@@ -1,0 +1,32 @@
+/*
+ * op.h - what the proactor keeps in an operation: its state, and what it is ready for.
+ */
+#ifndef RP_PROACTOR_OP_H
+#define RP_PROACTOR_OP_H
+
+#include "ringport/op.h"
+
+/* rp_op.state */
+enum {
+    RP_OP_IDLE,      /* the owner's */
+    RP_OP_QUEUED,    /* in a queue of the backend's: not handed to the kernel yet, or waiting for readiness */
+    RP_OP_SUBMITTED, /* the kernel's, or a thread's */
+    RP_OP_FINISHED,  /* in the list of operations that are done, its result stored */
+    RP_OP_TAKEN,     /* the waiter's: its last completion is out, and in a loop perhaps not delivered yet */
+};
+
+/* rp_op.ready, of a receive stream */
+enum {
+    RP_READY_INPUT = 1 << 0, /* something may have arrived since rp_op_receive() found nothing more */
+    /* A short read does not mean that nothing more is there: */
+    RP_READY_UNSURE = 1 << 1, /* the peer has ended, or urgent data splits what is read; until all is taken */
+    RP_READY_UNIX = 1 << 2, /* a Unix socket, for good: descriptors and credentials that came along split it too */
+};
+
+/* Whether it completes many times. */
+static inline bool rp_op_is_multishot(const rp_op *op)
+{
+    return op->kind == RP_OP_ACCEPT_MULTI || op->kind == RP_OP_RECV_STREAM || op->kind == RP_OP_POLL_MULTI;
+}
+
+#endif

@@ -1,0 +1,21 @@
+/*
+ * receive_stream.h - a receive stream where it is made of readiness: see receive_stream.c.
+ */
+#ifndef RP_PROACTOR_RECEIVE_STREAM_H
+#define RP_PROACTOR_RECEIVE_STREAM_H
+
+#include "proactor/op.h"
+
+/* The readiness that it asks for. */
+#define RP_RECEIVE_STREAM_EVENTS (RP_POLL_IN | RP_POLL_PRI | RP_POLL_RDHUP)
+
+/* It is being submitted. */
+void rp_receive_stream_begin(rp_op *op);
+
+/* An edge. */
+void rp_receive_stream_signal(rp_op *op, uint32_t events);
+
+/* rp_op_receive(): recv() without blocking, keeping op->ready. */
+int64_t rp_receive_stream_take(rp_op *op, void *buffer, size_t length);
+
+#endif

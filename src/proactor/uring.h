@@ -1,0 +1,11 @@
+/*
+ * uring.h - the proactor on io_uring: see uring.c.
+ */
+#ifndef RP_PROACTOR_URING_H
+#define RP_PROACTOR_URING_H
+
+#include "proactor/backend.h"
+
+extern const rp_backend rp_uring_backend;
+
+#endif

@@ -1,0 +1,16 @@
+/*
+ * winsock.c - the errors of Winsock's calls: see winsock.h.
+ */
+#include "proactor/winsock.h"
+
+#include <errno.h>
+
+#include "base/error_windows.h"
+
+int rp_winsock_error(rp_fd fd)
+{
+    int error = rp_error_from_windows((unsigned long)WSAGetLastError());
+    DWORD flags;
+
+    return error == -ENOTSOCK && (fd <= 0 || !GetHandleInformation((HANDLE)fd, &flags)) ? -EBADF : error;
+}
