@@ -113,6 +113,13 @@ def unloaded(directory, how, flags):
     assert output == "ended\n", output
 
 
+def module(directory):
+    """A module of a program's, with the static library in it, exports its own names and none of the library's."""
+    exported = run("nm", "-D", "--defined-only", str(directory / "unloaded_static/plugin.so"))
+    names = [line.split()[-1] for line in exported.splitlines()]
+    assert names == ["plugin_run"], names
+
+
 def late_cxx(directory):
     """Tasks of C++ in a C program that had no C++ runtime when its loop began."""
     place = consumer(directory, "late_cxx")
@@ -151,6 +158,7 @@ def main():
         archive = next((directory / "prefix").rglob("libringport.a"))
         check("unloaded with the static library", unloaded, directory, "static",
               "{} $(pkg-config --static --libs-only-l liburing)".format(archive))
+        check("nothing exported with the static library", module, directory)
         check("a C++ runtime that comes late", late_cxx, directory)
     print("# {} passed, {} failed, 0 skipped".format(passed, failed))
     return failed > 0

@@ -1,10 +1,15 @@
 #!/usr/bin/python3
-"""check_symbols.py LIBRARY: the shared library exports what the public headers declare with RP_API, and nothing else."""
+"""check_symbols.py SHARED STATIC: which symbols the libraries give away.
+
+The shared library exports what the public headers declare with RP_API, and nothing else. A shared object that the static
+library is linked into exports nothing of it. (`--windows STATIC`: a DLL.)
+"""
 
 import pathlib
 import re
 import subprocess
 import sys
+import tempfile
 
 root = pathlib.Path(__file__).resolve().parent.parent
 declared = set()
@@ -13,11 +18,38 @@ for header in (root / "include").rglob("*.h"):
     for declaration in re.findall(r"^RP_API\b([^;]*);", text, re.M):
         declared.add(re.search(r"(\w+)\s*(?:\(|$)", declaration)[1])
 
-table = subprocess.run(["nm", "-D", "--defined-only", sys.argv[1]], check=True, capture_output=True, text=True).stdout
-exported = {line.split()[-1].partition("@")[0] for line in table.splitlines()}
 
-for name in sorted(declared - exported):
-    print(f"{name} is declared but not exported")
-for name in sorted(exported - declared):
-    print(f"{name} is exported but not declared")
-sys.exit(not declared or declared != exported)
+def run(*command):
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def exports(library):
+    return {line.split()[-1].partition("@")[0] for line in run("nm", "-D", "--defined-only", library).splitlines()}
+
+
+def exports_of_all(static):
+    """What a shared object exports that has all of the static library in it."""
+    with tempfile.TemporaryDirectory() as directory:
+        module = directory + "/module.so"
+        run("cc", "-shared", "-o", module, "-Wl,--whole-archive", static, "-Wl,--no-whole-archive")
+        return exports(module)
+
+
+def exports_of_all_on_windows(static):
+    """What the static library tells the linker of Windows to export."""
+    return set(re.findall(r"-export:(\w+)", run("x86_64-w64-mingw32-strings", "-a", static)))
+
+
+def main():
+    if sys.argv[1] == "--windows":
+        lines = [f"{name} is exported by the static library" for name in exports_of_all_on_windows(sys.argv[2])]
+    else:
+        exported = exports(sys.argv[1])
+        lines = [f"{name} is declared but not exported" for name in declared - exported]
+        lines += [f"{name} is exported but not declared" for name in exported - declared]
+        lines += [f"{name} is exported by the static library" for name in exports_of_all(sys.argv[2])]
+    print(*sorted(lines), sep="\n", end="\n" if lines else "")
+    return bool(lines) or not declared
+
+
+sys.exit(main())

@@ -15,13 +15,13 @@
 #define RP_VERSION_MINOR 1
 #define RP_VERSION_PATCH 0
 
-/* Marks what the shared library exports: on Windows while it is built, with RP_SHARED. */
-#if defined(_WIN32) && defined(RP_SHARED)
-#define RP_API __declspec(dllexport)
-#elif defined(__GNUC__) && !defined(_WIN32)
-#define RP_API __attribute__((visibility("default")))
-#else
+/* Marks what the shared library exports, while that is built. The static library exports nothing. */
+#if !defined(RP_SHARED)
 #define RP_API
+#elif defined(_WIN32)
+#define RP_API __declspec(dllexport)
+#else
+#define RP_API __attribute__((visibility("default")))
 #endif
 
 /* Has the compiler check the arguments against the format, as it does those of printf(). */
