@@ -1,5 +1,5 @@
 /*
- * exception.c - errors that nobody waits for, and debug mode's switches. Mirrors the loop's exception handler.
+ * exception.c - the exception handler, which is told of errors that nobody waits for; and debug mode's switches.
  */
 #include "loop/exception.h"
 

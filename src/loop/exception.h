@@ -1,5 +1,5 @@
 /*
- * exception.h - errors that no caller can be told, on their way to the exception handler.
+ * exception.h - reports to the exception handler, of errors that no caller can be told.
  */
 #ifndef RP_LOOP_EXCEPTION_H
 #define RP_LOOP_EXCEPTION_H

@@ -2,9 +2,9 @@
  * executor.c - blocking work on threads, as futures. Mirrors run_in_executor and ThreadPoolExecutor.
  *
  * A job is shared by two sides. The loop's side is a future like any other: whoever awaits it, and the running job
- * itself, hold references on the loop's thread. The worker's side touches only the function, its result, and, under the
+ * itself, hold references on the loop's thread. The worker's side touches only the function, its result and, under the
  * loop's mutex, the posting of `done`. The memory is freed when both sides have let go (`holders`).
- * If the loop is closed first, it abandons the job: the worker finds that posts are refused, and just lets go.
+ * If the loop is closed first, it abandons the job. The worker then finds that posts are refused, and just lets go.
  */
 #include "loop/executor.h"
 

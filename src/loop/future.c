@@ -1,5 +1,5 @@
 /*
- * future.c - futures: one result, and callbacks for when it is there. Mirrors asyncio's Future.
+ * future.c - futures: one result, and callbacks that run when it is there.
  *
  * A pending future keeps its callbacks in a list; when it is done they become ready handles, in order. Each callback
  * holds a reference to the future until it has run, is removed, or is dropped with the loop.

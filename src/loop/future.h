@@ -14,7 +14,7 @@ enum { RP_FUTURE_PENDING, RP_FUTURE_FINISHED, RP_FUTURE_CANCELLED };
 
 typedef struct rp_future_type {
     const char *name; /* "Future", "Task", ... as reports have it */
-    /* Asks a pending object for its end, true if it will heed; NULL: it is cancelled at once. */
+    /* Asks a pending object for its end: true if it will end. NULL: it is cancelled at once. */
     bool (*cancel)(rp_future *future);
     /* Frees the whole object, when the last reference is gone. */
     void (*dispose)(rp_future *future);
@@ -48,7 +48,7 @@ static inline void rp_future_drop(rp_future **future)
 /* Makes a pending future with one reference. Never fails. */
 void rp_future_init(rp_future *future, rp_loop *loop, const rp_future_type *type);
 
-/* The loop is closed: reports the errors that nobody has read yet, though references are still held. */
+/* The loop is closed: reports the errors that nobody has read yet, even if references are still held. */
 void rp_futures_report_unread(rp_loop *loop);
 
 /* What every dispose does before it frees the object: reports an unread error, drops the loop. */

@@ -1,5 +1,5 @@
 /*
- * generators.c - the end of asynchronous generators, which whoever implements them on a loop provides.
+ * generators.c - the end of asynchronous generators, by a hook of whoever implements them on a loop.
  */
 #include "base/leave.h"
 #include "loop/future.h"

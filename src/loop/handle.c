@@ -1,10 +1,11 @@
 /*
  * handle.c - callbacks and timers: scheduling them, running them, taking them back.
  *
- * A handle's state says which list its link is in; only POSTED handles are under the mutex. A handle becomes idle
- * before its callback is called, so that the callback may schedule it again or free it; one that another thread has
- * posted does so under the mutex, so that a thread which is told -EBUSY knows that the callback will see what it has
- * written before. Where a handle was scheduled is kept in debug mode only, and belongs to the handle until it has run.
+ * A handle's state says which list its link is in. Only POSTED handles are under the mutex.
+ * A handle becomes idle before its callback is called, so that the callback may schedule it again, or free it. One that
+ * another thread has posted becomes idle under the mutex: a thread that gets -EBUSY knows that the callback will see
+ * what the thread has written before.
+ * Where a handle was scheduled is kept in debug mode only, and belongs to the handle until that has run.
  */
 #include "loop/handle.h"
 
@@ -26,7 +27,7 @@ static void set_place(rp_handle *handle, uint32_t state)
     handle->state = (handle->state & ~(uint32_t)RP_HANDLE_STATES) | state;
 }
 
-/* In a child of fork() a thread that is not there may hold it for ever, and none is there to be kept out. */
+/* In a child of fork() a thread that does not exist may hold it for ever, and there is no other thread to keep out. */
 static void lock(rp_loop *loop)
 {
     if (!rp_loop_is_forked(loop))
@@ -78,7 +79,7 @@ static void free_origin(rp_origin **origin)
     rp_free(*origin);
 }
 
-/* Debug mode: runs it by the clock. */
+/* Debug mode: runs it, and reports if that takes too long. */
 static void run_timed(rp_loop *loop, rp_handle *handle)
 {
     rp_callback *callback = handle->callback;

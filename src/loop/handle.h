@@ -1,5 +1,5 @@
 /*
- * handle.h - handles inside of the library: made ready without a check, posted, dropped.
+ * handle.h - handles inside the library: made ready without a check, posted, dropped.
  */
 #ifndef RP_LOOP_HANDLE_H
 #define RP_LOOP_HANDLE_H
@@ -38,7 +38,7 @@ static inline void rp_loop_ready(rp_loop *loop, rp_handle *handle)
 /* Runs a handle that was taken out of its list. */
 void rp_handle_run(rp_loop *loop, rp_handle *handle);
 
-/* Debug mode: reports a callback that has run since `start` if that is too long: by its task's name, or its own. */
+/* Debug mode: reports a callback that has run since `start`, if that is too long, by its task's name or its own. */
 void rp_loop_report_if_slow(rp_loop *loop, int64_t start, void *function, void *origin);
 
 /* Posts a prepared handle from any thread. The mutex is held, and posts are not refused. */

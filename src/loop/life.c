@@ -1,8 +1,8 @@
 /*
  * life.c - a loop's beginning and its end.
  *
- * The end has a fixed order: nothing is called back any more; what is under way in the kernel has ended; what was left
- * open is told; and then all of it is freed. What else goes with the loop acts in the phases of resource.h.
+ * The end has a fixed order: nothing is called back any more; what is under way in the kernel is ended; what was left
+ * open is reported; and then all of it is freed. What else lives in the loop acts in the phases of resource.h.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -99,9 +99,9 @@ int rp_loop_close(rp_loop *loop)
     rp_proactor_close(loop->proactor);
     loop->proactor = NULL;
     rp_resources_pass(loop, RP_REPORT);
-    rp_loop_drop_handles(loop); /* of what the handler has closed */
+    rp_loop_drop_handles(loop); /* those of what the handler has closed */
     rp_resources_pass(loop, RP_REAP);
-    rp_loop_drop_handles(loop); /* of futures that ended with what was reaped */
+    rp_loop_drop_handles(loop); /* those of futures that ended with what was reaped */
     rp_futures_report_unread(loop);
     rp_resources_pass(loop, RP_LATE);
     assert(rp_list_empty(&loop->resources));

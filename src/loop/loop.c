@@ -1,5 +1,5 @@
 /*
- * loop.c - what the rest of this layer stands on: references to a loop, which thread runs it, questions, operations.
+ * loop.c - what the rest of this layer stands on: references to a loop, which thread runs it, its operations.
  */
 #include "loop/loop.h"
 
@@ -69,7 +69,7 @@ void rp_loop_leave(rp_loop *loop)
     loop->stopping = false;
     running_loop = NULL;
     loop->stack = NULL;
-    loop->proactor->asking = (rp_asking){0}; /* whoever waits next, and be it once, asks the kernel */
+    loop->proactor->asking = (rp_asking){0}; /* whoever waits next asks the kernel, even if it waits only once */
     atomic_store(&loop->thread, 0);
     if (loop->free_after_run)
         rp_loop_free(loop);

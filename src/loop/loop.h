@@ -1,9 +1,9 @@
 /*
  * loop.h - the inside of rp_loop, for src/loop and the layers above.
  *
- * All of it belongs to the loop's thread, but for what stands under `mutex` and the atomics.
- * `refs` keeps the struct's memory, not the open loop: its owner holds one, and so do futures and executor jobs, so
- * that a reference to a future may outlive its loop.
+ * All of it belongs to the loop's thread, except what stands under `mutex`, and the atomics.
+ * `refs` keeps the struct's memory, not the open loop. Its owner holds one, and so do futures and executor jobs: a
+ * reference to a future may outlive its loop.
  */
 #ifndef RP_LOOP_LOOP_H
 #define RP_LOOP_LOOP_H
@@ -87,7 +87,7 @@ struct rp_loop {
     rp_completion completions[RP_LOOP_BATCH];
 };
 
-/* Whether this is a child of the process that made the loop: all it may do here is to free its memory. */
+/* Whether this is a child of the process that made the loop: all it may do is to free the loop's memory. */
 static inline bool rp_loop_is_forked(const rp_loop *loop)
 {
     return !rp_fork_generation_is(loop->fork_generation);

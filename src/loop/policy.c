@@ -1,5 +1,5 @@
 /*
- * policy.c - how a program makes loops, and keeps one for each thread. Mirrors asyncio's event-loop policy.
+ * policy.c - the policy: how a program makes loops, and keeps one for each thread.
  */
 #include <stdatomic.h>
 

@@ -1,11 +1,11 @@
 /*
- * readers.c - callbacks for readiness of foreign descriptors, level-triggered. Mirrors loop.add_reader and its kin.
+ * readers.c - callbacks for readiness of the program's descriptors, level-triggered.
  *
- * Each descriptor and direction has a watch: a single-shot poll, whose completion makes the watch's handle ready; when
+ * Each descriptor and direction has a watch: a single-shot poll, whose completion makes the watch's handle ready. When
  * the callback has run, the poll is issued again. A watch that is removed while the kernel has its poll waits for the
  * completion among the dying.
  *
- * Watches are found by a hash of their descriptor: on Windows these are sparse numbers.
+ * Watches are found by a hash of their descriptor, since on Windows these are sparse numbers.
  */
 #include "base/leave.h"
 #include "base/memory.h"
@@ -51,7 +51,7 @@ static size_t bucket_of(rp_fd fd, size_t size)
     return ((size_t)fd ^ (size_t)fd >> 2) & (size - 1);
 }
 
-/* The place of a watch, which points to it, or to NULL if there is none; NULL: there is no place for any. */
+/* The place of a watch, which points to it, or to NULL if there is none. NULL: there are no places yet. */
 static watch **find(readers *r, rp_fd fd, int direction)
 {
     if (!r || r->size == 0)

@@ -1,5 +1,5 @@
 /*
- * resource.c - what a loop asks of its resources: see resource.h.
+ * resource.c - calling a loop's resources, phase by phase.
  *
  * In a phase each resource leaves the list before it is called, since a call may free it, or any other one.
  */

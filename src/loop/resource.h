@@ -1,8 +1,8 @@
 /*
- * resource.h - what goes with a loop: whatever must act when the loop ends, or be freed with it.
+ * resource.h - what lives in a loop, and must act when the loop ends, or be freed with it.
  *
  * Embed an rp_resource in it, and add it to the loop while that is open. A loop's end has phases, and a resource is
- * called in those that its type names; within a phase, in the order in which the resources were added.
+ * called in those that its type names. Within a phase, resources are called in the order in which they were added.
  */
 #ifndef RP_LOOP_RESOURCE_H
 #define RP_LOOP_RESOURCE_H
@@ -12,8 +12,8 @@
 typedef enum rp_phase {
     RP_QUIESCE, /* a runner begins to end: nothing new is to be taken in */
     RP_STOP,    /* the loop is closed: no callback may run any more; its proactor is still there */
-    RP_REPORT,  /* operations have ended: what was left open is told; whoever is told may look at any resource */
-    RP_REAP,    /* it is freed, or what it stands for: no other resource may call it from now on */
+    RP_REPORT,  /* operations have ended: what was left open is reported; the handler may look at any resource */
+    RP_REAP,    /* it is freed, or what it represents: no other resource may call it from now on */
     RP_LATE,    /* what other resources refer to is freed */
     RP_PHASES
 } rp_phase;

@@ -1,7 +1,7 @@
 /*
  * runner.c - a program's runs, from making a loop to its orderly end, in the steps of asyncio.Runner.
  *
- * The steps of the end hold whatever came before: cancel the tasks that are left and wait for them, shut asynchronous
+ * The end has the same steps whatever came before: cancel the tasks that are left and wait for them, shut asynchronous
  * generators down, shut the default executor down, uninstall the loop, close it.
  */
 #include "loop/runner.h"
@@ -81,8 +81,8 @@ static void on_interrupt(void *arg)
 }
 
 /*
- * SIGINT is the runner's only where it would have ended the process; and only the first one: the second does so, even
- * if the loop is stuck.
+ * The runner catches SIGINT only if it would have ended the process, and only once: the second one ends the process,
+ * even if the loop is stuck.
  */
 static int catch_interrupts(rp_runner *runner)
 {
@@ -133,7 +133,7 @@ int rp_runner_run_main(rp_runner *runner, rp_runner_start *start, void *arg)
 
 /* ---- the end ---- */
 
-/* Cancels each task that has not been, by this: what others create while they clean up, in its turn. */
+/* Cancels each task that this has not cancelled yet: tasks may create others while they clean up. */
 static void cancel_new_tasks(rp_loop *loop)
 {
     rp_node *next;
@@ -159,7 +159,7 @@ static void await_all_tasks(rp_loop *loop)
         cancel_new_tasks(loop);
         do
             rc = rp_run_until_complete(loop, task);
-        while (rc == RP_ESTOPPED); /* a task has called stop(): the others are waited for all the same */
+        while (rc == RP_ESTOPPED); /* a task has stopped the loop: the others are waited for all the same */
         bool failed = !rp_future_done(task);
         if (rc < 0 && !failed && !rp_future_cancelled(task))
             rp_loop_report(loop, "a task failed during the runner's shutdown", rc, NULL, task, NULL, task->origin);

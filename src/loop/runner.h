@@ -1,6 +1,5 @@
 /*
- * runner.h - the inside of rp_runner: a run whose main task is made by a function, so that the layers above choose what
- * a task is.
+ * runner.h - the inside of rp_runner: a run whose main task is made by a function that a layer above gives.
  */
 #ifndef RP_LOOP_RUNNER_H
 #define RP_LOOP_RUNNER_H

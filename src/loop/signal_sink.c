@@ -1,5 +1,5 @@
 /*
- * signal_sink.c - where a signal goes once it has reached its loop: the same on every platform.
+ * signal_sink.c - where a signal goes once it has reached its loop; the same on every platform.
  */
 #include "loop/signal_sink.h"
 

@@ -13,12 +13,12 @@
  */
 int rp_signals_wait(rp_loop *loop, int number, rp_signal_wait *wait, rp_callback *wake, void *arg);
 
-/* Takes a wait back. With the last one of a signal that has no handler, what stood before it stands again. */
+/* Takes a wait back. The last one of a signal that has no handler restores what the process did at it before. */
 void rp_signals_stop_waiting(rp_loop *loop, int number, rp_signal_wait *wait);
 
 /*
- * rp_add_signal_handler. With `once` only the first arrival is caught; what comes after it does what the signal does by
- * default, even if the loop is stuck.
+ * rp_add_signal_handler(). With `once` only the first arrival is caught. Later ones do what the signal does by default,
+ * even if the loop is stuck.
  */
 int rp_signals_add(rp_loop *loop, int number, bool once, rp_callback *callback, void *arg);
 

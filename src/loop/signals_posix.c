@@ -1,13 +1,13 @@
 /*
- * signals_posix.c - signals as callbacks on the loop. Mirrors loop.add_signal_handler.
+ * signals_posix.c - signals as callbacks on the loop, by a pipe.
  *
- * The handler proper runs in signal context: it notes in `arrived` that the signal has come, and writes into a pipe,
+ * The handler proper runs in signal context. It notes in `arrived` that the signal has come, and writes into a pipe,
  * which the loop reads like any other input; a full pipe loses nothing. `targets` says which loop's pipe that is, and
- * `handling` how many threads are in the handler: a pipe is closed when none can be about to write into it. These three
- * are the only things that both sides touch. Handlers are added and removed in the main thread alone, and each signal
- * has one owner: the entry of the loop that asked last, which knows the disposition that stood before ringport's.
+ * `handling` how many threads are in the handler: a pipe is closed when none can be about to write into it. Both sides
+ * touch these three, and nothing else. Handlers are added and removed only in the main thread. Each signal has one
+ * owner: the entry of the loop that asked last, which knows the disposition before ringport's.
  *
- * The pipe is polled only while the loop owns a signal: one that owns none has nothing in its proactor.
+ * The pipe is polled only while the loop owns a signal. A loop that owns none has nothing in its proactor.
  */
 #include "loop/signals.h"
 
@@ -25,8 +25,8 @@
 #include "loop/resource.h"
 
 /*
- * ThreadSanitizer puts handlers off until the program calls something that it knows. A wait on the ring that the kernel
- * restarts by itself is nothing of the kind, and would last for ever.
+ * ThreadSanitizer puts handlers off until the program calls a function that it knows. A wait on the ring that the
+ * kernel restarts by itself is none, and would last for ever.
  */
 #ifdef RP_TSAN
 #define RESTART 0
@@ -191,7 +191,7 @@ static void on_readable(rp_op *op)
 
 /* ---- whose a signal is ---- */
 
-/* The disposition that stood before ringport's stands again. */
+/* Restores the disposition before ringport's. */
 static void restore(entry *e, int number)
 {
     sigaction(number, &e->previous, NULL);
@@ -238,7 +238,7 @@ static int install(entry *e, int number, int flags, int target)
 
 /*
  * Whether a callback on the loop can answer it. A fault's signal comes again as soon as its handler returns, for ever;
- * an abort is none that goes on.
+ * after abort() nothing goes on.
  */
 static bool is_catchable(int number)
 {
@@ -381,7 +381,7 @@ int rp_signals_add(rp_loop *loop, int number, bool once, rp_callback *callback, 
         return rc;
     rp_signal_sink_handle(&e->sink, callback, arg, once);
     rc = apply(e);
-    if (rc < 0) /* it is no signal, after all */
+    if (rc < 0) /* there is no such signal */
         rp_signal_sink_handle(&e->sink, NULL, NULL, false);
     return rc;
 }
@@ -405,7 +405,7 @@ rp_callback *rp_signals_get(const rp_loop *loop, int number)
     return e ? e->sink.callback : NULL;
 }
 
-/* What nobody waits for, and what has no handler, is let go. */
+/* Gives up a signal that nobody waits for, and that has no handler. */
 static void let_go(entry *e, int number)
 {
     if (rp_signal_sink_is_idle(&e->sink)) {

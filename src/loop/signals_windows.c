@@ -1,5 +1,5 @@
 /*
- * signals_windows.c - signals as callbacks on the loop: see signals_posix.c.
+ * signals_windows.c - signals as callbacks on the loop: console events, and the C library's raise().
  *
  * Windows has two things that are like signals: console events, which come in a thread of their own (Ctrl-C is SIGINT,
  * Ctrl-Break is SIGBREAK), and raise() of the C library, which is how SIGTERM comes. Both end in deliver(), which
@@ -275,7 +275,7 @@ rp_callback *rp_signals_get(const rp_loop *loop, int number)
     return e ? e->sink.callback : NULL;
 }
 
-/* What nobody waits for, and what has no handler, is let go. */
+/* Gives up a signal that nobody waits for, and that has no handler. */
 static void let_go(entry *e, int number)
 {
     if (rp_signal_sink_is_idle(&e->sink))

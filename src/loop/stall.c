@@ -1,9 +1,9 @@
 /*
- * stall.c - debug mode: see stall.h.
+ * stall.c - debug mode's look at what could wake a task, and the report that names the tasks.
  *
  * A task is woken by what the loop has ready, by a timer, an operation, a job, or a post from another thread. When a
- * loop is about to wait and has none of these, its tasks wait for ever. Whether another thread is going to post is
- * nothing that the loop can know: `posts_expected` says that one has done so, or is to.
+ * loop is about to wait and has none of these, its tasks wait for ever. The loop cannot know whether another thread is
+ * going to post: `posts_expected` says that one has done so, or will.
  */
 #include "loop/stall.h"
 

@@ -1,8 +1,8 @@
 /*
- * turn.c - the steps of a turn: see turn.h.
+ * turn.c - the steps of a turn: wait, deliver, collect, run, timers.
  *
- * What a turn is yet to do stands in the loop: completions from `delivered` to `taken`, the lists `batch` and `due`. So
- * a step can end anywhere between two callbacks. An interrupt and a fork are seen by one comparison after each
+ * What a turn has still to do stands in the loop: completions from `delivered` to `taken`, the lists `batch` and `due`.
+ * So a step can end anywhere between two callbacks. An interrupt and a fork are seen by one comparison after each
  * callback: the generation of the run is the process's as long as there was neither.
  */
 #include "loop/turn.h"
