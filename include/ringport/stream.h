@@ -116,8 +116,8 @@ RP_API int rp_start_unix_server(rp_co *co, rp_server **server, rp_client_connect
                                 const char *path, const rp_server_options *options);
 
 /*
- * Serves on a socket that listens already, inherited or systemd's.
- * rp_create_server_fd() says what becomes of the socket.
+ * Serves on a socket that is given: one that listens already, inherited or systemd's, or is bound and is to listen.
+ * rp_create_server_fd() says what it must be, and what becomes of it.
  * In a worker group each worker needs a descriptor of its own, by dup().
  * The kernel then gives a connection to the worker that takes it first.
  * On Windows a socket belongs to one loop for good: start the server in one worker.
