@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ringport/loop.h"
 #include "ringport/proactor.h"
 
 /* Completions that have come and were not asked for yet. */
@@ -26,6 +27,24 @@ static inline UNUSED rp_proactor *open_port(void)
 
     CHECK_INT(rp_proactor_open(NULL, NULL, &port), ==, 0);
     return port;
+}
+
+/* One of a backend by its name, whatever the environment says. */
+static inline UNUSED rp_proactor *open_backend(const char *name)
+{
+    rp_proactor *port;
+
+    CHECK_INT(rp_proactor_open(name, NULL, &port), ==, 0);
+    return port;
+}
+
+static inline UNUSED rp_loop *loop_of(const char *name)
+{
+    rp_loop_options options = {.backend = name};
+    rp_loop *loop;
+
+    CHECK_INT(rp_loop_new(&options, &loop), ==, 0);
+    return loop;
 }
 
 static inline UNUSED bool on_uring(void)

@@ -24,6 +24,12 @@ static inline void wire_stop(void *loop)
     rp_loop_stop(loop);
 }
 
+static inline void wire_stop_when_ready(rp_fd fd, void *loop)
+{
+    (void)fd;
+    rp_loop_stop(loop);
+}
+
 static inline void wire_run(rp_loop *loop, int64_t duration)
 {
     rp_timer timer = {0};
