@@ -1,7 +1,7 @@
 /*
  * abandon.c - tasks that have not ended when their loop is closed: reported, cut off from the loop, and dropped.
  *
- * It takes two steps: tasks are abandoned among the loop's resources; their stacks are given up after all of those,
+ * It takes two steps. Tasks are abandoned among the loop's resources. Their stacks are given up after all of these,
  * since whatever else is reaped may still know of the tasks that waited for it. References of others keep a task's
  * memory.
  */
@@ -32,7 +32,7 @@ static void report_tasks(rp_resource *resource)
     }
 }
 
-/* Nothing of the loop's may point to the task, or to its stack, any more. */
+/* From here on nothing of the loop's may point to the task, or to its stack. */
 static void abandon(rp_co *co)
 {
     if (co->waiting && co->waiting->abandon)
@@ -45,8 +45,8 @@ static void abandon(rp_co *co)
 }
 
 /*
- * The youngest first: giving one up may have to wait for a function on a thread, which may wait in its turn for a
- * coroutine that it has asked the loop for. That is younger.
+ * The youngest first: giving one up may have to wait for a function on a thread, and that function may wait for a
+ * coroutine that it has asked the loop for. The coroutine is younger.
  */
 static void abandon_tasks(rp_resource *resource)
 {

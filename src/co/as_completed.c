@@ -1,8 +1,8 @@
 /*
- * as_completed.c - futures one by one, in the order in which they end. Mirrors asyncio.as_completed().
+ * as_completed.c - rp_as_completed: futures one by one, in the order in which they end.
  *
- * Each future's callback moves its slot to the list of those that have ended, from which the task takes them. The whole
- * stands on the heap and is one of the loop's resources, since the task may vanish with the loop between two steps.
+ * Each future's callback moves its slot to the list of those that have ended, from which the task takes them. All of it
+ * stands on the heap, and is a resource of the loop, since the task may vanish with the loop between two steps.
  */
 #include "base/memory.h"
 #include "co/waitlist.h"

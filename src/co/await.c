@@ -44,7 +44,7 @@ static int check_future(const rp_co *co, const rp_future *future)
 
 static int listen_to(rp_co *co, rp_future *future)
 {
-    co->wake.done.future = NULL; /* the entry was a timer perhaps */
+    co->wake.done.future = NULL; /* the memory may have been a timer */
     return rp_future_add_done_callback(future, &co->wake.done, resume_awaiter, co);
 }
 
@@ -56,7 +56,7 @@ int rp_await_as(rp_co *co, rp_future *future, const rp_waiting *waiting, void *a
     if (rp_future_done(future))
         return rp_await_result(future);
     cancelled = co->must_cancel;
-    /* What its task was given may be the caller's: even where no wait is to be, the future has ended on return. */
+    /* What the future's task uses may be the caller's. So the future has ended on return, even without a wait. */
     if (cancelled)
         rp_future_cancel(future);
     if (!rp_future_done(future)) {

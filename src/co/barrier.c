@@ -1,5 +1,5 @@
 /*
- * barrier.c - a point that tasks pass together. Mirrors asyncio.Barrier.
+ * barrier.c - rp_barrier: a point that tasks pass together.
  *
  * The list holds the tasks of the round that is filling, and is never full: the one that would fill it wakes the
  * others, each with its own number, and the next round begins. So asyncio's state "draining" is not needed, and a reset

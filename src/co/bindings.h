@@ -2,7 +2,7 @@
  * bindings.h - the values of task locals: an array that tasks share by reference, copied before a change.
  *
  * Tasks of different loops may share one: the count is atomic, and what is shared is never changed. A program has few
- * such variables, so that looking through the array is quicker than any map.
+ * such variables, so looking through the array is quicker than any map.
  */
 #ifndef RP_CO_BINDINGS_H
 #define RP_CO_BINDINGS_H
@@ -12,7 +12,7 @@
 /* NULL: none are set. */
 typedef struct rp_bindings rp_bindings;
 
-/* Another reference, and its return. NULL is ignored. */
+/* Takes a reference; drops it. NULL is ignored. */
 rp_bindings *rp_bindings_ref(rp_bindings *bindings);
 void rp_bindings_unref(rp_bindings *bindings);
 

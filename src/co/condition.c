@@ -1,5 +1,5 @@
 /*
- * condition.c - news about what a lock protects. Mirrors asyncio.Condition.
+ * condition.c - rp_condition: news about what a lock protects.
  *
  * A wait ends by the notification or by a cancellation, whichever came first, and only then takes the lock again. A
  * notified task that is cancelled on its way to the lock returns 0, and has had its notification; asyncio, which must

@@ -1,5 +1,5 @@
 /*
- * context.c - task locals, as the running task sees them. Mirrors contextvars.
+ * context.c - rp_contextvar: task locals, as the running task sees them.
  */
 #include "co/bindings.h"
 #include "co/task.h"

@@ -72,7 +72,7 @@ static rp_co *place(rp_stack *stack, const void **arg, size_t copy_size, char **
     return co;
 }
 
-/* The pool that the stack of the task is to come from which is being made. */
+/* The pool of stacks for the task that is being made. */
 static int stacks_for(rp_runtime *runtime, rp_stack_pool **stacks)
 {
     size_t size = runtime->next_stack_size;
@@ -84,7 +84,7 @@ static int stacks_for(rp_runtime *runtime, rp_stack_pool **stacks)
     return rp_runtime_stacks(runtime, size, stacks);
 }
 
-/* A coroutine that was not seen before may be one of a library that was loaded since, and has brought a C++ runtime. */
+/* A coroutine that is new here may be that of a library that was loaded since, and has brought a C++ runtime. */
 static void look_for_cxx(rp_runtime *runtime, rp_coro *coro)
 {
     uintptr_t address = (uintptr_t)coro;
@@ -168,7 +168,7 @@ int rp_loop_create_task(rp_loop *loop, rp_task **task, rp_coro *coro, void *arg)
     return create(loop, task, coro, arg, 0);
 }
 
-/* The size of the stack goes past the factory, which has no argument for it: the first task that it makes gets it. */
+/* The factory has no argument for the size of the stack: the first task that it makes gets it. */
 static int create_with_stack(rp_loop *loop, rp_task **task, rp_coro *coro, const void *arg,
                              const rp_task_options *options)
 {

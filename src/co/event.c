@@ -1,5 +1,5 @@
 /*
- * event.c - a flag that tasks wait for. Mirrors asyncio.Event.
+ * event.c - rp_event: a flag that tasks wait for.
  *
  * While the event is set nobody is in the list.
  */

@@ -1,9 +1,9 @@
 /*
  * gather.c - waiting for several futures at once: rp_gather and rp_wait.
  *
- * A watch is the list of callbacks by which a coroutine is told of each future's end. It goes on as soon as its
- * condition holds; callbacks that have not come by then are taken back, so the watch can lie on the coroutine's stack.
- * The array of callbacks does so up to a few, and is allocated beyond, since a stack is small.
+ * A watch is the list of callbacks by which a coroutine learns of each future's end. The coroutine goes on as soon as
+ * its condition holds. Callbacks that have not come by then are taken back, so the watch can lie on the coroutine's
+ * stack. So does an array of a few callbacks; a larger one is allocated, since a stack is small.
  */
 #include "base/memory.h"
 #include "co/await.h"
@@ -15,7 +15,7 @@ typedef struct watch {
     rp_future *const *futures;
     size_t count;
     size_t pending;                          /* futures that are not done */
-    bool until_all;                          /* nothing short of all futures' end will do */
+    bool until_all;                          /* the wait ends when all futures have ended, and not before */
     bool (*enough)(const rp_future *future); /* whether one that is done ends the wait; NULL: none */
     bool cut_short;                          /* one of those came, or the time ran out */
     bool waiting;
@@ -63,7 +63,7 @@ static void look_at(watch *w, const rp_future *future)
         w->cut_short = true;
 }
 
-/* The last callback resumes the coroutine, and others may still be on their way: they find nobody waiting. */
+/* The last callback resumes the coroutine. Others that are still on their way find nobody waiting. */
 static void resume_if_satisfied(watch *w)
 {
     if (w->waiting && satisfied(w)) {

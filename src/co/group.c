@@ -1,10 +1,10 @@
 /*
- * group.c - tasks that end together. Mirrors asyncio.TaskGroup.
+ * group.c - rp_group: tasks that end together.
  *
  * The group holds a reference to each of its tasks until that has ended, and learns of the end directly. The first
- * error, or rp_group_cancel, cancels the other tasks; if the parent is still in the body, the parent too, and
- * rp_group_end takes that cancellation back. A cancellation from outside, told apart by the mark of how many there were
- * at the beginning, is kept: it is returned, or if an error is returned instead, delivered at the next suspension.
+ * error, or rp_group_cancel(), cancels the other tasks. If the parent is still in the body, it cancels the parent too,
+ * and rp_group_end() takes that cancellation back. A cancellation from outside is told apart by the number of them at
+ * the beginning, and is kept: it is returned, or, if an error is returned instead, delivered at the next suspension.
  */
 #include <assert.h>
 
@@ -88,7 +88,7 @@ int rp_group_create_task_with(rp_group *group, rp_task **task, rp_coro *coro, co
         return -ECANCELED;
     RP_TRY(rp_loop_create_task_with(group->parent->loop, &created, coro, arg, options));
     child = rp_co_of(created);
-    if (!child || rp_node_linked(&child->member.link)) { /* a task factory's idea of a new task */
+    if (!child || rp_node_linked(&child->member.link)) { /* a task factory made something else */
         rp_future_unref(created);
         return -EINVAL;
     }

@@ -1,6 +1,7 @@
 /*
- * io.c - system calls that suspend: each is an operation on the coroutine's stack, and its rp_op_await; but for
- * signals, which the loop catches.
+ * io.c - system calls that suspend: each is an operation on the coroutine's stack, and its rp_op_await().
+ *
+ * Waiting for a signal is no operation: the loop catches the signal.
  */
 #include "ringport/io.h"
 

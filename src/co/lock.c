@@ -1,8 +1,8 @@
 /*
- * lock.c - mutual exclusion of tasks. Mirrors asyncio.Lock.
+ * lock.c - rp_lock: mutual exclusion of tasks.
  *
- * A release wakes the first waiter, which takes the lock when it runs. Until then the lock is free, so that a second
- * release is an error; but whoever comes has to wait, so that nobody is overtaken.
+ * A release wakes the first waiter, which takes the lock when it runs. Until then the lock is free: a second release is
+ * an error. But whoever comes has to wait, so that nobody is overtaken.
  */
 #include "co/lock.h"
 #include "co/waitlist.h"

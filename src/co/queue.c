@@ -1,12 +1,12 @@
 /*
- * queue.c - pointers on their way from tasks to tasks. Mirrors asyncio.Queue, LifoQueue and PriorityQueue.
+ * queue.c - rp_queue: pointers on their way from tasks to tasks, in order, the newest first, or by priority.
  *
- * All three keep their items in one array: a ring from `head` on for the oldest first, which is also a stack if items
- * are taken at its end; a binary heap, with `head` 0, by priority.
+ * All three keep their items in one array. The first is a ring from `head` on. The second is the same ring, with items
+ * taken at its end. The third is a binary heap, with `head` 0.
  *
- * A putter or getter that is woken has been promised nothing: it looks again, and may have to wait again if somebody
- * came first. Each item that comes and each that goes wakes one task, which either takes or finds nothing left to take:
- * so none sleeps while there is something for it.
+ * A task that is woken to put or get has been promised nothing: it looks again, and may have to wait again if another
+ * came first. Each item that comes and each that goes wakes one task, which takes something or finds nothing left. So
+ * no task sleeps while there is something for it.
  *
  * The array doubles when it is full and, unless it is small, is halved when a quarter of it is used: it is half full
  * after either, so that at least half as many items come or go before the next change as were copied.

@@ -1,8 +1,8 @@
 /*
  * runtime.h - what the coroutine layer keeps for a loop: its stacks, and what it knows of the thread that tasks run in.
- * Made with the loop's first task (create.c), freed with the loop (abandon.c).
  *
- * Stacks come in sizes that are powers of two, each from a pool of its own.
+ * It is made with the loop's first task (create.c), and freed with the loop (abandon.c). Stacks come in sizes that are
+ * powers of two, each from a pool of its own.
  */
 #ifndef RP_CO_RUNTIME_H
 #define RP_CO_RUNTIME_H

@@ -1,8 +1,9 @@
 /*
- * semaphore.c - a number of permits. Mirrors asyncio.Semaphore and BoundedSemaphore.
+ * semaphore.c - rp_semaphore: a number of permits.
  *
- * A permit goes to a waiter with the wake-up: it is no longer in `value` then. Until the waiter runs, whoever comes
- * waits behind it even if there are more permits, so that nobody is overtaken; who runs passes those on.
+ * A waiter gets its permit with the wake-up: it is no longer in `value` then. Until the waiter runs, whoever comes
+ * waits behind it, even if there are more permits, so that nobody is overtaken. The waiter passes these on when it
+ * runs.
  */
 #include "co/waitlist.h"
 

@@ -88,7 +88,7 @@ static bool find_overflown(const void *address, const void *sp, char what[RP_OVE
     return true;
 }
 
-/* A frame that leapt over the guard, or a stack without one. Where it wrote nobody knows: there is no going on. */
+/* A frame leapt over the guard, or the stack has none. Nobody knows where it wrote, so the process cannot go on. */
 static void die_of_overflow(const rp_co *co)
 {
     char what[RP_OVERFLOW_WHAT];
@@ -135,7 +135,7 @@ bool rp_co_suspend(rp_co *co, const rp_waiting *waiting, void *arg)
     return co->interrupted;
 }
 
-/* What a scope has under way comes back to it, which lies on a stack that is over now, or is somebody else's. */
+/* What such a scope has under way would come back to it; but its stack is gone now, or somebody else's. */
 static void report_open_scopes(const rp_co *co)
 {
     const char *message = "a task ended in a group that it had begun, and not ended";

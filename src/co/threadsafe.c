@@ -1,9 +1,9 @@
 /*
- * threadsafe.c - a coroutine on behalf of a foreign thread. Mirrors asyncio.run_coroutine_threadsafe().
+ * threadsafe.c - rp_run_coroutine_threadsafe(): a coroutine that another thread waits for.
  *
- * The thread posts an errand to the loop and sleeps. The errand creates a task, which knows of the call; the call ends
+ * The thread posts an errand to the loop, and sleeps. The errand creates a task, which knows of the call. The call ends
  * exactly once: with the task, or with the loop, whether the errand has run by then or not. Whoever ends it does not
- * touch it afterwards, for it lies on the thread's stack.
+ * touch it afterwards, since it lies on the thread's stack.
  */
 #include "base/thread.h"
 #include "co/task.h"
@@ -53,7 +53,7 @@ static void start_call(void *arg, bool dropped)
     if (co)
         rp_co_watch(co, &c->watcher, &watching);
     else
-        end_call(c, rc < 0 ? rc : -EINVAL); /* a task factory's idea of a task */
+        end_call(c, rc < 0 ? rc : -EINVAL); /* a task factory made something else */
     rp_task_detach(task);
 }
 

@@ -1,8 +1,8 @@
 /*
- * timeout.c - a limit of time on a stretch of code. Mirrors asyncio.timeout().
+ * timeout.c - rp_timeout: a time limit for a stretch of code.
  *
- * When the clock wins, the timer cancels the task. The scope's end takes that cancellation back; if none but those
- * are left that were delivered before the scope began, and the body ended by it, then it was ours: -ETIMEDOUT.
+ * When the time is up, the timer cancels the task. The scope's end takes that cancellation back. If only those are left
+ * that were delivered before the scope began, and the body ended by it, then it was ours: -ETIMEDOUT.
  */
 #include "base/clock.h"
 #include "co/task.h"

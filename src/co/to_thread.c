@@ -1,8 +1,8 @@
 /*
- * to_thread.c - blocking functions on behalf of a coroutine. Mirrors asyncio.to_thread().
+ * to_thread.c - rp_to_thread(): blocking functions that a coroutine waits for.
  *
- * The function may use the task's memory, so nothing lets go of that while it runs: a cancelled task takes the job out
- * of the queue or waits for its end, and if the loop is closed under it, the close blocks until the job has ended.
+ * The function may use the task's memory. So that stays while the function runs: a cancelled task takes the job out of
+ * the queue, or waits for its end. If the loop is closed meanwhile, the close blocks until the job has ended.
  */
 #include "base/thread.h"
 #include "co/await.h"

@@ -1,5 +1,5 @@
 /*
- * waitlist.c - tasks that wait in a list to be woken one by one.
+ * waitlist.c - waiting in a list, and waking one task after the other.
  *
  * Each step keeps `count` the length of the list, and `woken` and `leaving` the numbers of tasks between their wake-up
  * or cancellation and their running, also when the loop is closed: then tasks vanish without having run.

@@ -1,5 +1,5 @@
 /*
- * waitlist.h - the list of waiting tasks that every synchronisation primitive is made of.
+ * waitlist.h - the list of waiting tasks that each synchronisation primitive is made of.
  *
  * A waiting task has its node in the list, on its own stack. It leaves the list when it is woken or cancelled,
  * whichever comes first, and never both. A woken task is counted in `woken` until it runs: so a primitive can hold back

@@ -2,9 +2,8 @@
  * workers.c - the worker group: a coroutine on several loops in as many threads.
  *
  * Each worker has a runner, and so a loop, an executor and an end of its own; nothing is shared between them but the
- * group, under its mutex. A task stays where it began. The first worker that fails stops the others: their main tasks
- * are cancelled, by a handle posted to their loops (which wakes them: on Windows, by a packet in their ports), while
- * `loop` says that there is one.
+ * group, under its mutex. A task stays where it began. The first worker that fails stops the others: a handle that
+ * is posted to their loops cancels their main tasks, while `loop` says that there is a loop.
  */
 #include "co/workers.h"
 

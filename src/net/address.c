@@ -1,5 +1,5 @@
 /*
- * address.c - socket addresses as text, and the other way for Unix sockets.
+ * address.c - socket addresses as text, and paths of Unix sockets as addresses.
  */
 #include "net/address.h"
 

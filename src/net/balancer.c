@@ -10,8 +10,8 @@
  * What must stay true: fronts, and the seats at them, are touched on the balancer's thread alone. Members, which are
  * what servers have of the balancer, ask it to (ask()) and wait for the answer, which it can always give, since it runs
  * nobody else's code. Only a connection's way to its server goes without asking: it is among the member's arrivals
- * until the server takes it, or leaves and so lets another one have it. It is closed if there is no other, as what
- * waits in a socket's backlog is.
+ * until the server takes it, or leaves and so lets another one have it. If there is no other one, it is closed, as
+ * what waits in a socket's backlog is.
  */
 #include "net/balancer.h"
 
@@ -37,7 +37,7 @@ struct rp_balancer {
     int ports[RP_BALANCER_SLOTS];
     rp_mutex mutex; /* for the rest, the answers to calls, and arrivals */
     rp_cond changed;
-    bool ended; /* the thread is as good as gone */
+    bool ended; /* the thread does nothing any more */
 };
 
 typedef struct member member;

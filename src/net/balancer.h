@@ -1,6 +1,6 @@
 /*
  * balancer.h - one listening socket for the servers of several loops: a balancer accepts, and hands each connection to
- * one of them. See balancer.c.
+ * one of them.
  */
 #ifndef RP_NET_BALANCER_H
 #define RP_NET_BALANCER_H

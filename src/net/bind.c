@@ -1,5 +1,5 @@
 /*
- * bind.c - sockets that are bound: see bind.h.
+ * bind.c - sockets that are bound: their options, the order of things, ports that several share.
  */
 #include "net/bind.h"
 

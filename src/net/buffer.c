@@ -1,5 +1,5 @@
 /*
- * buffer.c - see buffer.h.
+ * buffer.c - the two halves of a write buffer, and when they change places.
  */
 #include <string.h>
 

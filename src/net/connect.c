@@ -105,7 +105,7 @@ static const rp_resource_type resource_type = {.at = {[RP_REAP] = reap}};
 
 /* ---- one address after the other ---- */
 
-/* A connection that is there; who awaits the attempt is to know of it. */
+/* A connection that is made; whoever awaits the attempt is to learn of it. */
 typedef struct connection {
     attempt *self;
     rp_transport *transport;
@@ -316,7 +316,7 @@ int rp_create_unix_connection(rp_loop *loop, rp_protocol_factory *factory, void 
     if (address_length < 0)
         return address_length;
     RP_TRY(rp_loop_check(loop));
-    /* There is nothing like Nagle's algorithm to turn off. */
+    /* A Unix socket has no Nagle's algorithm to turn off. */
     return connect_to(loop, factory, arg, -1, &address, (size_t)address_length, true, future);
 }
 

@@ -17,7 +17,7 @@ typedef struct rp_intake rp_intake;
 typedef struct rp_intake_type {
     int (*serve)(rp_intake *intake);            /* from now on there are connections: 0 or an error */
     bool (*take)(rp_intake *intake, rp_fd *fd); /* the next one, which is the server's from then on; false: none */
-    void (*leave)(rp_intake *intake); /* there is to be none any more; `wake` is not posted any more either */
+    void (*leave)(rp_intake *intake); /* there are to be no more connections, and `wake` is no more posted */
 } rp_intake_type;
 
 struct rp_intake {

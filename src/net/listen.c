@@ -1,5 +1,5 @@
 /*
- * listen.c - accepting on a listening socket: see listen.h.
+ * listen.c - accepting on a listening socket, by one multishot accept after the other.
  *
  * One multishot accept is in flight as long as the listener accepts. It ends when the kernel sees fit, or by an error
  * that says nothing about the listening socket; then the next one follows at once. After any other error the listener
@@ -44,7 +44,7 @@ void rp_listener_reap(rp_listener *listener)
 
 /* ---- accepting ---- */
 
-/* What accept() fails with although the listening socket is in order: accept(2) says to go on. */
+/* Errors of accept() that say nothing about the listening socket: accept(2) says to go on. */
 static bool is_transient(int error)
 {
     switch (error) {

@@ -1,9 +1,9 @@
 /*
  * resolve.c - names to addresses: numeric ones at once, others by getaddrinfo() on the default executor.
  *
- * getaddrinfo() may take half a minute and cannot be interrupted, so a lookup that is cancelled does not wait for it.
- * That is why what the thread works on, the question, is a block of its own with two owners, the lookup and the job:
- * whoever lets go last frees it, on either thread.
+ * getaddrinfo() may take half a minute, and cannot be interrupted. So a lookup that is cancelled does not wait for it,
+ * and what the thread works on, the question, is a block of its own with two owners, the lookup and the job: whichever
+ * lets go last frees it, on either thread.
  */
 #include <assert.h>
 #include <stdatomic.h>
@@ -81,7 +81,7 @@ static void abandon(lookup *self)
 {
     assert(self->job && self->question);
     rp_future_remove_done_callback(&self->answered);
-    if (rp_future_cancel(self->job)) /* it will never come to ask */
+    if (rp_future_cancel(self->job)) /* the question will never be asked */
         drop_question(self->question);
     drop_question(self->question);
     rp_future_unref(self->job);

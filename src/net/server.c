@@ -1,9 +1,9 @@
 /*
- * server.c - a server: listening sockets, and the connections that were accepted on them. See server.h.
+ * server.c - a server: from an accepted socket to a transport and its protocol, and the server's end.
  *
- * Its listeners accept while it serves, or else somebody else does, from whom it takes them (its intake); what becomes
- * of a connection is the same. Whatever takes something away that a server waits for at its end calls settle(). Making
- * one is the business of server_open.c.
+ * While it serves, its listeners accept, or somebody else does, from whom it takes connections (its intake). What
+ * becomes of a connection is the same. Whatever takes away something that a server waits for at its end calls settle().
+ * Servers are made in server_open.c.
  */
 #include "net/server.h"
 
@@ -211,7 +211,7 @@ static void reap(rp_resource *resource)
 
 static const rp_resource_type resource_type = {.at = {[RP_QUIESCE] = quiesce, [RP_REAP] = reap}};
 
-/* A connection is not its any more: whoever hands them out counts them too. */
+/* A connection is no longer the server's: whoever hands them out counts them too. */
 static void lighten(rp_server *server)
 {
     if (!server->intake)

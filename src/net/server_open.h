@@ -1,5 +1,5 @@
 /*
- * server_open.h - making servers, with what the layers above need of it beside the public functions.
+ * server_open.h - making servers, with what layers above need besides the public functions.
  */
 #ifndef RP_NET_SERVER_OPEN_H
 #define RP_NET_SERVER_OPEN_H

@@ -18,7 +18,7 @@ int rp_socket_file_remove_stale(const char *path);
 /* Fills in which file lies there. 0 or an error. */
 int rp_socket_file_identify(const char *path, rp_socket_file *file);
 
-/* Removes the file, unless somebody has put another there meanwhile. None: let pass. */
+/* Removes the file, unless somebody has put another there meanwhile. If it is none, nothing is done. */
 void rp_socket_file_remove(const char *path, const rp_socket_file *file);
 
 #endif

@@ -1,6 +1,8 @@
 /*
- * transport.c - a transport's life: see transport.h. The reading side is in transport_read.c, the writing side in
- * transport_write.c, and the kinds of transport in files of their own.
+ * transport.c - a transport's life, from connection_made to connection_lost and the memory's end.
+ *
+ * The reading side is in transport_read.c, the writing side in transport_write.c. Kinds of transport have files of
+ * their own.
  */
 #include "net/transport.h"
 
@@ -71,7 +73,7 @@ static void detach(rp_transport **told)
     drop(transport);
 }
 
-/* By now the kernel has let go, most often: then the peer sees the end before the protocol is told. */
+/* Most often the kernel has let go by now: then the peer sees the end before the protocol is told. */
 static void tell_lost(void *arg)
 {
     rp_transport *transport = arg;
@@ -138,7 +140,7 @@ void rp_transport_lose(rp_transport *transport, int error)
     rp_loop_ready(loop, &transport->end);
 }
 
-/* What a peer or the network does to connections every day is for the protocol to know, not for the log. */
+/* Errors that a peer or the network causes every day are told to the protocol, and not reported. */
 static bool is_everyday(int error)
 {
     switch (error) {

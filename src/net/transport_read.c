@@ -42,7 +42,7 @@ static void receive_eof(rp_transport *transport)
         rp_transport_close(transport);
 }
 
-/* Where the protocol wants the next bytes. False if that is not to be known any more, since it has changed things. */
+/* Where the protocol wants the next bytes. False if its answer does not count, since it has changed things. */
 static bool find_buffer(rp_transport *transport, void **buffer, size_t *length)
 {
     const rp_protocol *protocol = transport->protocol;
@@ -184,7 +184,7 @@ bool rp_transport_is_reading(const rp_transport *transport)
     return !transport->paused && !transport->closing;
 }
 
-/* One that takes the end for itself is told of it too, even if the one before was: the socket goes on telling. */
+/* A protocol that takes the end by itself is told of it, even if the one before was: the socket goes on telling it. */
 void rp_transport_set_protocol(rp_transport *transport, const rp_protocol *protocol, void *self)
 {
     transport->protocol = protocol;

@@ -1,6 +1,5 @@
 /*
- * transport_write.c - the writing side of a transport: at once what the socket takes, the rest in the background; flow
- * control.
+ * transport_write.c - the writing side of a transport: what there is room for at once, the rest in the background.
  *
  * While the buffer is empty, writing is one send(). Otherwise the bytes queue behind those in the buffer, and one send
  * operation at a time carries its front away, unless the transport is corked: then the first ones wait for more, as far
@@ -38,7 +37,7 @@ static void resume_protocol_at_low(rp_transport *transport)
 
 static void send_front(rp_transport *transport);
 
-/* Sees that what is buffered and need not wait is on its way. */
+/* Starts sending what is buffered, unless it is to wait for more. */
 static void send_soon(rp_transport *transport)
 {
     size_t size = rp_buffer_size(&transport->buffer);
@@ -246,7 +245,7 @@ int rp_transport_write_eof(rp_transport *transport)
 
 /* ---- the end ---- */
 
-/* It stands here because it sends what is left. */
+/* It stands here since it sends what is left. */
 void rp_transport_close(rp_transport *transport)
 {
     if (transport->corked)

@@ -1,8 +1,8 @@
 /*
  * serve.c - servers for coroutines: a stream and a task for each connection.
  *
- * The stream belongs to the task's frame (serve_connection) and is freed there, after the handler. So its end comes
- * when the handler has returned and what it wrote is flushed.
+ * The stream belongs to the task's frame (serve_connection) and is freed there, after the handler. So it ends when
+ * the handler has returned and what it wrote has been sent.
  */
 #include <inttypes.h>
 #include <stdio.h>

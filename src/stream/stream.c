@@ -1,8 +1,9 @@
 /*
- * stream.c - streams: their life, their protocol, writing and ending. Reading is in stream_read.c.
+ * stream.c - streams: their life, their protocol, writing and ending.
  *
- * A call that waits puts its coroutine into the stream's slot (reader) or one of its lists (writers, closers); the
- * protocol's callbacks take it out and wake it, and so does a cancellation. Whoever is awake is in none of them.
+ * A call that waits puts its coroutine into the stream's slot (reader), or into one of its lists (writers, closers).
+ * The protocol's callbacks take it out and wake it, and so does a cancellation. A coroutine that is awake is in none of
+ * them. Reading is in stream_read.c.
  */
 #include "stream/stream.h"
 

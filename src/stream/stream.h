@@ -1,10 +1,10 @@
 /*
  * stream.h - the inside of rp_stream, for the files that streams are made of.
  *
- * A stream is a protocol whose transport is paused but while a reader waits. The reader is woken when there is
- * something to take, and takes it itself, into its own buffer. What a call read too much of waits in `ahead`. The
- * memory goes when the stream was freed by its owner, its connection is gone and no call is inside; or else with the
- * loop. In debug mode a stream that was freed is kept until then (stream_freed.c).
+ * A stream is a protocol whose transport is paused, except while a reader waits. The reader is woken when there is
+ * something to take, and takes it itself, into its own buffer. What a call has read too much waits in `ahead`.
+ * The memory is freed when its owner has freed the stream, its connection is gone and no call is inside; or else with
+ * the loop. In debug mode a stream that was freed is kept until then (stream_freed.c).
  */
 #ifndef RP_STREAM_STREAM_H
 #define RP_STREAM_STREAM_H
@@ -22,7 +22,7 @@ struct rp_stream {
     rp_co *reader;           /* waits for bytes */
     uint64_t turn;           /* in which the last call did not suspend, and how many there were in it */
     unsigned streak;
-    unsigned uses; /* calls that are inside, but for the reading one */
+    unsigned uses; /* calls that are inside, except the reading one */
     bool released; /* rp_stream_free() was called */
     bool closed;   /* by rp_stream_close() or rp_stream_abort() */
     bool lost;

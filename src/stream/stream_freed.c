@@ -1,8 +1,8 @@
 /*
  * stream_freed.c - debug mode: streams that are used after they were freed.
  *
- * rp_stream_free() keeps the memory until the loop closes. Such a stream is closed; so calls that look for that, as the
- * paths of reading and writing do, see what it is behind a branch that they have anyway.
+ * rp_stream_free() keeps the memory until the loop closes. Such a stream is closed. Reading and writing look for that
+ * anyway, and so see what it is without a further branch.
  */
 #include <stdio.h>
 #include <string.h>

@@ -13,7 +13,7 @@ static void interrupt(rp_co *co, void *arg)
     rp_future_cancel(arg);
 }
 
-/* Unlike rp_await(), whose future belongs to somebody else: the request was made by the call that will never return. */
+/* rp_await()'s future belongs to somebody else. This request was made by the very call that will never return. */
 static void abandon(rp_co *co, void *arg)
 {
     rp_future_remove_done_callback(&co->wake.done);

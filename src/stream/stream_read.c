@@ -1,5 +1,5 @@
 /*
- * stream_read.c - reading from streams.
+ * stream_read.c - reading from streams: what there is, so many bytes, a line, up to a separator.
  *
  * All of it stands on receive(), which suspends until something is there, and then takes it from the kernel straight
  * into the given buffer. Calls that must not lose what they took when they are cancelled either receive into `ahead`,
@@ -307,7 +307,7 @@ ssize_t rp_stream_read_until(rp_co *co, rp_stream *stream, void *buffer, size_t 
     return end(stream, n);
 }
 
-/* The line is too long: it goes, up to its end or as far as it has arrived. */
+/* The line is too long: it is dropped, up to its end or as far as it has arrived. */
 static void skip_line(rp_stream *stream)
 {
     const char *newline = memchr(first(stream), '\n', buffered(stream));
