@@ -89,7 +89,7 @@ static bool find_overflown(const void *address, const void *sp, char what[RP_OVE
 }
 
 /* A frame leapt over the guard, or the stack has none. Nobody knows where it wrote, so the process cannot go on. */
-static void die_of_overflow(const rp_co *co)
+__attribute__((noinline)) static void die_of_overflow(const rp_co *co)
 {
     char what[RP_OVERFLOW_WHAT];
 
@@ -162,9 +162,12 @@ void rp_co_tell_watchers(rp_co *co, bool ended)
     }
 }
 
-static void finish(rp_co *co)
+/* Apart from the steps before the last one, which have smaller frames without it. */
+__attribute__((noinline)) static void finish(rp_co *co)
 {
     assert(co->state == RP_CO_ENDED && !co->waiting && rp_node_linked(&co->future.link));
+    if (co->future.loop->debug)
+        report_open_scopes(co);
     rp_list_remove(&co->future.link);
     co->future.loop->task_count--;
     rp_bindings_unref(co->bindings);
@@ -203,11 +206,8 @@ void rp_co_resume(rp_co *co)
     rp_co_running = outer;
     if (co->future.loop->debug) /* for the report of a callback that took long */
         snprintf(co->future.loop->task_name, sizeof co->name, "%s", rp_task_get_name(&co->future));
-    if (co->state == RP_CO_WAITING)
-        return;
-    if (co->future.loop->debug)
-        report_open_scopes(co);
-    finish(co);
+    if (co->state != RP_CO_WAITING)
+        finish(co);
 }
 
 void rp_co_step(void *arg)

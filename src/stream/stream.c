@@ -1,9 +1,9 @@
 /*
- * stream.c - streams: their life, their protocol, writing and ending.
+ * stream.c - streams: their life, their protocol and their end.
  *
  * A call that waits puts its coroutine into the stream's slot (reader), or into one of its lists (writers, closers).
  * The protocol's callbacks take it out and wake it, and so does a cancellation. A coroutine that is awake is in none of
- * them. Reading is in stream_read.c.
+ * them. Reading is in stream_read.c, writing in stream_write.c.
  */
 #include "stream/stream.h"
 
@@ -113,8 +113,7 @@ static void interrupt_waiter(rp_co *co, void *arg)
     rp_co_wake(co);
 }
 
-/* Suspends until wake_all(): 0, or -ECANCELED. There must be no cancellation pending. */
-static int wait_in(rp_co *co, rp_node *waiters)
+int rp_stream_wait_in(rp_co *co, rp_node *waiters)
 {
     static const rp_waiting waiting = {interrupt_waiter, NULL, "a stream to be flushed"};
     waiter entry = {.co = co};
@@ -174,6 +173,7 @@ static void connection_lost(void *self, int error)
     rp_stream *stream = self;
 
     stream->transport = NULL;
+    stream->paused = true;
     stream->lost = true;
     stream->error = error;
     rp_stream_wake(&stream->reader);
@@ -190,89 +190,6 @@ const rp_protocol rp_stream_protocol = {
     .write_failed = write_failed,
     .connection_lost = connection_lost,
 };
-
-/* ---- writing ---- */
-
-static int drain(rp_co *co, rp_stream *stream)
-{
-    if (stream->lost)
-        return rp_stream_error(stream);
-    if (!stream->paused)
-        return rp_stream_take_turn(co, stream);
-    if (stream->error < 0)
-        return stream->error;
-    RP_TRY(rp_co_check(co));
-    RP_TRY(wait_in(co, &stream->writers));
-    return stream->lost ? rp_stream_error(stream) : stream->error;
-}
-
-static int write_and_drain(rp_co *co, rp_stream *stream, const struct iovec *vector, int count)
-{
-    if (!stream->transport)
-        return rp_stream_error(stream);
-    RP_TRY(rp_transport_writev(stream->transport, vector, count));
-    return drain(co, stream);
-}
-
-/* What both do, for `function`. */
-static inline int write_vector(rp_co *co, rp_stream *stream, const struct iovec *vector, int count,
-                               const char *function)
-{
-    int rc;
-
-    RP_TRY(rp_co_here(co));
-    if (stream->closed)
-        return rp_stream_closed(stream, function);
-    rp_stream_enter(stream);
-    rc = write_and_drain(co, stream, vector, count);
-    rp_stream_leave(stream);
-    return rc;
-}
-
-int rp_stream_writev(rp_co *co, rp_stream *stream, const struct iovec *vector, int count)
-{
-    return write_vector(co, stream, vector, count, __func__);
-}
-
-int rp_stream_write(rp_co *co, rp_stream *stream, const void *data, size_t length)
-{
-    struct iovec vector = {.iov_base = (void *)(uintptr_t)data, .iov_len = length};
-
-    return write_vector(co, stream, &vector, 1, __func__);
-}
-
-int rp_stream_drain(rp_co *co, rp_stream *stream)
-{
-    int rc;
-
-    RP_TRY(rp_co_here(co));
-    if (rp_stream_freed(stream, __func__))
-        return -EBADF;
-    rp_stream_enter(stream);
-    rc = drain(co, stream);
-    rp_stream_leave(stream);
-    return rc;
-}
-
-void rp_stream_cork(rp_stream *stream)
-{
-    if (!rp_stream_freed(stream, __func__) && stream->transport)
-        rp_transport_cork(stream->transport);
-}
-
-int rp_stream_uncork(rp_stream *stream)
-{
-    if (stream->closed)
-        return rp_stream_closed(stream, __func__);
-    return stream->transport ? rp_transport_uncork(stream->transport) : rp_stream_error(stream);
-}
-
-int rp_stream_write_eof(rp_stream *stream)
-{
-    if (stream->closed)
-        return rp_stream_closed(stream, __func__);
-    return stream->transport ? rp_transport_write_eof(stream->transport) : rp_stream_error(stream);
-}
 
 /* ---- ending ---- */
 
@@ -307,7 +224,7 @@ int rp_stream_wait_closed(rp_co *co, rp_stream *stream)
         return stream->error;
     RP_TRY(rp_co_check(co));
     rp_stream_enter(stream);
-    rc = wait_in(co, &stream->closers);
+    rc = rp_stream_wait_in(co, &stream->closers);
     if (rc == 0)
         rc = stream->error;
     rp_stream_leave(stream);

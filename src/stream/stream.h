@@ -26,8 +26,8 @@ struct rp_stream {
     bool released; /* rp_stream_free() was called */
     bool closed;   /* by rp_stream_close() or rp_stream_abort() */
     bool lost;
-    bool eof;       /* the end of the stream was seen */
-    bool paused;    /* writing is, by the transport; for good if it has failed (`error`) */
+    bool eof;    /* the end of the stream was seen */
+    bool paused; /* writing is, by the transport; for good if it has failed (`error`), or the connection is lost */
     bool reading;   /* a reading call is inside */
     bool kept;      /* it was freed in debug mode: closed, and no call may begin any more */
     bool telling;   /* a use of it is being reported */
@@ -108,6 +108,12 @@ int rp_stream_take_turn(rp_co *co, rp_stream *stream);
 /* Suspends until rp_stream_wake() of the same slot: 0, or -ECANCELED. There must be no cancellation pending. */
 int rp_stream_wait(rp_co *co, rp_co **slot, const rp_waiting *waiting, rp_stream *stream);
 void rp_stream_wake(rp_co **slot);
+
+/*
+ * Suspends until all that wait in this list of the stream's are woken: 0, or -ECANCELED. There must be no cancellation
+ * pending.
+ */
+int rp_stream_wait_in(rp_co *co, rp_node *waiters);
 
 /* Awaits a request made by src/net: its result, or -ECANCELED if it ended by that. The reference stays the caller's. */
 int rp_co_await_request(rp_co *co, rp_future *request);
