@@ -176,6 +176,35 @@ TEST(sockets_that_cannot_all_be_served_stay_the_callers)
     rp_loop_free(loop);
 }
 
+/* One that is not even bound: listen() says so, on Linux of a Unix socket only, which has no port to choose. */
+TEST(sockets_that_listen_fails_on_stay_the_callers)
+{
+    rp_loop *loop = wire_loop();
+    rp_server_options options = {.backlog = 10, .delay_start = true};
+    rp_server *server;
+    face f = {0};
+    int fds[2], ports[2];
+#ifdef _WIN32
+    int unbound = socket(AF_INET, SOCK_STREAM, 0);
+#else
+    int unbound = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+#endif
+
+    bind_both(fds, ports);
+    for (int i = 0; i < 2; i++) {
+        CHECK_INT(rp_create_server_fds(loop, factory, &f, (rp_fd[]){fds[i], unbound}, 2,
+                                       &(rp_server_options){.backlog = 10}, &server),
+                  ==, -EINVAL);
+        close(fds[i]);
+    }
+    /* Its server can be made, and tells later. */
+    CHECK_INT(rp_create_server_fds(loop, factory, &f, (rp_fd[]){unbound}, 1, &options, &server), ==, 0);
+    CHECK_INT(rp_server_start_serving(server), ==, -EINVAL);
+    CHECK(!rp_server_is_serving(server));
+    rp_server_free(server);
+    rp_loop_free(loop);
+}
+
 /* ---- servers that are referred to ---- */
 
 static void check_at_its_end(rp_server *server, int error)
