@@ -8,7 +8,7 @@
  * 4. A backend knows a list of completions, not a loop. It never calls user code.
  * 5. Nothing is allocated per operation. Submissions of one turn go to the kernel together, with the wait.
  * 6. wake alone may be called from another thread or a signal handler.
- * 7. Time is the proactor's kernel's: what deadlines are compared with is rp_proactor_now().
+ * 7. Time is that of the proactor's kernel: deadlines are compared with rp_proactor_now().
  */
 #ifndef RP_PROACTOR_BACKEND_H
 #define RP_PROACTOR_BACKEND_H
@@ -26,9 +26,9 @@
 typedef struct rp_backend {
     const char *name;
     size_t size; /* of its own struct, which rp_proactor_open() and rp_proactor_close() make and free */
-    /* What it opened is closed again if it fails. It may name another kernel than the system's. */
+    /* If it fails it closes what it has opened. It may name another kernel than the system's. */
     int (*open)(rp_proactor *proactor, const rp_proactor_options *options);
-    /* Nothing is in flight any more; or wait has failed, and the backend itself must end what is. */
+    /* Nothing is in flight; or wait has failed, and the backend itself must end what is. */
     void (*close)(rp_proactor *proactor);
     void (*submit)(rp_proactor *proactor, rp_op *op);
     void (*cancel)(rp_proactor *proactor, rp_op *op);
@@ -40,8 +40,8 @@ typedef struct rp_backend {
 } rp_backend;
 
 /*
- * When the kernel was asked, for a backend that does so by a system call even if it does not wait. While a loop has
- * more to do it asks now and then; by default, and to begin with, in each wait.
+ * When the kernel was asked, for a backend that needs a system call for that even if it does not wait. While a loop has
+ * more to do, the backend asks now and then; by default, and at first, in each wait.
  */
 typedef struct rp_asking {
     int64_t now;      /* by the loop's clock; 0: no loop says, and each wait asks */

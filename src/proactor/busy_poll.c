@@ -1,10 +1,10 @@
 /*
  * busy_poll.c - busy polling: before a proactor sleeps, it looks for completions again and again for a while.
  *
- * Going to sleep and being woken costs more than a short wait, in time and in the processor's. A poll that finds
- * nothing is wasted, and so after some in a row each one doubles the number of sleeps that come without one, up to a
- * limit; one that finds something makes them none. So an idle proactor hardly polls, and a busy one is back at it after
- * a few waits.
+ * Going to sleep and being woken costs more than a short wait, in time and in processor time. A poll that finds nothing
+ * is wasted. So after some of these in a row, each further one doubles the number of sleeps without a poll, up to a
+ * limit; a poll that finds something resets it. So an idle proactor hardly polls, and a busy one begins again after a
+ * few waits.
  */
 #include "proactor/busy_poll.h"
 

@@ -1,5 +1,5 @@
 /*
- * busy_poll.h - whether a proactor looks for completions again and again before it sleeps: see busy_poll.c.
+ * busy_poll.h - whether a proactor looks for completions again and again before it sleeps.
  */
 #ifndef RP_PROACTOR_BUSY_POLL_H
 #define RP_PROACTOR_BUSY_POLL_H
@@ -8,7 +8,7 @@
 
 typedef struct rp_busy_poll {
     int64_t duration; /* nanoseconds; 0: none */
-    unsigned missed;  /* polls in a row that found nothing, so far as it matters */
+    unsigned missed;  /* polls in a row that found nothing, up to a number */
     unsigned passed;  /* sleeps without a poll after the last one that found nothing */
     unsigned to_pass; /* of these, how many are still to come */
     uint64_t begun;

@@ -1,15 +1,15 @@
 /*
  * epoll.c - the proactor on readiness: an operation is tried first, and waits for readiness only if it would block.
  *
- * Each descriptor has a `port` with the operations that wait on it, in order, and is registered once, edge-triggered,
- * for as long as operations wait. An edge makes the waiting operations try again. Since the owner may have closed and
- * reused a number while nothing waited on it, the first to wait asks the kernel anew (EPOLL_CTL_MOD also reports
- * readiness that is there already, so that no edge is lost). Room to send is asked for once something waits for it:
+ * Each descriptor has a `port` with the operations that wait on it, in order. It is registered once, edge-triggered,
+ * for as long as operations wait. An edge makes the waiting operations try again. The owner may close and reuse a
+ * number while nothing waits on it. So the first operation to wait asks the kernel anew: EPOLL_CTL_MOD also reports
+ * readiness that is there already, so that no edge is lost. Room to send is asked for only when something waits for it:
  * sockets that are not TCP's announce it each time their peer has taken something, needed or not.
  *
  * The kernel keeps a registration as long as the file is open under any number, in any process. It is taken back before
- * a close that is ours. One whose number the owner closed is out of reach, and goes on to report: so each registering
- * has a generation, and what comes from an earlier one than the port's is another file's, and ignored.
+ * a close that is ours. If the owner has closed the number, it is out of reach, and goes on to report. So each
+ * registering has a generation: what comes from an earlier one than the port's is another file's, and is ignored.
  *
  * File operations, and whatever epoll refuses, block a thread of the backend's own pool instead.
  *
@@ -114,7 +114,7 @@ static int make_port(epoll *e, int fd)
 
     if (find_port(e, fd) != NULL)
         return 0;
-    if (fcntl(fd, F_GETFD) < 0) /* no memory for numbers out of the blue */
+    if (fcntl(fd, F_GETFD) < 0) /* an absurd number gets no memory */
         return -errno;
     if (chunk >= e->chunk_count && grow_chunks(e, chunk + chunk / 2 + 1) < 0)
         return -ENOMEM;
@@ -159,7 +159,7 @@ static int register_port(epoll *e, port *p, int fd, uint32_t events)
     return 0;
 }
 
-/* Takes the registration back, before the number may come to stand for something else. */
+/* Takes the registration back, before the number can mean another file. */
 static void retract(epoll *e, port *p, int fd)
 {
     if (!p->registered)
@@ -214,7 +214,7 @@ static void leave_port(epoll *e, rp_op *op)
     e->waiting--;
 }
 
-/* Whether it goes first come, first served with others of its direction: what takes something in or sends it out. */
+/* Whether it is served in order with others of its direction, as is what takes something in or sends it out. */
 static bool takes_turns(const rp_op *op)
 {
     switch (op->kind) {
@@ -495,7 +495,7 @@ static int deliver_signalled(epoll *e, rp_completion *completions, int capacity)
     return n;
 }
 
-/* Neither multishot operations nor the others can keep the other sort from being delivered. */
+/* Neither multishot operations nor single ones can keep the others from being delivered. */
 static int take(epoll *e, rp_completion *completions, int capacity)
 {
     int n = deliver_signalled(e, completions, (capacity + 1) / 2);

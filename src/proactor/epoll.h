@@ -1,5 +1,5 @@
 /*
- * epoll.h - the proactor on readiness: see epoll.c.
+ * epoll.h - the backend epoll.
  */
 #ifndef RP_PROACTOR_EPOLL_H
 #define RP_PROACTOR_EPOLL_H

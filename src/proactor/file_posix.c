@@ -1,5 +1,5 @@
 /*
- * file_posix.c - file and child operations as plain system calls: see file_posix.h.
+ * file_posix.c - file and child operations as plain system calls: what blocks, and what can be had without.
  */
 #include "proactor/file_posix.h"
 
@@ -145,7 +145,7 @@ int rp_child_open(rp_op *op)
     op->fd = pidfd_open((pid_t)op->u.child.pid, 0);
     if (op->fd >= 0)
         return 0;
-    /* Gone or never there, or the number of a thread: nobody's child, as waitpid() has it. */
+    /* Gone, or never there, or the number of a thread: it is nobody's child, as waitpid() says. */
     return errno == ESRCH || errno == EINVAL || errno == ENOENT ? -ECHILD : -errno;
 }
 

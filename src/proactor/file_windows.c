@@ -1,5 +1,5 @@
 /*
- * file_windows.c - openat() and statx() as Windows can have them: see file_windows.h.
+ * file_windows.c - openat() and statx() by what Windows has.
  *
  * Paths are UTF-8. One that is relative to a directory is put behind that directory's own.
  */

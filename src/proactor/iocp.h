@@ -1,5 +1,5 @@
 /*
- * iocp.h - the proactor on Windows' I/O completion port: see iocp.c.
+ * iocp.h - the backend IOCP, Windows' I/O completion port.
  */
 #ifndef RP_PROACTOR_IOCP_H
 #define RP_PROACTOR_IOCP_H

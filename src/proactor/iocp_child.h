@@ -1,5 +1,5 @@
 /*
- * iocp_child.h - a child's end through the completion port: see iocp_child.c.
+ * iocp_child.h - a child's end through the completion port.
  */
 #ifndef RP_PROACTOR_IOCP_CHILD_H
 #define RP_PROACTOR_IOCP_CHILD_H

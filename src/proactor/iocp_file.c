@@ -1,8 +1,8 @@
 /*
- * iocp_file.c - files and pipes through the completion port, and through the pool what Windows does only by
- * blocking: opening, flushing, asking for a status, and all that is done with a handle that was not opened for
- * overlapped operations (or belongs to another port).
+ * iocp_file.c - files and pipes through the completion port, and through threads what Windows does only by blocking.
  *
+ * It blocks to open, to flush, to ask for a status, and in all that is done with a handle that was not opened for
+ * overlapped operations, or belongs to another port.
  * There is no gathering of any buffers into one operation on a file: a transfer is made piece by piece, one buffer
  * each. An overlapped handle has no position of its own that moves: we ask for it, and move it when all is done.
  */

@@ -1,5 +1,5 @@
 /*
- * iocp_file.h - what is done with files and pipes through the completion port: see iocp_file.c.
+ * iocp_file.h - what is done with files and pipes through the completion port.
  */
 #ifndef RP_PROACTOR_IOCP_FILE_H
 #define RP_PROACTOR_IOCP_FILE_H

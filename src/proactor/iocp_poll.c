@@ -2,10 +2,10 @@
  * iocp_poll.c - readiness of sockets, asked of the socket driver itself: a poll request that ends in the port.
  *
  * It is what select() does behind its back, for one socket and without waiting. The request has the layout that
- * the driver (AFD) has had since Windows NT; libraries of some renown rest on it.
+ * the driver (AFD) has had since Windows NT; well-known libraries rely on it.
  *
  * The answer is level-triggered: nothing tells when readiness ends and begins anew. So a multishot poll that has
- * told of some asks again, and tells it once a turn as long as it holds: rather too often than once too few.
+ * told of some asks again, and tells it once a turn as long as it holds: once too often is better than once too few.
  */
 #include "proactor/iocp_poll.h"
 
@@ -33,7 +33,7 @@ enum {
     FILE_EVENTS = RP_POLL_IN | RP_POLL_OUT,
 };
 
-/* Whoever waits for anything, waits in vain once the connection has failed or is reset. */
+/* Once the connection has failed or is reset, nothing else will come: whatever was asked for, the poll ends. */
 static ULONG to_afd(uint32_t events)
 {
     ULONG afd = AFD_LOCAL_CLOSE | AFD_ABORT | AFD_CONNECT_FAIL;

@@ -1,5 +1,5 @@
 /*
- * iocp_poll.h - readiness of sockets through the completion port: see iocp_poll.c.
+ * iocp_poll.h - readiness of sockets through the completion port.
  */
 #ifndef RP_PROACTOR_IOCP_POLL_H
 #define RP_PROACTOR_IOCP_POLL_H

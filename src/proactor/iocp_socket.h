@@ -1,5 +1,5 @@
 /*
- * iocp_socket.h - what is done with sockets through the completion port: see iocp_socket.c.
+ * iocp_socket.h - what is done with sockets through the completion port.
  */
 #ifndef RP_PROACTOR_IOCP_SOCKET_H
 #define RP_PROACTOR_IOCP_SOCKET_H

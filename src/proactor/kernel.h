@@ -1,12 +1,12 @@
 /*
- * kernel.h - what a kernel is asked at once, beside a proactor's operations: sockets, and the clock.
+ * kernel.h - what a kernel is asked at once, besides a proactor's operations: sockets, and the clock.
  *
- * A proactor names its kernel, and the layers above reach sockets and time through that one alone. So another kernel, a
- * simulated one say, can stand in for the system's, and nobody above knows. What was opened through one kernel is used
- * and closed through the same. Where there is no loop, rp_system_kernel is the one to ask.
+ * A proactor names its kernel, and the layers above reach sockets and time through that kernel only. So another one, a
+ * simulated kernel for example, can stand in for the system's, and nobody above knows. What was opened through a kernel
+ * is used and closed through the same one. Where there is no loop, rp_system_kernel is asked.
  *
- * Each function returns a negative errno value if it fails, on Windows too, and none of them blocks. The kernel itself
- * comes last, so that the system's leaves the other arguments where the system call wants them.
+ * Each function returns a negative errno value if it fails, on Windows too, and none of them blocks. The kernel is the
+ * last argument, so that the others are where the system call wants them.
  */
 #ifndef RP_PROACTOR_KERNEL_H
 #define RP_PROACTOR_KERNEL_H

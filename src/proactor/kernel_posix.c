@@ -1,5 +1,5 @@
 /*
- * kernel_posix.c - the system's kernel where it has POSIX's calls: see kernel.h.
+ * kernel_posix.c - the system's kernel, by POSIX's calls.
  */
 #include "proactor/kernel.h"
 

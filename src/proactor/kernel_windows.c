@@ -1,5 +1,5 @@
 /*
- * kernel_windows.c - the system's kernel as Windows has it: see kernel.h.
+ * kernel_windows.c - the system's kernel, by Winsock's calls.
  *
  * A socket is non-blocking by its own mode (FIONBIO): Winsock has no flag for a single call. Overlapped operations do
  * not heed that mode, so both ways of receiving and sending go together.

@@ -1,5 +1,5 @@
 /*
- * proactor.c - choosing and opening a backend, and the calls that it is asked for: see ringport/proactor.h.
+ * proactor.c - choosing and opening a backend, and the public calls, which ask it.
  */
 #include "proactor/proactor.h"
 

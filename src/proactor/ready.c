@@ -1,6 +1,7 @@
 /*
- * ready.c - operations as non-blocking attempts: see ready.h. An attempt may make a part of the way (RP_SEND_ALL,
- * MSG_WAITALL): `outcome` keeps how much.
+ * ready.c - operations as non-blocking attempts, kind by kind.
+ *
+ * An attempt may get a part of the way (RP_SEND_ALL, MSG_WAITALL): `outcome` keeps how much.
  */
 #include "proactor/ready.h"
 
@@ -123,7 +124,7 @@ uint32_t rp_ready_poll(int fd, uint32_t events)
 
 bool rp_ready_signal(rp_op *op, uint32_t events)
 {
-    /* It tells what it is told, and tries nothing by which a mistake would show: so it asks what holds. */
+    /* A poll tries nothing by which a mistake would show. So it asks the kernel what holds. */
     if (op->kind == RP_OP_POLL_MULTI) {
         op->outcome |= events & rp_ready_poll(op->fd, op->u.poll.events);
         return op->outcome != 0;

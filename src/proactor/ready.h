@@ -18,7 +18,7 @@ int rp_ready_begin(rp_op *op);
 /* Tries it: its result, or -EAGAIN if it is to wait for readiness and try again. */
 int64_t rp_ready_attempt(rp_op *op);
 
-/* Whether an operation that would block waits (its owner may have asked to be told instead). */
+/* Whether an operation that would block is to wait: its owner may have asked for -EAGAIN. */
 bool rp_ready_may_wait(const rp_op *op);
 
 /* The result of an operation that is cancelled while it waits: what it has done so far, else -ECANCELED. */

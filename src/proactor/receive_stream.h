@@ -1,5 +1,5 @@
 /*
- * receive_stream.h - a receive stream where it is made of readiness: see receive_stream.c.
+ * receive_stream.h - a receive stream where it is made of readiness.
  */
 #ifndef RP_PROACTOR_RECEIVE_STREAM_H
 #define RP_PROACTOR_RECEIVE_STREAM_H

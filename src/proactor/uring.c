@@ -1,26 +1,27 @@
 /*
  * uring.c - the proactor on Linux' io_uring: an operation is a submission entry whose user_data is its address.
  *
- * The ring has a single issuer and runs its completions only when its owner asks (DEFER_TASKRUN), so one system call a
- * turn submits, waits and collects. It is made disabled, and enabled by the thread that first waits on it: until then,
- * and whenever the submission queue is full, operations wait in `backlog`. For another thread it is made anew: what
- * only waits for readiness is taken back from the old one and issued again; what else the kernel has cannot be.
+ * The ring has a single issuer, and runs its completions only when its owner asks (DEFER_TASKRUN). So one system call a
+ * turn submits, waits and collects. The ring is made disabled, and enabled by the thread that first waits on it. Until
+ * then, and whenever the submission queue is full, operations wait in `backlog`. For another thread the ring is made
+ * anew: what only waits for readiness is taken back from the old one, and issued again; other operations cannot be.
  *
  * What must stay true: an operation in flight is in `backlog`, `parked` or `hasty` (RP_OP_QUEUED), or has exactly one
  * entry with its address in the kernel (RP_OP_SUBMITTED), or is among the finished. An operation that the kernel
  * answers with "would block" waits for readiness with a poll entry in place of its own, and is then issued again (phase
  * POLLING).
  *
- * The kernel wakes those that wait on one descriptor in an order of its own, the last one first most often. So it gets
- * one of each queue of uring_turns.h at a time. The others are QUEUED, too: in `parked`; or in `hasty`, if they are not
- * to wait: these are through when the kernel has had everything, and whoever goes first waits there.
+ * The kernel wakes those that wait on one descriptor in an order of its own, most often the last one first. So it gets
+ * one of each queue of uring_turns.h at a time. The others are QUEUED, too: in `parked`; or in `hasty`, if they must
+ * not wait. These end when the kernel has had everything, and the operation before them still waits.
  *
  * The kernel may lose a cancellation. One that comes while it is about to try an operation again finds nothing. One
  * that meets a worker of its own inside a system call only interrupts that, and the worker may go on. So each is issued
  * again, now and then, until its operation has ended.
  *
- * A poll of the kernel's ends when the peer has ended (RDHUP), whether that was asked for or not, and would do so at
- * once again. Then a multishot one, which tells changes, stands for it until there is what was asked for (phase EDGES).
+ * A poll in the kernel ends when the peer has ended (RDHUP), whether that was asked for or not, and the next one would
+ * end at once. So a multishot poll, which tells changes, takes its place until there is what was asked for (phase
+ * EDGES).
  */
 #include "proactor/uring.h"
 
@@ -47,7 +48,7 @@ enum {
     CANCEL_AGAIN = 10, /* milliseconds after which a cancellation that has ended nothing is issued again */
 };
 
-/* user_data of what is no operation: cancellations and messages, which say no more; the poll of wake_fd */
+/* user_data of what is no operation: cancellations and messages, which are ignored; the poll of wake_fd */
 enum { TAG_IGNORE = 1, TAG_WAKE_FD = 2, TAG_LAST = TAG_WAKE_FD };
 
 /* rp_op.phase */
@@ -342,7 +343,7 @@ static bool wants_would_block(const rp_op *op)
     }
 }
 
-/* Whether it reads or writes, be it a file, a pipe or a socket. */
+/* Whether it reads or writes: a file, a pipe or a socket. */
 static bool is_file_operation(const rp_op *op)
 {
     return op->kind >= RP_OP_READ && op->kind <= RP_OP_WRITEV;
@@ -409,7 +410,7 @@ static bool is_settled(const uring *u)
            !(flags & IORING_SQ_CQ_OVERFLOW);
 }
 
-/* Those that are not to wait learn that they would have to: a half-close does not even have to. */
+/* Operations that must not wait learn that they would have to; a half-close need not wait. */
 static void settle_hasty(uring *u)
 {
     rp_node hasty;
@@ -496,7 +497,7 @@ static int events_asked_for(const rp_op *op, int result)
     return result < 0 ? result : result & (int)(uring_entry_events(op) | RP_POLL_ERR | RP_POLL_HUP);
 }
 
-/* A poll of a file, say, for what this is never ready for: the kernel refuses it, and it is to wait until cancelled. */
+/* A poll for what its file is never ready for: the kernel refuses it, and it is to wait until it is cancelled. */
 static bool never_ready(uring *u, rp_op *op, int *result)
 {
     if (*result != -EINVAL)
@@ -737,7 +738,7 @@ static int uring_wait(rp_proactor *proactor, rp_completion *completions, int cap
     return n;
 }
 
-/* Where no message can be sent now (it takes memory), there is the eventfd: a wake-up must not get lost. */
+/* If no message can be sent now, for lack of memory, the eventfd does it: no wake-up may get lost. */
 static void uring_kick(rp_proactor *proactor)
 {
     const uring *u = (uring *)proactor;

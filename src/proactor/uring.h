@@ -1,5 +1,5 @@
 /*
- * uring.h - the proactor on io_uring: see uring.c.
+ * uring.h - the backend io_uring.
  */
 #ifndef RP_PROACTOR_URING_H
 #define RP_PROACTOR_URING_H

@@ -1,5 +1,5 @@
 /*
- * uring_entry.c - an operation as io_uring's submission entry: see uring_entry.h.
+ * uring_entry.c - an operation as io_uring's submission entry, kind by kind.
  */
 #include "proactor/uring_entry.h"
 

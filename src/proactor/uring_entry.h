@@ -1,5 +1,5 @@
 /*
- * uring_entry.h - an operation as io_uring's submission entry; user_data is the caller's.
+ * uring_entry.h - filling in an operation's submission entry for io_uring; user_data is the caller's.
  */
 #ifndef RP_PROACTOR_URING_ENTRY_H
 #define RP_PROACTOR_URING_ENTRY_H

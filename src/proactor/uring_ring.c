@@ -1,13 +1,12 @@
 /*
- * uring_ring.c - an io_uring as the backend has it: making it, its end, entering it, messages to it. It knows no
- * operations.
+ * uring_ring.c - a ring of io_uring, whose issuer can change, and which forks do not share.
  *
- * It has a single issuer and runs its completions only when that asks (DEFER_TASKRUN). It is made disabled: the thread
- * that enables it is the issuer. For another one it is made anew, under the same number.
+ * It has a single issuer, and runs its completions only when that asks (DEFER_TASKRUN). It is made disabled: the thread
+ * that enables it is the issuer. For another thread it is made anew, under the same number.
  *
- * The kernel ends what is in a ring when nobody has it any more. So that a child of fork() does not have it, its
- * descriptors are closed there before fork() returns; no fork comes between what makes or closes them. (_Fork() and
- * clone() pass this by.)
+ * The kernel ends what is in a ring when nobody has the ring any more. So that a child of fork() does not have it, its
+ * descriptors are closed there before fork() returns, and no fork comes while they are made or closed. (_Fork() and
+ * clone() run no such handlers.)
  */
 #include "proactor/uring_ring.h"
 
@@ -32,8 +31,8 @@ enum {
 };
 
 /*
- * A ring may come to lie where one of another thread's was. The kernel orders the end of the one before the beginning
- * of the other, but liburing's system calls hide that from ThreadSanitizer: this count shows it.
+ * A ring may be mapped where one of another thread was. The kernel orders the end of the one before the beginning of
+ * the other, but liburing's system calls hide that from ThreadSanitizer: this count shows it.
  */
 static atomic_uint rings_closed;
 
@@ -158,7 +157,7 @@ int uring_ring_renew(uring_ring *ring, unsigned submissions, unsigned completion
         rc = take_over(ring, &other);
         rp_mutex_unlock(&mutex);
     }
-    uring_ring_close(&other, rc == 0 && busy); /* the old one, or the fresh one that could not take its place */
+    uring_ring_close(&other, rc == 0 && busy); /* the old one, or a fresh one that could not replace it */
     return rc;
 }
 
@@ -193,8 +192,8 @@ int uring_ring_send(int ring_fd, uint64_t user_data)
 
 #ifdef RP_TSAN
 /*
- * ThreadSanitizer runs a signal's handler at the next library call that it knows, and io_uring_enter() is none: a
- * signal that came just before would wait for as long as the ring does. So that is not long.
+ * ThreadSanitizer runs a signal's handler at the next library call that it knows, and io_uring_enter() is none. A
+ * signal that came just before would wait for as long as the ring does. So the ring does not wait long.
  */
 static int64_t at_most(int64_t limit)
 {

@@ -1,5 +1,5 @@
 /*
- * uring_ring.h - an io_uring: see uring_ring.c.
+ * uring_ring.h - a ring of io_uring, without operations: making it, entering it, messages to it, its end.
  */
 #ifndef RP_PROACTOR_URING_RING_H
 #define RP_PROACTOR_URING_RING_H

@@ -1,8 +1,8 @@
 /*
- * uring_turns.c - a queue of operations for each descriptor and direction: see uring_turns.h.
+ * uring_turns.c - a queue of operations for each descriptor and direction.
  *
- * The table has the last operation of each queue, the operations (in their scratch space) have their neighbours: so the
- * usual one, which is alone, costs a look into the table as it comes and another as it goes.
+ * A table has the last operation of each queue, and the operations have their neighbours, in their scratch space. So
+ * the usual operation, which is alone, costs a look into the table when it comes, and another one when it goes.
  */
 #include "proactor/uring_turns.h"
 
@@ -16,7 +16,7 @@ static int make_chunk(uring_turns *turns, int fd)
 {
     size_t chunk = (unsigned)fd / URING_TURNS_DESCRIPTORS, count = chunk + chunk / 2 + 1;
 
-    if (fcntl(fd, F_GETFD) < 0) /* no memory for numbers out of the blue */
+    if (fcntl(fd, F_GETFD) < 0) /* an absurd number gets no memory */
         return -EBADF;
     if (chunk >= turns->count) {
         rp_op ***chunks = rp_realloc(turns->chunks, count * sizeof *chunks);

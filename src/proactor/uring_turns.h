@@ -1,6 +1,6 @@
 /*
- * uring_turns.h - operations that are served first come, first served: those that take something out of one descriptor,
- * and those that put something into it.
+ * uring_turns.h - operations that are served in order: those that take something out of one descriptor, and those that
+ * put something into it.
  */
 #ifndef RP_PROACTOR_URING_TURNS_H
 #define RP_PROACTOR_URING_TURNS_H

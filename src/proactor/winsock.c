@@ -1,5 +1,5 @@
 /*
- * winsock.c - the errors of Winsock's calls: see winsock.h.
+ * winsock.c - why a call of Winsock's has failed.
  */
 #include "proactor/winsock.h"
 

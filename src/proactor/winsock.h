@@ -1,5 +1,5 @@
 /*
- * winsock.h - the errors of Winsock's calls, as ringport has them.
+ * winsock.h - the errors of Winsock's calls, as negative errno values.
  */
 #ifndef RP_PROACTOR_WINSOCK_H
 #define RP_PROACTOR_WINSOCK_H
