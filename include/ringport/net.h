@@ -34,7 +34,7 @@ typedef struct rp_server rp_server;
  *
  * The order of the calls is:
  *   1. connection_made, once
- *   2. data_received, any number of times (or get_buffer and buffer_updated, or receivable)
+ *   2. data_received, any number of times (or get_buffer with buffer_updated or buffer_unused, or receivable)
  *   3. eof_received, at most once
  *   4. connection_lost, once, in the turn after the close, abort or error; the transport is freed after it
  * If the loop is closed first, the transport is freed without connection_lost.
@@ -49,12 +49,26 @@ typedef struct rp_protocol {
     void (*pause_writing)(void *self);              /* the write buffer went above its high-water mark */
     void (*resume_writing)(void *self);             /* and is down at the low one */
 
-    /* BufferedProtocol: where received bytes are to be put, in place of data_received. A length of 0 is an error. */
+    /*
+     * BufferedProtocol, in place of data_received: where received bytes are to be put.
+     * A buffer of no length loses the connection by -EINVAL, and none at all (*buffer stays NULL) by -ENOBUFS.
+     * get_buffer may also close, abort or pause the transport: then nothing is received.
+     * Each buffer is given back before the protocol is told of anything else: by buffer_updated, or by buffer_unused.
+     */
     void (*get_buffer)(void *self, size_t hint, void **buffer, size_t *length);
-    void (*buffer_updated)(void *self, size_t length);
+    void (*buffer_updated)(void *self, size_t length); /* so many bytes are in it, one at least */
 
     /*
-     * In place of the three above: bytes, or the end of the stream, may have arrived.
+     * Nothing was put into the buffer:
+     *   nothing was there after all
+     *   the end of the stream or an error came, which is told next
+     *   get_buffer has paused or closed the transport, or replaced its protocol: the one that gave the buffer is called
+     *   get_buffer has forked, and this is the child, where no other callback follows
+     */
+    void (*buffer_unused)(void *self);
+
+    /*
+     * In place of all of these: bytes, or the end of the stream, may have arrived.
      * rp_transport_try_read() takes them, now or later.
      * Reading is paused by this call; resume it to be called again.
      * eof_received is not called.
@@ -71,6 +85,16 @@ typedef struct rp_protocol {
      * NULL: the connection is lost at once, as in asyncio.
      */
     void (*write_failed)(void *self, int error);
+
+    /*
+     * false: connection_made is called inside the call that makes the transport, which receives already.
+     * true: it is scheduled as by rp_call_soon(), and receiving begins after it, as in asyncio. Whoever awaits the
+     * connection goes on after that.
+     */
+    bool begins_soon;
+
+    /* How often one event may have the protocol receive before others get their turn. 0: 8 times; asyncio: once. */
+    unsigned receives;
 } rp_protocol;
 
 /*

@@ -241,11 +241,32 @@ static void make_connection(rp_transport *transport)
         transport->protocol->connection_made(transport->self, transport);
 }
 
+static void receive_after_connection(rp_transport **made)
+{
+    rp_transport *transport = *made;
+
+    if (!transport->closing && !rp_loop_is_forked(transport->loop))
+        rp_transport_start_receiving(transport);
+}
+
+/* In asyncio the two are callbacks of their own. Nothing can come between them, as both are scheduled at once. */
+static void begin(void *arg)
+{
+    rp_transport *transport RP_ON_LEAVE(receive_after_connection) = arg;
+
+    make_connection(transport);
+}
+
 void rp_transport_start(rp_transport *transport, const rp_protocol *protocol, void *self)
 {
     transport->protocol = protocol;
     transport->self = self;
     rp_resource_add(transport->loop, &transport->resource, &resource_type);
+    if (protocol->begins_soon) {
+        rp_handle_prepare(&transport->reading, transport->loop, begin, transport);
+        rp_loop_ready(transport->loop, &transport->reading);
+        return;
+    }
     rp_transport_start_receiving(transport);
     make_connection(transport);
 }

@@ -14,7 +14,7 @@
 
 #include "base/leave.h"
 
-enum { ROUNDS = 8 }; /* receives in a row before others get their turn */
+enum { RECEIVES = 8 }; /* in a row, before others get their turn */
 
 static bool can_pull(const rp_transport *transport)
 {
@@ -42,46 +42,66 @@ static void receive_eof(rp_transport *transport)
         rp_transport_close(transport);
 }
 
-/* Where the protocol wants the next bytes. False if its answer does not count, since it has changed things. */
-static bool find_buffer(rp_transport *transport, void **buffer, size_t *length)
+static void fail_reading(rp_transport *transport, int64_t error)
 {
-    const rp_protocol *protocol = transport->protocol;
-    void *self = transport->self;
-
-    if (!protocol->get_buffer) {
-        *buffer = rp_loop_receive_buffer(transport->loop);
-        *length = RP_LOOP_RECEIVE_BUFFER;
-        if (!*buffer)
-            rp_transport_fail(transport, -ENOMEM, "no memory for the loop's receive buffer");
-        return *buffer != NULL;
-    }
-    protocol->get_buffer(self, RP_LOOP_RECEIVE_BUFFER, buffer, length);
-    if (transport->protocol != protocol || transport->self != self || !can_pull(transport) ||
-        rp_loop_is_forked(transport->loop))
-        return false;
-    if (*length == 0)
-        rp_transport_fail(transport, -EINVAL, "get_buffer() gave an empty buffer");
-    return *length > 0;
+    rp_transport_fail(transport, (int)error, "fatal read error on a transport");
 }
 
-static void receive_once(rp_transport *transport)
+static void receive_data(rp_transport *transport)
 {
-    void *buffer = NULL;
-    size_t length = 0;
+    const rp_protocol *protocol = transport->protocol;
+    void *buffer = rp_loop_receive_buffer(transport->loop);
     int64_t received;
 
-    if (!find_buffer(transport, &buffer, &length))
+    if (!buffer) {
+        rp_transport_fail(transport, -ENOMEM, "no memory for the loop's receive buffer");
         return;
-    const rp_protocol *protocol = transport->protocol;
-    received = transport->kind->receive(transport, buffer, length);
+    }
+    received = transport->kind->receive(transport, buffer, RP_LOOP_RECEIVE_BUFFER);
     if (received == 0)
         receive_eof(transport);
     else if (received < 0 && received != -EAGAIN)
-        rp_transport_fail(transport, (int)received, "fatal read error on a transport");
-    else if (received > 0 && protocol->get_buffer && protocol->buffer_updated)
-        protocol->buffer_updated(transport->self, (size_t)received);
-    else if (received > 0 && !protocol->get_buffer && protocol->data_received)
+        fail_reading(transport, received);
+    else if (received > 0 && protocol->data_received)
         protocol->data_received(transport->self, buffer, (size_t)received);
+}
+
+/* Into the buffer that the protocol gives. By that call it may change things, so that nothing is received. */
+static int64_t receive_into(rp_transport *transport, void **buffer)
+{
+    const rp_protocol *protocol = transport->protocol;
+    void *self = transport->self;
+    size_t length = 0;
+    int64_t received;
+
+    protocol->get_buffer(self, RP_LOOP_RECEIVE_BUFFER, buffer, &length);
+    if (transport->protocol != protocol || transport->self != self || !can_pull(transport) ||
+        rp_loop_is_forked(transport->loop))
+        return -EAGAIN;
+    received = !*buffer ? -ENOBUFS : length == 0 ? -EINVAL : 0;
+    if (received < 0) {
+        rp_transport_fail(transport, (int)received, "get_buffer() gave no room to receive into");
+        return received;
+    }
+    received = transport->kind->receive(transport, *buffer, length);
+    if (received < 0 && received != -EAGAIN)
+        fail_reading(transport, received);
+    return received;
+}
+
+/* The buffer is given back to whoever gave it. That may change things again: the end is told if it is still to be. */
+static void receive_buffered(rp_transport *transport)
+{
+    const rp_protocol *protocol = transport->protocol;
+    void *self = transport->self, *buffer = NULL;
+    int64_t received = receive_into(transport, &buffer);
+
+    if (received > 0 && protocol->buffer_updated)
+        protocol->buffer_updated(self, (size_t)received);
+    else if (received <= 0 && buffer && protocol->buffer_unused)
+        protocol->buffer_unused(self);
+    if (received == 0 && can_pull(transport) && !rp_loop_is_forked(transport->loop))
+        receive_eof(transport);
 }
 
 static void pull_rest(rp_transport **pulled)
@@ -89,13 +109,21 @@ static void pull_rest(rp_transport **pulled)
     pull_soon(*pulled);
 }
 
-/* Up to so many pieces of what has arrived; the rest comes after others had their turn. */
+/* Some pieces of what has arrived; the rest comes after others had their turn. */
 static void hand_over(rp_transport *pulled)
 {
     rp_transport *transport RP_ON_LEAVE(pull_rest) = pulled;
+    const rp_protocol *protocol;
+    unsigned count = 0;
 
-    for (int i = 0; i < ROUNDS && can_pull(transport) && !transport->protocol->receivable; i++) {
-        receive_once(transport);
+    while (can_pull(transport) && !transport->protocol->receivable) {
+        protocol = transport->protocol;
+        if (count++ == (protocol->receives ? protocol->receives : RECEIVES))
+            return;
+        if (protocol->get_buffer)
+            receive_buffered(transport);
+        else
+            receive_data(transport);
         if (rp_loop_is_forked(transport->loop))
             return;
     }
@@ -150,7 +178,7 @@ static void take_end(rp_transport *transport, int64_t received)
 {
     transport->eof_received = received == 0;
     if (received < 0)
-        rp_transport_fail(transport, (int)received, "fatal read error on a transport");
+        fail_reading(transport, received);
     else if (transport->error < 0)
         rp_transport_lose(transport, 0);
 }
