@@ -114,18 +114,24 @@ static inline int rp_co_here(const rp_co *co)
 }
 
 /*
- * 0, or -ECANCELED if a cancellation is pending, which counts as delivered then; RP_EFORK in a child of fork(), where
- * nothing would ever end a wait; RP_ENOTASK as above.
+ * For the task that runs here: 0, or -ECANCELED if a cancellation is pending, which counts as delivered then; RP_EFORK
+ * in a child of fork(), where nothing would ever end a wait.
  */
-static inline int rp_co_check(rp_co *co)
+static inline int rp_co_pending(rp_co *co)
 {
-    RP_TRY(rp_co_here(co));
     if (rp_loop_is_forked(co->future.loop))
         return RP_EFORK;
     if (!co->must_cancel)
         return 0;
     co->must_cancel = false;
     return -ECANCELED;
+}
+
+/* Both: what a call that is about to wait asks first. */
+static inline int rp_co_check(rp_co *co)
+{
+    RP_TRY(rp_co_here(co));
+    return rp_co_pending(co);
 }
 
 /* For a suspending call that ended by being cancelled: the cancellation counts as delivered. Returns -ECANCELED. */

@@ -18,8 +18,8 @@ enum { RECEIVES = 8 }; /* in a row, before others get their turn */
 
 static bool can_pull(const rp_transport *transport)
 {
-    return transport->receiving && !transport->paused && !transport->eof_received && !transport->closing &&
-           transport->readable;
+    return transport->readable && transport->receiving && !transport->paused && !transport->eof_received &&
+           !transport->closing;
 }
 
 static void pull(void *arg);

@@ -6,6 +6,12 @@
 
 #include "net/transport.h"
 
+/* Whether a reader would find nothing, and has something to wait for. */
+static inline bool rp_transport_is_drained(const rp_transport *transport)
+{
+    return !transport->readable && !transport->closing && !transport->eof_received;
+}
+
 /* There may be something to receive: hands it over, unless reading is paused. */
 void rp_transport_arrived(rp_transport *transport);
 

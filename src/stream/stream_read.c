@@ -10,6 +10,7 @@
 
 #include "base/memory.h"
 #include "base/search.h"
+#include "net/transport_read.h"
 #include "stream/stream.h"
 
 enum {
@@ -104,31 +105,40 @@ static int wait_for_bytes(rp_co *co, rp_stream *stream)
 {
     static const rp_waiting waiting = {interrupt_reader, NULL, "a stream to be readable"};
 
-    RP_TRY(rp_co_check(co));
+    RP_TRY(rp_co_pending(co));
     rp_transport_resume_reading(stream->transport);
     return rp_stream_wait(co, &stream->reader, &waiting, stream);
 }
 
+/* What a call returns when there is nothing more to take. */
+static ssize_t receive_nothing(const rp_stream *stream)
+{
+    if (stream->closed)
+        return -EPIPE;
+    return stream->eof ? 0 : rp_stream_error(stream);
+}
+
 /*
  * Bytes, 0 at the end of the stream, or an error. It does not suspend after it has touched the buffer, which holds for
- * rp_stream_read() too.
+ * rp_stream_read() too. A call that need not wait takes its turn first: others may have to have theirs.
  */
-static ssize_t receive(rp_co *co, rp_stream *stream, void *buffer, size_t length)
+static inline ssize_t receive(rp_co *co, rp_stream *stream, void *buffer, size_t length)
 {
-    ssize_t n;
+    bool waited = false;
+    ssize_t n = -EAGAIN;
 
-    RP_TRY(rp_stream_take_turn(co, stream));
     for (;;) {
-        if (stream->closed)
-            return -EPIPE;
-        if (stream->eof)
-            return 0;
-        if (!stream->transport)
-            return rp_stream_error(stream);
-        n = (ssize_t)rp_transport_try_read(stream->transport, buffer, length);
-        if (n != -EAGAIN)
+        if (stream->closed || stream->eof || !stream->transport)
+            return receive_nothing(stream);
+        if (rp_transport_is_drained(stream->transport))
+            RP_TRY(wait_for_bytes(co, stream));
+        else if (!waited)
+            RP_TRY(rp_stream_take_turn(co, stream));
+        else if ((n = (ssize_t)rp_transport_try_read(stream->transport, buffer, length)) != -EAGAIN)
             break;
-        RP_TRY(wait_for_bytes(co, stream));
+        else
+            RP_TRY(wait_for_bytes(co, stream));
+        waited = true;
     }
     stream->eof = n == 0;
     return n;
