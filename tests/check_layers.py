@@ -47,7 +47,6 @@ PUBLIC = {
 OPEN_CIRCLES = []
 OPEN_HEADERS = {
     "src/base/origin.h",
-    "src/stream/stream.h",
 }
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.M)

@@ -10,9 +10,10 @@
 #include "base/memory.h"
 #include "co/await.h"
 #include "loop/exception.h"
-#include "stream/stream.h"
-#include "stream/shared_address.h"
 #include "net/server_open.h"
+#include "stream/shared_address.h"
+#include "stream/stream.h"
+#include "stream/stream_open.h"
 
 /* What the connections of a server have in common; the server releases it. */
 typedef struct service {

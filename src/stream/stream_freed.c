@@ -4,13 +4,14 @@
  * rp_stream_free() keeps the memory until the loop closes. Such a stream is closed. Reading and writing look for that
  * anyway, and so see what it is without a further branch.
  */
+#include "stream/stream_freed.h"
+
 #include <stdio.h>
 #include <string.h>
 
 #include "base/leave.h"
 #include "base/memory.h"
 #include "loop/exception.h"
-#include "stream/stream.h"
 
 void rp_stream_note_name(rp_stream *stream)
 {

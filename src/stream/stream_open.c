@@ -1,9 +1,11 @@
 /*
  * stream_open.c - streams of new connections, and names, for coroutines: the requests of src/net, awaited.
  */
-#include "stream/stream.h"
+#include "stream/stream_open.h"
+
 #include "co/await.h"
 #include "net/resolve.h"
+#include "stream/stream.h"
 
 /* ---- awaiting a request ---- */
 
