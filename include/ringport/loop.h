@@ -10,11 +10,13 @@
  *   RP_EFORK     this is a child of fork(), and the loop is its parent's
  *   RP_ETHREAD   another thread runs the loop: checked in debug mode only
  *
- * A turn of the loop has four steps:
+ * A turn of the loop has five steps:
  *   1. Wait for completions until the first timer is due. If a callback is ready, do not wait.
- *   2. Deliver the completions.
- *   3. Move the timers that are due to the ready queue.
- *   4. Run the callbacks that were ready when this step began. What they schedule runs in the next turn.
+ *   2. Deliver the completions: the callbacks of operations run.
+ *   3. Fix what else runs in this turn: callbacks that are ready, posts of other threads, timers that are due.
+ *   4. Run these callbacks.
+ *   5. Run these timers.
+ * What steps 4 and 5 schedule runs in the next turn.
  *
  * Between two runs a loop may move to another thread, even if the old thread has ended.
  * All that waits in it moves along: callbacks, timers, posts, futures, tasks, readers and writers, signal handlers,
