@@ -1,17 +1,11 @@
 /* test_await.c - waiting for futures, time and operations, and being cancelled in each of these waits. */
 #include <string.h>
 
-#include "harness/co_test.h"
-#include "harness/harness.h"
 #include "harness/platform.h"
+#include "harness/tasks.h"
 #include "ringport.h"
 
 /* ---- helpers ---- */
-
-static int sleeper(rp_co *co, void *arg)
-{
-    return rp_sleep(co, RP_SEC(100));
-}
 
 static int fails(rp_co *co, void *arg)
 {
@@ -24,14 +18,6 @@ static rp_future *new_future(rp_co *co)
 
     CHECK_INT(rp_future_new(rp_co_loop(co), &future), ==, 0);
     return future;
-}
-
-static rp_task *spawn(rp_coro *coro, void *arg)
-{
-    rp_task *task;
-
-    CHECK_INT(rp_create_task(&task, coro, arg), ==, 0);
-    return task;
 }
 
 /* ---- futures ---- */

@@ -44,14 +44,6 @@ static void join(pthread_t thread)
     CHECK_INT(pthread_join(thread, NULL), ==, 0);
 }
 
-static rp_loop *new_loop(void)
-{
-    rp_loop *loop;
-
-    CHECK_INT(rp_loop_new(NULL, &loop), ==, 0);
-    return loop;
-}
-
 static int answers(rp_co *co, void *arg)
 {
     request *r = arg;

@@ -45,14 +45,14 @@ CO_TEST(to_an_executor_of_ones_own)
     rp_executor_free(executor);
 }
 
-static int returns_ecanceled(void *arg)
+static int fails_with_ecanceled(void *arg)
 {
     return -ECANCELED;
 }
 
 CO_TEST(an_ecanceled_of_the_function_is_none_of_the_task)
 {
-    CHECK_INT(rp_to_thread(co, returns_ecanceled, NULL), ==, RP_EFUTCANCELED);
+    CHECK_INT(rp_to_thread(co, fails_with_ecanceled, NULL), ==, RP_EFUTCANCELED);
 }
 
 static int one_call(rp_co *co, void *arg)

@@ -135,11 +135,10 @@ CO_TEST(waiting_allocates_nothing)
 
 /* ---- the loop's close ---- */
 
-static rp_loop *new_loop(int *reports)
+static rp_loop *counting_loop(int *reports)
 {
-    rp_loop *loop;
+    rp_loop *loop = new_loop();
 
-    CHECK_INT(rp_loop_new(NULL, &loop), ==, 0);
     rp_set_exception_handler(loop, count_report, reports);
     return loop;
 }
@@ -169,7 +168,7 @@ static void close_with_waiters(int stage)
     rp_task *tasks[TASKS];
     everything e;
     int reports = 0;
-    rp_loop *loop = new_loop(&reports);
+    rp_loop *loop = counting_loop(&reports);
 
     init(&e);
     for (int i = 0; i < TASKS; i++)
@@ -229,7 +228,7 @@ static int owns(rp_co *co, void *arg)
 TEST(a_primitive_vanishes_with_its_waiters)
 {
     int reports = 0;
-    rp_loop *loop = new_loop(&reports);
+    rp_loop *loop = counting_loop(&reports);
 
     for (int i = 0; i < 200; i++)
         create(loop, owns, NULL);

@@ -34,6 +34,45 @@ static inline UNUSED void cancel_and_join(rp_co *co, rp_task *task)
     CHECK_INT(rp_join(co, task), ==, RP_EFUTCANCELED);
 }
 
+static inline UNUSED rp_loop *new_loop(void)
+{
+    rp_loop *loop;
+
+    CHECK_INT(rp_loop_new(NULL, &loop), ==, 0);
+    return loop;
+}
+
+/* ---- coroutines that do one thing ---- */
+
+static inline UNUSED int returns_7(rp_co *co, void *arg)
+{
+    (void)co;
+    (void)arg;
+    return 7;
+}
+
+static inline UNUSED int returns_arg(rp_co *co, void *arg)
+{
+    (void)co;
+    return *(int *)arg;
+}
+
+static inline UNUSED int returns_ecanceled(rp_co *co, void *arg)
+{
+    (void)co;
+    (void)arg;
+    return -ECANCELED;
+}
+
+/* Sleeps until it is cancelled. */
+static inline UNUSED int sleeper(rp_co *co, void *arg)
+{
+    (void)arg;
+    return rp_sleep(co, RP_SEC(100));
+}
+
+/* ---- what happens, in order ---- */
+
 /* What has happened so far, a letter each. */
 static UNUSED char events[256];
 

@@ -100,22 +100,6 @@ CO_TEST(many_clients_get_their_own_bytes_back)
 
 /* ---- handlers ---- */
 
-typedef struct reports {
-    int count;
-    int error;
-    char name[64];
-} reports;
-
-static void keep_report(rp_loop *loop, const rp_exception_context *context, void *arg)
-{
-    reports *r = arg;
-
-    (void)loop;
-    r->count++;
-    r->error = context->error;
-    snprintf(r->name, sizeof r->name, "%s", context->name ? context->name : "");
-}
-
 static int fail(rp_co *co, rp_stream *stream, void *arg)
 {
     RP_TRY(rp_stream_write(co, stream, "bye", 3));
@@ -126,7 +110,7 @@ static int fail(rp_co *co, rp_stream *stream, void *arg)
 CO_TEST(an_unusual_error_of_a_handler_is_reported_and_the_stream_is_closed)
 {
     static const int errors[] = {-EPROTO, -ECONNRESET, -EPIPE, -ECONNABORTED, -ECANCELED, 5, 0};
-    reports r = {0};
+    last_report r = {0};
     rp_server *server;
     int error;
     char text[8];
@@ -163,7 +147,7 @@ static int no_task(rp_loop *loop, rp_task **task, rp_coro *coro, const void *arg
 
 CO_TEST(without_a_task_the_connection_is_aborted_and_reported)
 {
-    reports r = {0};
+    last_report r = {0};
     rp_server *server;
     int fd;
     char byte;
