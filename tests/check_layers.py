@@ -43,12 +43,6 @@ PUBLIC = {
     "stream.h": "stream",
 }
 
-# What is still to be mended, and goes from here with that: circles, each by its nodes, and headers that speak for others.
-OPEN_CIRCLES = []
-OPEN_HEADERS = {
-    "src/base/origin.h",
-}
-
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.M)
 COMMENT = re.compile(r"/\*.*?\*/", re.S)
 ATTRIBUTE = re.compile(r"__attribute__\(\(.*?\)\)\s*", re.S)
@@ -170,21 +164,6 @@ def strangers(files):
                     yield f"{path} declares {name}(), which is defined in " + (", ".join(map(str, homes)) or "no file")
 
 
-def without_open(found):
-    """What is wrong, but for what is known to be; and what is mended but listed yet."""
-    around = [set(line.removeprefix("a circle: ").split(" -> ")) for line in found if line.startswith("a circle: ")]
-    speakers = {line.split()[0] for line in found if " declares " in line}
-    lines = [line for line in found if line.split()[0] not in OPEN_HEADERS]
-    lines = [line for line in lines if not any(line.startswith("a circle: ") and
-             set(line.removeprefix("a circle: ").split(" -> ")) <= nodes for nodes in OPEN_CIRCLES)]
-    for nodes in OPEN_CIRCLES:
-        if not any(circle <= nodes for circle in around):
-            lines.append(f"{sorted(nodes)} is no circle any more: take it out of OPEN_CIRCLES in tests/check_layers.py")
-    for header in sorted(OPEN_HEADERS - speakers):
-        lines.append(f"{header} speaks for itself only: take it out of OPEN_HEADERS in tests/check_layers.py")
-    return lines
-
-
 def self_test():
     def count(rule, **texts):
         files = {pathlib.Path(name.replace("__", "/").replace("0", ".")): text for name, text in texts.items()}
@@ -251,7 +230,6 @@ def main():
     files = {path.relative_to(root): path.read_text()
              for top in ("include", "src", "python") for path in sorted((root / top).rglob("*.[chS]"))}
     found = [line for rule in (steps_up, circles, strangers) for line in rule(files)]
-    found = without_open(found)
     print(*found, sep="\n", end="\n" if found else "")
     return bool(found) or not files
 

@@ -4,7 +4,7 @@
  * Names come from the dynamic symbol tables, which hold no static functions: the object and the offset in it are
  * printed as well, for addr2line.
  */
-#include "base/origin.h"
+#include "base/names.h"
 
 #include <dlfcn.h>
 #include <execinfo.h>

@@ -4,7 +4,7 @@
  * A name is the nearest one below that the module exports. A static function has none there, and most programs export
  * nothing. So the module and the offset in it are printed as well, for addr2line.
  */
-#include "base/origin.h"
+#include "base/names.h"
 
 #include <windows.h>
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/names.h"
 
 enum {
     MAX_DEPTH = 64,

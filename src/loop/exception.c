@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 
+#include "base/names.h"
 #include "base/origin.h"
 
 #ifdef _WIN32

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/leave.h"
 #include "base/memory.h"
+#include "base/names.h"
 #include "base/origin.h"
 #include "loop/exception.h"
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/names.h"
 #include "base/origin.h"
 
 TEST(depth_is_kept_within_bounds)

@@ -10,7 +10,7 @@
 #include <time.h>
 
 #include "base/list.h"
-#include "base/origin.h"
+#include "base/names.h"
 #include "harness/process.h"
 
 enum {
