@@ -5,8 +5,8 @@
    A public header belongs to the layer that it declares.
 2. Circles. A header and the file of its name are one: x.h, x.c, and for each platform x_posix.c, x_windows.c, x_linux.c,
    or x_x86_64.S. Including makes one file need another, and nothing needs itself, by whatever way.
-3. Owners. A function that a header of src/ declares is defined in the file of its name. A header without functions, or
-   with inline ones only, needs no file.
+3. Owners. A function or variable that a header of src/ declares is defined in the file of its name. A header without
+   any, or with inline functions only, needs no file.
 
 `check_layers.py --self-test` proves that it can fail.
 """
@@ -45,12 +45,14 @@ PUBLIC = {
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.M)
 COMMENT = re.compile(r"/\*.*?\*/", re.S)
-ATTRIBUTE = re.compile(r"__attribute__\(\(.*?\)\)\s*", re.S)
+ATTRIBUTE = re.compile(r"__attribute__\(\((?:[^()]|\([^()]*\))*\)\)\s*")
 PLATFORM = re.compile(r"(_(x86_64|aarch64))?(_(posix|windows|linux))?$")
-# Both begin a line, as clang-format sets them.
+# All of these begin a line, as clang-format sets them.
 SIGNATURE = r"^(?!static\b|typedef\b)\w[\w \t*]*?\b(\w+)\([^;{}]*\)\s*"
 DECLARATION = re.compile(SIGNATURE + ";", re.M)
 DEFINITION = re.compile(SIGNATURE + r"\{|^(\w+):", re.M)  # the latter in assembly
+VARIABLES = re.compile(r"^extern\b([^;(){}]*);", re.M)
+VARIABLE = re.compile(r"^(?!static\b|extern\b|typedef\b)\w[\w \t*]*?\b(\w+)(?:\[[^\]]*\])?\s*[=;]", re.M)
 
 
 # ---- layers ----
@@ -143,25 +145,31 @@ def circles(files):
 
 # ---- owners ----
 
-def functions(pattern, text):
+def declared(text):
+    """What a header promises that some file defines."""
     text = ATTRIBUTE.sub("", COMMENT.sub("", text))
-    return ["".join(groups) for groups in pattern.findall(text)]
+    variables = [name.split()[-1].lstrip("*") for group in VARIABLES.findall(text) for name in group.split(",")]
+    return DECLARATION.findall(text) + variables
+
+
+def defined(text):
+    """What a file defines for others; structs that it only names do no harm here."""
+    text = ATTRIBUTE.sub("", COMMENT.sub("", text))
+    return ["".join(groups) for groups in DEFINITION.findall(text)] + VARIABLE.findall(text)
 
 
 def strangers(files):
-    """Functions that a header of src/ declares for another file, or for none, a line each."""
+    """What a header of src/ declares for another file, or for none, a line each."""
     sources = {path: text for path, text in files.items() if path.parts[0] == "src"}
-    home = {}
+    homes = {}
     for path, text in sources.items():
-        if path.suffix != ".h":
-            for name in functions(DEFINITION, text):
-                home.setdefault(name, []).append(path)
+        for name in defined(text) if path.suffix != ".h" else []:
+            homes.setdefault(name, []).append(path)
     for path, text in sources.items():
-        if path.suffix == ".h":
-            for name in functions(DECLARATION, text):
-                homes = home.get(name, [])
-                if not homes or any(node(at) != node(path) for at in homes):
-                    yield f"{path} declares {name}(), which is defined in " + (", ".join(map(str, homes)) or "no file")
+        for name in declared(text) if path.suffix == ".h" else []:
+            places = homes.get(name, [])
+            if not places or any(node(place) != node(path) for place in places):
+                yield f"{path} declares {name}, which is defined in " + (", ".join(map(str, places)) or "no file")
 
 
 def self_test():
@@ -219,7 +227,11 @@ def self_test():
     assert count(strangers, src__net__a0h=header, src__net__b0c=body) == 1
     assert count(strangers, src__net__a0h=header) == 1
     assert count(strangers, src__net__a0h=header, src__net__a_x86_640S="a_do:\n", src__net__a_aarch64_linux0S="a_do:\n") == 0
-    assert count(strangers, src__net__a0h="typedef int f(int x);\nextern int a;\nstruct b { int (*f)(int); };\n") == 0
+    assert count(strangers, src__net__a0h="typedef int f(int x);\nstruct b { int (*f)(int); };\nstruct c;\n") == 0
+    header = "extern const int *x, y;\nextern _Thread_local int z __attribute__((tls_model(\"initial-exec\")));\n"
+    assert count(strangers, src__net__a0h=header, src__net__a0c="const int *x;\nconst int y = 1;\nint z;\n") == 0
+    assert count(strangers, src__net__a0h=header, src__net__b0c="const int *x;\nconst int y = 1;\nint z;\n") == 3
+    assert count(strangers, src__net__a0h=header, src__net__a0c="static int x;\nextern int y;\n") == 3
 
 
 def main():
