@@ -143,7 +143,7 @@ static void report_open_scopes(const rp_co *co)
     if (co->open_groups == 0)
         message = "a task ended in a timeout that it had begun, and not ended";
     if (co->open_groups > 0 || co->open_timeouts > 0)
-        rp_loop_report(co->future.loop, message, 0, rp_task_get_name(&co->future), NULL, NULL, co->future.origin);
+        rp_loop_report(co->loop, message, 0, rp_task_get_name(&co->future), NULL, NULL, co->future.origin);
 }
 
 void rp_co_watch(rp_co *co, rp_watcher *watcher, const rp_watching *type)
@@ -166,10 +166,10 @@ void rp_co_tell_watchers(rp_co *co, bool ended)
 __attribute__((noinline)) static void finish(rp_co *co)
 {
     assert(co->state == RP_CO_ENDED && !co->waiting && rp_node_linked(&co->future.link));
-    if (co->future.loop->debug)
+    if (co->loop->debug)
         report_open_scopes(co);
     rp_list_remove(&co->future.link);
-    co->future.loop->task_count--;
+    co->loop->task_count--;
     rp_bindings_unref(co->bindings);
     co->bindings = NULL;
     if (co->result == -ECANCELED)
@@ -193,7 +193,7 @@ static void enter_thread(rp_runtime *runtime)
 
 void rp_co_resume(rp_co *co)
 {
-    rp_runtime *runtime = rp_runtime_of(co->future.loop);
+    rp_runtime *runtime = rp_runtime_of(co->loop);
     rp_co *outer = rp_co_running; /* the parent's, where a child of fork() runs a loop of its own inside a task */
 
     assert(!outer || rp_loop_is_forked(outer->future.loop));
@@ -204,8 +204,8 @@ void rp_co_resume(rp_co *co)
     rp_co_running = co;
     rp_fiber_resume(&co->fiber, runtime->cxx);
     rp_co_running = outer;
-    if (co->future.loop->debug) /* for the report of a callback that took long */
-        snprintf(co->future.loop->task_name, sizeof co->name, "%s", rp_task_get_name(&co->future));
+    if (co->loop->debug) /* for the report of a callback that took long */
+        snprintf(co->loop->task_name, sizeof co->name, "%s", rp_task_get_name(&co->future));
     if (co->state != RP_CO_WAITING)
         finish(co);
 }
@@ -219,8 +219,8 @@ void rp_co_wake(rp_co *co)
 {
     assert(co->state != RP_CO_ENDED && is_idle(co));
     rp_fiber_fetch(&co->fiber);
-    rp_handle_prepare(&co->wake.handle, co->future.loop, rp_co_step, co);
-    rp_loop_ready(co->future.loop, &co->wake.handle);
+    rp_handle_prepare(&co->wake.handle, co->loop, rp_co_step, co);
+    rp_loop_ready(co->loop, &co->wake.handle);
 }
 
 /* ---- the future that a task is ---- */
@@ -232,7 +232,7 @@ static bool will_be_resumed(const rp_co *co)
 
 static bool can_be_interrupted(const rp_co *co)
 {
-    return co->waiting && co->waiting->interrupt && !will_be_resumed(co) && !co->future.loop->closed;
+    return co->waiting && co->waiting->interrupt && !will_be_resumed(co) && !co->loop->closed;
 }
 
 /*
@@ -304,7 +304,7 @@ rp_co *rp_co_of(const rp_future *future)
 
 void rp_task_init(rp_co *co, rp_loop *loop, rp_stack *stack, void *top, rp_coro *coro, void *arg)
 {
-    *co = (rp_co){.coro = coro, .arg = arg};
+    *co = (rp_co){.coro = coro, .arg = arg, .loop = loop};
     co->number = atomic_fetch_add_explicit(&task_numbers, 1, memory_order_relaxed) + 1;
     co->bindings = rp_bindings_ref(rp_co_bindings());
     rp_fiber_init(&co->fiber, stack, top, run_coroutine, co);
@@ -392,7 +392,7 @@ size_t rp_all_tasks(rp_loop *loop, rp_task **tasks, size_t capacity)
 
 rp_loop *rp_co_loop(const rp_co *co)
 {
-    return co->future.loop;
+    return co->loop;
 }
 
 rp_task *rp_co_task(const rp_co *co)

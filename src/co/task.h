@@ -64,9 +64,13 @@ typedef enum rp_co_state {
     RP_CO_ENDED,
 } rp_co_state;
 
+/* What each wake-up and each suspension touches stands in two lines of the cache, from the fiber's stack pointer on. */
 struct rp_co {
     rp_future future; /* first: this is the task */
+    rp_coro *coro;
+    void *arg;
     rp_fiber fiber;
+    rp_loop *loop;             /* the future's */
     const rp_waiting *waiting; /* while it is suspended */
     void *waiting_arg;
     uint8_t state;    /* rp_co_state */
@@ -77,9 +81,7 @@ struct rp_co {
         rp_handle handle;
         rp_timer timer;
         rp_done_callback done;
-    } wake; /* all begin with the handle */
-    rp_coro *coro;
-    void *arg;
+    } wake;                /* all begin with the handle */
     rp_bindings *bindings; /* the task locals */
     rp_watcher *watchers;
     struct {
@@ -94,6 +96,10 @@ struct rp_co {
     uint64_t number; /* N of "Task-N" */
     char name[32];   /* "" until it is set or asked for */
 };
+
+#ifndef RP_SANITIZED
+_Static_assert(offsetof(rp_co, fiber.sp) % 64 == 0 && offsetof(rp_co, wake) % 64 == 0, "lines of the cache");
+#endif
 
 /* The coroutine that runs in this thread, or NULL. */
 extern _Thread_local rp_co *rp_co_running __attribute__((tls_model("initial-exec")));
@@ -119,7 +125,7 @@ static inline int rp_co_here(const rp_co *co)
  */
 static inline int rp_co_pending(rp_co *co)
 {
-    if (rp_loop_is_forked(co->future.loop))
+    if (rp_loop_is_forked(co->loop))
         return RP_EFORK;
     if (!co->must_cancel)
         return 0;

@@ -15,16 +15,16 @@
 
 enum { RP_FIBER_FIRST_FRAME = 512 }; /* bytes: room for what rp_switch_prepare() lays out */
 
-/* What every switch touches stands together. */
+/* What each switch touches stands last, together. */
 typedef struct rp_fiber {
-    void *sp;         /* its own, while it is suspended */
-    void *resumer_sp; /* that of whoever resumed it, while it runs */
-    rp_cxx_state cxx; /* its own while it is suspended, its resumer's while it runs */
-    char *low;        /* the stack's */
-    bool guarded;     /* the stack is */
-    rp_stack *stack;
     rp_flow self;
     rp_flow resumer;
+    rp_stack *stack;
+    rp_cxx_state cxx; /* its own while it is suspended, its resumer's while it runs */
+    void *sp;         /* its own, while it is suspended */
+    void *resumer_sp; /* that of whoever resumed it, while it runs */
+    char *low;        /* the stack's */
+    bool guarded;     /* the stack is */
 } rp_fiber;
 
 /*
