@@ -7,7 +7,6 @@
 
 #include <fcntl.h>
 
-#include "base/socket.h"
 #include "co/await.h"
 #include "loop/signals.h"
 

@@ -124,7 +124,7 @@ void rp_loop_leave(rp_loop *loop);
 /* Whether its run is on this thread's stack; in a child of fork() that may be a copy of the parent's run. */
 bool rp_loop_is_on_this_stack(const rp_loop *loop);
 
-/* Closes a socket that operations of the open loop may have waited on. */
+/* Closes a socket that operations of the loop may have waited on. */
 void rp_loop_close_socket(rp_loop *loop, rp_fd fd);
 
 /* RP_LOOP_RECEIVE_BUFFER bytes to receive into, valid until the next turn; made on first use: NULL, no memory. */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "proactor/kernel.h"
 #include "ringport/net.h"
 
 int rp_unix_address(struct sockaddr_un *address, const char *path, size_t length)
@@ -54,7 +55,7 @@ int rp_sockaddr_format(const struct sockaddr *address, uint32_t address_length, 
         return format_unix((const struct sockaddr_un *)address, address_length, text, size);
     if (address->sa_family != AF_INET && address->sa_family != AF_INET6)
         return -EAFNOSUPPORT;
-    RP_TRY(rp_socket_start());
+    RP_TRY(rp_kernel_start_names(&rp_system_kernel));
     if (getnameinfo(address, (socklen_t)address_length, host, sizeof host, port, sizeof port,
                     NI_NUMERICHOST | NI_NUMERICSERV))
         return -EINVAL;

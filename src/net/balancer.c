@@ -153,9 +153,9 @@ static void resume_deferred(rp_balancer *balancer)
 
 /* ---- handing connections out, on the balancer's thread ---- */
 
-static void drop(arrival *a)
+static void drop(const rp_balancer *balancer, arrival *a)
 {
-    rp_socket_close(a->fd);
+    rp_kernel_close(balancer->loop->kernel, a->fd);
     rp_free(a);
 }
 
@@ -182,7 +182,7 @@ static void hand_out(front *f, arrival *a)
     seat *s = choose(f);
 
     if (!s) {
-        drop(a);
+        drop(f->balancer, a);
         return;
     }
     rp_intake *intake = &s->member->intake;
@@ -205,7 +205,7 @@ static void on_accepted(rp_listener *listener, rp_fd fd)
     if (!a) {
         rp_loop_report(f->balancer->loop, "no memory to hand a connection to its server", -ENOMEM, NULL, NULL,
                        NULL, NULL);
-        rp_socket_close(fd);
+        rp_kernel_close(f->balancer->loop->kernel, fd);
         return;
     }
     a->fd = fd;
@@ -273,7 +273,7 @@ static int make_front(rp_balancer *balancer, const call *c, front **out)
 
     if (!f)
         return -ENOMEM;
-    int rc = rp_bind_tcp(c->join.info, c->join.port, c->join.options, &fd);
+    int rc = rp_bind_tcp(balancer->loop->kernel, c->join.info, c->join.port, c->join.options, &fd);
     if (rc < 0) {
         rp_free(f);
         return rc;
@@ -284,7 +284,7 @@ static int make_front(rp_balancer *balancer, const call *c, front **out)
     rp_list_init(&f->seats);
     rp_list_push(&balancer->fronts, &f->link);
     rp_resource_add(balancer->loop, &f->resource, &resource_type);
-    rp_bind_address(c->join.info, rp_bind_port(fd), &f->address);
+    rp_bind_address(c->join.info, rp_bind_port(balancer->loop->kernel, fd), &f->address);
     f->length = c->join.info->ai_addrlen;
     *out = f;
     return 0;
@@ -337,7 +337,7 @@ static int start(front *f)
 {
     if (f->serving)
         return 0;
-    RP_TRY(rp_bind_listen(f->listener.fd, f->backlog));
+    RP_TRY(rp_kernel_listen(f->balancer->loop->kernel, f->listener.fd, f->backlog));
     rp_listener_start(&f->listener);
     f->serving = true;
     return 0;
@@ -400,7 +400,7 @@ static void leave(rp_intake *intake)
         return;
     if (rc < 0) /* the balancer has failed */
         while ((a = next_arrival(m)))
-            drop(a);
+            drop(m->balancer, a);
     rp_handle_cancel(&intake->wake);
 }
 

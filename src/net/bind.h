@@ -6,35 +6,34 @@
 #ifndef RP_NET_BIND_H
 #define RP_NET_BIND_H
 
-#include "base/socket.h"
 #include "net/socket_file.h"
+#include "proactor/kernel.h"
 #include "ringport/net.h"
 
 /* A resolved address as it is bound: `port` replaces its own unless it is 0. */
 void rp_bind_address(const struct addrinfo *info, int port, struct sockaddr_storage *address);
 
 /* Makes a TCP socket that is bound to it. */
-int rp_bind_tcp(const struct addrinfo *info, int port, const rp_server_options *options, rp_fd *fd);
+int rp_bind_tcp(const rp_kernel *kernel, const struct addrinfo *info, int port, const rp_server_options *options,
+                rp_fd *fd);
 
 /*
  * Makes a Unix socket that is bound to a path or an abstract name; a socket that lies at the path is removed first.
  * `file` becomes the one that it lies at; it is left alone if there is none.
  */
-int rp_bind_unix(const struct sockaddr_un *address, int length, rp_fd *fd, rp_socket_file *file);
+int rp_bind_unix(const rp_kernel *kernel, const struct sockaddr_un *address, int length, rp_fd *fd,
+                 rp_socket_file *file);
 
 /*
  * Makes a socket that keeps a port which is free on all addresses from being chosen for anybody else, and never
  * listens. Whoever binds with SO_REUSEPORT can have the port.
  */
-int rp_bind_reserve_port(rp_fd *fd, int *port);
+int rp_bind_reserve_port(const rp_kernel *kernel, rp_fd *fd, int *port);
 
 /* Binds a socket to the first address of its family in a list that can be had: 0, -EADDRNOTAVAIL if there is none. */
-int rp_bind_first(rp_fd fd, int family, const struct addrinfo *list);
-
-/* A bound socket listens from now on. */
-int rp_bind_listen(rp_fd fd, int backlog);
+int rp_bind_first(const rp_kernel *kernel, rp_fd fd, int family, const struct addrinfo *list);
 
 /* The TCP port a socket is bound to; 0 if it has none. */
-int rp_bind_port(rp_fd fd);
+int rp_bind_port(const rp_kernel *kernel, rp_fd fd);
 
 #endif

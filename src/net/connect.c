@@ -96,7 +96,7 @@ static void reap(rp_resource *resource)
 {
     attempt *self = rp_container_of(resource, attempt, resource);
 
-    rp_socket_close(self->fd);
+    rp_kernel_close(self->future.loop->kernel, self->fd);
     self->connecting = false;
     release(self);
 }
@@ -143,7 +143,7 @@ static void connected(attempt *self)
     if (c.rc < 0)
         return;
     if (!self->nagle)
-        rp_socket_set(self->fd, IPPROTO_TCP, TCP_NODELAY, 1);
+        rp_kernel_set_number(self->future.loop->kernel, self->fd, IPPROTO_TCP, TCP_NODELAY, 1);
     self->fd = -1;
     rp_transport_start(c.transport, protocol, state);
 }
@@ -151,10 +151,12 @@ static void connected(attempt *self)
 /* Makes a socket, bound to a local address if one is asked for. */
 static int open_socket(attempt *self, const struct addrinfo *address)
 {
-    RP_TRY(rp_socket_open(address->ai_family, address->ai_socktype, address->ai_protocol, &self->fd));
+    RP_TRY(rp_kernel_open(self->future.loop->kernel, address->ai_family, address->ai_socktype,
+                          address->ai_protocol, &self->fd));
     if (!self->local_lookup)
         return 0;
-    return rp_bind_first(self->fd, address->ai_family, rp_future_value(self->local_lookup));
+    return rp_bind_first(self->future.loop->kernel, self->fd, address->ai_family,
+                         rp_future_value(self->local_lookup));
 }
 
 static void on_connected(rp_op *op);
@@ -171,7 +173,7 @@ static int start_connecting(attempt *self, const struct addrinfo *address)
     }
     self->connecting = rc == 0;
     if (rc < 0) {
-        rp_socket_close(self->fd);
+        rp_kernel_close(self->future.loop->kernel, self->fd);
         self->fd = -1;
     }
     return rc;
@@ -324,14 +326,14 @@ int rp_create_connection_fd(rp_loop *loop, rp_protocol_factory *factory, void *a
                             const struct sockaddr *address, uint32_t length, const rp_connect_options *options,
                             rp_future **future)
 {
-    int type = rp_socket_type(fd);
+    int type = rp_kernel_type(loop->kernel, fd);
 
     RP_TRY(rp_loop_check(loop));
     RP_TRY(type);
-    if (type != SOCK_STREAM || rp_socket_listens(fd) != 0)
+    if (type != SOCK_STREAM || rp_kernel_listens(loop->kernel, fd) != 0)
         return -EINVAL;
     if (length < sizeof address->sa_family || length > sizeof(struct sockaddr_storage))
         return -EINVAL;
-    RP_TRY(rp_socket_set_nonblocking(fd));
+    RP_TRY(rp_kernel_set_nonblocking(loop->kernel, fd));
     return connect_to(loop, factory, arg, fd, address, length, options && options->nagle, future);
 }

@@ -10,7 +10,6 @@
 #include <assert.h>
 
 #include "base/leave.h"
-#include "base/socket.h"
 #include "loop/exception.h"
 
 enum { RETRY_DELAY = 1 }; /* seconds until accepting is tried again: asyncio's ACCEPT_RETRY_DELAY */
@@ -38,7 +37,7 @@ void rp_listener_close(rp_listener *listener)
 
 void rp_listener_reap(rp_listener *listener)
 {
-    rp_socket_close(listener->fd);
+    rp_kernel_close(listener->loop->kernel, listener->fd);
     listener->fd = -1;
 }
 

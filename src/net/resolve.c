@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "base/socket.h"
 #include "loop/future.h"
 #include "loop/resource.h"
 #include "net/resolve_error.h"
@@ -176,7 +175,7 @@ int rp_loop_getaddrinfo(rp_loop *loop, const char *host, const char *service, co
     int rc = 0;
 
     RP_TRY(rp_loop_check(loop));
-    RP_TRY(rp_socket_start());
+    RP_TRY(rp_kernel_start_names(loop->kernel));
     if (hints) {
         plain.ai_flags = hints->ai_flags;
         plain.ai_family = hints->ai_family;

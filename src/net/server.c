@@ -247,7 +247,7 @@ static void turn_away(incoming *in)
         return;
     if (in->transport)
         rp_transport_discard(in->transport);
-    rp_socket_close(in->fd);
+    rp_kernel_close(in->server->loop->kernel, in->fd);
     lighten(in->server);
 }
 
@@ -268,7 +268,7 @@ static void serve(rp_server *server, rp_fd fd)
     }
     in.server = NULL;
     if (!server->inherited && !server->nagle)
-        rp_socket_set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+        rp_kernel_set_number(server->loop->kernel, fd, IPPROTO_TCP, TCP_NODELAY, 1);
     assert(rp_node_linked(&server->resource.link)); /* it cannot end before its connections */
     transport->maker = server;
     transport->detached = detach;
@@ -315,7 +315,7 @@ static void take_arrivals(void *arg)
 static int accept_itself(rp_server *server)
 {
     for (size_t i = 0; i < server->listener_count && server->backlog > 0; i++)
-        RP_TRY(rp_bind_listen(server->listeners[i].fd, server->backlog));
+        RP_TRY(rp_kernel_listen(server->loop->kernel, server->listeners[i].fd, server->backlog));
     for (size_t i = 0; i < server->listener_count; i++)
         rp_listener_start(&server->listeners[i]);
     return 0;
@@ -347,7 +347,7 @@ rp_server *rp_server_new(rp_loop *loop, const rp_server_protocol *protocol, size
     server->protocol = *protocol;
     server->owned = true;
     server->backlog = 100;
-    server->inherited = RP_SOCKET_INHERITS;
+    server->inherited = loop->kernel->inherits;
     rp_list_init(&server->connections);
     rp_list_init(&server->waiters);
     rp_resource_add(loop, &server->resource, &resource_type);
@@ -411,13 +411,13 @@ rp_fd rp_server_fd(const rp_server *server, size_t index)
 
 int rp_server_sockname(const rp_server *server, size_t index, struct sockaddr *address, uint32_t *length)
 {
-    return rp_socket_name(rp_server_fd(server, index), address, length);
+    return rp_kernel_name(server->loop->kernel, rp_server_fd(server, index), address, length);
 }
 
 int rp_server_port(const rp_server *server)
 {
     for (size_t i = 0; i < rp_server_sockets(server); i++) {
-        int port = rp_bind_port(server->listeners[i].fd);
+        int port = rp_bind_port(server->loop->kernel, server->listeners[i].fd);
 
         if (port > 0)
             return port;

@@ -8,7 +8,6 @@
 #ifndef RP_NET_SERVER_H
 #define RP_NET_SERVER_H
 
-#include "base/socket.h"
 #include "loop/resource.h"
 #include "net/intake.h"
 #include "net/listen.h"

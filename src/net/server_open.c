@@ -38,7 +38,7 @@ static int add_socket(rp_server *server, const struct addrinfo *info, int port, 
     if (server->intake)
         RP_TRY(rp_balancer_join(server->intake, info, port, options, &fd));
     else
-        RP_TRY(rp_bind_tcp(info, port, options, &fd));
+        RP_TRY(rp_bind_tcp(server->loop->kernel, info, port, options, &fd));
     rp_server_add_socket(server, fd);
     return 0;
 }
@@ -65,7 +65,7 @@ static int bind_all(rp_server *server, const struct addrinfo *list, int *port, c
         int rc = seen_before(list, info) ? -EADDRNOTAVAIL : add_socket(server, info, *port, options);
 
         if (rc == 0) {
-            *port = rp_bind_port(server->listeners[0].fd);
+            *port = rp_bind_port(server->loop->kernel, server->listeners[0].fd);
         } else if (rc == -EAFNOSUPPORT || rc == -EADDRNOTAVAIL || rc == -EPROTONOSUPPORT) {
             passed_over = rc;
         } else {
@@ -267,7 +267,7 @@ int rp_unix_server_new(rp_loop *loop, const rp_server_protocol *protocol, const 
     made = rp_server_new(loop, protocol, 1);
     if (!made)
         return -ENOMEM;
-    rc = rp_bind_unix(&address, address_length, &fd, &made->socket_file);
+    rc = rp_bind_unix(loop->kernel, &address, address_length, &fd, &made->socket_file);
     if (rc == 0) {
         made->unix_address = address;
         rp_server_add_socket(made, fd);
@@ -289,37 +289,37 @@ int rp_create_unix_server(rp_loop *loop, rp_protocol_factory *factory, void *arg
 
 /* ---- given sockets ---- */
 
-static bool is_connected(rp_fd fd)
+static bool is_connected(const rp_kernel *kernel, rp_fd fd)
 {
     struct sockaddr_storage peer;
     uint32_t length = sizeof peer;
 
-    return rp_socket_peer(fd, (struct sockaddr *)&peer, &length) == 0;
+    return rp_kernel_peer(kernel, fd, (struct sockaddr *)&peer, &length) == 0;
 }
 
 /* Whether it listens, or can be made to because the options have a backlog: 0 or an error. */
-static int check_socket(rp_fd fd, const rp_server_options *options)
+static int check_socket(const rp_kernel *kernel, rp_fd fd, const rp_server_options *options)
 {
-    int type = rp_socket_type(fd);
+    int type = rp_kernel_type(kernel, fd);
 
     RP_TRY(type);
     if (type != SOCK_STREAM)
         return -EINVAL;
-    if (rp_socket_listens(fd) == 1)
+    if (rp_kernel_listens(kernel, fd) > 0)
         return 0;
-    return options->backlog > 0 && !is_connected(fd) ? 0 : -EINVAL;
+    return options->backlog > 0 && !is_connected(kernel, fd) ? 0 : -EINVAL;
 }
 
-static int check_sockets(const rp_fd *fds, size_t count, const rp_server_options *options)
+static int check_sockets(const rp_kernel *kernel, const rp_fd *fds, size_t count, const rp_server_options *options)
 {
     for (size_t i = 0; i < count; i++) {
-        RP_TRY(check_socket(fds[i], options));
+        RP_TRY(check_socket(kernel, fds[i], options));
         for (size_t other = 0; other < i; other++)
             if (fds[other] == fds[i])
                 return -EINVAL;
     }
     for (size_t i = 0; i < count; i++)
-        RP_TRY(rp_socket_set_nonblocking(fds[i]));
+        RP_TRY(rp_kernel_set_nonblocking(kernel, fds[i]));
     return count > 0 ? 0 : -EINVAL;
 }
 
@@ -331,7 +331,7 @@ int rp_server_from_fds(rp_loop *loop, const rp_server_protocol *protocol, const 
     rp_server *made;
 
     RP_TRY(rp_loop_check(loop));
-    RP_TRY(check_sockets(fds, count, &used));
+    RP_TRY(check_sockets(loop->kernel, fds, count, &used));
     made = rp_server_new(loop, protocol, count);
     if (!made)
         return -ENOMEM;

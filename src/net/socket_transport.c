@@ -8,7 +8,6 @@
 #include "net/socket_transport.h"
 
 #include "base/list.h"
-#include "base/socket.h"
 #include "net/transport_read.h"
 #include "net/transport_write.h"
 
@@ -58,7 +57,7 @@ static int64_t receive_end(const socket_transport *self)
 {
     if (self->base.end_hidden)
         return self->base.error;
-    return self->base.sending && rp_socket_has_ended(self->fd) ? -EAGAIN : 0;
+    return self->base.sending && rp_kernel_has_ended(self->base.loop->kernel, self->fd) ? -EAGAIN : 0;
 }
 
 static int64_t receive(rp_transport *transport, void *buffer, size_t length)
@@ -77,8 +76,8 @@ static int64_t send_now(rp_transport *transport, const struct iovec *vector, int
     rp_fd fd = socket_of(transport)->fd;
 
     if (count == 1)
-        return rp_socket_send(fd, vector->iov_base, vector->iov_len);
-    return rp_socket_sendv(fd, vector, count);
+        return rp_kernel_send(transport->loop->kernel, fd, vector->iov_base, vector->iov_len);
+    return rp_kernel_sendv(transport->loop->kernel, fd, vector, count);
 }
 
 static void on_sent(rp_op *op)
@@ -102,7 +101,7 @@ static void cancel(rp_transport *transport)
 
 static int write_eof(rp_transport *transport)
 {
-    int rc = rp_socket_shutdown_write(socket_of(transport)->fd);
+    int rc = rp_kernel_shutdown(transport->loop->kernel, socket_of(transport)->fd, SHUT_WR);
 
     return rc == -ENOTCONN ? -ECONNRESET : rc; /* it was connected: the peer has reset it since */
 }
@@ -118,17 +117,13 @@ static void reset(rp_transport *transport)
 {
     struct linger linger = {.l_onoff = 1, .l_linger = 0};
 
-    setsockopt(socket_of(transport)->fd, SOL_SOCKET, SO_LINGER, (const void *)&linger, sizeof linger);
+    rp_kernel_set(transport->loop->kernel, socket_of(transport)->fd, SOL_SOCKET, SO_LINGER, &linger,
+                  sizeof linger);
 }
 
 static void release(rp_transport *transport)
 {
-    rp_fd fd = socket_of(transport)->fd;
-
-    if (rp_loop_is_closed(transport->loop))
-        rp_socket_close(fd);
-    else
-        rp_loop_close_socket(transport->loop, fd);
+    rp_loop_close_socket(transport->loop, socket_of(transport)->fd);
 }
 
 static rp_fd descriptor(const rp_transport *transport)
@@ -165,17 +160,18 @@ rp_transport *rp_socket_transport_new(rp_loop *loop, rp_fd fd)
 int rp_connect_accepted_socket(rp_loop *loop, rp_fd fd, const rp_protocol *protocol, void *self,
                                rp_transport **transport)
 {
-    int type = rp_socket_type(fd);
+    int type = rp_kernel_type(loop->kernel, fd);
 
     RP_TRY(rp_loop_check(loop));
     RP_TRY(type);
-    if (type != SOCK_STREAM || rp_socket_listens(fd) != 0)
+    if (type != SOCK_STREAM || rp_kernel_listens(loop->kernel, fd) != 0)
         return -EINVAL;
     *transport = rp_socket_transport_new(loop, fd);
     if (!*transport)
         return -ENOMEM;
-    rp_socket_set_nonblocking(fd);
-    rp_socket_set(fd, IPPROTO_TCP, TCP_NODELAY, 1); /* a Unix socket refuses, and needs none */
+    rp_kernel_set_nonblocking(loop->kernel, fd);
+    rp_kernel_set_number(loop->kernel, fd, IPPROTO_TCP, TCP_NODELAY,
+                         1); /* a Unix socket refuses, and needs none */
     rp_transport_start(*transport, protocol, self);
     return 0;
 }

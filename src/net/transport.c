@@ -11,7 +11,6 @@
 #include "base/leave.h"
 #include "base/memory.h"
 #include "base/origin.h"
-#include "base/socket.h"
 #include "loop/exception.h"
 
 /* ---- who refers to it ---- */
@@ -285,25 +284,22 @@ rp_loop *rp_transport_get_loop(const rp_transport *transport)
 
 int rp_transport_peername(const rp_transport *transport, struct sockaddr *address, uint32_t *length)
 {
-    return rp_socket_peer(rp_transport_fd(transport), address, length);
+    return rp_kernel_peer(transport->loop->kernel, rp_transport_fd(transport), address, length);
 }
 
 int rp_transport_sockname(const rp_transport *transport, struct sockaddr *address, uint32_t *length)
 {
-    return rp_socket_name(rp_transport_fd(transport), address, length);
+    return rp_kernel_name(transport->loop->kernel, rp_transport_fd(transport), address, length);
 }
 
 int rp_transport_setsockopt(rp_transport *transport, int level, int option, const void *value, uint32_t length)
 {
-    return setsockopt(rp_transport_fd(transport), level, option, value, (socklen_t)length) < 0 ? rp_socket_error()
-                                                                                               : 0;
+    return rp_kernel_set(transport->loop->kernel, rp_transport_fd(transport), level, option, value, length);
 }
 
 int rp_transport_getsockopt(const rp_transport *transport, int level, int option, void *value, uint32_t *length)
 {
-    return getsockopt(rp_transport_fd(transport), level, option, value, (socklen_t *)length) < 0
-               ? rp_socket_error()
-               : 0;
+    return rp_kernel_get(transport->loop->kernel, rp_transport_fd(transport), level, option, value, length);
 }
 
 const rp_protocol *rp_transport_get_protocol(const rp_transport *transport, void **self)

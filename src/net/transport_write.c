@@ -11,7 +11,6 @@
 #include <limits.h>
 
 #include "base/leave.h"
-#include "base/socket.h"
 
 enum { PIECE = 256 * 1024 }; /* sent by one operation at most: the marks are looked at after each */
 

@@ -15,9 +15,9 @@
 
 #include "base/list.h"
 #include "base/memory.h"
-#include "base/socket.h"
 #include "base/thread.h"
 #include "co/workers.h"
+#include "loop/loop.h"
 #include "net/bind.h"
 
 enum { PORTS_MAX = RP_BALANCER_SLOTS };
@@ -33,6 +33,7 @@ typedef struct addresses {
     rp_common common;
     rp_mutex mutex;
     struct {
+        const rp_kernel *kernel; /* that of the worker which has asked first */
         rp_fd fd;
         int port;
     } ports[PORTS_MAX];
@@ -47,7 +48,7 @@ static void free_addresses(rp_common *common)
 
     rp_balancer_free(a->balancer);
     for (unsigned i = 0; i < a->port_count; i++)
-        rp_socket_close(a->ports[i].fd);
+        rp_kernel_close(a->ports[i].kernel, a->ports[i].fd);
     rp_mutex_fini(&a->mutex);
     rp_free(a);
 }
@@ -91,7 +92,7 @@ static int take_number(uint64_t *taken, rp_place *place)
 }
 
 /* Numbers are taken in order by each worker, so that the group has the ports before this one's. */
-static int find_port(addresses *a, int *port, rp_place *place)
+static int find_port(addresses *a, const rp_kernel *kernel, int *port, rp_place *place)
 {
     unsigned n;
     int rc = 0;
@@ -100,7 +101,8 @@ static int find_port(addresses *a, int *port, rp_place *place)
     n = place->slot;
     rp_mutex_lock(&a->mutex);
     if (n == a->port_count) {
-        rc = rp_bind_reserve_port(&a->ports[n].fd, &a->ports[n].port);
+        a->ports[n].kernel = kernel;
+        rc = rp_bind_reserve_port(kernel, &a->ports[n].fd, &a->ports[n].port);
         a->port_count += rc == 0;
     }
     *port = rc == 0 ? a->ports[n].port : 0;
@@ -122,6 +124,7 @@ static int find_place(addresses *a, int port, rp_place *place)
 
 int rp_shared_address_take(rp_server_options *options, int *port, rp_place *place)
 {
+    const rp_kernel *kernel;
     addresses *a;
     int rc = 0;
 
@@ -129,11 +132,12 @@ int rp_shared_address_take(rp_server_options *options, int *port, rp_place *plac
     RP_TRY(find_addresses(&a));
     if (!a)
         return 0;
-    if (!RP_SOCKET_SHARES || options->balance)
+    kernel = rp_get_running_loop()->kernel;
+    if (!kernel->spreads || options->balance)
         return find_place(a, *port, place);
     options->reuse_port = true;
     if (*port == 0)
-        rc = find_port(a, port, place);
+        rc = find_port(a, kernel, port, place);
     if (rc < 0)
         rp_shared_address_give_back(place);
     return rc;

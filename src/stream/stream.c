@@ -8,7 +8,6 @@
 #include "stream/stream.h"
 
 #include "base/memory.h"
-#include "base/socket.h"
 #include "loop/resource.h"
 
 enum {

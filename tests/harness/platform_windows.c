@@ -1,5 +1,7 @@
 /* platform_windows.c - see platform_windows.h. */
 #include "base/socket.h"
+#include "proactor/kernel.h"
+#include "proactor/winsock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -34,7 +36,7 @@
 static ssize_t socket_result(ssize_t result)
 {
     if (result < 0)
-        errno = -rp_socket_error();
+        errno = -rp_winsock_error(-1);
     return result;
 }
 
@@ -61,7 +63,7 @@ int test_socket(int family, int type, int protocol)
 {
     SOCKET s;
 
-    rp_socket_start();
+    rp_kernel_start_names(&rp_system_kernel);
     s = WSASocketW(family, type & 0xff, protocol, NULL, 0, WSA_FLAG_OVERLAPPED | WSA_FLAG_NO_HANDLE_INHERIT);
     if (s == INVALID_SOCKET)
         return (int)socket_result(-1);

@@ -7,7 +7,7 @@
 #ifndef RP_TESTS_PLATFORM_WINDOWS_H
 #define RP_TESTS_PLATFORM_WINDOWS_H
 
-#include "base/socket.h"
+#include "proactor/kernel.h"
 #include <direct.h>
 #include <io.h>
 #include <limits.h>

@@ -7,12 +7,13 @@
 #include "net/bind.h"
 
 static const rp_server_options defaults;
+static const rp_kernel *const kernel = &rp_system_kernel;
 
 static struct addrinfo *numeric(const char *host)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST}, *list;
 
-    CHECK_INT(rp_socket_start(), ==, 0);
+    CHECK_INT(rp_kernel_start_names(kernel), ==, 0);
     CHECK_INT(getaddrinfo(host, "0", &hints, &list), ==, 0);
     return list;
 }
@@ -29,15 +30,15 @@ TEST(a_port_replaces_the_address_own)
 
         rp_bind_address(info, 0, &address);
         CHECK(memcmp(&address, info->ai_addr, info->ai_addrlen) == 0);
-        CHECK_INT(rp_bind_tcp(info, 0, &defaults, &fd), ==, 0);
-        port = rp_bind_port(fd);
+        CHECK_INT(rp_bind_tcp(kernel, info, 0, &defaults, &fd), ==, 0);
+        port = rp_bind_port(kernel, fd);
         CHECK_INT(port, >, 0);
-        CHECK_INT(rp_bind_listen(fd, 1), ==, 0);
-        CHECK_INT(rp_bind_tcp(info, port, &defaults, &second), ==, -EADDRINUSE); /* and leaves none open */
-        rp_socket_close(fd);
+        CHECK_INT(rp_kernel_listen(kernel, fd, 1), ==, 0);
+        CHECK_INT(rp_bind_tcp(kernel, info, port, &defaults, &second), ==, -EADDRINUSE); /* and leaves none open */
+        rp_kernel_close(kernel, fd);
         freeaddrinfo(info);
     }
-    CHECK_INT(rp_bind_port(-1), ==, 0);
+    CHECK_INT(rp_bind_port(kernel, -1), ==, 0);
 }
 
 TEST(a_reserved_port_is_for_those_who_share_it)
@@ -45,19 +46,19 @@ TEST(a_reserved_port_is_for_those_who_share_it)
     struct addrinfo *info = numeric("127.0.0.1");
     rp_server_options sharing = {.reuse_port = true};
     rp_fd reserved, fds[2], other;
-    int port, rc = rp_bind_reserve_port(&reserved, &port);
+    int port, rc = rp_bind_reserve_port(kernel, &reserved, &port);
 
-    if (!RP_SOCKET_SHARES) {
+    if (!kernel->spreads) {
         CHECK_INT(rc, ==, -ENOTSUP);
     } else {
         CHECK_INT(rc, ==, 0);
         CHECK_INT(port, >, 0);
-        CHECK_INT(rp_bind_tcp(info, port, &defaults, &other), ==, -EADDRINUSE);
+        CHECK_INT(rp_bind_tcp(kernel, info, port, &defaults, &other), ==, -EADDRINUSE);
         for (int i = 0; i < 2; i++)
-            CHECK_INT(rp_bind_tcp(info, port, &sharing, &fds[i]), ==, 0);
+            CHECK_INT(rp_bind_tcp(kernel, info, port, &sharing, &fds[i]), ==, 0);
         for (int i = 0; i < 2; i++)
-            rp_socket_close(fds[i]);
-        rp_socket_close(reserved);
+            rp_kernel_close(kernel, fds[i]);
+        rp_kernel_close(kernel, reserved);
     }
     freeaddrinfo(info);
 }
@@ -70,14 +71,14 @@ TEST(the_first_address_of_a_family_that_can_be_had_is_taken)
     rp_fd fd;
 
     foreign->ai_next = six;
-    CHECK_INT(rp_socket_open(AF_INET, SOCK_STREAM, 0, &fd), ==, 0);
-    CHECK_INT(rp_bind_first(fd, AF_INET, six), ==, -EADDRNOTAVAIL);
-    CHECK_INT(rp_bind_first(fd, AF_INET, foreign), ==, -EADDRNOTAVAIL);
+    CHECK_INT(rp_kernel_open(kernel, AF_INET, SOCK_STREAM, 0, &fd), ==, 0);
+    CHECK_INT(rp_bind_first(kernel, fd, AF_INET, six), ==, -EADDRNOTAVAIL);
+    CHECK_INT(rp_bind_first(kernel, fd, AF_INET, foreign), ==, -EADDRNOTAVAIL);
     six->ai_next = four;
-    CHECK_INT(rp_bind_first(fd, AF_INET, foreign), ==, 0);
-    CHECK_INT(rp_socket_name(fd, (struct sockaddr *)&name, &length), ==, 0);
+    CHECK_INT(rp_bind_first(kernel, fd, AF_INET, foreign), ==, 0);
+    CHECK_INT(rp_kernel_name(kernel, fd, (struct sockaddr *)&name, &length), ==, 0);
     CHECK_INT(ntohl(name.sin_addr.s_addr), ==, 0x7f000009);
-    rp_socket_close(fd);
+    rp_kernel_close(kernel, fd);
     foreign->ai_next = six->ai_next = NULL;
     freeaddrinfo(four);
     freeaddrinfo(six);
@@ -92,17 +93,17 @@ TEST(a_unix_socket_is_told_by_its_file)
     rp_fd fd, second, third;
 
     snprintf(address.sun_path, sizeof address.sun_path, TEST_TMP "/ringport-bind-%d", (int)getpid());
-    CHECK_INT(rp_bind_unix(&address, sizeof address, &fd, &file), ==, 0);
+    CHECK_INT(rp_bind_unix(kernel, &address, sizeof address, &fd, &file), ==, 0);
     CHECK(file.inode != 0);
-    CHECK_INT(rp_bind_port(fd), ==, 0);
+    CHECK_INT(rp_bind_port(kernel, fd), ==, 0);
     /* One that lies there is removed first: the file is another one then. */
-    CHECK_INT(rp_bind_unix(&address, sizeof address, &second, &none), ==, 0);
+    CHECK_INT(rp_bind_unix(kernel, &address, sizeof address, &second, &none), ==, 0);
     rp_socket_file_remove(address.sun_path, &file);
     CHECK_INT(access(address.sun_path, F_OK), ==, 0);
     rp_socket_file_remove(address.sun_path, &none);
     CHECK_INT(access(address.sun_path, F_OK), ==, -1);
     snprintf(address.sun_path, sizeof address.sun_path, "/nowhere/at/all");
-    CHECK_INT(rp_bind_unix(&address, sizeof address, &third, &none), ==, -ENOENT);
-    rp_socket_close(second);
-    rp_socket_close(fd);
+    CHECK_INT(rp_bind_unix(kernel, &address, sizeof address, &third, &none), ==, -ENOENT);
+    rp_kernel_close(kernel, second);
+    rp_kernel_close(kernel, fd);
 }

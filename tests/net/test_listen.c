@@ -3,7 +3,6 @@
  */
 #include "harness/wire.h"
 #include "base/memory.h"
-#include "base/socket.h"
 #include "net/listen.h"
 
 typedef struct owner {
@@ -18,7 +17,7 @@ static void on_accepted(rp_listener *listener, rp_fd fd)
 
     CHECK(o->listener == listener);
     o->accepted++;
-    rp_socket_close(fd);
+    rp_kernel_close(&rp_system_kernel, fd);
     if (o->close) {
         o->close = false;
         rp_listener_close(listener);
