@@ -70,6 +70,14 @@ static inline UNUSED void tcp_pair(int fds[2])
     close(listener);
 }
 
+/* The same, and neither of them blocks. */
+static inline UNUSED void nonblocking_pair(int fds[2])
+{
+    tcp_pair(fds);
+    set_nonblocking(fds[0]);
+    set_nonblocking(fds[1]);
+}
+
 static inline UNUSED void unix_pair(int fds[2])
 {
     CHECK_INT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), ==, 0);

@@ -291,7 +291,7 @@ TEST(open_and_status)
     rp_proactor_close(port);
 }
 #else
-TEST_ABSENT(open_and_status, "test_iocp.c has what openat and statx are on Windows");
+TEST_ABSENT(open_and_status, "test_iocp_files.c has what openat and statx are on Windows");
 #endif
 
 TEST(wrong_mode)

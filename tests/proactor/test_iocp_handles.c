@@ -1,0 +1,276 @@
+/*
+ * test_iocp_handles.c - a handle is associated with one port, once: numbers used again, handles that are closed.
+ */
+#include "proactor/iocp_port.h"
+#include "harness/support.h"
+
+/* Sends until the peer's buffers are full, too: the system moves on what it has taken. */
+static void fill_up(int fd)
+{
+    for (int quiet = 0; quiet < 10; quiet++) {
+        if (fill(fd) > 0)
+            quiet = 0;
+        Sleep(2);
+    }
+}
+
+/* A receive of one byte that gets it. */
+static void try_recv(rp_proactor *port, int fd, int peer)
+{
+    char byte = 0;
+    rp_op op;
+
+    rp_op_recv(&op, fd, &byte, 1, 0, NULL, NULL);
+    submit(port, &op);
+    CHECK_INT(write(peer, "x", 1), ==, 1);
+    CHECK_INT(finish(port, &op), ==, 1);
+    CHECK_INT(byte, ==, 'x');
+}
+
+/* ---- cache: operations by their OVERLAPPED ---- */
+
+TEST(cache)
+{
+    enum { COUNT = 200 };
+    rp_proactor *port = open_port();
+    static rp_op ops[COUNT];
+    char bytes[COUNT], data[COUNT];
+    int fds[2];
+
+    nonblocking_pair(fds);
+    for (int i = 0; i < COUNT; i++) {
+        data[i] = (char)i;
+        rp_op_recv(&ops[i], fds[0], &bytes[i], 1, 0, NULL, NULL);
+        submit(port, &ops[i]);
+    }
+    for (int i = 0; i < COUNT; i += 3)
+        rp_proactor_cancel(port, &ops[i]);
+    for (int i = 0; i < COUNT; i += 3)
+        CHECK_INT(finish(port, &ops[i]), ==, -ECANCELED);
+    CHECK_INT(write(fds[1], data, COUNT), ==, COUNT);
+    for (int i = 0, next = 0; i < COUNT; i++)
+        if (i % 3 != 0) {
+            CHECK_INT(finish(port, &ops[i]), ==, 1);
+            CHECK_INT(bytes[i], ==, data[next++]); /* in order, too */
+        }
+    CHECK_INT(port->in_flight, ==, 0);
+    close_pair(fds);
+    rp_proactor_close(port);
+}
+
+/* ---- registered: a handle is associated once ---- */
+
+TEST(registered_once)
+{
+    rp_proactor *port = open_port();
+    HANDLE own = ((iocp *)port)->port;
+    int fds[2];
+
+    nonblocking_pair(fds);
+    for (int i = 0; i < 3; i++) {
+        try_recv(port, fds[0], fds[1]);
+        CHECK(CreateIoCompletionPort((HANDLE)(intptr_t)fds[0], own, 0, 0) == NULL);
+        CHECK_INT(GetLastError(), ==, ERROR_INVALID_PARAMETER);
+    }
+    close_pair(fds);
+    rp_proactor_close(port);
+}
+
+/* The number of a handle that was closed comes back for another one: it is associated anew. */
+TEST(registered_anew)
+{
+    rp_proactor *port = open_port();
+    int fds[2], first = -1, seen = 0;
+    rp_op op;
+
+    for (int i = 0; i < 50; i++) {
+        nonblocking_pair(fds);
+        if (first < 0)
+            first = fds[0];
+        seen += fds[0] == first || fds[1] == first;
+        try_recv(port, fds[0], fds[1]);
+        try_recv(port, fds[1], fds[0]);
+        if (i % 2) {
+            close(fds[0]);
+        } else {
+            rp_op_close(&op, fds[0], NULL, NULL);
+            CHECK_INT(perform(port, &op), ==, 0);
+        }
+        close(fds[1]);
+    }
+    CHECK_INT(seen, >, 1);
+    rp_proactor_close(port);
+}
+
+static HANDLE open_program(DWORD flags)
+{
+    wchar_t program[MAX_PATH];
+
+    CHECK_INT(GetModuleFileNameW(NULL, program, MAX_PATH), >, 0);
+    HANDLE file = CreateFileW(program, GENERIC_READ, FILE_SHARE_READ, NULL, OPEN_EXISTING, flags, NULL);
+    CHECK(file != INVALID_HANDLE_VALUE);
+    return file;
+}
+
+/* The same, with a handle that cannot be associated at all. */
+TEST(registered_anew_as_something_else)
+{
+    enum { FILES = 40 };
+    rp_proactor *port = open_port();
+    HANDLE files[FILES];
+    int fds[2], count = 0;
+    char byte;
+    rp_op op;
+
+    nonblocking_pair(fds);
+    try_recv(port, fds[0], fds[1]);
+    close_pair(fds);
+    do
+        files[count] = open_program(0);
+    while ((intptr_t)files[count++] != fds[0] && count < FILES);
+    CHECK_INT((intptr_t)files[count - 1], ==, fds[0]);
+    rp_op_read(&op, fds[0], &byte, 1, 0, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, 1);
+    CHECK_INT(byte, ==, 'M'); /* as all programs begin */
+    while (count-- > 0)
+        CloseHandle(files[count]);
+    rp_proactor_close(port);
+}
+
+/* What belongs to another port is refused: its completions would never come. */
+TEST(registered_elsewhere)
+{
+    rp_proactor *port = open_port(), *other = open_port();
+    char byte;
+    int fds[2];
+    rp_op op;
+
+    nonblocking_pair(fds);
+    try_recv(port, fds[0], fds[1]);
+    rp_op_recv(&op, fds[0], &byte, 1, 0, NULL, NULL);
+    CHECK_INT(perform(other, &op), ==, -EBUSY);
+    rp_op_poll(&op, fds[0], RP_POLL_OUT, NULL, NULL); /* this is the driver's, and the send nobody's */
+    CHECK_INT(perform(other, &op), ==, RP_POLL_OUT);
+    rp_op_send(&op, fds[0], "x", 1, 0, NULL, NULL);
+    CHECK_INT(perform(other, &op), ==, 1);
+    try_recv(port, fds[0], fds[1]);
+    close_pair(fds);
+    rp_proactor_close(other);
+    rp_proactor_close(port);
+}
+
+/* A file of another port's has the number of one that was closed: what is done with it comes back all the same. */
+TEST(registered_elsewhere_with_an_old_number)
+{
+    enum { FILES = 40 };
+    rp_proactor *port = open_port(), *other = open_port();
+    HANDLE files[FILES], old = open_program(FILE_FLAG_OVERLAPPED);
+    int count = 0;
+    char byte;
+    rp_op op;
+
+    rp_op_read(&op, (rp_fd)old, &byte, 1, 0, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, 1);
+    CloseHandle(old);
+    do
+        files[count] = open_program(FILE_FLAG_OVERLAPPED);
+    while (files[count++] != old && count < FILES);
+    CHECK(files[count - 1] == old);
+    CHECK_INT(perform(other, &op), ==, 1);
+    byte = 0;
+    submit(port, &op);
+    stays_quiet(port);
+    CHECK_INT(collect_once(other, rp_monotonic() + RP_MSEC(50)), ==, 0);
+    CHECK_INT(finish(port, &op), ==, 1);
+    CHECK_INT(byte, ==, 'M');
+    CHECK_INT(port->in_flight + other->in_flight, ==, 0);
+    while (count-- > 0)
+        CloseHandle(files[count]);
+    rp_proactor_close(other);
+    rp_proactor_close(port);
+}
+
+/* ---- unregistered: the late completion of a cancelled operation is swallowed ---- */
+
+TEST(unregistered)
+{
+    enum { COUNT = 30 };
+    int fds[2];
+
+    for (int round = 0; round < 3; round++) {
+        rp_proactor *port = open_port();
+        rp_op *ops = malloc(COUNT * sizeof *ops);
+        char *bytes = malloc(COUNT);
+
+        nonblocking_pair(fds);
+        for (int i = 0; i < COUNT; i++) {
+            rp_op_recv(&ops[i], fds[0], &bytes[i], 1, 0, NULL, NULL);
+            submit(port, &ops[i]);
+        }
+        for (int i = 0; i < COUNT / 2; i++) {
+            rp_proactor_cancel(port, &ops[i]);
+            rp_proactor_cancel(port, &ops[i]);
+        }
+        if (round == 1) /* some complete, and are not asked for */
+            CHECK_INT(write(fds[1], bytes, 10), ==, 10);
+        rp_proactor_close(port);
+        memset(ops, 0xa5, COUNT * sizeof *ops); /* they are their owner's again: nobody writes there any more */
+        memset(bytes, 0x5a, COUNT);
+        write(fds[1], "late", 4);
+        Sleep(20);
+        for (int i = 0; i < COUNT; i++)
+            CHECK_INT(bytes[i], ==, 0x5a);
+        for (size_t i = 0; i < COUNT * sizeof *ops; i++)
+            CHECK_INT(((unsigned char *)ops)[i], ==, 0xa5);
+        free(ops);
+        free(bytes);
+        close_pair(fds);
+    }
+}
+
+/* ---- sockets that are closed under an operation ---- */
+
+TEST(closed_under)
+{
+    rp_proactor *port = open_port();
+    char bytes[8];
+    struct iovec vector = {.iov_base = bytes, .iov_len = sizeof bytes};
+    struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1};
+    int fds[2];
+    rp_op op;
+
+    for (int kind = 0; kind < 7; kind++) {
+        nonblocking_pair(fds);
+        if (kind == 4)
+            fill_up(fds[0]);
+        switch (kind) {
+        case 0:
+            rp_op_recv(&op, fds[0], bytes, sizeof bytes, 0, NULL, NULL);
+            break;
+        case 1:
+            rp_op_recv_stream(&op, fds[0], NULL, NULL);
+            break;
+        case 2:
+            rp_op_recvmsg(&op, fds[0], &message, 0, NULL, NULL);
+            break;
+        case 3:
+            rp_op_poll(&op, fds[0], RP_POLL_IN, NULL, NULL);
+            break;
+        case 4:
+            rp_op_send(&op, fds[0], bytes, sizeof bytes, RP_SEND_ALL, NULL, NULL);
+            break;
+        case 5:
+            rp_op_read(&op, fds[0], bytes, sizeof bytes, -1, NULL, NULL);
+            break;
+        default:
+            rp_op_poll_multi(&op, fds[0], RP_POLL_IN, NULL, NULL);
+        }
+        submit(port, &op);
+        stays_quiet(port);
+        close(fds[0]);
+        CHECK_INT(finish(port, &op), ==, -EBADF);
+        close(fds[1]);
+    }
+    CHECK_INT(port->in_flight, ==, 0);
+    rp_proactor_close(port);
+}
