@@ -75,6 +75,7 @@ typedef struct rp_loop_options {
     rp_proactor *proactor; /* a ready one, instead; the loop owns it from then on, if rp_loop_new succeeds */
     rp_proactor_options proactor_options;
     bool debug;        /* also set by RINGPORT_DEBUG=1 in the environment */
+    bool no_debug;     /* it stays out of debug mode, whatever the environment and rp_set_debug() say */
     size_t stack_size; /* of each task, as in rp_task_options (co.h); 0: 64 KiB, on Windows 128 KiB */
 } rp_loop_options;
 
@@ -419,6 +420,46 @@ RP_API int rp_shutdown_default_executor(rp_loop *loop, int64_t timeout);
 
 /* ---- errors nobody waits for, debug mode ---- */
 
+/* What a report is about. */
+typedef enum rp_where {
+    RP_WHERE_PROGRAM = 0, /* a context of the program's own */
+    /* the loop */
+    RP_WHERE_FREE,          /* rp_loop_free() of a loop that runs */
+    RP_WHERE_SLOW_CALLBACK, /* debug mode: a callback that ran for too long */
+    RP_WHERE_UNREAD_ERROR,  /* a future's error that nobody has read */
+    RP_WHERE_READER,        /* a descriptor of rp_add_reader() or rp_add_writer() */
+    RP_WHERE_SIGNALS,       /* the receiving of signals */
+    RP_WHERE_STALLED_TASKS, /* debug mode: tasks that wait for what can never come */
+    /* a runner's end */
+    RP_WHERE_UNENDED_TASKS,     /* debug mode: tasks that were cancelled, and have not ended yet */
+    RP_WHERE_SHUTDOWN_TASK,     /* a task that ended with an error then */
+    RP_WHERE_SHUTDOWN,          /* the wait for the tasks that are left */
+    RP_WHERE_SHUTDOWN_EXECUTOR, /* the wait for the default executor */
+    /* servers and transports */
+    RP_WHERE_ACCEPT,           /* accepting a connection */
+    RP_WHERE_PROTOCOL_FACTORY, /* making the protocol of an accepted connection */
+    RP_WHERE_BALANCER,         /* the thread that accepts connections for workers */
+    RP_WHERE_HAND_OVER,        /* handing a connection to a worker: no memory */
+    RP_WHERE_OPEN_TRANSPORT,   /* debug mode: a transport that was never closed */
+    RP_WHERE_READ_START,       /* beginning to receive */
+    RP_WHERE_READ,             /* receiving */
+    RP_WHERE_READ_MEMORY,      /* no memory to receive into */
+    RP_WHERE_GET_BUFFER,       /* a protocol's get_buffer() that gave an empty buffer */
+    RP_WHERE_WRITE_START,      /* beginning to send */
+    RP_WHERE_WRITE,            /* sending */
+    RP_WHERE_WRITE_MEMORY,     /* no memory for what is to be sent */
+    RP_WHERE_WRITE_EOF,        /* ending the stream */
+    /* tasks and streams */
+    RP_WHERE_TASK_FACTORY,   /* rp_set_task_factory() */
+    RP_WHERE_PENDING_TASK,   /* a task that had not ended when the loop was closed */
+    RP_WHERE_UNSTARTED_TASK, /* one that had not even begun */
+    RP_WHERE_OPEN_GROUP,     /* a task that ended in a group which it had begun */
+    RP_WHERE_OPEN_TIMEOUT,   /* a task that ended in a timeout which it had begun */
+    RP_WHERE_HANDLER,        /* the handler of a server's connection ended with an error */
+    RP_WHERE_HANDLER_TASK,   /* making the task of a server's connection */
+    RP_WHERE_FREED_STREAM,   /* debug mode: a call on a stream that was freed */
+} rp_where;
+
 /* What went wrong where no caller could be told. Mirrors the context dict of asyncio's handlers. */
 typedef struct rp_exception_context {
     const char *message;     /* never NULL */
@@ -428,6 +469,7 @@ typedef struct rp_exception_context {
     rp_transport *transport; /* the same */
     void *const *origin;     /* debug mode: return addresses of where that was created, or NULL */
     int origin_depth;
+    rp_where where; /* what the message says in words */
 } rp_exception_context;
 
 /* Called for each such report, on the loop's thread; the context is lent for the call. */
@@ -464,6 +506,7 @@ RP_API void rp_default_exception_handler(rp_loop *loop, const rp_exception_conte
  *   tasks that end within a group or timeout that they have begun
  *   calls on streams that were freed: see rp_stream_free()
  * Errors that nobody reads, and tasks that are left when a loop is closed, are reported in any mode.
+ * A loop that was made with `no_debug` stays out of debug mode.
  * Never fail.
  * Mirror loop.set_debug(), loop.get_debug(), loop.slow_callback_duration.
  */

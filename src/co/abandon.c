@@ -14,10 +14,11 @@ static void report_left(rp_co *co)
 {
     if (rp_loop_is_forked(co->future.loop)) /* it goes on, in the parent */
         return;
-    rp_loop_report(co->future.loop,
-                   co->state != RP_CO_CREATED ? "task was destroyed but it is pending"
-                                              : "task was destroyed before it ever ran",
-                   0, rp_task_get_name(&co->future), &co->future, NULL, co->future.origin);
+    rp_loop_report(co->future.loop, &(rp_report){.where = co->state != RP_CO_CREATED ? RP_WHERE_PENDING_TASK
+                                                                                     : RP_WHERE_UNSTARTED_TASK,
+                                                 .name = rp_task_get_name(&co->future),
+                                                 .future = &co->future,
+                                                 .origin = co->future.origin});
 }
 
 static void report_tasks(rp_resource *resource)

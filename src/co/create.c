@@ -37,7 +37,7 @@ void rp_set_task_factory(rp_loop *loop, rp_task_factory *factory, void *data)
     if (rc == 0)
         rc = get_runtime(loop, &runtime);
     if (rc < 0) {
-        rp_loop_report(loop, "could not set the task factory", rc, NULL, NULL, NULL, NULL);
+        rp_loop_report(loop, &(rp_report){.where = RP_WHERE_TASK_FACTORY, .error = rc});
         return;
     }
     runtime->factory = factory;

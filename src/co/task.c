@@ -138,12 +138,11 @@ bool rp_co_suspend(rp_co *co, const rp_waiting *waiting, void *arg)
 /* What such a scope has under way would come back to it; but its stack is gone now, or somebody else's. */
 static void report_open_scopes(const rp_co *co)
 {
-    const char *message = "a task ended in a group that it had begun, and not ended";
-
-    if (co->open_groups == 0)
-        message = "a task ended in a timeout that it had begun, and not ended";
     if (co->open_groups > 0 || co->open_timeouts > 0)
-        rp_loop_report(co->loop, message, 0, rp_task_get_name(&co->future), NULL, NULL, co->future.origin);
+        rp_loop_report(co->loop,
+                       &(rp_report){.where = co->open_groups > 0 ? RP_WHERE_OPEN_GROUP : RP_WHERE_OPEN_TIMEOUT,
+                                    .name = rp_task_get_name(&co->future),
+                                    .origin = co->future.origin});
 }
 
 void rp_co_watch(rp_co *co, rp_watcher *watcher, const rp_watching *type)

@@ -51,25 +51,14 @@ void rp_default_exception_handler(rp_loop *loop, const rp_exception_context *con
     funlockfile(stderr);
 }
 
-void rp_loop_report(rp_loop *loop, const char *message, int error, const char *name, rp_future *future,
-                    rp_transport *transport, void *origin)
+void rp_loop_report(rp_loop *loop, const rp_report *report)
 {
-    const rp_origin *trace = origin;
-    rp_exception_context context = {
-        .message = message,
-        .error = error,
-        .name = name,
-        .future = future,
-        .transport = transport,
-        .origin = trace ? trace->addresses : NULL,
-        .origin_depth = trace ? trace->depth : 0,
-    };
-
-    rp_call_exception_handler(loop, &context);
+    loop->reporter(loop, report);
 }
 
 void rp_set_debug(rp_loop *loop, bool enabled)
 {
+    enabled = enabled && !loop->no_debug;
     const char *reason = loop->closed ? NULL : rp_proactor_fallback_reason(loop->proactor);
 
     if (enabled && !loop->debug && reason)

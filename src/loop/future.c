@@ -38,7 +38,11 @@ static void report_unread(rp_future *future)
     const char *name = future->type->get_name ? future->type->get_name(future) : future->type->name;
 
     mark_read(future);
-    rp_loop_report(future->loop, "an error was never read", future->result, name, future, NULL, future->origin);
+    rp_loop_report(future->loop, &(rp_report){.where = RP_WHERE_UNREAD_ERROR,
+                                              .error = future->result,
+                                              .name = name,
+                                              .future = future,
+                                              .origin = future->origin});
 }
 
 void rp_futures_report_unread(rp_loop *loop)

@@ -9,8 +9,6 @@
  */
 #include "loop/handle.h"
 
-#include <stdio.h>
-
 #include "base/clock.h"
 #include "base/leave.h"
 #include "base/memory.h"
@@ -63,14 +61,15 @@ static void release(rp_handle *handle)
 void rp_loop_report_if_slow(rp_loop *loop, int64_t start, void *function, void *origin)
 {
     int64_t duration = rp_kernel_now(loop->kernel) - start;
-    char symbol[128], message[64];
+    char symbol[128];
     const char *name = loop->task_name;
 
     if (duration >= loop->slow_callback_duration) {
         if (name[0] == '\0')
             name = rp_origin_symbol(function, symbol, sizeof symbol);
-        snprintf(message, sizeof message, "callback took %.3f seconds", (double)duration / 1e9);
-        rp_loop_report(loop, message, 0, name, NULL, NULL, origin);
+        rp_loop_report(
+            loop,
+            &(rp_report){.where = RP_WHERE_SLOW_CALLBACK, .name = name, .origin = origin, .duration = duration});
     }
     loop->task_name[0] = '\0';
 }

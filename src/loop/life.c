@@ -12,6 +12,7 @@
 #include "loop/exception.h"
 #include "loop/future.h"
 #include "loop/handle.h"
+#include "loop/report_text.h"
 #include "loop/resource.h"
 #include "proactor/proactor.h"
 
@@ -69,6 +70,8 @@ int rp_loop_new(const rp_loop_options *options, rp_loop **out)
     atomic_init(&loop->run_generation, loop->fork_generation);
     loop->slow_callback_duration = RP_MSEC(100);
     loop->stack_size = options->stack_size;
+    loop->reporter = rp_report_to_handler;
+    loop->no_debug = options->no_debug;
     rp_set_debug(loop, options->debug || debug_by_environment());
     *out = loop;
     return 0;
@@ -118,7 +121,7 @@ void rp_loop_free(rp_loop *loop)
     if (rc == RP_EFORK)
         loop->free_after_run = true;
     else if (rc == RP_ERUNNING && rp_loop_is_on_this_stack(loop))
-        rp_loop_report(loop, "a loop that runs cannot be freed", rc, NULL, NULL, NULL, NULL);
+        rp_loop_report(loop, &(rp_report){.where = RP_WHERE_FREE, .error = rc});
     if (rc == 0)
         rp_loop_unref(loop);
 }

@@ -40,6 +40,10 @@ struct rp_resource {
     const struct rp_resource_type *type;
 };
 
+/* Tells an error that no caller can be told, in the face's way: see exception.h. */
+typedef struct rp_report rp_report;
+typedef void rp_reporter(rp_loop *loop, const rp_report *report);
+
 struct rp_loop {
     rp_proactor *proactor;
     const rp_kernel *kernel; /* the proactor's, which it outlives */
@@ -53,6 +57,7 @@ struct rp_loop {
     bool stopping;
     bool closed;
     bool debug;
+    bool no_debug; /* and it stays so */
     unsigned fork_generation;
     unsigned open_generation; /* `fork_generation` while it is open and not in debug mode; else RP_NO_GENERATION */
     _Atomic uint64_t thread;  /* that runs it now; 0: none */
@@ -75,6 +80,7 @@ struct rp_loop {
     void *slots[RP_SLOTS];
     void *receive_buffer; /* see rp_loop_receive_buffer() */
 
+    rp_reporter *reporter; /* the face's: see exception.h */
     rp_exception_handler *exception_handler;
     void *exception_handler_arg;
     int64_t slow_callback_duration;

@@ -156,7 +156,7 @@ static void fail(watch *w, int error)
     rp_loop *loop = w->loop;
 
     discard(w);
-    rp_loop_report(loop, "a watched descriptor failed and was removed", error, NULL, NULL, NULL, NULL);
+    rp_loop_report(loop, &(rp_report){.where = RP_WHERE_READER, .error = error});
 }
 
 /* A call of a watch's callback, which may remove and free the watch. */

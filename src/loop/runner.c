@@ -14,7 +14,6 @@
 #include "loop/future.h"
 #include "loop/resource.h"
 #include "loop/signals.h"
-#include "loop/stall.h"
 #include "proactor/proactor.h"
 
 #define DEFAULT_EXECUTOR_TIMEOUT RP_SEC(300)
@@ -162,9 +161,11 @@ static void await_all_tasks(rp_loop *loop)
         while (rc == RP_ESTOPPED); /* a task has stopped the loop: the others are waited for all the same */
         bool failed = !rp_future_done(task);
         if (rc < 0 && !failed && !rp_future_cancelled(task))
-            rp_loop_report(loop, "a task failed during the runner's shutdown", rc, NULL, task, NULL, task->origin);
+            rp_loop_report(
+                loop, &(rp_report){
+                          .where = RP_WHERE_SHUTDOWN_TASK, .error = rc, .future = task, .origin = task->origin});
         if (failed && rc != RP_EFORK)
-            rp_loop_report(loop, "the tasks that are left could not be ended", rc, NULL, NULL, NULL, NULL);
+            rp_loop_report(loop, &(rp_report){.where = RP_WHERE_SHUTDOWN, .error = rc});
         if (failed)
             return;
     }
@@ -172,8 +173,7 @@ static void await_all_tasks(rp_loop *loop)
 
 static void report_patience(void *arg)
 {
-    rp_loop_report_tasks(arg, "task was cancelled at the runner's end, and has not ended yet",
-                         "tasks were cancelled at the runner's end, and have not ended yet");
+    rp_loop_report(arg, &(rp_report){.where = RP_WHERE_UNENDED_TASKS});
 }
 
 static void end_patience(rp_timer *patience)
@@ -220,10 +220,7 @@ int rp_runner_close(rp_runner *runner)
     rp_shutdown_asyncgens(loop);
     rc = rp_shutdown_default_executor(loop, timeout != 0 ? timeout : DEFAULT_EXECUTOR_TIMEOUT);
     if (rc < 0 && rc != RP_EFORK)
-        rp_loop_report(loop,
-                       rc == -ETIMEDOUT ? "the default executor did not finish its work in time"
-                                        : "the default executor's end could not be waited for",
-                       rc, NULL, NULL, NULL, NULL);
+        rp_loop_report(loop, &(rp_report){.where = RP_WHERE_SHUTDOWN_EXECUTOR, .error = rc});
     free_loop(runner);
     return 0;
 }

@@ -134,8 +134,7 @@ static void watch_again(void *arg);
 /* No memory, perhaps. Signals that come meanwhile wait in the pipe. */
 static void watch_later(rp_signals *signals, int error)
 {
-    rp_loop_report(signals->loop, "signals cannot be received; trying again in a second", error, NULL, NULL, NULL,
-                   NULL);
+    rp_loop_report(signals->loop, &(rp_report){.where = RP_WHERE_SIGNALS, .error = error});
     rp_call_later(signals->loop, &signals->retry, RP_SEC(1), watch_again, signals);
 }
 

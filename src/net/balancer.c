@@ -203,8 +203,7 @@ static void on_accepted(rp_listener *listener, rp_fd fd)
     arrival *a = rp_malloc(sizeof *a);
 
     if (!a) {
-        rp_loop_report(f->balancer->loop, "no memory to hand a connection to its server", -ENOMEM, NULL, NULL,
-                       NULL, NULL);
+        rp_loop_report(f->balancer->loop, &(rp_report){.where = RP_WHERE_HAND_OVER, .error = -ENOMEM});
         rp_kernel_close(f->balancer->loop->kernel, fd);
         return;
     }
@@ -437,8 +436,7 @@ static void run(void *arg)
     int rc = rp_run_forever(balancer->loop);
 
     if (rc < 0)
-        rp_loop_report(balancer->loop, "the thread that accepts connections has failed", rc, NULL, NULL, NULL,
-                       NULL);
+        rp_loop_report(balancer->loop, &(rp_report){.where = RP_WHERE_BALANCER, .error = rc});
     rp_loop_close(balancer->loop);
     rp_mutex_lock(&balancer->mutex);
     balancer->ended = true;

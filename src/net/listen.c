@@ -73,11 +73,9 @@ static void accept_next(void *arg);
 static void accept_later(rp_listener *listener, int error)
 {
     rp_loop *loop = listener->loop;
-    bool exhausted = error == -EMFILE || error == -ENFILE || error == -ENOBUFS || error == -ENOMEM;
 
     rp_call_later(loop, &listener->retry, RP_SEC(RETRY_DELAY), accept_next, listener);
-    rp_loop_report(loop, exhausted ? "socket.accept() out of system resource" : "accept failed on a socket", error,
-                   NULL, NULL, NULL, NULL);
+    rp_loop_report(loop, &(rp_report){.where = RP_WHERE_ACCEPT, .error = error});
 }
 
 typedef struct acceptance {

@@ -262,8 +262,7 @@ static void serve(rp_server *server, rp_fd fd)
     if (rp_loop_is_forked(server->loop)) /* the factory has forked: the connection is the parent's */
         return;
     if (rc < 0) {
-        rp_loop_report(server->loop, "error on making the protocol of an incoming connection", rc, NULL, NULL,
-                       NULL, NULL);
+        rp_loop_report(server->loop, &(rp_report){.where = RP_WHERE_PROTOCOL_FACTORY, .error = rc});
         return;
     }
     in.server = NULL;

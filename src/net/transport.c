@@ -98,7 +98,9 @@ static void report(rp_resource *resource)
     rp_transport *transport = rp_container_of(resource, rp_transport, resource);
 
     if (transport->loop->debug && !transport->closing)
-        rp_loop_report(transport->loop, "transport never closed", 0, NULL, NULL, transport, transport->origin);
+        rp_loop_report(
+            transport->loop,
+            &(rp_report){.where = RP_WHERE_OPEN_TRANSPORT, .transport = transport, .origin = transport->origin});
 }
 
 /*
@@ -162,22 +164,24 @@ static bool is_everyday(int error)
     }
 }
 
-void rp_transport_fail(rp_transport *transport, int error, const char *message)
+void rp_transport_fail(rp_transport *transport, int error, rp_where where)
 {
     if (!transport->lost && !is_everyday(error))
-        rp_loop_report(transport->loop, message, error, NULL, NULL, transport, transport->origin);
+        rp_loop_report(
+            transport->loop,
+            &(rp_report){.where = where, .error = error, .transport = transport, .origin = transport->origin});
     rp_transport_lose(transport, error);
 }
 
 /* -EPIPE comes after the peer's end of the stream was seen: that is a true one. */
-void rp_transport_fail_writing(rp_transport *transport, int error, bool told, const char *message)
+void rp_transport_fail_writing(rp_transport *transport, int error, bool told, rp_where where)
 {
     const rp_protocol *protocol = transport->protocol;
 
     assert(!transport->sending);
     if (!protocol->write_failed || !is_everyday(error) || transport->closing || transport->eof_received ||
         !transport->receiving) {
-        rp_transport_fail(transport, error, message);
+        rp_transport_fail(transport, error, where);
         return;
     }
     transport->error = error;
@@ -231,7 +235,7 @@ void rp_transport_start_receiving(rp_transport *transport)
     rc = transport->kind->start(transport);
     transport->receiving = rc == 0;
     if (rc < 0)
-        rp_transport_fail(transport, rc, "cannot receive on a transport");
+        rp_transport_fail(transport, rc, RP_WHERE_READ_START);
 }
 
 static void make_connection(rp_transport *transport)

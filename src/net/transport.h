@@ -142,13 +142,13 @@ void rp_transport_start_receiving(rp_transport *transport);
 void rp_transport_lose(rp_transport *transport, int error);
 
 /* Loses the connection over an error, which is reported unless a peer or the network may cause it. */
-void rp_transport_fail(rp_transport *transport, int error, const char *message);
+void rp_transport_fail(rp_transport *transport, int error, rp_where where);
 
 /*
  * The same for an error of writing, which ends only that if the protocol asks for it; nothing is in flight. `told`: the
  * socket has told of the error, and does so once.
  */
-void rp_transport_fail_writing(rp_transport *transport, int error, bool told, const char *message);
+void rp_transport_fail_writing(rp_transport *transport, int error, bool told, rp_where where);
 
 /* Something in flight has ended: goes on to the end if that was all it waited for. */
 void rp_transport_settle(rp_transport *transport);

@@ -44,7 +44,7 @@ static void receive_eof(rp_transport *transport)
 
 static void fail_reading(rp_transport *transport, int64_t error)
 {
-    rp_transport_fail(transport, (int)error, "fatal read error on a transport");
+    rp_transport_fail(transport, (int)error, RP_WHERE_READ);
 }
 
 static void receive_data(rp_transport *transport)
@@ -54,7 +54,7 @@ static void receive_data(rp_transport *transport)
     int64_t received;
 
     if (!buffer) {
-        rp_transport_fail(transport, -ENOMEM, "no memory for the loop's receive buffer");
+        rp_transport_fail(transport, -ENOMEM, RP_WHERE_READ_MEMORY);
         return;
     }
     received = transport->kind->receive(transport, buffer, RP_LOOP_RECEIVE_BUFFER);
@@ -80,7 +80,7 @@ static int64_t receive_into(rp_transport *transport, void **buffer)
         return -EAGAIN;
     received = !*buffer ? -ENOBUFS : length == 0 ? -EINVAL : 0;
     if (received < 0) {
-        rp_transport_fail(transport, (int)received, "get_buffer() gave no room to receive into");
+        rp_transport_fail(transport, (int)received, RP_WHERE_GET_BUFFER);
         return received;
     }
     received = transport->kind->receive(transport, *buffer, length);
@@ -158,7 +158,7 @@ void rp_transport_stopped(rp_transport *transport, int error)
     if (transport->closing)
         rp_transport_settle(transport);
     else if (error < 0)
-        rp_transport_fail(transport, error, "fatal read error on a transport");
+        rp_transport_fail(transport, error, RP_WHERE_READ);
     else
         rp_transport_start_receiving(transport);
 }

@@ -93,7 +93,7 @@ static void send_front(rp_transport *transport)
     rc = transport->kind->send(transport, data, length);
     transport->sending = rc == 0;
     if (rc < 0)
-        rp_transport_fail(transport, rc, "cannot send on a transport");
+        rp_transport_fail(transport, rc, RP_WHERE_WRITE_START);
 }
 
 /* A part has been sent: the next one, or what was to come after all. */
@@ -111,7 +111,7 @@ static void send_on(rp_transport **place)
         int rc = send_eof(transport);
 
         if (rc < 0)
-            rp_transport_fail_writing(transport, rc, false, "cannot end the stream of a transport");
+            rp_transport_fail_writing(transport, rc, false, RP_WHERE_WRITE_EOF);
     }
 }
 
@@ -124,7 +124,7 @@ void rp_transport_sent(rp_transport *transport, int64_t result)
         return;
     }
     if (result < 0) {
-        rp_transport_fail_writing(transport, (int)result, true, "fatal write error on a transport");
+        rp_transport_fail_writing(transport, (int)result, true, RP_WHERE_WRITE);
         return;
     }
     rp_buffer_sent(&transport->buffer, (size_t)result);
@@ -140,7 +140,7 @@ static int buffer_rest(rp_transport *transport, const struct iovec *vector, int 
 
     if (rc < 0) {
         if (skip > 0)
-            rp_transport_fail(transport, rc, "no memory for the write buffer");
+            rp_transport_fail(transport, rc, RP_WHERE_WRITE_MEMORY);
         return rc;
     }
     for (int i = 0; i < count; i++) {
@@ -189,7 +189,7 @@ int rp_transport_writev(rp_transport *transport, const struct iovec *vector, int
         if (sent == -EAGAIN)
             sent = 0;
         if (sent < 0) {
-            rp_transport_fail_writing(transport, (int)sent, true, "fatal write error on a transport");
+            rp_transport_fail_writing(transport, (int)sent, true, RP_WHERE_WRITE);
             return (int)sent;
         }
     }
@@ -223,7 +223,7 @@ int rp_transport_uncork(rp_transport *transport)
     length = rp_buffer_front(&transport->buffer, SIZE_MAX, &data);
     sent = transport->kind->writev(transport, &(struct iovec){(void *)(uintptr_t)data, length}, 1);
     if (sent < 0 && sent != -EAGAIN) {
-        rp_transport_fail_writing(transport, (int)sent, true, "fatal write error on a transport");
+        rp_transport_fail_writing(transport, (int)sent, true, RP_WHERE_WRITE);
         return (int)sent;
     }
     rp_buffer_sent(&transport->buffer, sent < 0 ? 0 : (size_t)sent);

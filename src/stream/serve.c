@@ -37,8 +37,12 @@ static int serve_connection(rp_co *co, void *arg)
     int rc = stream->handler(co, stream, stream->handler_arg);
 
     if (rc < 0 && !is_everyday(rc))
-        rp_loop_report(rp_co_loop(co), "unhandled error in a connection's handler", rc, rp_task_get_name(task),
-                       task, stream->transport, task->origin);
+        rp_loop_report(rp_co_loop(co), &(rp_report){.where = RP_WHERE_HANDLER,
+                                                    .error = rc,
+                                                    .name = rp_task_get_name(task),
+                                                    .future = task,
+                                                    .transport = stream->transport,
+                                                    .origin = task->origin});
     rp_stream_free(stream);
     return rc == -ECANCELED ? rc : 0;
 }
@@ -51,8 +55,10 @@ static void connected(rp_stream *stream)
 
     snprintf(name, sizeof name, "client-%" PRIu64, stream->number);
     if (rc < 0) {
-        rp_loop_report(stream->loop, "cannot make a task for a connection", rc, name, NULL, stream->transport,
-                       NULL);
+        rp_loop_report(stream->loop, &(rp_report){.where = RP_WHERE_HANDLER_TASK,
+                                                  .error = rc,
+                                                  .name = name,
+                                                  .transport = stream->transport});
         rp_stream_abort(stream);
         rp_stream_free(stream);
         return;

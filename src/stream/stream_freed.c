@@ -6,7 +6,6 @@
  */
 #include "stream/stream_freed.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/leave.h"
@@ -43,13 +42,13 @@ static void has_told(rp_stream **stream)
 /* What the handler itself does with the stream is not reported: it would never end. */
 void rp_stream_report_use(const rp_stream *used, const char *function)
 {
-    char message[96];
-
     if (used->telling)
         return;
     rp_stream *stream RP_ON_LEAVE(has_told) = (rp_stream *)(uintptr_t)used;
 
     stream->telling = true;
-    snprintf(message, sizeof message, "%s() of a stream that was freed", function);
-    rp_loop_report(stream->loop, message, 0, stream->name, rp_current_task(), NULL, NULL);
+    rp_loop_report(stream->loop, &(rp_report){.where = RP_WHERE_FREED_STREAM,
+                                              .name = stream->name,
+                                              .future = rp_current_task(),
+                                              .function = function});
 }

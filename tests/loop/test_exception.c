@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "loop/loop.h"
+#include "loop/exception.h"
+#include "loop/report_text.h"
 #include "ringport/future.h"
 #include "harness/support.h"
 #include "harness/turns.h"
@@ -68,6 +69,75 @@ TEST(default_handler)
     CHECK(strstr(text, "EIO") != NULL);
     CHECK(strstr(text, "created at") != NULL);
     CHECK(strstr(text, "that is all\n") != NULL);
+}
+
+/* ---- what reports are about ---- */
+
+static rp_where last_where;
+
+static void note_where(rp_loop *owner, const rp_exception_context *context, void *arg)
+{
+    report(owner, context, arg);
+    last_where = context->where;
+}
+
+TEST(the_c_face_has_words_for_each_report)
+{
+    make_loop();
+    rp_set_exception_handler(loop, note_where, &reports);
+    for (int where = RP_WHERE_PROGRAM + 1; where <= RP_WHERE_FREED_STREAM; where++) {
+        message[0] = '\0';
+        rp_loop_report(loop, &(rp_report){.where = (rp_where)where, .error = -EIO, .function = "rp_read"});
+        CHECK_INT(strlen(message), >, 10);
+        CHECK_INT(last_where, ==, where);
+    }
+    CHECK_INT(reports, ==, RP_WHERE_FREED_STREAM);
+    CHECK_STR(message, "rp_read() of a stream that was freed");
+    rp_loop_report(loop, &(rp_report){.where = RP_WHERE_ACCEPT, .error = -EMFILE});
+    CHECK_STR(message, "socket.accept() out of system resource");
+    rp_loop_report(loop, &(rp_report){.where = RP_WHERE_SLOW_CALLBACK, .duration = RP_MSEC(1250)});
+    CHECK_STR(message, "callback took 1.250 seconds");
+    rp_loop_free(loop);
+}
+
+static rp_report reported; /* to the face */
+static int face_reports;
+
+static void note_report(rp_loop *owner, const rp_report *told)
+{
+    CHECK(owner == loop);
+    reported = *told;
+    face_reports++;
+}
+
+static void free_loop(void *arg)
+{
+    rp_loop_free(arg);
+}
+
+/* It finds its own words, and its own handler. */
+TEST(another_face_gets_the_error_and_where_it_came_from)
+{
+    rp_future *future;
+
+    make_loop();
+    rp_set_exception_handler(loop, report, &reports);
+    loop->reporter = note_report;
+    CHECK_INT(rp_future_new(loop, &future), ==, 0);
+    CHECK_INT(rp_future_set_error(future, -EPROTO), ==, 0);
+    rp_future_unref(future);
+    CHECK_INT(face_reports, ==, 1);
+    CHECK_INT(reported.where, ==, RP_WHERE_UNREAD_ERROR);
+    CHECK_INT(reported.error, ==, -EPROTO);
+    CHECK(reported.future == future);
+    CHECK_STR(reported.name, "future");
+    CHECK_INT(rp_call_soon(loop, NULL, free_loop, loop), ==, 0);
+    run_turns(1);
+    CHECK_INT(face_reports, ==, 2);
+    CHECK_INT(reported.where, ==, RP_WHERE_FREE);
+    CHECK_INT(reported.error, ==, RP_ERUNNING);
+    CHECK_INT(reports, ==, 0);
+    rp_loop_free(loop);
 }
 
 /* ---- debug mode ---- */
@@ -159,4 +229,20 @@ TEST(debug_by_option_and_environment)
         CHECK_INT(rp_get_debug(loop), ==, i == 0 || i == 3);
         rp_loop_free(loop);
     }
+}
+
+TEST(debug_kept_off)
+{
+    rp_loop_options options = {.no_debug = true};
+
+    setenv("RINGPORT_DEBUG", "1", 1);
+    CHECK_INT(rp_loop_new(&options, &loop), ==, 0);
+    CHECK(!rp_get_debug(loop));
+    rp_set_debug(loop, true);
+    CHECK(!rp_get_debug(loop));
+    rp_loop_free(loop);
+    options.debug = true;
+    CHECK_INT(rp_loop_new(&options, &loop), ==, 0);
+    CHECK(!rp_get_debug(loop));
+    rp_loop_free(loop);
 }
