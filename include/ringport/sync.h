@@ -36,19 +36,19 @@ extern "C" {
 #endif
 
 /* The tasks that wait for one thing, in order. It is part of the structs below, and of no use by itself. */
-typedef struct rp_waiters {
+typedef struct rp_waitlist {
     rp_node list;
     size_t count;     /* in the list: not woken */
     size_t woken;     /* woken, and not yet running */
     size_t leaving;   /* cancelled, and not yet running */
     const char *what; /* what they wait for, as text */
-} rp_waiters;
+} rp_waitlist;
 
 /* ---- event ---- */
 
 /* A flag that tasks wait for. Mirrors asyncio.Event. */
 typedef struct rp_event {
-    rp_waiters waiters;
+    rp_waitlist waiters;
     bool set;
 } rp_event;
 
@@ -82,7 +82,7 @@ RP_API int rp_event_wait(rp_co *co, rp_event *event);
 
 /* Mutual exclusion of tasks, over suspensions. Not recursive; any task may release it. Mirrors asyncio.Lock. */
 typedef struct rp_lock {
-    rp_waiters waiters;
+    rp_waitlist waiters;
     bool locked;
 } rp_lock;
 
@@ -119,7 +119,7 @@ RP_API bool rp_lock_locked(const rp_lock *lock);
 
 /* News about what a lock protects, for tasks that wait for it. Mirrors asyncio.Condition. */
 typedef struct rp_condition {
-    rp_waiters waiters;
+    rp_waitlist waiters;
     rp_lock *lock;
     rp_lock own;
 } rp_condition;
@@ -176,7 +176,7 @@ RP_API int rp_condition_notify_all(rp_condition *condition);
 
 /* A number of permits. Mirrors asyncio.Semaphore and BoundedSemaphore. */
 typedef struct rp_semaphore {
-    rp_waiters waiters;
+    rp_waitlist waiters;
     size_t value;
     size_t bound;
 } rp_semaphore;
@@ -212,7 +212,7 @@ RP_API bool rp_semaphore_locked(const rp_semaphore *semaphore);
 
 /* A point that a number of tasks pass together, round by round. Mirrors asyncio.Barrier. */
 typedef struct rp_barrier {
-    rp_waiters waiters;
+    rp_waitlist waiters;
     unsigned parties;
     bool broken;
 } rp_barrier;
@@ -270,9 +270,9 @@ typedef struct rp_queue {
     rp_queue_compare *compare; /* a priority queue's */
     bool lifo;
     bool is_shut_down;
-    rp_waiters getters;
-    rp_waiters putters;
-    rp_waiters joiners;
+    rp_waitlist getters;
+    rp_waitlist putters;
+    rp_waitlist joiners;
 } rp_queue;
 
 /*

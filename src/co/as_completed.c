@@ -17,7 +17,7 @@ typedef struct slot {
 
 struct rp_as_completed {
     rp_resource resource;
-    rp_waiters waiters; /* the task, while nothing has ended */
+    rp_waitlist waiters; /* the task, while nothing has ended */
     rp_timer timer;
     rp_node ended;  /* slots whose futures have, and were not handed out */
     size_t left;    /* futures that were not handed out */

@@ -165,6 +165,7 @@ void rp_co_tell_watchers(rp_co *co, bool ended)
 __attribute__((noinline)) static void finish(rp_co *co)
 {
     assert(co->state == RP_CO_ENDED && !co->waiting && rp_node_linked(&co->future.link));
+    assert(rp_get_running_loop() == co->loop || rp_loop_is_forked(co->loop));
     if (co->loop->debug)
         report_open_scopes(co);
     rp_list_remove(&co->future.link);
@@ -182,6 +183,7 @@ __attribute__((noinline)) static void finish(rp_co *co)
 /* Tasks are about to run on another thread than before, or with a C++ runtime that was not there before. */
 static void enter_thread(rp_runtime *runtime)
 {
+    assert(rp_get_running_loop() == runtime->loop);
     if (runtime->overflow_claim != rp_overflow_thread || rp_overflow_thread == 0) {
         rp_overflow_claim(find_overflown);
         runtime->overflow_claim = rp_overflow_thread;

@@ -10,19 +10,19 @@
 
 typedef struct waiter {
     rp_node link; /* in the list until it is woken or cancelled */
-    rp_waiters *waiters;
+    rp_waitlist *waiters;
     rp_co *co;
     int result;
     bool woken;
 } waiter;
 
-void rp_waitlist_init(rp_waiters *waiters, const char *what)
+void rp_waitlist_init(rp_waitlist *waiters, const char *what)
 {
-    *waiters = (rp_waiters){.what = what};
+    *waiters = (rp_waitlist){.what = what};
     rp_list_init(&waiters->list);
 }
 
-int rp_waitlist_fini(const rp_waiters *waiters)
+int rp_waitlist_fini(const rp_waitlist *waiters)
 {
     return rp_waitlist_any(waiters) || waiters->leaving > 0 ? -EBUSY : 0;
 }
@@ -56,7 +56,7 @@ static void abandon(rp_co *co, void *arg)
         w->waiters->leaving--;
 }
 
-static int wait_in(rp_co *co, rp_waiters *waiters, bool can_be_cancelled)
+static int wait_in(rp_co *co, rp_waitlist *waiters, bool can_be_cancelled)
 {
     const rp_waiting waiting = {can_be_cancelled ? interrupt : NULL, abandon, waiters->what};
     waiter w = {.waiters = waiters, .co = co};
@@ -73,18 +73,18 @@ static int wait_in(rp_co *co, rp_waiters *waiters, bool can_be_cancelled)
     return w.result;
 }
 
-int rp_waitlist_wait(rp_co *co, rp_waiters *waiters)
+int rp_waitlist_wait(rp_co *co, rp_waitlist *waiters)
 {
     RP_TRY(rp_co_check(co));
     return wait_in(co, waiters, true);
 }
 
-int rp_waitlist_wait_uncancelled(rp_co *co, rp_waiters *waiters)
+int rp_waitlist_wait_uncancelled(rp_co *co, rp_waitlist *waiters)
 {
     return wait_in(co, waiters, false);
 }
 
-bool rp_waitlist_wake(rp_waiters *waiters, int result)
+bool rp_waitlist_wake(rp_waitlist *waiters, int result)
 {
     waiter *w;
 
@@ -100,7 +100,7 @@ bool rp_waitlist_wake(rp_waiters *waiters, int result)
     return true;
 }
 
-void rp_waitlist_wake_all(rp_waiters *waiters, int result)
+void rp_waitlist_wake_all(rp_waitlist *waiters, int result)
 {
     while (rp_waitlist_wake(waiters, result))
         ;

@@ -102,7 +102,7 @@ static int new_service(rp_loop *loop, rp_client_connected *handler, void *arg, r
 /* Suspends while the server is being made. */
 static int await_server(rp_co *co, rp_server **server, rp_future *request)
 {
-    int rc = rp_co_await_request(co, request);
+    int rc = rp_stream_await_request(co, request);
 
     if (rc == 0)
         *server = rp_future_value(request);
@@ -168,7 +168,7 @@ int rp_server_wait_closed(rp_co *co, rp_server *server)
 
     RP_TRY(rp_co_check(co));
     RP_TRY(rp_server_closed_future(server, &closed));
-    rc = rp_co_await_request(co, closed);
+    rc = rp_stream_await_request(co, closed);
     rp_future_unref(closed);
     return rc;
 }

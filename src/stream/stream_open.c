@@ -22,7 +22,7 @@ static void abandon(rp_co *co, void *arg)
     rp_future_unref(arg);
 }
 
-int rp_co_await_request(rp_co *co, rp_future *request)
+int rp_stream_await_request(rp_co *co, rp_future *request)
 {
     static const rp_waiting waiting = {interrupt, abandon, "a connection"};
 
@@ -37,7 +37,7 @@ int rp_getaddrinfo(rp_co *co, struct addrinfo **result, const char *host, const 
 
     RP_TRY(rp_co_check(co));
     RP_TRY(rp_loop_getaddrinfo(rp_co_loop(co), host, service, hints, &lookup));
-    rc = rp_co_await_request(co, lookup);
+    rc = rp_stream_await_request(co, lookup);
     if (rc == 0)
         *result = rp_lookup_take(lookup);
     rp_future_unref(lookup);
@@ -57,7 +57,7 @@ static int use_stream(void *arg, const rp_protocol **protocol, void **self)
 static int finish(rp_co *co, rp_stream **stream, rp_stream *opened, rp_future *attempt, int rc)
 {
     if (rc == 0) {
-        rc = rp_co_await_request(co, attempt);
+        rc = rp_stream_await_request(co, attempt);
         rp_future_unref(attempt);
     }
     if (rc < 0)

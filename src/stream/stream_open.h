@@ -7,6 +7,6 @@
 #include "ringport/stream.h"
 
 /* Awaits a request made by src/net: its result, or -ECANCELED if it ended by that. The reference stays the caller's. */
-int rp_co_await_request(rp_co *co, rp_future *request);
+int rp_stream_await_request(rp_co *co, rp_future *request);
 
 #endif

@@ -503,3 +503,32 @@ CO_TEST(a_cancellation_from_outside_outlives_that_of_the_group)
     CHECK_INT(rp_task_cancelling(rp_co_task(co)), ==, 1);
     CHECK_INT(rp_sleep(co, 0), ==, 0);
 }
+
+/* ---- factories ---- */
+
+/* Makes one task, and hands out that again. */
+static int one_for_all(rp_loop *loop, rp_task **task, rp_coro *coro, const void *arg, size_t copy_size, void *data)
+{
+    rp_task **one = data;
+
+    if (!*one)
+        RP_TRY(rp_task_new(loop, one, coro, arg, copy_size));
+    *task = rp_future_ref(*one);
+    return 0;
+}
+
+CO_TEST(a_task_that_is_in_a_group_is_not_taken_into_one_again)
+{
+    rp_task *one = NULL;
+    rp_group group;
+
+    ended = 0;
+    rp_set_task_factory(rp_co_loop(co), one_for_all, &one);
+    rp_group_begin(co, &group);
+    CHECK_INT(rp_group_create_task(&group, NULL, short_one, NULL), ==, 0);
+    CHECK_INT(rp_group_create_task(&group, NULL, short_one, NULL), ==, -EINVAL);
+    CHECK_INT(rp_group_end(co, &group, 0), ==, 0);
+    CHECK_INT(ended, ==, 1);
+    rp_future_unref(one);
+    rp_set_task_factory(rp_co_loop(co), NULL, NULL);
+}
