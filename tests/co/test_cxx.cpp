@@ -558,9 +558,11 @@ TEST(a_callback_that_throws_in_the_first_worker_ends_the_others)
 
 struct peer {
     rp_transport *transport;
-    char bad; /* what throws: 'm'ade, 'd'ata, 'e'of, 'l'ost, 'f'actory */
+    char bad; /* what throws: 'm'ade, 'd'ata, 'e'of, 'l'ost, 'f'actory, 'g'et_buffer, buffer_u'n'used */
     char letter;
     std::string received;
+    const rp_protocol *protocol; /* NULL: peer_protocol */
+    char buffer[4];
 };
 
 void happens(void *self, char what)
@@ -597,20 +599,50 @@ void on_lost(void *self, int)
     happens(self, 'l');
 }
 
-const rp_protocol peer_protocol = [] {
+void on_get(void *self, size_t, void **buffer, size_t *length)
+{
+    happens(self, 'g');
+    *buffer = static_cast<peer *>(self)->buffer;
+    *length = sizeof(peer::buffer);
+}
+
+void on_updated(void *self, size_t length)
+{
+    on_data(self, static_cast<peer *>(self)->buffer, length);
+}
+
+void on_unused(void *self)
+{
+    happens(self, 'n');
+}
+
+rp_protocol make_protocol(bool begins_soon, bool buffered)
+{
     rp_protocol protocol{};
 
     protocol.connection_made = on_made;
     protocol.data_received = on_data;
     protocol.eof_received = on_eof;
     protocol.connection_lost = on_lost;
+    protocol.begins_soon = begins_soon;
+    if (buffered) {
+        protocol.get_buffer = on_get;
+        protocol.buffer_updated = on_updated;
+        protocol.buffer_unused = on_unused;
+    }
     return protocol;
-}();
+}
+
+const rp_protocol peer_protocol = make_protocol(false, false);
+const rp_protocol soon_protocol = make_protocol(true, false);
+const rp_protocol buffered_protocol = make_protocol(false, true);
 
 int make_peer(void *arg, const rp_protocol **protocol, void **self)
 {
     happens(arg, 'f');
-    *protocol = &peer_protocol;
+    *protocol = static_cast<peer *>(arg)->protocol;
+    if (*protocol == nullptr)
+        *protocol = &peer_protocol;
     *self = arg;
     return 0;
 }
@@ -662,12 +694,17 @@ struct fixture {
         return transport;
     }
 
-    /* Runs until something has happened, whatever is thrown. Returns how often something was. */
+    /* Runs until something holds, or has happened, whatever is thrown. Returns how often something was. */
     int run_until(const char *what)
+    {
+        return run_until([=] { return events.find(what) != std::string::npos; });
+    }
+
+    template <typename condition> int run_until(condition holds)
     {
         int thrown = 0;
 
-        while (events.find(what) == std::string::npos) {
+        while (!holds()) {
             try {
                 CHECK_INT(rp_call_later(loop, nullptr, RP_MSEC(1), stop, loop), ==, 0);
                 CHECK_INT(rp_run_forever(loop), ==, 0);
@@ -685,26 +722,35 @@ struct fixture {
     }
 };
 
+void survive(const rp_protocol *protocol, char bad)
+{
+    fixture f;
+
+    events.clear();
+    f.accepted.protocol = protocol;
+    f.accepted.bad = bad;
+    rp_transport *transport = f.connect();
+    f.run_until("m");
+    CHECK_INT(rp_transport_write(transport, "0123456789", 10), ==, 0);
+    f.run_until("d");
+    f.run_until([&] { return f.accepted.received == "0123456789"; });
+    CHECK_INT(rp_transport_write_eof(transport), ==, 0);
+    f.run_until("e");
+    if (bad == 'e') /* whether to stay open was not to be known */
+        rp_transport_close(f.accepted.transport);
+    f.run_until("l");
+    CHECK_INT(f.accepted.bad, ==, 0);
+    CHECK_INT(rp_server_connections(f.server), ==, 0);
+}
+
 TEST(connections_survive_a_protocol_that_throws)
 {
-    for (char bad : {'m', 'd', 'e', 'l'}) {
-        fixture f;
-
-        f.accepted.bad = bad;
-        rp_transport *transport = f.connect();
-        f.run_until("m");
-        CHECK_INT(rp_transport_write(transport, "0123456789", 10), ==, 0);
-        f.run_until("d");
-        while (f.accepted.received != "0123456789")
-            run_once(f.loop);
-        CHECK_INT(rp_transport_write_eof(transport), ==, 0);
-        f.run_until("e");
-        if (bad == 'e') /* whether to stay open was not to be known */
-            rp_transport_close(f.accepted.transport);
-        f.run_until("l");
-        CHECK_INT(f.accepted.bad, ==, 0);
-        CHECK_INT(rp_server_connections(f.server), ==, 0);
-    }
+    for (char bad : {'m', 'd', 'e', 'l'})
+        survive(&peer_protocol, bad);
+    for (char bad : {'m', 'd', 'e', 'l'})
+        survive(&soon_protocol, bad);
+    for (char bad : {'m', 'g', 'd', 'n', 'e', 'l'})
+        survive(&buffered_protocol, bad);
 }
 
 TEST(a_server_goes_on_accepting_when_a_factory_throws)
