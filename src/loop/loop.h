@@ -20,6 +20,7 @@
 #include "ringport/loop.h"
 
 enum {
+    RP_LOOP_FETCHED = 2,                /* completions ahead of the one that is delivered, memory is fetched */
     RP_LOOP_BATCH = 256,                /* completions taken at a time */
     RP_LOOP_RECEIVE_BUFFER = 128 * 1024 /* the hot buffer that transports receive into */
 };
@@ -90,7 +91,7 @@ struct rp_loop {
     rp_loop_stats stats;
     int taken;     /* completions that this turn's wait has put below */
     int delivered; /* of these */
-    rp_completion completions[RP_LOOP_BATCH];
+    rp_completion completions[RP_LOOP_BATCH + RP_LOOP_FETCHED];
 };
 
 /* Whether this is a child of the process that made the loop: all it may do is to free the loop's memory. */
