@@ -37,6 +37,7 @@ void rp_buffer_append(rp_buffer *buffer, const void *data, size_t length)
     if (length)
         memcpy(buffer->pending.data + buffer->pending.end, data, length);
     buffer->pending.end += length;
+    buffer->size += length;
 }
 
 size_t rp_buffer_front(rp_buffer *buffer, size_t limit, const void **data)
@@ -60,6 +61,7 @@ void rp_buffer_sent(rp_buffer *buffer, size_t length)
     rp_bytes *flight = &buffer->flight;
 
     flight->start += length;
+    buffer->size -= length;
     if (flight->start < flight->end)
         return;
     flight->start = flight->end = 0;

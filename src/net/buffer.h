@@ -20,11 +20,12 @@ typedef struct rp_bytes {
 typedef struct rp_buffer {
     rp_bytes flight;
     rp_bytes pending;
+    size_t size; /* of both, as far as they have not been sent */
 } rp_buffer;
 
 static inline size_t rp_buffer_size(const rp_buffer *buffer)
 {
-    return (buffer->flight.end - buffer->flight.start) + (buffer->pending.end - buffer->pending.start);
+    return buffer->size;
 }
 
 /* Makes room for `length` more bytes, so that appending them cannot fail. -ENOMEM. */

@@ -92,26 +92,26 @@ struct rp_transport {
     void *maker;
     rp_node maker_link; /* in a list of the maker's */
 
-    rp_buffer buffer;
     size_t high; /* the buffer's marks */
     size_t low;
+    rp_buffer buffer;
 
     rp_loop *loop;
     const rp_transport_kind *kind;
     const rp_protocol *protocol;
     void *self;
-    int error;            /* for connection_lost, or what writing has ended with while reading goes on */
-    bool receiving;       /* rp_transport_stopped() is still to come */
-    bool readable;        /* there may be something to receive */
-    bool sending;         /* rp_transport_sent() is still to come */
-    bool paused;          /* reading is */
-    bool protocol_paused; /* between pause_writing and resume_writing */
-    bool eof_received;    /* the peer's */
-    bool eof_wanted;      /* write_eof was called, or a write has failed: nothing more may be written */
-    bool eof_sent;
-    bool corked;     /* what is written waits in the buffer, up to the high-water mark */
-    bool end_hidden; /* a write was told how the stream ended, and the reader will not be */
+    int error;         /* for connection_lost, or what writing has ended with while reading goes on */
+    bool readable;     /* there may be something to receive */
+    bool paused;       /* reading is */
+    bool eof_received; /* the peer's */
     bool closing;
+    bool eof_wanted;      /* write_eof was called, or a write has failed: nothing more may be written */
+    bool corked;          /* what is written waits in the buffer, up to the high-water mark */
+    bool receiving;       /* rp_transport_stopped() is still to come */
+    bool sending;         /* rp_transport_sent() is still to come */
+    bool protocol_paused; /* between pause_writing and resume_writing */
+    bool eof_sent;
+    bool end_hidden; /* a write was told how the stream ended, and the reader will not be */
     bool lost;
     bool lost_early; /* before its turn had fixed what it runs: told in the next one */
     bool told;

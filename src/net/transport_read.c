@@ -130,10 +130,8 @@ static void hand_over(rp_transport *pulled)
 }
 
 /* Whatever lifts the pause has the next pull scheduled. */
-static void pull(void *arg)
+static inline void pull_now(rp_transport *transport)
 {
-    rp_transport *transport = arg;
-
     if (!can_pull(transport))
         return;
     if (!transport->protocol->receivable) {
@@ -144,11 +142,16 @@ static void pull(void *arg)
     transport->protocol->receivable(transport->self);
 }
 
+static void pull(void *arg)
+{
+    pull_now(arg);
+}
+
 void rp_transport_arrived(rp_transport *transport)
 {
     assert(transport->receiving);
     transport->readable = true;
-    pull(transport);
+    pull_now(transport);
 }
 
 void rp_transport_stopped(rp_transport *transport, int error)

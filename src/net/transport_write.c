@@ -11,6 +11,7 @@
 #include <limits.h>
 
 #include "base/leave.h"
+#include "base/rare.h"
 
 enum { PIECE = 256 * 1024 }; /* sent by one operation at most: the marks are looked at after each */
 
@@ -170,30 +171,42 @@ static size_t total(const struct iovec *vector, int count)
     return count < 0 ? SIZE_MAX : length;
 }
 
-int rp_transport_writev(rp_transport *transport, const struct iovec *vector, int count)
+/* The socket has taken `sent` bytes, or said why it takes none. */
+RP_RARE static int keep_rest(rp_transport *transport, const struct iovec *vector, int count, size_t length,
+                             int64_t sent)
 {
-    size_t length = count == 1 ? vector->iov_len : total(vector, count);
-    int64_t sent = 0;
+    if (sent == -EAGAIN)
+        sent = 0;
+    if (sent < 0) {
+        rp_transport_fail_writing(transport, (int)sent, true, RP_WHERE_WRITE);
+        return (int)sent;
+    }
+    return buffer_rest(transport, vector, count, (size_t)sent, length - (size_t)sent);
+}
 
-    if (length > SSIZE_MAX)
-        return -EINVAL;
+/* Something stands in the way of a write, or comes before it. */
+RP_RARE static int write_behind(rp_transport *transport, const struct iovec *vector, int count, size_t length)
+{
     RP_TRY(rp_loop_check(transport->loop)); /* a child of fork() shares the parent's socket */
     if (transport->closing || transport->eof_wanted)
         return !transport->closing && transport->error ? transport->error : -EPIPE;
+    return length > 0 ? buffer_rest(transport, vector, count, 0, length) : 0;
+}
+
+int rp_transport_writev(rp_transport *transport, const struct iovec *vector, int count)
+{
+    size_t length = count == 1 ? vector->iov_len : total(vector, count);
+    int64_t sent;
+
+    if (length > SSIZE_MAX)
+        return -EINVAL;
+    if (rp_loop_check(transport->loop) < 0 || transport->closing || transport->eof_wanted || transport->corked ||
+        rp_buffer_size(&transport->buffer) > 0)
+        return write_behind(transport, vector, count, length);
     if (length == 0)
         return 0;
-    if (rp_buffer_size(&transport->buffer) == 0 && !transport->corked) {
-        sent = transport->kind->writev(transport, vector, count);
-        if ((size_t)sent == length)
-            return 0;
-        if (sent == -EAGAIN)
-            sent = 0;
-        if (sent < 0) {
-            rp_transport_fail_writing(transport, (int)sent, true, RP_WHERE_WRITE);
-            return (int)sent;
-        }
-    }
-    return buffer_rest(transport, vector, count, (size_t)sent, length - (size_t)sent);
+    sent = transport->kind->writev(transport, vector, count);
+    return (size_t)sent == length ? 0 : keep_rest(transport, vector, count, length, sent);
 }
 
 int rp_transport_write(rp_transport *transport, const void *data, size_t length)
