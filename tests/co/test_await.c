@@ -91,7 +91,7 @@ CO_TEST(many_wait_for_one)
 
     for (int i = 0; i < 5; i++)
         tasks[i] = spawn(awaits, future);
-    CHECK_INT(rp_sleep(co, RP_MSEC(1)), ==, 0);
+    settle(co);
     rp_future_set_result(future, NULL);
     for (int i = 0; i < 5; i++)
         CHECK_INT(rp_join(co, tasks[i]), ==, 0);
@@ -234,13 +234,6 @@ static int chain(rp_co *co, void *arg)
     return rp_join(co, task);
 }
 
-/* Lets the others run as far as they get. */
-static void let_run(rp_co *co)
-{
-    for (int i = 0; i < 5; i++)
-        CHECK_INT(rp_sleep(co, 0), ==, 0);
-}
-
 static int cancel_chain(rp_co *co, void *arg)
 {
     int depth = *(int *)arg;
@@ -249,7 +242,7 @@ static int cancel_chain(rp_co *co, void *arg)
 
     while (rp_all_tasks(rp_co_loop(co), NULL, 0) < length)
         RP_TRY(rp_sleep(co, 0));
-    let_run(co);
+    settle(co);
     rp_task_cancel(task);
     CHECK_INT(rp_join(co, task), ==, RP_EFUTCANCELED);
     CHECK_INT(rp_all_tasks(rp_co_loop(co), NULL, 0), ==, 1);
@@ -280,10 +273,10 @@ static int cancel_ring(rp_co *co, void *arg)
 {
     for (int i = 0; i < 3; i++)
         ring[i] = spawn(await_next, &ring[i]);
-    let_run(co);
+    settle(co);
     CHECK(rp_task_cancel(ring[0]));
     CHECK(rp_task_cancel(ring[1]));
-    let_run(co);
+    settle(co);
     for (int i = 0; i < 3; i++)
         CHECK(!rp_future_done(ring[i]));
     rp_loop_stop(rp_co_loop(co));
@@ -379,7 +372,7 @@ CO_TEST(cancelled_sleep)
 
     for (int i = 0; i < 3; i++) {
         task = spawn(coros[i], NULL);
-        CHECK_INT(rp_sleep(co, RP_MSEC(1)), ==, 0);
+        settle(co);
         CHECK(rp_task_cancel(task));
         CHECK_INT(rp_task_get_state(task), ==, RP_TASK_SCHEDULED);
         CHECK(rp_task_cancel(task)); /* it has been delivered: this one comes too late for anything */
@@ -412,13 +405,13 @@ CO_TEST(operations)
 
     CHECK(pipe(pipes) == 0);
     task = spawn(reads_one, &pipes[0]);
-    CHECK_INT(rp_sleep(co, RP_MSEC(1)), ==, 0);
+    settle(co);
     rp_op_write(&op, pipes[1], "x", 1, -1, NULL, NULL);
     CHECK_INT(rp_op_await(co, &op), ==, 1);
     CHECK_INT(rp_join(co, task), ==, 'x');
 
     task = spawn(reads_one, &pipes[0]);
-    CHECK_INT(rp_sleep(co, RP_MSEC(1)), ==, 0);
+    settle(co);
     rp_task_cancel(task);
     rp_task_cancel(task);
     CHECK_INT(rp_join(co, task), ==, RP_EFUTCANCELED);
@@ -492,14 +485,14 @@ CO_TEST(an_operation_cancelled_by_somebody_else)
     CHECK(pipe(pipes) == 0);
     rp_op_poll(&op, pipes[0], RP_POLL_IN, NULL, NULL);
     task = spawn(awaits_op, &op);
-    CHECK_INT(rp_sleep(co, RP_MSEC(1)), ==, 0);
+    settle(co);
     rp_cancel(rp_co_loop(co), &op); /* not the task: -ECANCELED would be a lie */
     CHECK_INT(rp_join(co, task), ==, RP_EFUTCANCELED);
     close(pipes[0]);
     close(pipes[1]);
 }
 
-/* The second to wait for an operation is refused, and the first one's wait is none of its business. */
+/* The second to wait for an operation is refused, which does not disturb the first one's wait. */
 CO_TEST(an_operation_is_awaited_by_one)
 {
     int pipes[2];

@@ -1,7 +1,5 @@
 /* test_gather.c - several futures at once: rp_gather and rp_wait. */
-#include "harness/co_test.h"
-#include "harness/harness.h"
-#include "ringport.h"
+#include "harness/tasks.h"
 
 enum { MANY = 100 };
 
@@ -29,14 +27,6 @@ static int stubborn(rp_co *co, void *arg)
 {
     (void)rp_sleep(co, RP_SEC(100));
     return 1;
-}
-
-static rp_task *spawn(rp_coro *coro, void *arg)
-{
-    rp_task *task;
-
-    CHECK_INT(rp_create_task(&task, coro, arg), ==, 0);
-    return task;
 }
 
 static rp_task *spawn_sleeper(int milliseconds)
@@ -127,7 +117,7 @@ CO_TEST(cancelling_a_gather_cancels_all)
         for (int i = 0; i < 20; i++)
             futures[i] = spawn_sleeper(50000);
         rp_task *task = spawn(gathers_list, &l);
-        CHECK_INT(rp_sleep(co, RP_MSEC(1)), ==, 0);
+        settle(co);
         rp_task_cancel(task);
         CHECK_INT(rp_join(co, task), ==, RP_EFUTCANCELED);
         for (int i = 0; i < 20; i++)
@@ -137,7 +127,7 @@ CO_TEST(cancelling_a_gather_cancels_all)
 
     futures[0] = spawn_sleeper(50000);
     futures[1] = spawn_sleeper(0);
-    CHECK_INT(rp_sleep(co, RP_MSEC(1)), ==, 0);
+    settle(co);
     rp_task_cancel(rp_co_task(co));
     CHECK_INT(rp_gather(co, futures, 2, NULL, 0), ==, -ECANCELED); /* pending before */
     CHECK(rp_future_cancelled(futures[0]));
@@ -158,7 +148,7 @@ CO_TEST(results_that_came_all_the_same_win)
     list l = {futures, 2, 0};
     rp_task *task = spawn(gathers_stubborn, &l);
 
-    CHECK_INT(rp_sleep(co, RP_MSEC(1)), ==, 0);
+    settle(co);
     rp_task_cancel(task);
     CHECK_INT(rp_join(co, task), ==, 3);
     unref(futures, 2);

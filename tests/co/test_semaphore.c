@@ -122,7 +122,7 @@ TEST(too_many_permits)
     CHECK_INT(rp_semaphore_fini(&semaphore), ==, 0);
 }
 
-CO_TEST(busy_until_who_was_cancelled_has_left)
+CO_TEST(busy_until_the_cancelled_task_has_left)
 {
     rp_semaphore semaphore;
     rp_task *task;

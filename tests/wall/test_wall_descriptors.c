@@ -150,7 +150,7 @@ TEST(a_listener_rests_and_lets_in_as_many_as_there_is_room_for)
     CHECK_INT(rp_run(exhausted_service, NULL), ==, 0);
 }
 
-/* ---- who gives up ---- */
+/* ---- giving up ---- */
 
 static rp_server *unwanted;
 

@@ -93,7 +93,7 @@ static void end_tasks(rp_co *co, rp_group *group, rp_event *event)
     CHECK_INT(alive, ==, 0);
 }
 
-CO_TEST(no_room_for_stacks_is_an_error_of_who_wants_one)
+CO_TEST(no_room_for_a_stack_is_an_error_of_its_creation)
 {
     rp_event event;
     rp_group group;
@@ -134,7 +134,7 @@ static int no_room_for_guards(rp_co *co, void *arg)
     return 0;
 }
 
-TEST(no_room_for_guards_is_none_of_a_tasks_business)
+TEST(a_task_does_without_its_guard)
 {
     hide_features("guard_pages");
     CHECK_INT(rp_run(no_room_for_guards, NULL), ==, 0);
