@@ -39,6 +39,22 @@ static inline void wire_run(rp_loop *loop, int64_t duration)
     rp_timer_cancel(&timer);
 }
 
+/* Turns that wait for nothing: the loop deals with all that has come by now, and with what that leads to. */
+static inline void wire_settle(rp_loop *loop)
+{
+    for (int i = 0; i < 20; i++) {
+        rp_loop_stop(loop);
+        CHECK_INT(rp_run_forever(loop), ==, 0);
+    }
+}
+
+/* The same for the loop of a coroutine, whose other tasks get as far as they can. */
+static inline void wire_settle_in(rp_co *co)
+{
+    for (int i = 0; i < 20; i++)
+        CHECK_INT(rp_sleep(co, 0), ==, 0);
+}
+
 static inline rp_loop *wire_loop(void)
 {
     rp_loop *loop;

@@ -178,7 +178,7 @@ TEST(connections_that_come_one_by_one_are_spread)
         CHECK_INT(atomic_load(&s.served[i]), >=, CLIENTS / WORKERS_MAX / 2);
 }
 
-/* The first worker has eight connections that stay; who comes then is served by the others until they have as many. */
+/* The first worker has eight connections that stay: what comes then goes to the others until they have as many. */
 static void come_to_the_least_loaded(site *s)
 {
     int fds[16];

@@ -110,7 +110,7 @@ TEST(a_connection_has_a_transport_without_delay)
     quit(loop, &c);
 }
 
-TEST(options_are_heeded)
+TEST(options_take_effect)
 {
     rp_loop *loop = wire_loop();
     client c = {0};

@@ -66,7 +66,7 @@ TEST(many_connections_get_their_own_bytes_back)
     RUN_UNTIL(loop, s.lost == PEERS);
     CHECK_INT(rp_server_connections(server), ==, 0);
     rp_server_free(server);
-    wire_run(loop, RP_MSEC(5));
+    wire_settle(loop);
     rp_loop_free(loop);
 }
 
@@ -82,11 +82,11 @@ TEST(killed_peers_leave_nothing_behind)
 
         CHECK_INT(send(fd, "0123456789", 10, 0), ==, 10);
         if (i % 3 == 0)
-            wire_run(loop, RP_MSEC(1));
+            wire_settle(loop);
         close_with_reset(fd);
     }
     RUN_UNTIL(loop, s.made > 0 && s.lost == s.made);
-    wire_run(loop, RP_MSEC(50));
+    wire_settle(loop);
     CHECK_INT(s.lost, ==, s.made);
     rp_server_free(server);
     rp_loop_free(loop);
@@ -114,7 +114,7 @@ TEST(accepted_sockets_have_no_delay_and_do_not_leak_into_children)
     CHECK(fcntl(rp_server_fd(server, 0), F_GETFD) & FD_CLOEXEC);
     rp_server_free(server);
     rp_server_free(slow);
-    wire_run(loop, RP_MSEC(5));
+    wire_settle(loop);
     rp_loop_free(loop);
 }
 
@@ -150,7 +150,7 @@ TEST(every_interface_has_the_same_port)
     close(six);
     RUN_UNTIL(loop, s.lost == 2);
     rp_server_free(server);
-    wire_run(loop, RP_MSEC(5));
+    wire_settle(loop);
     rp_loop_free(loop);
 }
 
@@ -185,7 +185,7 @@ TEST(an_address_in_use_and_other_errors)
         ==, RP_EAI_NONAME);
     CHECK(second == NULL);
     rp_server_free(server);
-    wire_run(loop, RP_MSEC(5));
+    wire_settle(loop);
     /* The port is free again. */
     rp_server_free(service_start(loop, &s, "127.0.0.1", port, NULL));
     rp_server_free(NULL);
@@ -207,7 +207,7 @@ TEST(servers_can_share_a_port)
     CHECK_INT(rp_server_port(first), ==, rp_server_port(second));
     rp_server_free(first);
     rp_server_free(second);
-    wire_run(loop, RP_MSEC(5));
+    wire_settle(loop);
     rp_loop_free(loop);
 }
 #else
@@ -251,6 +251,6 @@ TEST(serving_can_begin_later)
     rp_server_free(server);
     server = service_start(loop, &s, "127.0.0.1", 0, &(rp_server_options){.delay_start = true});
     rp_server_free(server);
-    wire_run(loop, RP_MSEC(5));
+    wire_settle(loop);
     rp_loop_free(loop);
 }

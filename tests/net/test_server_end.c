@@ -24,7 +24,7 @@ TEST(connections_outlive_a_server_that_is_closed)
     CHECK(!rp_server_is_serving(server));
     CHECK_INT(rp_server_sockets(server), ==, 0);
     CHECK_INT(rp_server_port(server), ==, 0);
-    wire_run(loop, RP_MSEC(10));
+    wire_settle(loop);
     second = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     CHECK_INT(connect(second, (struct sockaddr *)&address, sizeof address), ==, -1);
     close(second);
@@ -86,7 +86,7 @@ TEST(no_connection_that_was_accepted_is_lost_when_the_server_closes)
             close(fds[i]);
         }
         CHECK_INT(s.made, ==, 0);
-        wire_run(loop, RP_MSEC(10));
+        wire_settle(loop);
         rp_loop_free(loop);
     }
 }
@@ -141,7 +141,7 @@ TEST(a_connection_that_closes_the_server_leaves_each_one_its_own_descriptor)
     for (int i = 0; i < PEERS; i++)
         fds[i] = wire_connect(rp_server_port(closed_by_the_first));
     RUN_UNTIL(loop, s.made >= 1);
-    wire_run(loop, RP_MSEC(20));
+    wire_settle(loop);
     CHECK_INT(s.made, <=, PEERS);
     for (int i = 0; i < PEERS; i++)
         close(fds[i]);
@@ -173,7 +173,7 @@ TEST(all_clients_can_be_closed_or_aborted)
         }
         CHECK(rp_server_is_serving(server));
         rp_server_free(server);
-        wire_run(loop, RP_MSEC(5));
+        wire_settle(loop);
         rp_loop_free(loop);
     }
 }

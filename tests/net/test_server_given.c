@@ -53,12 +53,12 @@ TEST(a_unix_server_takes_over_a_stale_socket_and_removes_its_own)
     /* As asyncio does, a second server takes the path over; the first one then leaves it alone. */
     CHECK_INT(rp_create_unix_server(loop, service_factory, &s, path, 0, NULL, &second), ==, 0);
     rp_server_free(server);
-    wire_run(loop, RP_MSEC(5));
+    wire_settle(loop);
     check_echo(loop, &s, unix_connect(path, strlen(path)));
     rp_server_close(second);
     CHECK_INT(access(path, F_OK), ==, -1);
     rp_server_free(second);
-    wire_run(loop, RP_MSEC(5));
+    wire_settle(loop);
     rp_loop_free(loop);
 }
 
@@ -91,7 +91,7 @@ TEST(abstract_names_need_no_file)
     CHECK_INT(rp_create_unix_server(loop, service_factory, &s, name, length, NULL, &server), ==, 0);
     check_echo(loop, &s, unix_connect(name, length));
     rp_server_free(server);
-    wire_run(loop, RP_MSEC(5));
+    wire_settle(loop);
     rp_loop_free(loop);
 }
 
@@ -115,7 +115,7 @@ static void exchange_by(rp_loop *loop, service *s, int fd)
 
     CHECK_INT(send(fd, "hello", 5, 0), ==, 5);
     while (wire_read(fd, text, sizeof text) == -EAGAIN)
-        wire_run(loop, RP_MSEC(1));
+        wire_settle(loop);
     CHECK(memcmp(text, "hello", 5) == 0);
     close(fd);
     RUN_UNTIL(loop, s->lost == s->made);
@@ -170,7 +170,7 @@ TEST(such_a_server_may_start_later_and_have_another_backlog)
     CHECK(!rp_server_is_serving(server));
     early = wire_connect(port);
     for (int i = 0; i < 5; i++)
-        wire_run(loop, 1);
+        wire_settle(loop);
     CHECK_INT(s.made, ==, 0);
     CHECK_INT(rp_server_start_serving(server), ==, 0);
     exchange_by(loop, &s, early);
@@ -225,7 +225,7 @@ TEST(a_unix_socket_that_listens_already_keeps_its_file)
     CHECK_INT(connect(there, (struct sockaddr *)&address, sizeof address), ==, 0);
     exchange_by(loop, &s, there);
     rp_server_free(server);
-    wire_run(loop, RP_MSEC(1));
+    wire_settle(loop);
     CHECK_INT(unlink(address.sun_path), ==, 0);
     rp_loop_free(loop);
 }

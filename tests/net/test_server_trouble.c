@@ -65,7 +65,7 @@ TEST(without_descriptors_accepting_rests_and_goes_on_later)
     close(fd);
     RUN_UNTIL(loop, s.lost == 2);
     rp_server_free(server);
-    wire_run(loop, RP_MSEC(5));
+    wire_settle(loop);
     rp_loop_free(loop);
 }
 
@@ -83,7 +83,7 @@ TEST(a_server_can_be_closed_while_accepting_rests)
     RUN_UNTIL(loop, reports == 1);
     give_back(&all);
     rp_server_free(server);
-    wire_run(loop, RP_MSEC(5));
+    wire_settle(loop);
     close(fd);
     rp_loop_free(loop);
 }
@@ -117,7 +117,7 @@ TEST(a_factory_that_fails_closes_the_connection_and_is_reported)
     CHECK_INT(recv(fd, &byte, 1, 0), ==, 0);
     close(fd);
     rp_server_free(server);
-    wire_run(loop, RP_MSEC(5));
+    wire_settle(loop);
     rp_loop_free(loop);
 }
 

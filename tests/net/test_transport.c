@@ -72,7 +72,7 @@ TEST(a_protocol_of_nothing_is_a_protocol)
     CHECK_INT(send(there, "abc", 3, 0), ==, 3);
     CHECK_INT(shutdown(there, SHUT_WR), ==, 0);
     while (wire_read(there, &(char){0}, 1) == -EAGAIN)
-        wire_run(loop, RP_MSEC(1));
+        wire_settle(loop);
     close(there);
     rp_loop_free(loop);
 }

@@ -23,7 +23,7 @@ TEST(connection_lost_is_never_called_inside_close_or_abort)
             CHECK_INT(shutdown(there, SHUT_WR), ==, 0);
         CHECK_INT(r.lost, ==, 0);
         RUN_UNTIL(loop, r.lost);
-        wire_run(loop, RP_MSEC(5));
+        wire_settle(loop);
         CHECK_INT(r.lost, ==, 1);
         close(there);
     }
@@ -36,7 +36,7 @@ TEST(close_of_an_idle_transport_sends_the_end_of_the_stream)
     record r = {0};
     int error, there = record_start(loop, &record_plain, &r);
 
-    wire_run(loop, RP_MSEC(5));
+    wire_settle(loop);
     rp_transport_close(r.transport);
     CHECK_INT(wire_drain(loop, there, &error), ==, 0);
     CHECK_INT(error, ==, 0);
@@ -71,7 +71,7 @@ TEST(abort_after_close_gives_up_the_flush)
 
     record_write(&r, 20000000, 0);
     rp_transport_close(r.transport);
-    wire_run(loop, RP_MSEC(20));
+    wire_settle(loop);
     CHECK_INT(r.lost, ==, 0);
     rp_transport_abort(r.transport);
     RUN_UNTIL(loop, r.lost);
@@ -86,7 +86,7 @@ TEST(a_reset_by_the_peer_is_connection_lost_and_no_report)
     int reports = 0, there = record_start(loop, &record_plain, &r);
 
     rp_set_exception_handler(loop, count_report, &reports);
-    wire_run(loop, RP_MSEC(5));
+    wire_settle(loop);
     close_with_reset(there);
     RUN_UNTIL(loop, r.lost);
     CHECK_INT(r.error, ==, -ECONNRESET);
@@ -102,7 +102,7 @@ TEST(a_reset_during_a_background_send_is_connection_lost)
 
     rp_transport_pause_reading(r.transport);
     record_write(&r, 20000000, 0);
-    wire_run(loop, RP_MSEC(10));
+    wire_settle(loop);
     close_with_reset(there);
     RUN_UNTIL(loop, r.lost);
     CHECK(r.error == -ECONNRESET || r.error == -EPIPE);
@@ -118,7 +118,7 @@ TEST(a_reset_during_a_background_send_is_no_end_of_the_stream)
         int there = record_start(loop, &record_plain, &r);
 
         record_write(&r, 8000000, 0);
-        wire_run(loop, RP_MSEC(2));
+        wire_settle(loop);
         close_with_reset(there);
         RUN_UNTIL(loop, r.lost);
         CHECK(test_under_wine() || r.eofs == 0);
@@ -194,7 +194,7 @@ TEST(a_loop_that_is_closed_frees_open_transports)
     rp_set_debug(loop, true);
     record_write(&a, 20000000, 0);
     CHECK_INT(send(there_b, "x", 1, 0), ==, 1);
-    wire_run(loop, RP_MSEC(5));
+    wire_settle(loop);
     rp_transport_close(c.transport);
     rp_loop_free(loop);
     CHECK_INT(a.lost + b.lost + c.lost, ==, 0);
@@ -235,7 +235,7 @@ static void look_at_all(rp_loop *loop, const rp_exception_context *context, void
     CHECK(context->transport == NULL || l->close || !rp_transport_is_closing(context->transport));
 }
 
-TEST(who_is_told_of_what_was_left_open_may_look_at_all_of_it)
+TEST(whoever_is_told_of_what_was_left_open_may_look_at_all_of_it)
 {
     for (int closes = 0; closes < 2; closes++) {
         rp_loop *loop = wire_loop();

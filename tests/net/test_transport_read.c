@@ -287,7 +287,7 @@ TEST(two_protocols_may_take_turns)
         }
 }
 
-TEST(the_end_is_told_once_but_to_one_who_takes_it_himself)
+TEST(the_end_is_told_once_except_to_a_reader_that_takes_it_itself)
 {
     for (shape from = 0; from < SHAPES; from++)
         for (next_shape = 0; next_shape < SHAPES; next_shape++) {

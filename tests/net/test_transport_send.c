@@ -17,7 +17,7 @@ TEST(after_a_half_close_writing_goes_on)
     CHECK_INT(send(there, "bye", 3, 0), ==, 3);
     CHECK_INT(shutdown(there, SHUT_WR), ==, 0);
     RUN_UNTIL(loop, r.eofs);
-    wire_run(loop, RP_MSEC(20));
+    wire_settle(loop);
     CHECK_INT(r.eofs, ==, 1);
     CHECK(!r.lost && !rp_transport_is_closing(r.transport));
     record_write(&r, 1000000, 0);
@@ -110,7 +110,7 @@ static void flow(size_t high, size_t low)
             written += 10000;
         }
         CHECK_INT(rp_transport_get_write_buffer_size(r.transport), >, high);
-        wire_run(loop, RP_MSEC(10));
+        wire_settle(loop);
     } while (r.pauses == r.resumes);
     int resumes = r.resumes;
     rp_transport_close(r.transport);

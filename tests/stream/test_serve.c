@@ -245,7 +245,7 @@ CO_TEST(serve_forever_ends_when_somebody_closes_the_server)
 
     CHECK_INT(rp_start_server(co, &server, echo, NULL, "localhost", 0, NULL), ==, 0);
     CHECK_INT(rp_create_task(&task, serve_forever, server), ==, 0);
-    CHECK_INT(rp_sleep(co, RP_MSEC(5)), ==, 0);
+    wire_settle_in(co);
     rp_server_close(server);
     CHECK_INT(rp_join(co, task), ==, 0);
     rp_server_free(server);
@@ -262,7 +262,7 @@ CO_TEST(handlers_end_when_their_clients_are_closed)
 
         while (rp_server_connections(server) == 0)
             CHECK_INT(rp_sleep(co, RP_MSEC(1)), ==, 0);
-        CHECK_INT(rp_sleep(co, RP_MSEC(5)), ==, 0);
+        wire_settle_in(co);
         if (abort)
             rp_server_abort_clients(server);
         else
@@ -381,20 +381,20 @@ TEST(a_loop_that_is_closed_leaves_no_start_behind)
 }
 
 /* The harness finds out whether the cancelled task looks at the server. */
-CO_TEST(a_server_may_be_freed_after_who_serves_is_cancelled)
+CO_TEST(a_server_may_be_freed_after_its_serving_task_is_cancelled)
 {
     rp_server *server;
     rp_task *task;
 
     CHECK_INT(rp_start_server(co, &server, echo, NULL, "127.0.0.1", 0, NULL), ==, 0);
     CHECK_INT(rp_create_task(&task, serve_forever, server), ==, 0);
-    CHECK_INT(rp_sleep(co, RP_MSEC(5)), ==, 0);
+    wire_settle_in(co);
     rp_task_cancel(task);
     rp_server_free(server);
     CHECK_INT(rp_join(co, task), ==, RP_EFUTCANCELED);
 }
 
-TEST(a_loop_may_be_closed_over_who_serves)
+TEST(a_loop_may_be_closed_over_a_serving_task)
 {
     rp_loop *loop = wire_loop();
     rp_server *server;

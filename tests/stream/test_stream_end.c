@@ -15,7 +15,7 @@ CO_TEST(after_a_reset_what_came_before_is_read_then_the_error)
     say(there, "first\nsecond");
     CHECK_INT(rp_stream_read_line(co, stream, text, sizeof text), ==, 6);
     close_with_reset(there);
-    CHECK_INT(rp_sleep(co, RP_MSEC(20)), ==, 0);
+    wire_settle_in(co);
     CHECK_INT(rp_stream_read_line(co, stream, text, sizeof text), ==, -ECONNRESET);
     CHECK_INT(rp_stream_read(co, stream, text, sizeof text), ==, 6); /* what came before it */
     CHECK(memcmp(text, "second", 6) == 0);
@@ -30,7 +30,7 @@ CO_TEST(after_a_reset_what_came_before_is_read_then_the_error)
     rp_stream_free(stream);
 }
 
-CO_TEST(who_waits_is_told_of_a_reset)
+CO_TEST(a_task_that_waits_is_told_of_a_reset)
 {
     char text[8];
 
@@ -42,7 +42,7 @@ CO_TEST(who_waits_is_told_of_a_reset)
         rp_task *task;
 
         CHECK_INT(rp_create_task(&task, i ? write_in_task : read_in_task, i ? (void *)&w : (void *)&r), ==, 0);
-        CHECK_INT(rp_sleep(co, RP_MSEC(10)), ==, 0);
+        wire_settle_in(co);
         CHECK(!rp_future_done(task));
         close_with_reset(there);
         rp_join(co, task);
@@ -59,7 +59,7 @@ static int wait_in_task(rp_co *co, void *arg)
     return rp_stream_wait_closed(co, arg);
 }
 
-CO_TEST(close_ends_reading_and_wakes_all_who_wait)
+CO_TEST(close_ends_reading_and_wakes_all_that_wait)
 {
     int there;
     rp_stream *stream = open_stream(co, &there);
@@ -70,7 +70,7 @@ CO_TEST(close_ends_reading_and_wakes_all_who_wait)
     CHECK_INT(rp_create_task(&task, read_in_task, &r), ==, 0);
     for (int i = 0; i < 3; i++)
         CHECK_INT(rp_create_task(&waiting[i], wait_in_task, stream), ==, 0);
-    CHECK_INT(rp_sleep(co, RP_MSEC(5)), ==, 0);
+    wire_settle_in(co);
     CHECK(!rp_stream_is_closing(stream));
     rp_task_cancel(waiting[1]);
     CHECK_INT(rp_join(co, waiting[1]), ==, RP_EFUTCANCELED);
@@ -103,7 +103,7 @@ CO_TEST(abort_ends_a_writer_and_drops_what_is_buffered)
     rp_task *task;
 
     CHECK_INT(rp_create_task(&task, write_in_task, &w), ==, 0);
-    CHECK_INT(rp_sleep(co, RP_MSEC(10)), ==, 0);
+    wire_settle_in(co);
     rp_stream_abort(stream);
     CHECK_INT(rp_join(co, task), ==, -EPIPE);
     CHECK_INT(rp_stream_wait_closed(co, stream), ==, 0);
@@ -155,7 +155,7 @@ TEST(a_loop_that_is_closed_frees_streams_whatever_is_waited_for)
         loop = wire_loop();
         rp_set_exception_handler(loop, be_quiet, NULL);
         CHECK_INT(rp_loop_create_task(loop, &task, wait_forever, &what), ==, 0);
-        wire_run(loop, RP_MSEC(5));
+        wire_settle(loop);
         CHECK(!rp_future_done(task));
         rp_loop_free(loop);
         rp_future_unref(task);
@@ -241,7 +241,7 @@ CO_TEST(a_child_of_fork_leaves_the_parents_connection_alone)
     char text[64];
 
     say(there, "for the parent");
-    CHECK_INT(rp_sleep(co, RP_MSEC(5)), ==, 0);
+    wire_settle_in(co);
     pid_t child = fork();
     if (child == 0) {
         use_in_child(co, stream);

@@ -22,7 +22,7 @@ static int send_pieces(rp_co *co, void *arg)
 
         wire_fill(bytes, n, sent);
         CHECK_INT(send(p->fd, bytes, n, 0), ==, n);
-        CHECK_INT(rp_sleep(co, RP_MSEC(1)), ==, 0);
+        wire_settle_in(co);
     }
     free(bytes);
     return 0;
@@ -129,7 +129,7 @@ CO_TEST(a_cancelled_read_exactly_puts_back_what_it_had)
         CHECK_INT(rp_create_task(&task, read_in_task, &r), ==, 0);
         for (int j = 0; j < 3; j++) {
             say(there, "xyz");
-            CHECK_INT(rp_sleep(co, RP_MSEC(5)), ==, 0);
+            wire_settle_in(co);
         }
         CHECK(rp_task_cancel(task));
         CHECK_INT(rp_join(co, task), ==, RP_EFUTCANCELED);

@@ -77,7 +77,7 @@ TEST(a_loop_that_is_closed_leaves_no_opening_behind)
     filler = wire_connect(port);
     rp_set_exception_handler(loop, be_quiet, NULL);
     CHECK_INT(rp_loop_create_task(loop, &task, open_in_task, &port), ==, 0);
-    wire_run(loop, RP_MSEC(10));
+    wire_settle(loop);
     CHECK(!rp_future_done(task));
     rp_loop_free(loop);
     rp_future_unref(task);

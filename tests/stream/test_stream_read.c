@@ -48,7 +48,7 @@ CO_TEST(while_nobody_reads_the_peer_is_held_back)
         wire_fill(bytes, sizeof bytes, sent);
         n = send(there, bytes, sizeof bytes, MSG_DONTWAIT);
         sent += n > 0 ? (uint64_t)n : 0;
-        CHECK_INT(rp_sleep(co, n > 0 ? 0 : RP_MSEC(20)), ==, 0);
+        wire_settle_in(co);
     } while (n > 0);
     while (got < sent) {
         n = rp_stream_read(co, stream, bytes, 1 + (size_t)rand() % sizeof bytes);
@@ -88,7 +88,7 @@ CO_TEST(a_task_that_never_has_to_wait_lets_others_run)
 
     CHECK_INT(rp_create_task(&task, ticker, NULL), ==, 0);
     CHECK_INT(send(there, bytes, sizeof bytes, 0), ==, sizeof bytes);
-    CHECK_INT(rp_sleep(co, RP_MSEC(20)), ==, 0);
+    wire_settle_in(co);
     ticks = 0;
     for (size_t i = 0; i < sizeof bytes; i++)
         CHECK_INT(rp_stream_read(co, stream, &byte, 1), ==, 1);

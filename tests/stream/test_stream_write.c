@@ -20,7 +20,7 @@ CO_TEST(a_writer_waits_above_the_high_mark)
     CHECK_INT(rp_create_task(&tasks[0], write_in_task, &first), ==, 0);
     CHECK_INT(rp_create_task(&tasks[1], write_in_task, &second), ==, 0);
     CHECK_INT(rp_create_task(&tasks[2], drain_in_task, stream), ==, 0);
-    CHECK_INT(rp_sleep(co, RP_MSEC(20)), ==, 0);
+    wire_settle_in(co);
     for (int i = 0; i < 3; i++)
         CHECK(!rp_future_done(tasks[i]));
     CHECK_INT(swallow(co, there, first.length + second.length), ==, first.length + second.length);
@@ -42,7 +42,7 @@ CO_TEST(a_cancelled_write_has_taken_the_bytes)
         writer w = {.stream = stream, .length = 5000000, .at = written};
 
         CHECK_INT(rp_create_task(&task, write_in_task, &w), ==, 0);
-        CHECK_INT(rp_sleep(co, RP_MSEC(2)), ==, 0);
+        wire_settle_in(co);
         rp_task_cancel(task);
         rp_join(co, task);
         CHECK(w.result == -ECANCELED || (i == 0 && w.result == 0));
