@@ -106,8 +106,8 @@ typedef int rp_protocol_factory(void *arg, const rp_protocol **protocol, void **
 /* ---- transports ---- */
 
 /*
- * Keeps a transport's memory, and gives that up again. A loop that is closed does not free what is referred to.
- * Of a connection that has ended, or whose loop is closed, every call tells so and does nothing:
+ * Keep a transport's memory, and give it up again: closing a loop does not free what is referred to.
+ * Calls on a connection that has ended, or whose loop is closed, do nothing, and say so:
  *   rp_transport_is_closing() is true
  *   what writes or reads fails: -EPIPE, or RP_ECLOSED if the loop is closed
  *   rp_transport_fd() is -1, and what asks the socket fails with -EBADF
@@ -162,8 +162,9 @@ RP_API void rp_transport_close(rp_transport *transport);
 
 /*
  * Closes now: what is buffered is lost, and the peer sees a reset (TCP).
- * connection_lost follows, in the next turn. It does not wait for the kernel: an operation that cannot be cancelled at
- * once keeps the descriptor open for somewhat longer.
+ * connection_lost follows, in the next turn.
+ * It does not wait for the kernel: an operation that cannot be cancelled at once keeps the descriptor open a little
+ * longer.
  * Mirrors transport.abort().
  */
 RP_API void rp_transport_abort(rp_transport *transport);
@@ -293,8 +294,8 @@ typedef struct rp_connect_options {
  * *future gets a reference that the caller owns.
  * The future's value is the rp_transport, lent.
  * The future's error is that of the last address tried.
- * Cancelling the future ends the attempt, unless that has just succeeded. When the loop is closed, so is the attempt:
- * its future stays pending for whoever holds it, and can be cancelled.
+ * Cancelling the future ends the attempt, unless that has just succeeded.
+ * Closing the loop ends the attempt, too: its future stays pending for whoever holds it, and can be cancelled.
  * `options` may be NULL.
  * Errors:
  *   -EINVAL   the port is out of bounds
@@ -437,9 +438,9 @@ RP_API void rp_server_abort_clients(rp_server *server);
 RP_API void rp_server_free(rp_server *server);
 
 /*
- * Keeps a server's memory, and gives that up again. It goes on as if nobody referred to it, and a loop that is closed
- * closes it; but its memory stays, and that of the loop.
- * Of a server that is at its end, or whose loop is closed, every call tells so and does nothing:
+ * Keep a server's memory, and give it up again.
+ * The server goes on as if nobody referred to it, and closing its loop closes it. But its memory stays, and the loop's.
+ * Calls on a server that is at its end, or whose loop is closed, do nothing, and say so:
  *   rp_server_is_serving() is false, there are no sockets and no connections
  *   rp_server_start_serving() and rp_server_closed_future() fail: RP_ECLOSED if the loop is closed
  *   rp_server_close() and rp_server_free() are ignored
