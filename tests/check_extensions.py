@@ -14,14 +14,16 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 COMMENT = re.compile(r"/\*.*?\*/", re.S)
-ATTRIBUTE = re.compile(r"__attribute__\(\((\w+)")
+ATTRIBUTES = re.compile(r"__attribute__\(\(((?:\w+|\((?:[^()]|\([^()]*\))*\)|[ ,])*)\)\)")
+ARGUMENTS = re.compile(r"\((?:[^()]|\([^()]*\))*\)")
 BUILTIN = re.compile(r"\b(__builtin_\w+|__asm__|__typeof__|__extension__|__declspec)\b")
 
 
 def used(text):
     """The extensions in a file's text."""
     code = COMMENT.sub("", text)
-    return {name.strip("_") for name in ATTRIBUTE.findall(code)} | set(BUILTIN.findall(code))
+    attributes = " ".join(ARGUMENTS.sub("", inside) for inside in ATTRIBUTES.findall(code))
+    return {name.strip("_") for name in re.findall(r"\w+", attributes)} | set(BUILTIN.findall(code))
 
 
 def listed(page):
@@ -44,6 +46,7 @@ def self_test():
     page = "| extension | why | where |\n| --- | --- | --- |\n| `cleanup`, `__builtin_x` | it | `base` |\n"
     files = [("base", "int a __attribute__((cleanup(f))) = __builtin_x(1); /* __builtin_y */\n")]
     assert list(faults(files, page)) == []
+    assert used("__attribute__((__format__(printf, 1, 2), cold)) void f(int (*g)(void));") == {"format", "cold"}
     assert len(list(faults(files, page.replace("`cleanup`, ", "")))) == 1
     assert len(list(faults([("loop", files[0][1])], page))) == 4
     assert len(list(faults(files, page.replace("__builtin_x", "__builtin_y")))) == 2
