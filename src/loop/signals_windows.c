@@ -72,7 +72,7 @@ static void run_entry(void *arg)
         renew(e);
 }
 
-/* Posts a signal to its owner's loop. Any thread. False if it is nobody's, and shall do what it does by default. */
+/* Posts a signal to its owner's loop. Any thread. False if no loop owns it: it is to do what it does by default. */
 static bool deliver(int number)
 {
     bool owned_here;

@@ -177,7 +177,7 @@ static void on_resolved(rp_future *lookup, void *arg)
     release(self);
 }
 
-/* If the lookup is done already, the request is as good as granted. */
+/* If the lookup is done already, it is too late: the request goes on. */
 static bool cancel(rp_future *future)
 {
     request *self = rp_container_of(future, request, future);

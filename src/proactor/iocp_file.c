@@ -187,7 +187,7 @@ static int64_t perform_transfer(rp_op *op)
             break;
     }
     CloseHandle(event);
-    if (is_disk) /* the position of a synchronous handle has moved, also for an offset of one's own */
+    if (is_disk) /* the position of a synchronous handle has moved, even if an offset was given */
         set_position(op->fd, offset_of(op) < 0 ? start + (int64_t)done : before);
     if (n >= 0 || done > 0 || (n == -EPIPE && reads(op)))
         return (int64_t)done;

@@ -447,7 +447,7 @@ static void uring_submit(rp_proactor *proactor, rp_op *op)
         int64_t status = rp_child_open(op);
 
         if (status == 0)
-            status = rp_child_reap(op); /* it may have ended, or be nobody's child of ours */
+            status = rp_child_reap(op); /* it may have ended, or be no child of ours */
         if (status != -EAGAIN) {
             if (op->fd >= 0)
                 rp_child_close(op);
