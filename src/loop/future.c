@@ -6,6 +6,8 @@
  */
 #include "loop/future.h"
 
+#include <assert.h>
+
 #include "base/leave.h"
 #include "base/memory.h"
 #include "base/origin.h"
@@ -60,6 +62,7 @@ void rp_futures_report_unread(rp_loop *loop)
 
 void rp_future_fini(rp_future *future)
 {
+    assert(future->refs == 0 && rp_list_empty(&future->callbacks));
     if (!future->error_read) {
         future->refs = 1; /* whoever is told may look at it */
         report_unread(future);
@@ -142,6 +145,7 @@ static void schedule_callbacks(rp_future *future)
 
 void rp_future_finish(rp_future *future, int result, void *value)
 {
+    assert(future->state == RP_FUTURE_PENDING && future->refs > 0);
     future->state = RP_FUTURE_FINISHED;
     future->result = result;
     future->value = value;
@@ -157,6 +161,7 @@ void rp_future_finish(rp_future *future, int result, void *value)
 
 void rp_future_finish_cancelled(rp_future *future)
 {
+    assert(future->state == RP_FUTURE_PENDING && future->refs > 0);
     future->state = RP_FUTURE_CANCELLED;
     future->result = RP_EFUTCANCELED;
     rp_future_ref(future);

@@ -39,9 +39,10 @@ static void unlock(rp_loop *loop)
         rp_mutex_unlock(&loop->mutex);
 }
 
-/* Makes a handle idle, and frees what the loop has of it. */
+/* Makes a handle idle that is in no list any more, and frees what the loop has of it. */
 static void release(rp_handle *handle)
 {
+    assert(place(handle) != RP_HANDLE_IDLE && !rp_node_linked(&handle->link));
     rp_loop *shared = handle->state & RP_HANDLE_FOREIGN ? handle->loop : NULL;
     bool allocated = handle->state & RP_HANDLE_ALLOCATED;
 
@@ -103,7 +104,7 @@ void rp_handle_run(rp_loop *loop, rp_handle *handle)
         run_timed(loop, handle);
         return;
     }
-    if (!(handle->state & (RP_HANDLE_ALLOCATED | RP_HANDLE_FOREIGN)) && !handle->origin)
+    if ((handle->state & ~(uint32_t)RP_HANDLE_CERTAIN) == RP_HANDLE_READY && !handle->origin)
         handle->state = RP_HANDLE_IDLE;
     else
         release(handle);
@@ -154,6 +155,7 @@ int rp_call_soon(rp_loop *loop, rp_handle *handle, rp_callback *callback, void *
 
 void rp_loop_post(rp_loop *loop, rp_handle *handle)
 {
+    assert(!loop->posts_refused && !rp_node_linked(&handle->link));
     set_place(handle, RP_HANDLE_POSTED);
     rp_list_push(&loop->posted, &handle->link);
     atomic_store_explicit(&loop->posts_waiting, true, memory_order_release);

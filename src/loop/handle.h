@@ -4,6 +4,8 @@
 #ifndef RP_LOOP_HANDLE_H
 #define RP_LOOP_HANDLE_H
 
+#include <assert.h>
+
 #include "loop/loop.h"
 
 /* rp_handle.state */
@@ -16,8 +18,7 @@ enum {
     RP_HANDLE_STATES = 7,
     RP_HANDLE_ALLOCATED = 8, /* a flag: the loop allocated it, and frees it when it has run */
     RP_HANDLE_FOREIGN = 16, /* a flag: another thread posted it and may look at it: it gets idle under the mutex */
-    RP_HANDLE_CERTAIN =
-        32, /* a flag: dropped with the loop, it is called all the same; it sees that by loop->closed */
+    RP_HANDLE_CERTAIN = 32, /* a flag: it is called even if it is dropped with the loop; loop->closed says so */
 };
 
 static inline void rp_handle_prepare(rp_handle *handle, rp_loop *loop, rp_callback *callback, void *arg)
@@ -31,6 +32,7 @@ static inline void rp_handle_prepare(rp_handle *handle, rp_loop *loop, rp_callba
  */
 static inline void rp_loop_ready(rp_loop *loop, rp_handle *handle)
 {
+    assert(!rp_node_linked(&handle->link)); /* a handle is in one list at most */
     handle->state = (handle->state & ~(uint32_t)RP_HANDLE_STATES) | RP_HANDLE_READY;
     rp_list_push(&loop->ready, &handle->link);
 }

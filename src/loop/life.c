@@ -107,7 +107,8 @@ int rp_loop_close(rp_loop *loop)
     rp_loop_drop_handles(loop); /* those of futures that ended with what was reaped */
     rp_futures_report_unread(loop);
     rp_resources_pass(loop, RP_LATE);
-    assert(rp_list_empty(&loop->resources));
+    assert(rp_list_empty(&loop->resources) && rp_list_empty(&loop->unread) && loop->timers.count == 0);
+    assert(rp_list_empty(&loop->ready) && rp_list_empty(&loop->batch) && rp_list_empty(&loop->due));
     rp_free(loop->receive_buffer);
     loop->receive_buffer = NULL;
     return 0;

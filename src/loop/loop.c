@@ -3,6 +3,8 @@
  */
 #include "loop/loop.h"
 
+#include <assert.h>
+
 #include "base/memory.h"
 #include "proactor/proactor.h"
 
@@ -16,7 +18,10 @@ rp_loop *rp_loop_ref(rp_loop *loop)
 
 void rp_loop_unref(rp_loop *loop)
 {
-    if (atomic_fetch_sub_explicit(&loop->refs, 1, memory_order_acq_rel) != 1)
+    unsigned refs = atomic_fetch_sub_explicit(&loop->refs, 1, memory_order_acq_rel);
+
+    assert(refs > 0 && (refs > 1 || loop->closed));
+    if (refs != 1)
         return;
     rp_mutex_fini(&loop->mutex);
     rp_free(loop);
@@ -58,6 +63,7 @@ int rp_loop_enter(rp_loop *loop)
         return rc;
     if (rp_get_running_loop() || !atomic_compare_exchange_strong(&loop->thread, &nobody, rp_thread_id()))
         return RP_ERUNNING;
+    assert(!loop->stack && !loop->free_after_run);
     running_loop = loop;
     loop->stack = &running_loop;
     loop->now = rp_kernel_now(loop->kernel);
@@ -66,6 +72,8 @@ int rp_loop_enter(rp_loop *loop)
 
 void rp_loop_leave(rp_loop *loop)
 {
+    assert(rp_loop_is_on_this_stack(loop) && !loop->closed);
+    assert(running_loop == loop || rp_loop_is_forked(loop)); /* a child may have run a loop of its own meanwhile */
     loop->stopping = false;
     running_loop = NULL;
     loop->stack = NULL;

@@ -25,7 +25,7 @@ static int default_get_event_loop(rp_event_loop_policy *policy, rp_loop **loop)
 {
     (void)policy;
     *loop = thread_loop;
-    return thread_loop != NULL ? 0 : RP_ENOLOOP;
+    return thread_loop ? 0 : RP_ENOLOOP;
 }
 
 static int default_set_event_loop(rp_event_loop_policy *policy, rp_loop *loop)
@@ -46,7 +46,7 @@ rp_event_loop_policy *rp_get_event_loop_policy(void)
     rp_event_loop_policy *policy;
 
     rp_mutex_lock(&lock);
-    if (installed == NULL)
+    if (!installed)
         installed = &default_policy;
     policy = installed;
     rp_mutex_unlock(&lock);
@@ -79,5 +79,5 @@ int rp_get_event_loop(rp_loop **loop)
     rp_event_loop_policy *policy = rp_get_event_loop_policy();
 
     *loop = rp_get_running_loop();
-    return *loop != NULL ? 0 : policy->get_event_loop(policy, loop);
+    return *loop ? 0 : policy->get_event_loop(policy, loop);
 }

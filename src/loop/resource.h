@@ -7,6 +7,8 @@
 #ifndef RP_LOOP_RESOURCE_H
 #define RP_LOOP_RESOURCE_H
 
+#include <assert.h>
+
 #include "loop/loop.h"
 
 typedef enum rp_phase {
@@ -26,12 +28,14 @@ typedef struct rp_resource_type {
 
 static inline void rp_resource_add(rp_loop *loop, rp_resource *resource, const rp_resource_type *type)
 {
+    assert(!rp_node_linked(&resource->link));
     resource->type = type;
     rp_list_push(&loop->resources, &resource->link);
 }
 
 static inline void rp_resource_remove(rp_resource *resource)
 {
+    assert(rp_node_linked(&resource->link));
     rp_list_remove(&resource->link);
 }
 

@@ -54,7 +54,7 @@ static int make_loop(rp_runner *runner)
         rc = rp_new_event_loop(&runner->loop);
     if (rc < 0)
         return rc;
-    if (runner->options.loop_factory == NULL)
+    if (!runner->options.loop_factory)
         runner->installed = rp_set_event_loop(runner->loop) == 0;
     if (runner->options.debug)
         rp_set_debug(runner->loop, true);

@@ -33,11 +33,11 @@ void rp_signal_sink_run(rp_signal_sink *sink)
 {
     rp_node *node = rp_list_pop(&sink->waits);
 
-    if (node == NULL && sink->callback == NULL)
+    if (!node && !sink->callback)
         sink->pending = true;
-    else if (node == NULL)
+    else if (!node)
         sink->callback(sink->arg);
-    for (; node != NULL; node = rp_list_pop(&sink->waits)) {
+    for (; node; node = rp_list_pop(&sink->waits)) {
         const rp_signal_wait *wait = rp_container_of(node, rp_signal_wait, link);
 
         wait->wake(wait->arg);

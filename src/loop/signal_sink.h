@@ -37,7 +37,7 @@ bool rp_signal_sink_wait(rp_signal_sink *sink, rp_signal_wait *wait, rp_callback
 /* Whether nobody would be told. */
 static inline bool rp_signal_sink_is_idle(const rp_signal_sink *sink)
 {
-    return sink->callback == NULL && rp_list_empty(&sink->waits);
+    return !sink->callback && rp_list_empty(&sink->waits);
 }
 
 /* The signal has come: on the loop. */

@@ -55,12 +55,11 @@ int64_t rp_turn_deadline(rp_loop *loop)
 }
 
 /* The clock is read before the wait, and after it if it may have slept. */
-int rp_turn_wait(rp_loop *loop, int64_t deadline)
+static int take_completions(rp_loop *loop, int64_t deadline)
 {
-    if (loop->turn != RP_TURN_ENDED)
-        return 0;
-    assert(loop->delivered == loop->taken);
     int64_t now = rp_kernel_now(loop->kernel);
+
+    assert(loop->stack && loop->delivered == loop->taken);
     if (now - loop->now > loop->stats.longest_turn)
         loop->stats.longest_turn = now - loop->now;
     loop->proactor->asking.now = now;
@@ -73,6 +72,13 @@ int rp_turn_wait(rp_loop *loop, int64_t deadline)
     loop->stats.completions += (uint64_t)n;
     loop->turn = RP_TURN_WAITED;
     return 0;
+}
+
+int rp_turn_wait(rp_loop *loop, int64_t deadline)
+{
+    int rc = loop->turn == RP_TURN_ENDED ? take_completions(loop, deadline) : 0;
+
+    return rc < 0 || may_go_on(loop) ? rc : end_early(loop);
 }
 
 /* ---- delivering ---- */
@@ -102,7 +108,7 @@ static void fetch_ahead(const rp_completion *completion)
 
 int rp_turn_deliver(rp_loop *loop)
 {
-    while (loop->delivered < loop->taken && may_go_on(loop)) {
+    while (loop->delivered < loop->taken) {
         const rp_completion *completion = &loop->completions[loop->delivered++];
         rp_op *op = completion->op;
 
@@ -117,8 +123,10 @@ int rp_turn_deliver(rp_loop *loop)
             deliver_timed(loop, op);
         else
             op->callback(op);
+        if (!may_go_on(loop))
+            return end_early(loop);
     }
-    return may_go_on(loop) ? 0 : end_early(loop);
+    return 0;
 }
 
 /* ---- running ---- */
@@ -127,7 +135,6 @@ void rp_turn_collect(rp_loop *loop)
 {
     if (loop->turn == RP_TURN_COLLECTED)
         return;
-    assert(rp_list_empty(&loop->batch) && rp_list_empty(&loop->due));
     if (atomic_load_explicit(&loop->posts_waiting, memory_order_acquire))
         rp_loop_take_posts(loop);
     rp_list_splice(&loop->batch, &loop->ready);
@@ -139,9 +146,12 @@ static int run_all(rp_loop *loop, rp_node *handles)
 {
     rp_node *node;
 
-    while (may_go_on(loop) && (node = rp_list_pop(handles)))
+    while ((node = rp_list_pop(handles))) {
         rp_handle_run(loop, rp_container_of(node, rp_handle, link));
-    return may_go_on(loop) ? 0 : end_early(loop);
+        if (!may_go_on(loop))
+            return end_early(loop);
+    }
+    return 0;
 }
 
 int rp_turn_run(rp_loop *loop)
@@ -151,11 +161,13 @@ int rp_turn_run(rp_loop *loop)
 
 int rp_turn_timers(rp_loop *loop)
 {
-    int rc = run_all(loop, &loop->due);
+    if (!rp_list_empty(&loop->due)) {
+        int rc = run_all(loop, &loop->due);
 
-    if (rc < 0)
-        return rc;
-    assert(rp_list_empty(&loop->batch) && loop->delivered == loop->taken);
+        if (rc < 0)
+            return rc;
+    }
+    assert(rp_list_empty(&loop->batch) && loop->delivered == loop->taken && loop->turn == RP_TURN_COLLECTED);
     loop->turn = RP_TURN_ENDED;
     loop->stats.turns++;
     return 0;

@@ -41,10 +41,10 @@ int rp_turn_deliver(rp_loop *loop);
 int rp_turn_timers(rp_loop *loop);
 
 /*
- * Ends the step that is running once its present callback has returned. If none is running, the next step that is to
- * call anything back ends before it does, so that an interrupt cannot come too early for a run that is about to begin.
- * A wait is woken. Any thread, but no signal's handler: that may have struck in the middle of this. After the loop's
- * close nothing is done.
+ * Ends the run early: a wait at once, another step when its present callback has returned. If neither is running, the
+ * next wait ends so, or the next callback is the last; an interrupt cannot come too early for a run that is about to
+ * begin. Any thread, but no signal's handler: that may have struck in the middle of this. After the loop's close this
+ * does nothing.
  */
 void rp_turn_interrupt(rp_loop *loop);
 
