@@ -103,6 +103,22 @@ static inline UNUSED int64_t perform(rp_proactor *port, rp_op *op)
     return finish(port, op);
 }
 
+static inline UNUSED int64_t read_at(rp_proactor *port, rp_fd fd, void *buffer, size_t size, int64_t offset)
+{
+    rp_op op;
+
+    rp_op_read(&op, fd, buffer, size, offset, NULL, NULL);
+    return perform(port, &op);
+}
+
+static inline UNUSED int64_t write_at(rp_proactor *port, rp_fd fd, const void *buffer, size_t size, int64_t offset)
+{
+    rp_op op;
+
+    rp_op_write(&op, fd, buffer, size, offset, NULL, NULL);
+    return perform(port, &op);
+}
+
 /* Turns that find nothing: whatever has been started does not complete by itself. */
 static inline UNUSED void stays_quiet(rp_proactor *port)
 {

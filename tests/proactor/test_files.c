@@ -27,22 +27,6 @@ static int new_file(void)
     return fd;
 }
 
-static int64_t read_at(rp_proactor *port, int fd, void *buffer, size_t size, int64_t offset)
-{
-    rp_op op;
-
-    rp_op_read(&op, fd, buffer, size, offset, NULL, NULL);
-    return perform(port, &op);
-}
-
-static int64_t write_at(rp_proactor *port, int fd, const void *buffer, size_t size, int64_t offset)
-{
-    rp_op op;
-
-    rp_op_write(&op, fd, buffer, size, offset, NULL, NULL);
-    return perform(port, &op);
-}
-
 TEST(offsets)
 {
     rp_proactor *port = open_port();

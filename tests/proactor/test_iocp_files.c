@@ -17,22 +17,6 @@ static int64_t open_at(rp_proactor *port, rp_fd directory, const char *path, int
     return perform(port, &op);
 }
 
-static int64_t read_at(rp_proactor *port, rp_fd fd, void *buffer, size_t size, int64_t offset)
-{
-    rp_op op;
-
-    rp_op_read(&op, fd, buffer, size, offset, NULL, NULL);
-    return perform(port, &op);
-}
-
-static int64_t write_at(rp_proactor *port, rp_fd fd, const void *buffer, size_t size, int64_t offset)
-{
-    rp_op op;
-
-    rp_op_write(&op, fd, buffer, size, offset, NULL, NULL);
-    return perform(port, &op);
-}
-
 static void close_file(rp_proactor *port, rp_fd fd)
 {
     rp_op op;

@@ -12,6 +12,16 @@ static ssize_t heard(int fd, char *text, size_t size)
     return n;
 }
 
+/* What comes next is this. */
+static void expect_heard(rp_co *co, int fd, const char *expected)
+{
+    char text[64];
+
+    while (heard(fd, text, sizeof text) == -EAGAIN)
+        CHECK_INT(rp_sleep(co, 0), ==, 0);
+    CHECK_STR(text, expected);
+}
+
 CO_TEST(what_is_written_under_a_cork_goes_out_in_one_piece)
 {
     int here, there;
@@ -29,21 +39,15 @@ CO_TEST(what_is_written_under_a_cork_goes_out_in_one_piece)
     CHECK_INT(heard(there, text, sizeof text), ==, -EAGAIN);
     CHECK_INT(rp_transport_get_write_buffer_size(rp_stream_transport(stream)), ==, 3);
     CHECK_INT(rp_stream_uncork(stream), ==, 0);
-    while (heard(there, text, sizeof text) == -EAGAIN)
-        CHECK_INT(rp_sleep(co, 0), ==, 0);
-    CHECK_STR(text, "abc");
+    expect_heard(co, there, "abc");
     CHECK_INT(rp_stream_uncork(stream), ==, 0);
     CHECK_INT(rp_stream_write(co, stream, "d", 1), ==, 0);
-    while (heard(there, text, sizeof text) == -EAGAIN)
-        CHECK_INT(rp_sleep(co, 0), ==, 0);
-    CHECK_STR(text, "d");
+    expect_heard(co, there, "d");
 
     rp_stream_cork(stream);
     CHECK_INT(rp_stream_write(co, stream, "ef", 2), ==, 0);
     CHECK_INT(rp_stream_write_eof(stream), ==, 0);
-    while (heard(there, text, sizeof text) == -EAGAIN)
-        CHECK_INT(rp_sleep(co, 0), ==, 0);
-    CHECK_STR(text, "ef");
+    expect_heard(co, there, "ef");
     CHECK_INT(wire_await_in(co, there, text, sizeof text), ==, 0);
     rp_stream_close(stream);
     CHECK_INT(rp_stream_uncork(stream), ==, -EPIPE);
@@ -71,9 +75,7 @@ CO_TEST(a_stream_that_is_closed_sends_what_a_cork_held_back)
             CHECK_INT(rp_stream_wait_closed(co, stream), ==, 0);
         }
         rp_stream_free(stream);
-        while (heard(there, text, sizeof text) == -EAGAIN)
-            CHECK_INT(rp_sleep(co, 0), ==, 0);
-        CHECK_STR(text, "last");
+        expect_heard(co, there, "last");
         while (heard(there, text, sizeof text) == -EAGAIN)
             CHECK_INT(rp_sleep(co, 0), ==, 0);
         CHECK_INT(heard(there, text, sizeof text), ==, 0);
