@@ -13,6 +13,7 @@ The comment of a function has this form, each part on lines of its own:
     Mirrors loop.name().
 
 An error that is listed without a reason has one at the head of its header, where those stand that mean the same for all.
+A sentence that needs more than one line has these lines for itself.
 
 Of the pages: each name of ringport's is in the headers, and each file and relative link is there. docs/asyncio-map.md
 names each public name of asyncio, as far as the Python that runs this knows them; what it names is in the headers that
@@ -164,8 +165,18 @@ def form_faults(comment, declarations, explained, known):
         yield "what it mirrors has no line of its own"
 
 
+def late_sentences(text):
+    """Yields the number of each line in which a sentence begins behind one that began on an earlier line."""
+    lines = text.splitlines()
+    for number, (before, line) in enumerate(zip(lines, lines[1:]), 2):
+        goes_on = before.startswith(" * ") and not before.endswith((".", ":")) and not before.startswith(" *   ")
+        if goes_on and re.match(r" \* \S.*[.?!] [A-Z*`]", line):
+            yield number
+
+
 def header_faults(text, known):
     """Yields (line number, fault) for the comments of a header's functions."""
+    yield from ((number, "a sentence begins behind one of an earlier line") for number in late_sentences(text))
     explained = set(ERROR.findall("\n".join(re.findall(r"^ \*   ((?:-E|RP_E)\w+ .*)$", text[:text.index("*/")], re.M))))
     for start, block in blocks(text.splitlines()):
         comment = [line for line in block if line.startswith(("/*", " *"))]
@@ -344,6 +355,9 @@ def self_test():
     assert len(faults("/*\n * Does. Suspends.\n * Errors: -ENOMEM.\n * More.\n */")) == 1
     assert len(faults("/*\n * Does. Never suspends, never fails.\n * Mirrors x().\n * More.\n */")) == 1
     assert len(faults("/*\n * Does. Never suspends, never fails. Mirrors x().\n */")) == 1
+
+    assert list(late_sentences("/*\n * One. Two\n * goes on.\n *   Three. Four\n *   goes on. Five.\n */\n")) == []
+    assert list(late_sentences("/*\n * One goes\n * on. Two.\n */\n")) == [3]
 
     header = {"a.h": "/* It. Mirrors x(). */\nRP_API int rp_a(void);\n\n/* It. */\nRP_API int rp_b(struct rp_c { int d; });\n"}
     assert list(map_faults("| `x` | `rp_a` | a.h |\n", header)) == []

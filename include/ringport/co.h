@@ -34,11 +34,13 @@
  * C++ exceptions. Each task has exceptions of its own: it may suspend in a catch block, or in a destructor during
  * unwinding, and std::current_exception() and std::uncaught_exceptions() tell of this task alone.
  * An exception that leaves a coroutine ends the process by std::terminate(), before any frame is unwound: catch it, and
- * return an error. For those of callbacks see loop.h.
+ * return an error.
+ * For exceptions of callbacks see loop.h.
  * A task that never ends is not unwound: its destructors do not run.
  * The C++ runtime is the program's, or in a C program that of a library that it uses.
  * If such a library is loaded while tasks run, its runtime is found when the next task of a new coroutine function
- * starts. A runtime that a library contains but does not export (-static-libstdc++) is not found.
+ * starts.
+ * A runtime that a library contains but does not export (-static-libstdc++) is not found.
  */
 #ifndef RINGPORT_CO_H
 #define RINGPORT_CO_H
@@ -488,9 +490,11 @@ RP_API void rp_group_begin(rp_co *co, rp_group *group);
 /*
  * Starts a coroutine as a task of the group, which holds it.
  * When a task fails, the others are cancelled, and the parent's suspending call returns -ECANCELED, so that it comes to
- * rp_group_end(). A task that ends by being cancelled has not failed.
- * *task gets a reference that the caller owns, unless `task` is NULL. With it a task can be named, cancelled or awaited
- * alone, and asked for its result even after rp_group_end(). Drop it by rp_join() or rp_task_detach().
+ * rp_group_end().
+ * A task that ends by being cancelled has not failed.
+ * *task gets a reference that the caller owns, unless `task` is NULL. Drop it by rp_join() or rp_task_detach().
+ * With the reference a task can be named, cancelled or awaited alone, and asked for its result even after
+ * rp_group_end().
  * Never suspends.
  * Errors:
  *   -EINVAL      the coroutine is NULL

@@ -105,7 +105,8 @@ RP_API int rp_poll_fd(rp_co *co, rp_fd fd, uint32_t events);
  * Returns the number of bytes.
  * `flags` are MSG_*.
  * The sender's address goes to `address`, which has room for *address_length bytes; its true length goes to
- * *address_length. Both may be NULL.
+ * *address_length.
+ * Both may be NULL.
  * Errors:
  *   -EINVAL   `address` is given without `address_length`
  *   those of recvfrom()
@@ -142,9 +143,10 @@ RP_API int64_t rp_wait_child(rp_co *co, int64_t pid);
 /*
  * Suspends until the signal comes, and returns 0. Every task that waits for it goes on.
  * While a task waits, the signal belongs to the tasks alone: a handler of rp_add_signal_handler(), or of rp_run() for
- * SIGINT, is not called. It is called when the signal comes and no task waits.
- * If there is no such handler, a signal that comes while no task waits is kept for the next wait, which returns at
- * once. So a loop of waits misses none; but several may be told as one.
+ * SIGINT, is not called.
+ * The handler is called when the signal comes and no task waits.
+ * If there is no handler, a signal that comes while no task waits is kept: the next wait returns at once.
+ * So a loop of waits misses no signal; but several may be told as one.
  * The signal is caught until one of these comes, and then the process does at it what it did before:
  *   the loop is closed
  *   rp_remove_signal_handler() is called while no task waits

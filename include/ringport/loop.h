@@ -20,7 +20,8 @@
  *
  * Between two runs a loop may move to another thread, even if the old thread has ended.
  * All that waits in it moves along: callbacks, timers, posts, futures, tasks, readers and writers, signal handlers,
- * servers, connections. What happens meanwhile is delivered once.
+ * servers, connections.
+ * What happens meanwhile is delivered once.
  * On io_uring a move takes some 40 ms: the kernel has to end what waits in the old thread's ring.
  * On io_uring some operations cannot move once the kernel has begun them:
  *   a single accept, connect, receive or send by rp_op_*
@@ -30,9 +31,11 @@
  * Nothing is lost by that: a run in the old thread goes on.
  *
  * C++ exceptions may leave the callbacks that a loop calls: those of handles, timers, readers, signals, futures,
- * operations and protocols (net.h). The exception ends the run, and comes out of the function that runs the loop.
- * The callback that threw counts as called. What was to run after it runs in the next run, or is dropped when the loop
- * is closed. So an exception that comes out of
+ * operations and protocols (net.h).
+ * The exception ends the run, and comes out of the function that runs the loop.
+ * The callback that threw counts as called.
+ * What was to run after it runs in the next run, or is dropped when the loop is closed.
+ * So an exception that comes out of
  *   rp_run_forever(), rp_run_until_complete()   leaves the loop ready to be run again, or to be closed
  *   rp_runner_run()    leaves the main task pending until the runner runs again or is closed
  *   rp_run()           comes after the tasks have ended and the loop is closed, as always

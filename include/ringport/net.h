@@ -111,7 +111,8 @@ typedef int rp_protocol_factory(void *arg, const rp_protocol **protocol, void **
  *   rp_transport_is_closing() is true
  *   what writes or reads fails: -EPIPE, or RP_ECLOSED if the loop is closed
  *   rp_transport_fd() is -1, and what asks the socket fails with -EBADF
- * rp_transport_ref() returns its argument. NULL is ignored by rp_transport_unref().
+ * rp_transport_ref() returns its argument.
+ * rp_transport_unref() ignores NULL.
  * When the loop is closed, any one thread may give a reference up.
  * asyncio has nothing like it: Python counts references.
  */
@@ -388,7 +389,8 @@ RP_API int rp_create_unix_server(rp_loop *loop, rp_protocol_factory *factory, vo
  * Serve on stream sockets that are given, TCP's or Unix ones: on one, or on several.
  * The server is made when this returns.
  * A socket listens already: it is inherited from a parent, or from systemd (descriptor 3 and those after it, LISTEN_FDS
- * of them, if LISTEN_PID is this process). Or the options have a backlog, and a socket that is only bound will do.
+ * of them, if LISTEN_PID is this process).
+ * If the options have a backlog, a socket that is only bound will do.
  * The server owns the sockets from then on, and closes them. On failure they stay the caller's.
  * The sockets become non-blocking, also for others that share them.
  * Their backlogs stay unless the options have one. Of the other options only `nagle` and `delay_start` count.
@@ -444,7 +446,8 @@ RP_API void rp_server_free(rp_server *server);
  *   rp_server_is_serving() is false, there are no sockets and no connections
  *   rp_server_start_serving() and rp_server_closed_future() fail: RP_ECLOSED if the loop is closed
  *   rp_server_close() and rp_server_free() are ignored
- * rp_server_ref() returns its argument. NULL is ignored by rp_server_unref().
+ * rp_server_ref() returns its argument.
+ * rp_server_unref() ignores NULL.
  * When the loop is closed, any one thread may give a reference up.
  * Mirror references of Python's.
  */

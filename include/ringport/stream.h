@@ -9,8 +9,8 @@
  *
  * Suspending. A call that need not wait does not suspend: no other task runs.
  * There is one exception: of the calls on a stream that ask the kernel, each 32nd in one turn of the loop suspends
- * until the next turn. So a peer that always has something to say, or takes everything, does not keep other tasks from
- * running.
+ * until the next turn.
+ * So a peer that always has something to say, or takes everything, does not keep other tasks from running.
  * Reading what the stream has read ahead (rp_stream_buffered) does not count.
  *
  * Writes that fail (-ECONNRESET, -EPIPE, -ETIMEDOUT and the like) end writing only:

@@ -8,14 +8,15 @@
  * Another thread goes through rp_call_soon_threadsafe().
  * Waiting allocates nothing. Tasks are served in the order in which they began to wait.
  *
- * Cancellation. A call that waits returns -ECANCELED if its task is cancelled before it is woken. It has taken nothing
- * then, and its place goes to the next task. If it was woken first, it succeeds, and the cancellation comes at the next
- * suspension.
+ * Cancellation. A call that waits returns -ECANCELED if its task is cancelled before it is woken.
+ * It has taken nothing then, and its place goes to the next task.
+ * If it was woken first, it succeeds, and the cancellation comes at the next suspension.
  * A call that need not wait does not suspend, and does not look for a cancellation.
  *
  * init and fini. The init functions cannot fail unless they say so.
- * The fini functions return -EBUSY, and do nothing, while a task is inside a call that waits; one that was woken is,
- * until it has run. The struct must stay where it is then.
+ * The fini functions return -EBUSY, and do nothing, while a task is inside a call that waits.
+ * A task that was woken is inside until it has run.
+ * While a task is inside, the struct must stay where it is.
  * After the loop was closed they return 0, since its tasks will never go on.
  *
  * Errors that are listed below without a reason mean the same everywhere:
