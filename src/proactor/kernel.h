@@ -22,7 +22,7 @@ struct rp_kernel {
     int64_t (*send)(rp_fd fd, const void *buffer, size_t length, const rp_kernel *kernel);
     int64_t (*sendv)(rp_fd fd, const struct iovec *vector, int count, const rp_kernel *kernel);
     bool (*has_ended)(rp_fd fd, const rp_kernel *kernel);
-    int (*open)(int family, int type, int protocol, rp_fd *fd, const rp_kernel *kernel);
+    int (*socket)(int family, int type, int protocol, rp_fd *fd, const rp_kernel *kernel);
     int (*bind)(rp_fd fd, const struct sockaddr *address, uint32_t length, const rp_kernel *kernel);
     int (*listen)(rp_fd fd, int backlog, const rp_kernel *kernel);
     int (*shutdown)(rp_fd fd, int how, const rp_kernel *kernel);
@@ -54,7 +54,7 @@ static inline int64_t rp_kernel_now(const rp_kernel *kernel)
 /* socket(): non-blocking and not inherited; able to do overlapped operations on Windows. */
 static inline int rp_kernel_open(const rp_kernel *kernel, int family, int type, int protocol, rp_fd *fd)
 {
-    return kernel->open(family, type, protocol, fd, kernel);
+    return kernel->socket(family, type, protocol, fd, kernel);
 }
 
 static inline int rp_kernel_bind(const rp_kernel *kernel, rp_fd fd, const struct sockaddr *address,
