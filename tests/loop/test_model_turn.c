@@ -5,6 +5,8 @@
  * what is in the queue, then what the second one holds, then what is due in order of time (ties in order of
  * scheduling), and runs exactly that; what is scheduled meanwhile waits for the next turn, what is cancelled does not
  * run. Completions of operations come before the handles of a turn, once each.
+ * Half of the sequences are driven by a face with asyncio's order: completions come between the handles and the timers,
+ * and what they schedule in the next turn. It also interrupts its runs at random; what is left is then done first.
  * Time is the test's own, and passes by what is read of it and waited for. So a sequence depends on its seed alone,
  * which is printed as RP_TEST_SEED=n; with that in the environment it is replayed.
  */
@@ -13,7 +15,7 @@
 #include <string.h>
 
 #include "harness/harness.h"
-#include "loop/loop.h"
+#include "loop/turn.h"
 #include "ringport.h"
 #include "harness/wrap.h"
 
@@ -23,7 +25,8 @@ enum {
     STEPS = 600, /* callbacks that do something, in a sequence */
 };
 
-typedef enum { IDLE, READY, POSTED, TIMED, RUNNING } place; /* RUNNING: in this turn's batch, still to run */
+/* RUNNING: in this turn's batch, still to run; DUE: likewise, after this turn's completions (the face) */
+typedef enum { IDLE, READY, POSTED, TIMED, RUNNING, DUE } place;
 
 typedef struct item {
     rp_timer timer; /* its handle alone, where no time is asked for */
@@ -46,6 +49,8 @@ static int steps;
 static bool turn_begun; /* the batch of `turn` has been made */
 static bool stopped;
 static uint64_t last_turn; /* then: of this run */
+static bool by_face;
+static bool interrupted; /* and the run has not ended yet */
 
 /* xorshift64*: all that tests need. */
 static uint64_t random_bits(void)
@@ -118,7 +123,7 @@ static void begin_turn(void)
     while ((next = first_in(POSTED)))
         move(next, RUNNING);
     while ((next = first_due(loop->now)))
-        move(next, RUNNING);
+        move(next, by_face ? DUE : RUNNING);
     turn_begun = true;
 }
 
@@ -127,7 +132,7 @@ static void look_at_turn(void)
 {
     if (turn == loop->stats.turns)
         return;
-    CHECK(first_in(RUNNING) == NULL);
+    CHECK(first_in(RUNNING) == NULL && first_in(DUE) == NULL);
     turn = loop->stats.turns;
     turn_begun = false;
 }
@@ -141,9 +146,13 @@ static void run_item(void *arg)
     item *ran = arg;
 
     look_at_turn();
-    if (!turn_begun)
+    CHECK(!interrupted);
+    if (!turn_begun && !by_face)
         begin_turn();
-    CHECK(first_in(RUNNING) == ran);
+    if (!by_face || first_in(RUNNING))
+        CHECK(first_in(RUNNING) == ran);
+    else
+        CHECK(first_in(DUE) == ran && loop->delivered == loop->taken);
     CHECK(!rp_timer_scheduled(&ran->timer));
     ran->place = IDLE;
     act();
@@ -154,7 +163,8 @@ static void on_completion(rp_op *op)
     operation *done = rp_container_of(op, operation, op);
 
     look_at_turn();
-    CHECK(!turn_begun);
+    CHECK(!interrupted);
+    CHECK(by_face ? turn_begun && first_in(RUNNING) == NULL : !turn_begun);
     CHECK(done->in_flight && !done->submitting);
     CHECK(op->result == 0 || op->result == -ECANCELED);
     done->in_flight = false;
@@ -224,6 +234,12 @@ static void submit_or_cancel(operation *any)
     any->submitting = false;
 }
 
+static void interrupt(void)
+{
+    rp_turn_interrupt(loop);
+    interrupted = true;
+}
+
 static void act(void)
 {
     for (uint64_t i = random_bits() % 4; i > 0 && steps > 0; i--, steps--) {
@@ -238,7 +254,10 @@ static void act(void)
             submit_or_cancel(&operations[random_bits() % OPS]);
             break;
         case 2:
-            stop(NULL);
+            if (by_face && random_bits() % 4 != 0)
+                interrupt();
+            else
+                stop(NULL);
             break;
         default:
             if (any->place == IDLE)
@@ -254,7 +273,41 @@ static bool anything_left(void)
     for (int i = 0; i < OPS; i++)
         if (operations[i].in_flight)
             return true;
-    return first_in(READY) || first_in(POSTED) || first_in(RUNNING) || first_due(RP_NEVER);
+    return first_in(READY) || first_in(POSTED) || first_in(RUNNING) || first_in(DUE) || first_due(RP_NEVER);
+}
+
+/* A turn in asyncio's order. */
+static int turn_of_face(void)
+{
+    int rc = rp_turn_wait(loop, rp_turn_deadline(loop));
+
+    if (rc < 0)
+        return rc;
+    rp_turn_collect(loop);
+    if (!turn_begun)
+        begin_turn();
+    if ((rc = rp_turn_run(loop)) < 0 || (rc = rp_turn_deliver(loop)) < 0 || (rc = rp_turn_timers(loop)) < 0)
+        return rc;
+    look_at_turn();
+    return 0;
+}
+
+/* Until something stops it; goes on after interrupts. */
+static void run_face(void)
+{
+    int rc = -EINTR;
+
+    while (rc == -EINTR) {
+        CHECK_INT(rp_loop_enter(loop), ==, 0);
+        do
+            rc = turn_of_face();
+        while (rc == 0 && !stopped);
+        rp_loop_leave(loop);
+        CHECK_INT(rc, ==, interrupted ? -EINTR : 0);
+        interrupted = false;
+        if (rc < 0)
+            act();
+    }
 }
 
 /* A run of one turn, or until something stops it. */
@@ -265,7 +318,10 @@ static void run_once(void)
     if (steps == 0 || !anything_left() || random_bits() % 4 == 0)
         stop(NULL);
     CHECK_INT(rp_call_later(loop, &limit, RP_MSEC(1), stop, NULL), ==, 0);
-    CHECK_INT(rp_run_forever(loop), ==, 0);
+    if (by_face)
+        run_face();
+    else
+        CHECK_INT(rp_run_forever(loop), ==, 0);
     rp_timer_cancel(&limit);
     CHECK(stopped);
     CHECK_INT(loop->stats.turns, ==, last_turn + 1);
@@ -277,6 +333,7 @@ static void compare_with_model(uint64_t seed)
 {
     fprintf(stderr, "RP_TEST_SEED=%llu\n", (unsigned long long)seed);
     state = seed;
+    by_face = random_bits() % 2 == 0;
     memset(items, 0, sizeof items);
     memset(operations, 0, sizeof operations);
     order = 0;
@@ -284,7 +341,7 @@ static void compare_with_model(uint64_t seed)
     now = RP_SEC(1000);
     CHECK_INT(rp_loop_new(NULL, &loop), ==, 0);
     turn = loop->stats.turns;
-    turn_begun = stopped = false;
+    turn_begun = stopped = interrupted = false;
     while (steps > 0 || anything_left()) {
         act();
         run_once();
