@@ -262,6 +262,7 @@ static void begin(void *arg)
 
 void rp_transport_start(rp_transport *transport, const rp_protocol *protocol, void *self)
 {
+    assert(!rp_node_linked(&transport->resource.link) && !transport->lost);
     transport->protocol = protocol;
     transport->self = self;
     rp_resource_add(transport->loop, &transport->resource, &resource_type);

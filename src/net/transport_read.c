@@ -37,6 +37,7 @@ static void receive_eof(rp_transport *transport)
 {
     const rp_protocol *protocol = transport->protocol;
 
+    assert(!transport->eof_received && !transport->lost);
     transport->eof_received = true;
     if (!protocol->eof_received || !protocol->eof_received(transport->self) || transport->error < 0)
         rp_transport_close(transport);
@@ -179,6 +180,7 @@ static int64_t take_nothing(const rp_transport *transport, size_t length)
 /* When writing has failed there is nothing to keep the transport open for. */
 static void take_end(rp_transport *transport, int64_t received)
 {
+    assert(!transport->eof_received && !transport->lost);
     transport->eof_received = received == 0;
     if (received < 0)
         fail_reading(transport, received);

@@ -79,7 +79,7 @@ size_t rp_transport_get_write_buffer_size(const rp_transport *transport)
 /* The buffer is empty, and the end of the stream was asked for: says so to the peer. */
 static int send_eof(rp_transport *transport)
 {
-    assert(!transport->eof_sent);
+    assert(transport->eof_wanted && !transport->eof_sent && !transport->lost);
     transport->eof_sent = true;
     return transport->kind->write_eof(transport);
 }

@@ -382,6 +382,144 @@ int scenario_timeout_that_expires(void)
     return run_on_loop(expiring_timeout);
 }
 
+/* ---- echoing by callbacks, in the order and by the buffers of a second face ---- */
+
+typedef struct speaker {
+    rp_transport *transport;
+    bool echoes;
+    int rounds; /* messages that the other one has still to take and give back */
+    size_t received;
+    char buffer[1000];
+    int lent; /* how often it was, and was not given back */
+} speaker;
+
+static void speak(speaker *s)
+{
+    char message[LARGE];
+
+    wire_fill(message, sizeof message, 0);
+    if (note(rp_transport_write(s->transport, message, sizeof message)) < 0)
+        rp_transport_abort(s->transport);
+}
+
+static void speaker_made(void *self, rp_transport *transport)
+{
+    speaker *s = self;
+
+    s->transport = transport;
+    if (!s->echoes)
+        speak(s);
+}
+
+static void speaker_lends(void *self, size_t hint, void **buffer, size_t *length)
+{
+    speaker *s = self;
+
+    CHECK_INT(s->lent, ==, 0);
+    s->lent++;
+    *buffer = s->buffer;
+    *length = sizeof s->buffer;
+}
+
+static void speaker_hears(void *self, size_t length)
+{
+    speaker *s = self;
+
+    CHECK_INT(s->lent, ==, 1);
+    s->lent--;
+    CHECK(wire_same(s->buffer, length, s->received % LARGE) || s->received % LARGE + length > LARGE);
+    s->received += length;
+    if (s->echoes && note(rp_transport_write(s->transport, s->buffer, length)) < 0)
+        rp_transport_abort(s->transport);
+    if (s->echoes || s->received % LARGE != 0)
+        return;
+    if (--s->rounds > 0)
+        speak(s);
+    else
+        rp_transport_close(s->transport);
+}
+
+static void speaker_hears_nothing(void *self)
+{
+    speaker *s = self;
+
+    CHECK_INT(s->lent, ==, 1);
+    s->lent--;
+}
+
+static void speaker_lost(void *self, int error)
+{
+    speaker *s = self;
+
+    CHECK_INT(s->lent, ==, 0);
+    note(error);
+    if (!s->echoes)
+        rp_loop_stop(rp_transport_get_loop(s->transport));
+}
+
+static int make_speaker(void *arg, const rp_protocol **protocol, void **self)
+{
+    static const rp_protocol lends = {
+        .connection_made = speaker_made,
+        .get_buffer = speaker_lends,
+        .buffer_updated = speaker_hears,
+        .buffer_unused = speaker_hears_nothing,
+        .connection_lost = speaker_lost,
+        .begins_soon = true,
+        .receives = 1,
+    };
+
+    *protocol = &lends;
+    *self = arg;
+    return 0;
+}
+
+/* Until both of its ends are lost. The attempt's error, or else whether the client has heard all. */
+static int speak_with(rp_loop *loop, rp_server *server, speaker *client)
+{
+    rp_future *attempt, *closed;
+    int rc;
+
+    RP_TRY(rp_create_connection(loop, make_speaker, client, "127.0.0.1", rp_server_port(server), NULL, &attempt));
+    rc = rp_run_until_complete(loop, attempt);
+    rp_future_unref(attempt);
+    RP_TRY(rc);
+    RP_TRY(rp_run_forever(loop));
+    rp_server_close(server);
+    RP_TRY(rp_server_closed_future(server, &closed));
+    rc = rp_run_until_complete(loop, closed);
+    rp_future_unref(closed);
+    RP_TRY(rc);
+    return client->rounds == 0 ? 0 : told_count > 0 ? told[0] : -ECONNABORTED;
+}
+
+int scenario_messages_by_callbacks(void)
+{
+    speaker client = {.rounds = 3}, echo_speaker = {.echoes = true};
+    rp_future *future;
+    rp_server *server;
+    rp_loop *loop;
+    int rc = rp_loop_new(NULL, &loop);
+
+    if (rc < 0)
+        return rc;
+    rp_set_exception_handler(loop, on_exception, NULL);
+    rc = rp_create_server(loop, make_speaker, &echo_speaker, "127.0.0.1", 0, NULL, &future);
+    if (rc == 0) {
+        rc = rp_run_until_complete(loop, future);
+        server = rc == 0 ? rp_future_value(future) : NULL;
+        rp_future_unref(future);
+    }
+    if (rc == 0) {
+        rc = note(speak_with(loop, server, &client));
+        rp_server_free(server);
+    }
+    CHECK_INT(rp_loop_close(loop), ==, 0);
+    CHECK_INT(client.lent + echo_speaker.lent, ==, 0);
+    rp_loop_free(loop);
+    return rc;
+}
+
 /* ---- the executor ---- */
 
 static int blocking_add(void *arg)

@@ -12,9 +12,9 @@
 
 /* All of them: SCENARIOS(EACH) expands to EACH(name) for each. */
 #define SCENARIOS(each)                                                                                           \
-    each(loop_opened_and_closed) each(hundred_messages_echoed) each(server_from_start_to_stop)                    \
-        each(group_with_a_failing_child) each(timeout_that_expires) each(executor_job) each(signal_handler)       \
-            each(run_whole)
+    each(loop_opened_and_closed) each(hundred_messages_echoed) each(messages_by_callbacks)                        \
+        each(server_from_start_to_stop) each(group_with_a_failing_child) each(timeout_that_expires)               \
+            each(executor_job) each(signal_handler) each(run_whole)
 
 /* Runs it: 0, or the error that it ended by. */
 typedef int scenario(void);
