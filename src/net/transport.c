@@ -63,16 +63,20 @@ void rp_transport_settle(rp_transport *transport)
         release(transport);
 }
 
-static void detach(rp_transport **told)
+/*
+ * Most often the kernel has let go by now, and the peer sees the end. It may come again at once, and find a server that
+ * has one connection less.
+ */
+static void detach_and_release(rp_transport **told)
 {
     rp_transport *transport = *told;
 
     if (transport->detached)
         transport->detached(transport);
+    rp_transport_settle(transport);
     drop(transport);
 }
 
-/* Most often the kernel has let go by now: then the peer sees the end before the protocol is told. */
 static void tell_lost(void *arg)
 {
     rp_transport *transport = arg;
@@ -87,8 +91,7 @@ static void tell_lost(void *arg)
     if (rp_handle_scheduled(&transport->reading))
         rp_handle_cancel(&transport->reading);
     transport->refs++;
-    rp_transport *ended RP_ON_LEAVE(detach) = transport;
-    rp_transport_settle(ended);
+    rp_transport *ended RP_ON_LEAVE(detach_and_release) = transport;
     if (ended->protocol->connection_lost)
         ended->protocol->connection_lost(ended->self, ended->error);
 }
