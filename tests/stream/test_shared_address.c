@@ -1,5 +1,5 @@
 /*
- * test_workers.c - the worker group: connections spread over threads, verified bytes, clean ends.
+ * test_shared_address.c - servers of a worker group: connections spread over threads, verified bytes, clean ends.
  *
  * How evenly they are spread depends on who does it. A balancer gives each of 4 workers 50 of 200 connections. The
  * kernel's hash (SO_REUSEPORT) makes their number binomial, of 200 by 1/4: fewer than 20 come once in 10 million times.
@@ -288,88 +288,4 @@ TEST(a_stop_under_load_ends_every_handler)
     CHECK_INT(rp_run_workers(4, serve, &s), ==, -EOWNERDEAD);
     CHECK_INT(atomic_load(&s.handlers), ==, 0);
     pthread_join(s.clients, NULL);
-}
-
-static int blocking(void *arg)
-{
-    usleep(20000);
-    atomic_fetch_add((atomic_uint *)arg, 1);
-    return 0;
-}
-
-/* The last one fails at once; the others are in the executor by then, or asleep, and clean up by suspending. */
-static int fail_or_sleep(rp_co *co, void *arg)
-{
-    rp_future *job;
-
-    if (rp_worker_index() == 3)
-        return -EXDEV;
-    CHECK_INT(rp_run_in_executor(rp_co_loop(co), NULL, blocking, arg, &job), ==, 0);
-    rp_future_unref(job);
-    int rc = rp_sleep(co, RP_SEC(1000));
-    CHECK_INT(rc, ==, -ECANCELED);
-    CHECK_INT(rp_sleep(co, RP_MSEC(1)), ==, 0);
-    return rc;
-}
-
-TEST(an_error_of_one_stops_the_others)
-{
-    atomic_uint jobs = 0;
-
-    CHECK_INT(rp_run_workers(4, fail_or_sleep, &jobs), ==, -EXDEV);
-    CHECK_INT(atomic_load(&jobs), <=, 3);
-}
-
-static int count_up(rp_co *co, void *arg)
-{
-    RP_TRY(rp_sleep(co, RP_MSEC(1)));
-    CHECK_INT(rp_run_workers(1, count_up, arg), ==, RP_ERUNNING);
-    atomic_fetch_add((atomic_uint *)arg, 1);
-    return 0;
-}
-
-TEST(workers_may_just_return)
-{
-    atomic_uint count = 0;
-
-    CHECK_INT(rp_run_workers(3, count_up, &count), ==, 0);
-    CHECK_INT(count, ==, 3);
-}
-
-TEST(bad_arguments)
-{
-    CHECK_INT(rp_run_workers(0, count_up, NULL), ==, -EINVAL);
-    CHECK_INT(rp_run_workers(RP_WORKERS_MAX + 1, count_up, NULL), ==, -EINVAL);
-    CHECK_INT(rp_run_workers(1, NULL, NULL), ==, -EINVAL);
-}
-
-/* As Ctrl-C does it. */
-static void interrupt(void)
-{
-#ifdef _WIN32
-    raise(SIGINT);
-#else
-    kill(getpid(), SIGINT); /* for the main thread: raise() would be for this one, which takes none */
-#endif
-}
-
-/* The first worker is the one that catches it: it must be there. */
-static int interrupt_once(rp_co *co, void *arg)
-{
-    atomic_bool *first_runs = arg;
-
-    if (rp_worker_index() == 0)
-        atomic_store(first_runs, true);
-    while (!atomic_load(first_runs))
-        RP_TRY(rp_sleep(co, RP_MSEC(1)));
-    if (rp_worker_index() == 1)
-        interrupt();
-    return rp_sleep(co, RP_SEC(1000));
-}
-
-TEST(an_interrupt_stops_all)
-{
-    atomic_bool first_runs = false;
-
-    CHECK_INT(rp_run_workers(3, interrupt_once, &first_runs), ==, -EINTR);
 }
