@@ -220,7 +220,6 @@ TEST(stream_with_urgent_data)
         CHECK_INT(send(fds[1], "fghij", 5, 0), ==, 5);
         if (late == 1)
             submit(port, &op);
-        usleep(1000);
         total = (size_t)take_from_stream(port, &op, bytes, sizeof bytes);
         CHECK_INT(total, ==, 5);
         if (strcmp(rp_proactor_name(port), "io_uring") == 0)
