@@ -99,11 +99,11 @@ static void deliver_timed(rp_loop *loop, rp_op *op)
  */
 static void fetch_ahead(const rp_completion *completion)
 {
-    const char *op = (const char *)completion[RP_LOOP_FETCHED].op;
+    uintptr_t op = (uintptr_t)completion[RP_LOOP_FETCHED].op; /* it may be NULL: no pointer arithmetic */
 
-    __builtin_prefetch(op - 64);
-    __builtin_prefetch(op);
-    __builtin_prefetch(op + 64);
+    __builtin_prefetch((const void *)(op - 64));
+    __builtin_prefetch((const void *)op);
+    __builtin_prefetch((const void *)(op + 64));
 }
 
 int rp_turn_deliver(rp_loop *loop)

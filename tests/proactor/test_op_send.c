@@ -174,7 +174,7 @@ TEST(both_directions_at_once)
     rp_proactor_close(port);
 }
 
-/* What waits for room learns that there will be none. TCP may find room for a byte after all: then it is tried again. */
+/* What waits for room learns that there will be none. If TCP finds room for it after all, it is tried again. */
 TEST(send_reset)
 {
     rp_proactor *port = open_port();
