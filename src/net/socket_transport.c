@@ -10,6 +10,7 @@
 #include "base/list.h"
 #include "net/transport_read.h"
 #include "net/transport_write.h"
+#include "proactor/proactor.h"
 
 typedef struct socket_transport {
     rp_transport base;
@@ -63,7 +64,7 @@ static int64_t receive_end(const socket_transport *self)
 static int64_t receive(rp_transport *transport, void *buffer, size_t length)
 {
     socket_transport *self = socket_of(transport);
-    int64_t received = rp_op_receive(&self->receive, buffer, length);
+    int64_t received = rp_proactor_receive(&self->receive, buffer, length);
 
     transport->readable = rp_op_receivable(&self->receive);
     return received != 0 ? received : receive_end(self);

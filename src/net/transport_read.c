@@ -167,8 +167,7 @@ void rp_transport_stopped(rp_transport *transport, int error)
         rp_transport_start_receiving(transport);
 }
 
-/* What is left of try_read() when there is nothing to take. */
-static int64_t take_nothing(const rp_transport *transport, size_t length)
+int64_t rp_transport_take_nothing(const rp_transport *transport, size_t length)
 {
     if (transport->closing)
         return transport->error ? transport->error : -EPIPE;
@@ -178,7 +177,7 @@ static int64_t take_nothing(const rp_transport *transport, size_t length)
 }
 
 /* When writing has failed there is nothing to keep the transport open for. */
-static void take_end(rp_transport *transport, int64_t received)
+void rp_transport_take_end(rp_transport *transport, int64_t received)
 {
     assert(!transport->eof_received && !transport->lost);
     transport->eof_received = received == 0;
@@ -190,15 +189,7 @@ static void take_end(rp_transport *transport, int64_t received)
 
 int64_t rp_transport_try_read(rp_transport *transport, void *buffer, size_t length)
 {
-    int64_t received;
-
-    RP_TRY(rp_loop_check(transport->loop)); /* a child of fork() would take the parent's bytes */
-    if (transport->closing || transport->eof_received || !transport->readable || length == 0)
-        return take_nothing(transport, length);
-    received = transport->kind->receive(transport, buffer, length);
-    if (received <= 0 && received != -EAGAIN)
-        take_end(transport, received);
-    return received;
+    return rp_transport_take(transport, buffer, length);
 }
 
 void rp_transport_pause_reading(rp_transport *transport)

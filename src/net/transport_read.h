@@ -12,6 +12,24 @@ static inline bool rp_transport_is_drained(const rp_transport *transport)
     return !transport->readable && !transport->closing && !transport->eof_received;
 }
 
+/* What is left of rp_transport_take() if there is nothing to take; and if what it took is the end, or an error. */
+int64_t rp_transport_take_nothing(const rp_transport *transport, size_t length);
+void rp_transport_take_end(rp_transport *transport, int64_t received);
+
+/* rp_transport_try_read(). A child of fork() would take the parent's bytes. */
+static inline int64_t rp_transport_take(rp_transport *transport, void *buffer, size_t length)
+{
+    int64_t received;
+
+    RP_TRY(rp_loop_check(transport->loop));
+    if (transport->closing || transport->eof_received || !transport->readable || length == 0)
+        return rp_transport_take_nothing(transport, length);
+    received = transport->kind->receive(transport, buffer, length);
+    if (received <= 0 && received != -EAGAIN)
+        rp_transport_take_end(transport, received);
+    return received;
+}
+
 /* There may be something to receive: hands it over, unless reading is paused. */
 void rp_transport_arrived(rp_transport *transport);
 

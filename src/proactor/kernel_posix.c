@@ -61,14 +61,14 @@ static int set_nonblocking(rp_fd fd, const rp_kernel *kernel)
 
 /* ---- sending ---- */
 
+/* One that a signal interrupts has had no room so far. */
 static int64_t send_now(rp_fd fd, const void *buffer, size_t length, const rp_kernel *kernel)
 {
-    ssize_t n;
+    ssize_t n = send(fd, buffer, length, MSG_DONTWAIT | MSG_NOSIGNAL);
 
-    do
-        n = send(fd, buffer, length, MSG_DONTWAIT | MSG_NOSIGNAL);
-    while (n < 0 && errno == EINTR);
-    return n < 0 ? -errno : n;
+    if (n < 0)
+        return errno == EINTR ? -EAGAIN : -errno;
+    return n;
 }
 
 static int64_t sendv_now(rp_fd fd, const struct iovec *vector, int count, const rp_kernel *kernel)

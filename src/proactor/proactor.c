@@ -260,11 +260,9 @@ void rp_proactor_wake(rp_proactor *proactor)
 
 int64_t rp_op_receive(rp_op *op, void *buffer, size_t length)
 {
-    rp_proactor *proactor = op->owner;
-
-    if (op->kind != RP_OP_RECV_STREAM || !proactor || length == 0)
+    if (op->kind != RP_OP_RECV_STREAM || !op->owner || length == 0)
         return -EINVAL;
-    return proactor->backend->receive(op, buffer, length);
+    return rp_proactor_receive(op, buffer, length);
 }
 
 bool rp_op_receivable(const rp_op *op)

@@ -47,7 +47,8 @@ static int64_t receive_piece(const rp_op *op, void *buffer, size_t length, bool 
     return n < 0 ? -errno : n;
 }
 
-int64_t rp_receive_stream_take(rp_op *op, void *buffer, size_t length)
+/* Where a short read does not tell for sure that the socket is empty. */
+static int64_t take_unsure(rp_op *op, void *buffer, size_t length)
 {
     bool unsure = op->ready & RP_READY_UNSURE;
     int64_t n;
@@ -62,8 +63,20 @@ int64_t rp_receive_stream_take(rp_op *op, void *buffer, size_t length)
     } else {
         n = receive(op, buffer, length);
     }
-    /* A short read has emptied the socket, most often: what comes later is announced anew. */
     if (n == -EAGAIN || (n > 0 && (size_t)n < length && !unsure))
         op->ready &= RP_READY_UNIX;
+    return n;
+}
+
+/* A short read has emptied the socket, most often: what comes later is announced anew. */
+int64_t rp_receive_stream_take(rp_op *op, void *buffer, size_t length)
+{
+    int64_t n;
+
+    if (op->ready != RP_READY_INPUT)
+        return take_unsure(op, buffer, length);
+    n = receive(op, buffer, length);
+    if (n == -EAGAIN || (n > 0 && (size_t)n < length))
+        op->ready = 0;
     return n;
 }

@@ -134,7 +134,7 @@ static inline ssize_t receive(rp_co *co, rp_stream *stream, void *buffer, size_t
             RP_TRY(wait_for_bytes(co, stream));
         else if (!waited)
             RP_TRY(rp_stream_take_turn(co, stream));
-        else if ((n = (ssize_t)rp_transport_try_read(stream->transport, buffer, length)) != -EAGAIN)
+        else if ((n = (ssize_t)rp_transport_take(stream->transport, buffer, length)) != -EAGAIN)
             break;
         else
             RP_TRY(wait_for_bytes(co, stream));
