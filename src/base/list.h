@@ -22,7 +22,7 @@ static inline bool rp_list_empty(const rp_node *list)
 
 static inline bool rp_node_linked(const rp_node *node)
 {
-    return node->next != NULL;
+    return node->next;
 }
 
 /* Inserts a node before `position`; before the head means at the end. */

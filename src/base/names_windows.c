@@ -15,7 +15,7 @@ int rp_origin_backtrace(void **addresses, int count)
     int found = CaptureStackBackTrace(0, (DWORD)count, addresses, NULL);
 
     for (int i = 0; i < found; i++)
-        if (addresses[i] == NULL) /* a coroutine's outermost frame; what comes after it is not part of the stack */
+        if (!addresses[i]) /* a coroutine's outermost frame; what comes after it is not part of the stack */
             return i;
     return found;
 }
@@ -44,7 +44,7 @@ static const char *nearest_export(const char *module, const char *address)
     DWORD offset = (DWORD)(address - module), nearest = 0;
     const char *name = NULL;
 
-    if (table == NULL)
+    if (!table)
         return NULL;
     const DWORD *functions = (const void *)(module + table->AddressOfFunctions);
     const DWORD *names = (const void *)(module + table->AddressOfNames);
@@ -68,7 +68,7 @@ void rp_origin_print(FILE *file, void *const *addresses, int depth)
         char text[128], path[MAX_PATH];
 
         fprintf(file, "    %s", rp_origin_symbol(call, text, sizeof text));
-        if (module != NULL && GetModuleFileNameA((HMODULE)(void *)module, path, sizeof path) > 0)
+        if (module && GetModuleFileNameA((HMODULE)(void *)module, path, sizeof path) > 0)
             fprintf(file, " (%s+0x%zx)", path, (size_t)(call - module));
         fputc('\n', file);
     }
@@ -77,9 +77,9 @@ void rp_origin_print(FILE *file, void *const *addresses, int depth)
 const char *rp_origin_symbol(void *address, char *text, size_t size)
 {
     const char *module = module_of(address);
-    const char *name = module != NULL ? nearest_export(module, address) : NULL;
+    const char *name = module ? nearest_export(module, address) : NULL;
 
-    if (name != NULL)
+    if (name)
         snprintf(text, size, "%s", name);
     else
         snprintf(text, size, "%p", address);

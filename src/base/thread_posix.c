@@ -237,7 +237,7 @@ __attribute__((constructor)) static void stay_loaded(void)
     struct link_map *module = NULL;
     Dl_info info;
 
-    if (dladdr1 == NULL || dlopen == NULL) /* a static program */
+    if (!dladdr1 || !dlopen) /* a static program */
         return;
     if (dladdr1(&threads_seen, &info, (void **)&module, RTLD_DL_LINKMAP) != 0 && module->l_name[0] != '\0')
         dlopen(module->l_name, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);

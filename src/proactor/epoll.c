@@ -90,7 +90,7 @@ static int grow_chunks(epoll *e, size_t count)
 {
     port **chunks = rp_realloc(e->chunks, count * sizeof *chunks);
 
-    if (chunks == NULL)
+    if (!chunks)
         return -ENOMEM;
     memset(chunks + e->chunk_count, 0, (count - e->chunk_count) * sizeof *chunks);
     e->chunks = chunks;
@@ -102,7 +102,7 @@ static port *find_port(const epoll *e, int fd)
 {
     size_t chunk = (unsigned)fd / PORTS_PER_CHUNK; /* beyond all of them if it is negative */
 
-    if (chunk >= e->chunk_count || e->chunks[chunk] == NULL)
+    if (chunk >= e->chunk_count || !e->chunks[chunk])
         return NULL;
     return &e->chunks[chunk][(unsigned)fd % PORTS_PER_CHUNK];
 }
@@ -112,14 +112,14 @@ static int make_port(epoll *e, int fd)
 {
     size_t chunk = (size_t)fd / PORTS_PER_CHUNK;
 
-    if (find_port(e, fd) != NULL)
+    if (find_port(e, fd))
         return 0;
     if (fcntl(fd, F_GETFD) < 0) /* an absurd number gets no memory */
         return -errno;
     if (chunk >= e->chunk_count && grow_chunks(e, chunk + chunk / 2 + 1) < 0)
         return -ENOMEM;
     port *ports = rp_calloc(PORTS_PER_CHUNK * sizeof *ports);
-    if (ports == NULL)
+    if (!ports)
         return -ENOMEM;
     for (int i = 0; i < PORTS_PER_CHUNK; i++)
         rp_list_init(&ports[i].waiting);
@@ -138,7 +138,7 @@ static port *port_of(const epoll *e, const struct epoll_event *event)
 {
     port *p = find_port(e, (int)(uint32_t)event->data.u64);
 
-    return p != NULL && p->generation == event->data.u64 >> 32 ? p : NULL;
+    return p && p->generation == event->data.u64 >> 32 ? p : NULL;
 }
 
 /* If it fails, an earlier registration stays as it is. */
@@ -173,7 +173,7 @@ static void epoll_forget(rp_proactor *proactor, rp_fd fd)
     epoll *e = (epoll *)proactor;
     port *p = find_port(e, fd);
 
-    if (p != NULL && rp_list_empty(&p->waiting))
+    if (p && rp_list_empty(&p->waiting))
         retract(e, p, fd);
 }
 
@@ -238,7 +238,7 @@ static bool must_queue(const epoll *e, const rp_op *op)
 {
     const port *p = find_port(e, op->fd);
 
-    if (p == NULL || !takes_turns(op))
+    if (!p || !takes_turns(op))
         return false;
     for (const rp_node *node = p->waiting.next; node != &p->waiting; node = node->next) {
         const rp_op *other = rp_container_of(node, rp_op, queue);
@@ -266,7 +266,7 @@ static void perform(rp_work *work)
 
 static void hand_to_pool(epoll *e, rp_op *op)
 {
-    int rc = e->pool == NULL ? rp_pool_new(0, &e->pool) : 0;
+    int rc = e->pool ? 0 : rp_pool_new(0, &e->pool);
 
     extra_of(op)->u.work = (rp_work){.run = perform};
     op->state = RP_OP_SUBMITTED;
@@ -280,7 +280,7 @@ static void collect_performed(epoll *e)
 {
     rp_node performed;
 
-    if (e->pool == NULL)
+    if (!e->pool)
         return;
     rp_list_init(&performed);
     rp_mutex_lock(&e->mutex);
@@ -334,7 +334,7 @@ static void signal_op(epoll *e, rp_op *op)
 static void submit_multishot(epoll *e, rp_op *op)
 {
     const port *p = find_port(e, op->fd);
-    bool others = p != NULL && !rp_list_empty(&p->waiting);
+    bool others = p && !rp_list_empty(&p->waiting);
     int rc = rp_ready_begin(op);
 
     extra_of(op)->u.signalled = (rp_node){NULL, NULL};
@@ -377,7 +377,7 @@ static void epoll_submit(rp_proactor *proactor, rp_op *op)
             rp_op_finish(proactor, op, result);
         return;
     }
-    if (op->kind == RP_OP_CLOSE && find_port(e, op->fd) != NULL)
+    if (op->kind == RP_OP_CLOSE && find_port(e, op->fd))
         retract(e, find_port(e, op->fd), op->fd);
     result = rp_ready_begin(op);
     if (result == 0)
@@ -386,7 +386,7 @@ static void epoll_submit(rp_proactor *proactor, rp_op *op)
         wait_on_port(e, op);
     else
         finish(e, op, result);
-    if (op->kind == RP_OP_SHUTDOWN && result == 0 && find_port(e, op->fd) != NULL)
+    if (op->kind == RP_OP_SHUTDOWN && result == 0 && find_port(e, op->fd))
         try_again(e, find_port(e, op->fd), EPOLLIN | EPOLLOUT); /* what this ends makes no edge on every socket */
 }
 
@@ -418,7 +418,7 @@ static bool deliver_stream(epoll *e, const struct epoll_event *event, rp_complet
 {
     port *p = port_of(e, event);
 
-    if (p == NULL || rp_list_empty(&p->waiting) || p->waiting.next != p->waiting.prev)
+    if (!p || rp_list_empty(&p->waiting) || p->waiting.next != p->waiting.prev)
         return false;
     rp_op *op = rp_container_of(p->waiting.next, rp_op, queue);
     if (op->kind != RP_OP_RECV_STREAM || rp_node_linked(&extra_of(op)->u.signalled))
@@ -435,7 +435,7 @@ static void dispatch(epoll *e, const struct epoll_event *event)
     uint32_t events = event->events;
     port *p = port_of(e, event);
 
-    if (p == NULL)
+    if (!p)
         return;
     if (rp_list_empty(&p->waiting)) { /* nobody has waited for some time: no more edges */
         retract(e, p, fd);

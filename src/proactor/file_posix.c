@@ -111,7 +111,7 @@ bool rp_file_needs_no_wait(const rp_op *op)
     int64_t offset;
     const struct iovec *vector = buffers(op, &single, &count, &offset);
 
-    return offset < -1 || count <= 0 || (vector != NULL && total_length(vector, count) == 0);
+    return offset < -1 || count <= 0 || (vector && total_length(vector, count) == 0);
 }
 
 int64_t rp_file_attempt(const rp_op *op)

@@ -64,7 +64,7 @@ static int make_path(rp_fd directory, const char *path, wchar_t **name, wchar_t 
     if (relative && before == 0)
         return rp_error_last();
     *memory = rp_calloc((before + 2 + (size_t)length) * sizeof **memory);
-    if (*memory == NULL)
+    if (!*memory)
         return -ENOMEM;
     *name = *memory;
     if (relative) {

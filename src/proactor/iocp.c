@@ -118,7 +118,7 @@ static void iocp_cancel(rp_proactor *proactor, rp_op *op)
         cancel_pooled(i, op);
     else if (op->phase & IOCP_POLLING)
         iocp_poll_cancel(i, op);
-    else if (methods[op->kind]->cancel != NULL)
+    else if (methods[op->kind]->cancel)
         methods[op->kind]->cancel(i, op);
     else
         CancelIoEx((HANDLE)op->fd,
@@ -152,7 +152,7 @@ static int collect(iocp *i, rp_op *op, size_t bytes, rp_completion *completion)
     int64_t result = method->collect(i, op, status, bytes);
     if (result == IOCP_PENDING)
         return 0;
-    if (result < 0 || method->resume == NULL || op->kind == RP_OP_ACCEPT) {
+    if (result < 0 || !method->resume || op->kind == RP_OP_ACCEPT) {
         rp_op_complete(&i->base, op, completion, result, 0);
         return 1;
     }
@@ -266,9 +266,9 @@ static void iocp_close_(rp_proactor *proactor)
     iocp *i = (iocp *)proactor;
 
     rp_pool_free(i->pool);
-    if (i->afd != NULL)
+    if (i->afd)
         CloseHandle(i->afd);
-    if (i->port != NULL)
+    if (i->port)
         CloseHandle(i->port);
     rp_free(i->registered);
 }
@@ -280,7 +280,7 @@ static int iocp_open(rp_proactor *proactor, const rp_proactor_options *options)
     rp_list_init(&i->stubborn);
     i->port = CreateIoCompletionPort(INVALID_HANDLE_VALUE, NULL, 0,
                                      options->concurrency != 0 ? options->concurrency : ALL_THREADS);
-    int rc = i->port == NULL ? rp_error_last() : load_functions(i);
+    int rc = i->port ? load_functions(i) : rp_error_last();
     if (rc < 0)
         iocp_close_(proactor);
     return rc;

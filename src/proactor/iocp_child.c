@@ -31,7 +31,7 @@ static int64_t start(iocp *i, rp_op *op)
     if (pid <= 0 || pid > UINT32_MAX)
         return -EINVAL;
     HANDLE process = OpenProcess(SYNCHRONIZE | PROCESS_QUERY_LIMITED_INFORMATION, FALSE, (DWORD)pid);
-    if (process == NULL)
+    if (!process)
         return GetLastError() == ERROR_INVALID_PARAMETER ? -ECHILD : rp_error_last();
     extra->u.child.process = process;
     extra->u.child.port = i->port;
@@ -56,7 +56,7 @@ static int64_t collect(iocp *i, rp_op *op, NTSTATUS status, size_t bytes)
     DWORD code;
     int64_t result;
 
-    if (extra->u.child.wait != NULL)
+    if (extra->u.child.wait)
         end_wait(extra);
     result = GetExitCodeProcess(extra->u.child.process, &code) ? (int64_t)code << 8 : rp_error_last();
     CloseHandle(extra->u.child.process);

@@ -177,7 +177,7 @@ static int64_t perform_transfer(rp_op *op)
     size_t done = 0;
     WSABUF piece;
 
-    if (event == NULL)
+    if (!event)
         return rp_error_last();
     while (next_piece(op, overlapped, done, is_disk, start, &piece)) {
         n = perform_piece(op, overlapped, event, &piece);
@@ -222,7 +222,7 @@ static void run(rp_work *work)
 static int64_t hand_to_pool(iocp *i, rp_op *op)
 {
     iocp_extra *extra = iocp_extra_of(op);
-    int rc = i->pool == NULL ? rp_pool_new(0, &i->pool) : 0;
+    int rc = i->pool ? 0 : rp_pool_new(0, &i->pool);
 
     extra->u.pool.work = (rp_work){.run = run};
     op->phase |= IOCP_POOLED;

@@ -105,7 +105,7 @@ static HANDLE base_handle(rp_fd fd)
 int64_t iocp_poll_start(iocp *i, rp_op *op, iocp_poll *poll, uint32_t events)
 {
     OVERLAPPED *overlapped = &iocp_extra_of(op)->overlapped;
-    int rc = i->afd == NULL ? open_driver(i) : 0;
+    int rc = i->afd ? 0 : open_driver(i);
 
     if (rc < 0)
         return rc;

@@ -29,7 +29,7 @@ static int registered_reserve(iocp *i, size_t index)
         return 0;
     words += words / 2;
     uint64_t *registered = rp_realloc(i->registered, words * sizeof *registered);
-    if (registered == NULL)
+    if (!registered)
         return -ENOMEM;
     memset(registered + i->registered_words, 0, (words - i->registered_words) * sizeof *registered);
     i->registered = registered;
@@ -47,7 +47,7 @@ int iocp_associate(iocp *i, rp_fd fd)
     int rc = registered_reserve(i, index);
     if (rc < 0)
         return rc;
-    if (CreateIoCompletionPort((HANDLE)fd, i->port, IOCP_KEY_OP, 0) != NULL) {
+    if (CreateIoCompletionPort((HANDLE)fd, i->port, IOCP_KEY_OP, 0)) {
         i->registered[index / WORD_BITS] |= bit;
         return 0;
     }

@@ -108,7 +108,7 @@ static int64_t accept_collect(iocp *i, rp_op *op, NTSTATUS status, size_t bytes)
     }
     /* This fails if the listener has been closed meanwhile (asyncio's stopped_serving): the connection stands. */
     setsockopt((SOCKET)fd, SOL_SOCKET, SO_UPDATE_ACCEPT_CONTEXT, (char *)&listener, sizeof listener);
-    if (op->kind == RP_OP_ACCEPT && op->u.accept.address != NULL)
+    if (op->kind == RP_OP_ACCEPT && op->u.accept.address)
         store_peer(op, fd);
     return fd;
 }
@@ -252,7 +252,7 @@ static int64_t recv_issue(rp_op *op)
     extra->u.transfer.flags = (DWORD)(flags_of(op) & ~OWN_FLAGS);
     if (count == 0)
         count = 1; /* of no length: a datagram is taken all the same */
-    if (header != NULL && header->msg_name != NULL)
+    if (header && header->msg_name)
         rc = WSARecvFrom((SOCKET)op->fd, buffers, (DWORD)count, NULL, &extra->u.transfer.flags, header->msg_name,
                          (int *)&header->msg_namelen, &extra->overlapped, NULL);
     else
@@ -399,7 +399,7 @@ static int64_t send_now(rp_op *op)
 
     if (count == 0)
         count = 1;
-    if (header != NULL && header->msg_name != NULL)
+    if (header && header->msg_name)
         rc = WSASendTo((SOCKET)op->fd, buffers, (DWORD)count, &sent, flags, header->msg_name,
                        (int)header->msg_namelen, NULL, NULL);
     else

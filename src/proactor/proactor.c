@@ -44,7 +44,7 @@ static rp_proactor *make(const rp_backend *backend)
 {
     rp_proactor *made = rp_calloc(backend->size);
 
-    if (made == NULL)
+    if (!made)
         return NULL;
     made->backend = backend;
     made->kernel = &rp_system_kernel;
@@ -64,7 +64,7 @@ static int open_first(const rp_backend *const *candidates, int count, const rp_p
     for (int i = 0; i < count; i++) {
         rp_proactor *made = make(candidates[i]);
 
-        if (made == NULL)
+        if (!made)
             return -ENOMEM;
         rc = made->backend->open(made, options);
         if (rc == 0) {
@@ -98,7 +98,7 @@ static int open_named(const char *name, const rp_proactor_options *options, rp_p
 {
     const rp_backend *backend = find(name);
 
-    if (backend != NULL)
+    if (backend)
         return open_first(&backend, 1, options, proactor);
     return is_known(name) ? -ENOTSUP : -EINVAL;
 }
@@ -108,7 +108,7 @@ static const char *name_in_environment(void)
 {
     const char *name = getenv("RINGPORT_PROACTOR");
 
-    if (name != NULL && name[0] != '\0' && find(name) == NULL)
+    if (name && name[0] != '\0' && !find(name))
         fprintf(stderr, "ringport: RINGPORT_PROACTOR=%s: %s\n", name,
                 is_known(name) ? "this build has no such backend" : "neither io_uring, epoll nor iocp");
     return name;
@@ -120,14 +120,14 @@ int rp_proactor_open(const char *name, const rp_proactor_options *options, rp_pr
     rp_busy_poll busy_poll;
 
     *proactor = NULL;
-    if (options == NULL)
+    if (!options)
         options = &defaults;
     int rc = rp_busy_poll_init(&busy_poll, options->busy_poll);
     if (rc < 0)
         return rc;
-    if (name == NULL)
+    if (!name)
         name = name_in_environment();
-    if (name != NULL && name[0] != '\0')
+    if (name && name[0] != '\0')
         rc = open_named(name, options, proactor);
     else
         rc = open_first(backends, BACKENDS, options, proactor);
@@ -157,7 +157,7 @@ static void cancel_all(rp_proactor *proactor)
 
 void rp_proactor_close(rp_proactor *proactor)
 {
-    if (proactor == NULL)
+    if (!proactor)
         return;
     if (!rp_proactor_is_forked(proactor))
         cancel_all(proactor);
@@ -204,13 +204,13 @@ void rp_proactor_cancel(rp_proactor *proactor, rp_op *op)
 
 void rp_proactor_forget(rp_proactor *proactor, rp_fd fd)
 {
-    if (proactor->backend->forget != NULL && !rp_proactor_is_forked(proactor))
+    if (proactor->backend->forget && !rp_proactor_is_forked(proactor))
         proactor->backend->forget(proactor, fd);
 }
 
 int rp_proactor_check_thread(const rp_proactor *proactor)
 {
-    if (proactor->backend->check_thread == NULL || rp_proactor_is_forked(proactor))
+    if (!proactor->backend->check_thread || rp_proactor_is_forked(proactor))
         return 0;
     return proactor->backend->check_thread(proactor);
 }

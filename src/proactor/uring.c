@@ -87,8 +87,8 @@ static void poll_wake_fd(uring *u)
 {
     struct io_uring_sqe *sqe = get_entry(u);
 
-    u->wake_polled = sqe != NULL;
-    if (sqe == NULL)
+    u->wake_polled = sqe;
+    if (!sqe)
         return;
     io_uring_prep_poll_multishot(sqe, u->wake_fd, POLLIN);
     io_uring_sqe_set_data64(sqe, TAG_WAKE_FD);
@@ -244,7 +244,7 @@ static struct io_uring_sqe *get_entry(uring *u)
 {
     struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring.uring);
 
-    if (sqe != NULL || !is_own(u))
+    if (sqe || !is_own(u))
         return sqe;
     u->base.kernel_entries++;
     io_uring_submit(&u->ring.uring);
@@ -257,7 +257,7 @@ static void issue(uring *u, rp_op *op)
 {
     struct io_uring_sqe *sqe = rp_list_empty(&u->backlog) ? get_entry(u) : NULL;
 
-    if (sqe == NULL) {
+    if (!sqe) {
         op->state = RP_OP_QUEUED;
         rp_list_push(&u->backlog, &op->queue);
         return;
@@ -281,7 +281,7 @@ static void issue_cancel(uring *u, rp_op *op)
 {
     struct io_uring_sqe *sqe = get_entry(u);
 
-    if (sqe == NULL) {
+    if (!sqe) {
         rp_list_push(&u->cancels, &op->queue);
         return;
     }
@@ -394,7 +394,7 @@ static void pass_turn(uring *u, rp_op *op)
 {
     rp_op *next = uring_turns_leave(op);
 
-    if (next == NULL)
+    if (!next)
         return;
     rp_list_remove(&next->queue);
     issue(u, next);

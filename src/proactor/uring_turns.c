@@ -21,14 +21,14 @@ static int make_chunk(uring_turns *turns, int fd)
     if (chunk >= turns->count) {
         rp_op ***chunks = rp_realloc(turns->chunks, count * sizeof *chunks);
 
-        if (chunks == NULL)
+        if (!chunks)
             return -ENOMEM;
         memset(chunks + turns->count, 0, (count - turns->count) * sizeof *chunks);
         turns->chunks = chunks;
         turns->count = count;
     }
     turns->chunks[chunk] = rp_calloc(URING_TURNS_DESCRIPTORS * URING_TURNS_DIRECTIONS * sizeof **turns->chunks);
-    return turns->chunks[chunk] == NULL ? -ENOMEM : 0;
+    return turns->chunks[chunk] ? 0 : -ENOMEM;
 }
 
 void uring_turns_fini(uring_turns *turns)
@@ -43,7 +43,7 @@ int uring_turns_join(uring_turns *turns, rp_op *op)
     uring_turn *turn = uring_turn_of(op);
     rp_op **last = uring_turns_last(turns, op);
 
-    if (last == NULL) {
+    if (!last) {
         int rc = make_chunk(turns, op->fd);
 
         uring_turns_pass(op);
@@ -53,7 +53,7 @@ int uring_turns_join(uring_turns *turns, rp_op *op)
     }
     *turn = (uring_turn){.last = last, .before = *last};
     *last = op;
-    if (turn->before == NULL)
+    if (!turn->before)
         return 0;
     uring_turn_of(turn->before)->behind = op;
     return 1;

@@ -52,7 +52,7 @@ static inline rp_op **uring_turns_last(const uring_turns *turns, const rp_op *op
                          1U << RP_OP_SHUTDOWN; /* which comes after what was sent before it */
     size_t chunk = (unsigned)op->fd / URING_TURNS_DESCRIPTORS;
 
-    if (chunk >= turns->count || turns->chunks[chunk] == NULL)
+    if (chunk >= turns->count || !turns->chunks[chunk])
         return NULL;
     return &turns->chunks[chunk][(unsigned)op->fd % URING_TURNS_DESCRIPTORS * URING_TURNS_DIRECTIONS +
                                  (out >> op->kind & 1)];
@@ -63,7 +63,7 @@ static inline bool uring_turns_take(uring_turns *turns, rp_op *op)
 {
     rp_op **last = uring_turns_last(turns, op);
 
-    if (last == NULL || *last != NULL)
+    if (!last || *last)
         return false;
     *uring_turn_of(op) = (uring_turn){.last = last};
     *last = op;
@@ -75,7 +75,7 @@ static inline bool uring_turns_others(const uring_turns *turns, const rp_op *op)
 {
     rp_op *const *last = uring_turns_last(turns, op);
 
-    return last != NULL && *last != NULL;
+    return last && *last;
 }
 
 /* Keeps it out of every queue: it may be handed to uring_turns_leave() all the same. */
@@ -92,16 +92,16 @@ static inline rp_op *uring_turns_leave(rp_op *op)
 {
     uring_turn *turn = uring_turn_of(op);
 
-    if (turn->last == NULL)
+    if (!turn->last)
         return NULL;
-    if (turn->behind != NULL)
+    if (turn->behind)
         uring_turn_of(turn->behind)->before = turn->before;
     else
         *turn->last = turn->before;
-    if (turn->before != NULL)
+    if (turn->before)
         uring_turn_of(turn->before)->behind = turn->behind;
     turn->last = NULL;
-    return turn->before == NULL ? turn->behind : NULL;
+    return turn->before ? NULL : turn->behind;
 }
 
 #endif
