@@ -1,0 +1,216 @@
+/*
+ * uring_collect.c - what the ring tells: see uring_collect.h.
+ *
+ * A poll in the kernel ends when the peer has ended (RDHUP), whether that was asked for or not, and the next one would
+ * end at once. So a multishot poll, which tells changes, takes its place until there is what was asked for (phase
+ * EDGES).
+ */
+#include "proactor/uring_collect.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "proactor/file_posix.h"
+#include "proactor/receive_stream.h"
+#include "proactor/uring_entry.h"
+
+static bool may_issue_again(const rp_op *op)
+{
+    return !(op->phase & URING_PHASE_CANCELLED);
+}
+
+/* ---- polls ---- */
+
+/* Of what a poll in the kernel has found, that which its owner waits for: the kernel adds RDHUP unasked. */
+static int events_asked_for(const rp_op *op, int result)
+{
+    return result < 0 ? result : result & (int)(uring_entry_events(op) | RP_POLL_ERR | RP_POLL_HUP);
+}
+
+/* A poll for what its file is never ready for: the kernel refuses it, and it is to wait until it is cancelled. */
+static bool never_ready(uring *u, rp_op *op, int *result)
+{
+    if (*result != -EINVAL)
+        return false;
+    if (may_issue_again(op)) {
+        uring_park(u, op);
+        return true;
+    }
+    *result = -ECANCELED;
+    return false;
+}
+
+/* Sockets refuse offsets, and pipes ignore them: so do we. Whether it has one that it can do without. */
+static bool drop_offset(rp_op *op)
+{
+    bool vector = op->kind == RP_OP_READV || op->kind == RP_OP_WRITEV;
+    int64_t *offset = vector ? &op->u.io.offset : &op->u.buffer.offset;
+
+    if ((!vector && op->kind != RP_OP_READ && op->kind != RP_OP_WRITE) || *offset < 0)
+        return false;
+    *offset = -1;
+    return true;
+}
+
+/* A completion of a multishot poll, the kernel's or ours. Returns how many completions it makes: 0 or 1. */
+static int collect_multi_poll(uring *u, rp_op *op, int result, bool more, rp_completion *completion)
+{
+    if (never_ready(u, op, &result))
+        return 0;
+    if (result < 0) {
+        rp_op_complete(&u->base, op, completion, result, 0);
+        return 1;
+    }
+    if (op->kind == RP_OP_RECV_STREAM)
+        rp_receive_stream_signal(op, (uint32_t)result);
+    if (!more && !may_issue_again(op)) {
+        rp_op_complete(&u->base, op, completion, -ECANCELED, 0);
+        return 1;
+    }
+    if (!more && !rp_file_has_readiness(op->fd))
+        uring_park(u, op);
+    else if (!more)
+        uring_issue(u, op);
+    result = events_asked_for(op, result);
+    if (result == 0)
+        return 0;
+    rp_op_complete(&u->base, op, completion, result, RP_OP_MORE);
+    return 1;
+}
+
+/*
+ * A completion of a poll that ends with what it finds. Returns whether it has ended: with what, or an error, is in
+ * *result.
+ */
+static bool poll_has_ended(uring *u, rp_op *op, int *result, bool more)
+{
+    *result = events_asked_for(op, *result);
+    if (!(op->phase & URING_PHASE_EDGES)) {
+        if (*result != 0)
+            return true;
+        op->phase |= URING_PHASE_EDGES;
+        op->outcome = 0;
+    } else if (*result > 0 && op->outcome == 0) {
+        op->outcome = *result;
+        if (more && may_issue_again(op))
+            uring_issue_cancel(u, op);
+    }
+    if (more)
+        return false;
+    if (op->outcome != 0)
+        *result = (int)op->outcome;
+    else if (*result == 0 && may_issue_again(op)) {
+        uring_issue(u, op);
+        return false;
+    } else if (*result == 0)
+        *result = -ECANCELED;
+    op->phase &= (uint8_t)~URING_PHASE_EDGES;
+    return true;
+}
+
+static int collect_poll(uring *u, rp_op *op, int result, bool more, rp_completion *completion)
+{
+    if (never_ready(u, op, &result))
+        return 0;
+    if (!poll_has_ended(u, op, &result, more))
+        return 0;
+    rp_op_complete(&u->base, op, completion, result, 0);
+    return 1;
+}
+
+/* ---- the rest ---- */
+
+static int collect_child(uring *u, rp_op *op, int result, rp_completion *completion)
+{
+    int64_t status = result;
+
+    if (result >= 0) {
+        status = rp_child_reap(op);
+        if (status == -EAGAIN && may_issue_again(op)) {
+            uring_issue(u, op);
+            return 0;
+        }
+    }
+    rp_child_close(op);
+    rp_op_complete(&u->base, op, completion, status, 0);
+    return 1;
+}
+
+/* Handles one completion of an operation. Returns how many completions it makes: 0 or 1. */
+static int collect(uring *u, rp_op *op, int result, bool more, rp_completion *completion)
+{
+    if (!more && rp_node_linked(&op->queue)) /* its end was asked for, or was to be */
+        rp_list_remove(&op->queue);
+    if (op->kind == RP_OP_RECV_STREAM || op->kind == RP_OP_POLL_MULTI)
+        return collect_multi_poll(u, op, result, more, completion);
+    if (op->kind == RP_OP_POLL)
+        return collect_poll(u, op, result, more, completion);
+    if (op->kind == RP_OP_WAIT_CHILD)
+        return collect_child(u, op, result, completion);
+
+    if (op->phase & URING_PHASE_POLLING) {
+        if (!poll_has_ended(u, op, &result, more))
+            return 0;
+        op->phase &= (uint8_t)~URING_PHASE_POLLING;
+        if (result >= 0 && may_issue_again(op)) {
+            uring_issue(u, op);
+            return 0;
+        }
+        if (result >= 0)
+            result = -ECANCELED;
+    } else if ((result == -EINTR && op->kind != RP_OP_CLOSE) ||
+               (result == -EAGAIN && !uring_wants_would_block(op))) {
+        if (may_issue_again(op)) {
+            op->phase |= result == -EAGAIN ? URING_PHASE_POLLING : 0;
+            uring_issue(u, op);
+            return 0;
+        }
+        result = -ECANCELED;
+    }
+
+    if (result == -ESPIPE && may_issue_again(op) && drop_offset(op)) {
+        uring_issue(u, op);
+        return 0;
+    }
+    if (op->kind == RP_OP_ACCEPT_MULTI && !more && result >= 0) {
+        rp_op_complete(&u->base, op, completion, result, RP_OP_MORE);
+        if (may_issue_again(op))
+            uring_issue(u, op);
+        else
+            rp_op_finish(&u->base, op, -ECANCELED);
+        return 1;
+    }
+    if (uring_turns_wants(op))
+        uring_pass_turn(u, op);
+    rp_op_complete(&u->base, op, completion, result, more ? RP_OP_MORE : 0);
+    return 1;
+}
+
+static void collect_wake(uring *u, bool more)
+{
+    uint64_t count;
+
+    while (read(u->wake_fd, &count, sizeof count) < 0 && errno == EINTR)
+        ;
+    if (!more)
+        u->wake_polled = false;
+}
+
+int uring_collect(uring *u, rp_completion *completions, int capacity)
+{
+    struct io_uring_cqe *cqe;
+    int n = 0;
+
+    while (n < capacity && io_uring_peek_cqe(&u->ring.uring, &cqe) == 0) {
+        uint64_t data = cqe->user_data;
+        int result = cqe->res;
+        bool more = (cqe->flags & IORING_CQE_F_MORE) != 0;
+
+        io_uring_cqe_seen(&u->ring.uring, cqe);
+        if (data == URING_TAG_WAKE_FD)
+            collect_wake(u, more);
+        if (data > URING_TAG_LAST)
+            n += collect(u, (rp_op *)(uintptr_t)data, result, more, &completions[n]);
+    }
+    return n;
+}
