@@ -17,7 +17,6 @@
 #include "co/runtime.h"
 #include "fiber/overflow.h"
 #include "loop/exception.h"
-#include "loop/handle.h"
 
 _Thread_local rp_co *rp_co_running __attribute__((tls_model("initial-exec")));
 
@@ -100,12 +99,6 @@ __attribute__((noinline)) static void die_of_overflow(const rp_co *co)
 
 /* ---- switching ---- */
 
-/* Whether its handle is in no list: nothing is on its way that would let it go on. */
-static bool is_idle(const rp_co *co)
-{
-    return (co->wake.handle.state & RP_HANDLE_STATES) == RP_HANDLE_IDLE;
-}
-
 /* What a task's stack starts with. */
 RP_NO_TSAN static void run_coroutine(void *arg)
 {
@@ -130,7 +123,7 @@ bool rp_co_suspend(rp_co *co, const rp_waiting *waiting, void *arg)
     co->interrupted = false;
     co->state = RP_CO_WAITING;
     rp_fiber_suspend(&co->fiber);
-    assert(co->state == RP_CO_RUNNING && is_idle(co)); /* it was woken once */
+    assert(co->state == RP_CO_RUNNING && rp_co_is_idle(co)); /* it was woken once */
     co->waiting = NULL;
     return co->interrupted;
 }
@@ -218,7 +211,7 @@ void rp_co_step(void *arg)
 
 void rp_co_wake(rp_co *co)
 {
-    assert(co->state != RP_CO_ENDED && is_idle(co));
+    assert(co->state != RP_CO_ENDED && rp_co_is_idle(co));
     rp_fiber_fetch(&co->fiber);
     rp_handle_prepare(&co->wake.handle, co->loop, rp_co_step, co);
     rp_loop_ready(co->loop, &co->wake.handle);
@@ -277,7 +270,7 @@ static void dispose(rp_future *future)
     rp_co *co = rp_co_of(future);
 
     assert(co->state == RP_CO_ENDED || future->loop->closed);
-    assert(!co->watchers && !rp_node_linked(&co->asked_link) && is_idle(co));
+    assert(!co->watchers && !rp_node_linked(&co->asked_link) && rp_co_is_idle(co));
     rp_future_fini(future);
     assert(!rp_node_linked(&future->link));
     rp_fiber_fini(&co->fiber);

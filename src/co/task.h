@@ -24,6 +24,7 @@
 #include "co/bindings.h"
 #include "fiber/fiber.h"
 #include "loop/future.h"
+#include "loop/handle.h"
 #include "ringport/co.h"
 
 /* What a suspended task waits for, as far as others must deal with it. Each gets the argument of rp_co_suspend(). */
@@ -111,6 +112,12 @@ rp_co *rp_co_of(const rp_future *future);
 static inline rp_bindings *rp_co_bindings(void)
 {
     return rp_co_running ? rp_co_running->bindings : rp_bindings_lent();
+}
+
+/* Whether its handle is in no list: nothing is on its way that would let it go on. */
+static inline bool rp_co_is_idle(const rp_co *co)
+{
+    return (co->wake.handle.state & RP_HANDLE_STATES) == RP_HANDLE_IDLE;
 }
 
 /* 0, or RP_ENOTASK if the caller's `co` is NULL or another task's. */
