@@ -49,7 +49,7 @@ TEST(made_and_closed)
 #define ELSEWHERE "iocp"
 #endif
 
-TEST(options)
+TEST(wrong_options_are_refused)
 {
     rp_loop_options bad = {.backend = "no_such"}, both = {.backend = test_backend()};
     rp_proactor *port = open_port();
@@ -69,7 +69,7 @@ TEST(options)
     rp_proactor_close(port);
 }
 
-TEST(ready_proactor)
+TEST(a_loop_takes_over_a_proactor_that_is_idle)
 {
     rp_loop_options options = {.proactor = open_port()};
     rp_op op;

@@ -113,7 +113,7 @@ TEST(completions_come_first)
 
 /* ---- statistics ---- */
 
-TEST(statistics)
+TEST(timers_are_counted)
 {
     rp_timer timers[3] = {0};
 

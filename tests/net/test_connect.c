@@ -270,7 +270,7 @@ TEST(an_attempt_can_be_cancelled_at_every_stage)
     for (int turns = 0; turns < 4; turns++) {
         CHECK_INT(rp_create_connection(loop, factory, &c, "127.0.0.1", port, NULL, &future), ==, 0);
         for (int i = 0; i < turns; i++)
-            wire_run(loop, RP_MSEC(5));
+            wire_settle(loop);
         CHECK(!rp_future_done(future));
         CHECK(rp_future_cancel(future));
         CHECK_INT(rp_run_until_complete(loop, future), ==, RP_EFUTCANCELED);
@@ -298,7 +298,7 @@ TEST(a_loop_that_is_closed_leaves_no_attempt_behind)
     CHECK_INT(rp_create_connection(loop, factory, &c, "127.0.0.1", port, NULL, &connecting), ==, 0);
     CHECK_INT(rp_create_connection(loop, factory, &c, "127.0.0.1", port, NULL, &dropped), ==, 0);
     rp_future_unref(dropped);
-    wire_run(loop, RP_MSEC(5));
+    wire_settle(loop);
     CHECK_INT(rp_create_connection(loop, factory, &c, "127.0.0.1", port, NULL, &resolving), ==, 0);
     rp_loop_close(loop);
     CHECK(!rp_future_done(connecting));

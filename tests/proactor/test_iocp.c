@@ -8,7 +8,7 @@
 #include "ringport/loop.h"
 #include "harness/support.h"
 
-TEST(named)
+TEST(the_backend_has_its_name)
 {
     rp_proactor *port;
 
@@ -36,7 +36,7 @@ static WINAPI HANDLE note_threads(HANDLE file, HANDLE port, ULONG_PTR key, DWORD
 
 create_port *__imp_CreateIoCompletionPort = note_threads; /* the pointer that it is called through */
 
-TEST(concurrency)
+TEST(a_port_is_opened_for_the_threads_of_its_options)
 {
     const unsigned wanted[] = {0, 1, 3};
 

@@ -312,7 +312,7 @@ TEST(connect_unix_sockets)
     rp_proactor_close(port);
 }
 
-TEST(connect_to_nothing_of_the_kind)
+TEST(connect_to_an_address_of_another_family)
 {
     rp_proactor *port = open_port();
     struct sockaddr_in address = {.sin_family = AF_INET6};

@@ -104,7 +104,7 @@ TEST(recv_reset)
 
 /* ---- messages ---- */
 
-TEST(messages)
+TEST(messages_are_gathered_and_scattered)
 {
     rp_proactor *port = open_port();
     char one[3] = "ab", two[4] = "cde", in[16];

@@ -81,7 +81,7 @@ static void try_stream(rp_proactor *port, const int fds[2])
     CHECK_INT(rp_op_receive(&op, bytes, 64), ==, 0);
 }
 
-TEST(stream)
+TEST(what_comes_is_announced_and_taken_in_pieces)
 {
     rp_proactor *port = open_port();
     int fds[2];
