@@ -115,8 +115,10 @@ int rp_turn_deliver(rp_loop *loop)
         fetch_ahead(completion);
         op->result = completion->result;
         op->flags = completion->flags;
-        if (!(op->flags & RP_OP_MORE))
+        if (!(op->flags & RP_OP_MORE)) {
+            assert(op->state == RP_OP_TAKEN); /* by the proactor's wait, and delivered once */
             op->state = RP_OP_IDLE;
+        }
         if (!op->callback)
             continue;
         if (loop->debug)

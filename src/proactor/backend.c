@@ -8,10 +8,14 @@
  */
 #include "proactor/backend.h"
 
+#include <assert.h>
+
 /* ---- operations ---- */
 
 void rp_op_finish(rp_proactor *proactor, rp_op *op, int64_t result)
 {
+    assert(op->owner == proactor && (op->state == RP_OP_QUEUED || op->state == RP_OP_SUBMITTED));
+    assert(!rp_node_linked(&op->queue));
     op->state = RP_OP_FINISHED;
     op->outcome = result;
     rp_list_push(&proactor->finished, &op->queue);
@@ -19,9 +23,12 @@ void rp_op_finish(rp_proactor *proactor, rp_op *op, int64_t result)
 
 void rp_op_complete(rp_proactor *proactor, rp_op *op, rp_completion *completion, int64_t result, uint32_t flags)
 {
+    assert(op->owner == proactor && rp_op_is_in_flight(op) && rp_node_linked(&op->link));
+    assert(flags & RP_OP_MORE ? rp_op_is_multishot(op) : !rp_node_linked(&op->queue));
     *completion = (rp_completion){.op = op, .result = result, .flags = flags};
     if (flags & RP_OP_MORE)
         return;
+    assert(proactor->in_flight > 0);
     rp_list_remove(&op->link);
     op->state = RP_OP_TAKEN;
     proactor->in_flight--;
@@ -34,6 +41,7 @@ int rp_proactor_take_finished(rp_proactor *proactor, rp_completion *completions,
     while (n < capacity && !rp_list_empty(&proactor->finished)) {
         rp_op *op = rp_container_of(rp_list_pop(&proactor->finished), rp_op, queue);
 
+        assert(op->state == RP_OP_FINISHED);
         rp_op_complete(proactor, op, &completions[n++], op->outcome, 0);
     }
     return n;
@@ -44,8 +52,10 @@ void rp_completion_drop(const rp_completion *completion)
     rp_op_kind kind = (rp_op_kind)completion->op->kind;
     const rp_proactor *proactor = completion->op->owner;
 
-    if (!(completion->flags & RP_OP_MORE))
+    if (!(completion->flags & RP_OP_MORE)) {
+        assert(completion->op->state == RP_OP_TAKEN);
         completion->op->state = RP_OP_IDLE;
+    }
     if (completion->result < 0)
         return;
     if (kind == RP_OP_ACCEPT || kind == RP_OP_ACCEPT_MULTI)

@@ -19,6 +19,7 @@
  */
 #include "proactor/epoll.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -203,6 +204,7 @@ static void wait_on_port(epoll *e, rp_op *op)
         finish(e, op, rc);
         return;
     }
+    assert(!rp_node_linked(&op->queue));
     op->state = RP_OP_QUEUED;
     rp_list_push(&p->waiting, &op->queue);
     e->waiting++;
@@ -210,6 +212,7 @@ static void wait_on_port(epoll *e, rp_op *op)
 
 static void leave_port(epoll *e, rp_op *op)
 {
+    assert(op->state == RP_OP_QUEUED && e->waiting > 0);
     rp_list_remove(&op->queue);
     e->waiting--;
 }

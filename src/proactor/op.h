@@ -23,6 +23,12 @@ enum {
     RP_READY_UNIX = 1 << 2, /* a Unix socket, for good: descriptors and credentials that came along split it too */
 };
 
+/* Whether it is the backend's: it was submitted, and its last completion is not out yet. */
+static inline bool rp_op_is_in_flight(const rp_op *op)
+{
+    return op->state == RP_OP_QUEUED || op->state == RP_OP_SUBMITTED || op->state == RP_OP_FINISHED;
+}
+
 /* Whether it completes many times. */
 static inline bool rp_op_is_multishot(const rp_op *op)
 {

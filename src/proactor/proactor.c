@@ -3,6 +3,7 @@
  */
 #include "proactor/proactor.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -183,13 +184,16 @@ int rp_proactor_submit(rp_proactor *proactor, rp_op *op)
         return -EINVAL;
     if (op->state != RP_OP_IDLE && op->state != RP_OP_TAKEN)
         return -EBUSY;
+    assert(!rp_node_linked(&op->link) && !rp_node_linked(&op->queue));
     op->owner = proactor;
+    op->state = RP_OP_QUEUED; /* the backend's from here on */
     op->phase = 0;
     op->ready = 0;
     op->flags = 0;
     proactor->in_flight++;
     rp_list_push(&proactor->operations, &op->link);
     proactor->backend->submit(proactor, op);
+    assert(rp_op_is_in_flight(op)); /* it does not complete inside submit */
     return 0;
 }
 

@@ -11,6 +11,7 @@
  */
 #include "proactor/uring_submit.h"
 
+#include <assert.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
@@ -44,6 +45,7 @@ void uring_issue(uring *u, rp_op *op)
 {
     struct io_uring_sqe *sqe = rp_list_empty(&u->backlog) ? uring_get_entry(u) : NULL;
 
+    assert(rp_op_is_in_flight(op) && op->state != RP_OP_FINISHED && !rp_node_linked(&op->queue));
     if (!sqe) {
         op->state = RP_OP_QUEUED;
         rp_list_push(&u->backlog, &op->queue);
@@ -59,6 +61,7 @@ void uring_issue(uring *u, rp_op *op)
 
 void uring_park(uring *u, rp_op *op)
 {
+    assert(rp_op_is_in_flight(op) && !rp_node_linked(&op->queue));
     op->state = RP_OP_QUEUED;
     rp_list_push(&u->parked, &op->queue);
 }

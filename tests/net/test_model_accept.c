@@ -5,6 +5,7 @@
  * long as the script of a test has errors left.
  */
 #include "loop/loop.h"
+#include "proactor/op.h"
 #include "harness/wire.h"
 #include "harness/wrap.h"
 
@@ -48,6 +49,7 @@ WRAP(int, rp_proactor_wait, rp_proactor *proactor, rp_completion *completions, i
 
     if (unanswered != NULL) {
         completions[0] = (rp_completion){.op = unanswered, .result = answer};
+        unanswered->state = RP_OP_TAKEN;
         unanswered = NULL;
         return 1;
     }

@@ -29,11 +29,20 @@ static int error_of(const rp_op *op)
     }
 }
 
+/* What a completion has brought; it is still to be delivered. */
+static void give_back(const rp_completion *completion)
+{
+    uint8_t state = completion->op->state;
+
+    rp_completion_drop(completion);
+    completion->op->state = state;
+}
+
 /* Lets a completion fail; returns whether it is to be delivered now. */
 static bool fail(rp_proactor *proactor, rp_completion *completion)
 {
     error = error_of(completion->op);
-    rp_completion_drop(completion);
+    give_back(completion);
     if (completion->flags & RP_OP_MORE) {
         dying = completion->op;
         rp_proactor_cancel(proactor, completion->op);
@@ -48,7 +57,7 @@ static bool pass(rp_completion *completion)
 {
     if (completion->op != dying)
         return true;
-    rp_completion_drop(completion);
+    give_back(completion);
     completion->result = error;
     if (completion->flags & RP_OP_MORE)
         return false;
