@@ -76,6 +76,12 @@ static void child_abandoned(rp_watcher *watcher, rp_co *child)
 
 static const rp_watching membership = {child_ended, child_abandoned};
 
+/* A task factory may hand out something else, which would never tell the group of its end. */
+static bool is_new(const rp_co *task)
+{
+    return task && task->state != RP_CO_ENDED && !rp_node_linked(&task->member.link);
+}
+
 int rp_group_create_task_with(rp_group *group, rp_task **task, rp_coro *coro, const void *arg,
                               const rp_task_options *options)
 {
@@ -88,7 +94,7 @@ int rp_group_create_task_with(rp_group *group, rp_task **task, rp_coro *coro, co
         return -ECANCELED;
     RP_TRY(rp_loop_create_task_with(group->parent->loop, &created, coro, arg, options));
     child = rp_co_of(created);
-    if (!child || rp_node_linked(&child->member.link)) { /* a task factory made something else */
+    if (!is_new(child)) {
         rp_future_unref(created);
         return -EINVAL;
     }

@@ -50,10 +50,10 @@ static void start_call(void *arg, bool dropped)
     int rc = dropped ? RP_ECLOSED : rp_loop_create_task(c->loop, &task, c->coro, c->arg);
     rp_co *co = rp_co_of(task);
 
-    if (co)
+    if (co && co->state != RP_CO_ENDED)
         rp_co_watch(co, &c->watcher, &watching);
     else
-        end_call(c, rc < 0 ? rc : -EINVAL); /* a task factory made something else */
+        end_call(c, rc < 0 ? rc : -EINVAL); /* a task factory made no new one */
     rp_task_detach(task);
 }
 

@@ -517,7 +517,7 @@ static int one_for_all(rp_loop *loop, rp_task **task, rp_coro *coro, const void 
     return 0;
 }
 
-CO_TEST(a_task_that_is_in_a_group_is_not_taken_into_one_again)
+CO_TEST(a_group_takes_new_tasks_only)
 {
     rp_task *one = NULL;
     rp_group group;
@@ -529,6 +529,9 @@ CO_TEST(a_task_that_is_in_a_group_is_not_taken_into_one_again)
     CHECK_INT(rp_group_create_task(&group, NULL, short_one, NULL), ==, -EINVAL);
     CHECK_INT(rp_group_end(co, &group, 0), ==, 0);
     CHECK_INT(ended, ==, 1);
+    rp_group_begin(co, &group);
+    CHECK_INT(rp_group_create_task(&group, NULL, short_one, NULL), ==, -EINVAL); /* it has ended */
+    CHECK_INT(rp_group_end(co, &group, 0), ==, 0);
     rp_future_unref(one);
     rp_set_task_factory(rp_co_loop(co), NULL, NULL);
 }

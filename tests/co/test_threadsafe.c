@@ -216,6 +216,35 @@ TEST(a_task_factory_that_makes_none)
     rp_loop_free(loop);
 }
 
+static int hands_out_an_old_one(rp_loop *loop, rp_task **task, rp_coro *coro, const void *arg, size_t copy_size,
+                                void *data)
+{
+    *task = rp_future_ref(data);
+    return 0;
+}
+
+static int ends_at_once(rp_co *co, void *arg)
+{
+    return 0;
+}
+
+TEST(a_task_factory_that_hands_out_one_that_has_ended)
+{
+    rp_loop *loop = new_loop();
+    rp_task *old;
+    request r;
+
+    CHECK_INT(rp_loop_create_task(loop, &old, ends_at_once, NULL), ==, 0);
+    CHECK_INT(rp_run_until_complete(loop, old), ==, 0);
+    rp_set_task_factory(loop, hands_out_an_old_one, old);
+    pthread_t thread = start(&r, loop, answers);
+    CHECK_INT(rp_run_forever(loop), ==, 0);
+    join(thread);
+    CHECK_INT(r.result, ==, -EINVAL);
+    rp_future_unref(old);
+    rp_loop_free(loop);
+}
+
 #ifndef _WIN32
 static pid_t child;
 
