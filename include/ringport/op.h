@@ -111,6 +111,7 @@ struct rp_op {
     uint8_t phase;
     uint8_t ready;
     rp_fd fd;
+    void *owner; /* the proactor it was submitted to */
     union {
         struct {
             void *base;
@@ -154,7 +155,6 @@ struct rp_op {
             int64_t pid;
         } child;
     } u;
-    void *owner;                  /* the proactor it was submitted to */
     int64_t outcome;              /* the proactor's: what is known of the result before it is delivered */
     rp_node link;                 /* among the operations in flight */
     rp_node queue;                /* in one of the backend's lists */

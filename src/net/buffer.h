@@ -10,9 +10,9 @@
 #include "ringport/base.h"
 
 typedef struct rp_bytes {
-    char *data;
+    size_t end;   /* 0 if there are none */
     size_t start; /* what lies before has been sent */
-    size_t end;
+    char *data;
     size_t capacity;
 } rp_bytes;
 

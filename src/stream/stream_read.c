@@ -25,6 +25,12 @@ static size_t buffered(const rp_stream *stream)
     return stream->ahead.end - stream->ahead.start;
 }
 
+/* One look tells: consume() and make_room() begin anew when nothing is left. */
+static bool is_empty(const rp_stream *stream)
+{
+    return stream->ahead.end == 0;
+}
+
 static const char *first(const rp_stream *stream)
 {
     return stream->ahead.data + stream->ahead.start;
@@ -188,16 +194,14 @@ static inline ssize_t end(rp_stream *stream, ssize_t result)
 
 ssize_t rp_stream_read(rp_co *co, rp_stream *stream, void *buffer, size_t length)
 {
-    size_t ahead = buffered(stream);
-
     if (length == 0) {
         RP_TRY(rp_co_here(co));
         return rp_stream_freed(stream, __func__) ? -EBADF : 0;
     }
     RP_TRY(begin(co, stream, __func__));
-    if (ahead == 0)
+    if (is_empty(stream))
         return end(stream, receive(co, stream, buffer, length));
-    return end(stream, take(stream, buffer, at_most(length, ahead)));
+    return end(stream, take(stream, buffer, at_most(length, buffered(stream))));
 }
 
 ssize_t rp_stream_peek(rp_co *co, rp_stream *stream, void *buffer, size_t length)
