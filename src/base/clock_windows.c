@@ -1,5 +1,5 @@
 /*
- * clock_windows.c - the monotonic clock, in nanoseconds, from the performance counter: see clock_posix.c.
+ * clock_windows.c - the monotonic clock, in nanoseconds, from the performance counter.
  */
 #include <windows.h>
 

@@ -1,5 +1,5 @@
 /*
- * socket_file_posix.c - socket files as POSIX has them: see socket_file.h.
+ * socket_file_posix.c - the files of Unix sockets on POSIX.
  */
 #include "net/socket_file.h"
 

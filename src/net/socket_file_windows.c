@@ -1,5 +1,5 @@
 /*
- * socket_file_windows.c - socket files as Windows has them, which are reparse points: see socket_file.h.
+ * socket_file_windows.c - the files of Unix sockets on Windows, which are reparse points.
  */
 #include "base/error_windows.h"
 #include "base/socket.h"

@@ -1,5 +1,5 @@
 /*
- * uring_collect.c - what the ring tells: see uring_collect.h.
+ * uring_collect.c - what the ring tells: which operation has ended, which one is issued again, and which one waits.
  *
  * A poll in the kernel ends when the peer has ended (RDHUP), whether that was asked for or not, and the next one would
  * end at once. So a multishot poll, which tells changes, takes its place until there is what was asked for (phase

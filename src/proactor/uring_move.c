@@ -1,5 +1,5 @@
 /*
- * uring_move.c - the ring's move to another thread: see uring_move.h.
+ * uring_move.c - the ring's move to another thread: what the old ring has is collected, or taken back.
  *
  * The kernel lets no other thread enter a ring, or cancel in it: so it is made anew. What only waits for readiness is
  * taken back from the old one and issued again. Other operations may be half done, and cannot move.

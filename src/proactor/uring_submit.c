@@ -1,5 +1,5 @@
 /*
- * uring_submit.c - what the ring is given: see uring_submit.h.
+ * uring_submit.c - what the ring is given: entries for operations, in their order, and for cancellations.
  *
  * The kernel wakes those that wait on one descriptor in an order of its own, most often the last one first. So it gets
  * one of each queue of uring_turns.h at a time. The others are QUEUED, too: in `parked`; or in `hasty`, if they must
