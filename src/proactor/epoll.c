@@ -1,15 +1,12 @@
 /*
  * epoll.c - the proactor on readiness: an operation is tried first, and waits for readiness only if it would block.
  *
- * Each descriptor has a `port` with the operations that wait on it, in order. It is registered once, edge-triggered,
- * for as long as operations wait. An edge makes the waiting operations try again. The owner may close and reuse a
- * number while nothing waits on it. So the first operation to wait asks the kernel anew: EPOLL_CTL_MOD also reports
- * readiness that is there already, so that no edge is lost. Room to send is asked for only when something waits for it:
- * sockets that are not TCP's announce it each time their peer has taken something, needed or not.
- *
- * The kernel keeps a registration as long as the file is open under any number, in any process. It is taken back before
- * a close that is ours. If the owner has closed the number, it is out of reach, and goes on to report. So each
- * registering has a generation: what comes from an earlier one than the port's is another file's, and is ignored.
+ * Each descriptor has a port (epoll_port.h) with the operations that wait on it, in order. It is registered once,
+ * edge-triggered, for as long as operations wait. An edge makes the waiting operations try again. The owner may close
+ * and reuse a number while nothing waits on it. So the first operation to wait asks the kernel anew: EPOLL_CTL_MOD
+ * also reports readiness that is there already, so that no edge is lost. Room to send is asked for only when
+ * something waits for it: sockets that are not TCP's announce it each time their peer has taken something, needed or
+ * not.
  *
  * File operations, and whatever epoll refuses, block a thread of the backend's own pool instead.
  *
@@ -21,26 +18,19 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/memory.h"
 #include "base/pool.h"
 #include "base/thread.h"
+#include "proactor/epoll_port.h"
 #include "proactor/file_posix.h"
 #include "proactor/ready.h"
 #include "proactor/receive_stream.h"
 
 enum {
-    PORTS_PER_CHUNK = 64,
     EVENTS = 128, /* taken from the kernel at a time */
     /* While there is something else to do, the kernel is asked again after so many nanoseconds, or waits in between: */
     ASK_AFTER = 50 * 1000,
@@ -50,19 +40,11 @@ enum {
     REGISTERED = INPUT | EPOLLOUT,
 };
 
-typedef struct port {
-    rp_node waiting;     /* operations, by their queue nodes */
-    uint32_t generation; /* of its latest registering */
-    uint32_t registered; /* the events, as far as we know; 0: none */
-} port;
-
 typedef struct epoll {
     rp_proactor base;
-    int fd;
+    epoll_ports ports;
     int wake_fd;       /* an eventfd */
     bool milliseconds; /* there is no epoll_pwait2(): a kernel before 5.11 */
-    port **chunks;     /* of PORTS_PER_CHUNK each, made when a descriptor in their range first waits */
-    size_t chunk_count;
     size_t waiting;    /* operations that wait on ports */
     rp_node signalled; /* multishot operations with something to deliver, by their second nodes */
     rp_pool *pool;     /* made on first use */
@@ -85,97 +67,15 @@ static extra *extra_of(rp_op *op)
     return (extra *)op->scratch;
 }
 
-/* ---- ports ---- */
-
-static int grow_chunks(epoll *e, size_t count)
-{
-    port **chunks = rp_realloc(e->chunks, count * sizeof *chunks);
-
-    if (!chunks)
-        return -ENOMEM;
-    memset(chunks + e->chunk_count, 0, (count - e->chunk_count) * sizeof *chunks);
-    e->chunks = chunks;
-    e->chunk_count = count;
-    return 0;
-}
-
-static port *find_port(const epoll *e, int fd)
-{
-    size_t chunk = (unsigned)fd / PORTS_PER_CHUNK; /* beyond all of them if it is negative */
-
-    if (chunk >= e->chunk_count || !e->chunks[chunk])
-        return NULL;
-    return &e->chunks[chunk][(unsigned)fd % PORTS_PER_CHUNK];
-}
-
-/* Makes the descriptor's port, if it is not there. */
-static int make_port(epoll *e, int fd)
-{
-    size_t chunk = (size_t)fd / PORTS_PER_CHUNK;
-
-    if (find_port(e, fd))
-        return 0;
-    if (fcntl(fd, F_GETFD) < 0) /* an absurd number gets no memory */
-        return -errno;
-    if (chunk >= e->chunk_count && grow_chunks(e, chunk + chunk / 2 + 1) < 0)
-        return -ENOMEM;
-    port *ports = rp_calloc(PORTS_PER_CHUNK * sizeof *ports);
-    if (!ports)
-        return -ENOMEM;
-    for (int i = 0; i < PORTS_PER_CHUNK; i++)
-        rp_list_init(&ports[i].waiting);
-    e->chunks[chunk] = ports;
-    return 0;
-}
-
-/* What an event says of where it comes from: the number in the lower half, the generation in the upper. */
-static uint64_t event_data(int fd, uint32_t generation)
-{
-    return (uint64_t)generation << 32 | (uint32_t)fd;
-}
-
-/* The port that an event is of; NULL: it is of an earlier registering, and another file's. */
-static port *port_of(const epoll *e, const struct epoll_event *event)
-{
-    port *p = find_port(e, (int)(uint32_t)event->data.u64);
-
-    return p && p->generation == event->data.u64 >> 32 ? p : NULL;
-}
-
-/* If it fails, an earlier registration stays as it is. */
-static int register_port(epoll *e, port *p, int fd, uint32_t events)
-{
-    struct epoll_event event = {.events = events | EPOLLET, .data.u64 = event_data(fd, p->generation + 1)};
-    int first = p->registered ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
-    int second = p->registered ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
-
-    if (epoll_ctl(e->fd, first, fd, &event) < 0) {
-        if (errno != ENOENT && errno != EEXIST)
-            return -errno;
-        if (epoll_ctl(e->fd, second, fd, &event) < 0)
-            return -errno;
-    }
-    p->generation++;
-    p->registered = events;
-    return 0;
-}
-
-/* Takes the registration back, before the number can mean another file. */
-static void retract(epoll *e, port *p, int fd)
-{
-    if (!p->registered)
-        return;
-    p->registered = 0;
-    epoll_ctl(e->fd, EPOLL_CTL_DEL, fd, NULL); /* it fails if the owner has closed the number already */
-}
+/* ---- waiting on ports ---- */
 
 static void epoll_forget(rp_proactor *proactor, rp_fd fd)
 {
     epoll *e = (epoll *)proactor;
-    port *p = find_port(e, fd);
+    epoll_port *p = epoll_ports_find(&e->ports, fd);
 
     if (p && rp_list_empty(&p->waiting))
-        retract(e, p, fd);
+        epoll_port_retract(&e->ports, p, fd);
 }
 
 /* Ends an operation that waits no more. A child's descriptor is closed with it. */
@@ -191,13 +91,13 @@ static void finish(epoll *e, rp_op *op, int64_t result)
 static void wait_on_port(epoll *e, rp_op *op)
 {
     uint32_t events = INPUT | (rp_ready_direction(op) & REGISTERED);
-    int rc = make_port(e, op->fd);
-    port *p = find_port(e, op->fd);
+    int rc = epoll_ports_make(&e->ports, op->fd);
+    epoll_port *p = epoll_ports_find(&e->ports, op->fd);
 
     if (rc == 0 && rp_list_empty(&p->waiting))
-        rc = register_port(e, p, op->fd, events);
+        rc = epoll_port_register(&e->ports, p, op->fd, events);
     else if (rc == 0 && events & ~p->registered)
-        rc = register_port(e, p, op->fd, events | p->registered);
+        rc = epoll_port_register(&e->ports, p, op->fd, events | p->registered);
     if (rc == -EPERM && (op->kind == RP_OP_POLL || op->kind == RP_OP_POLL_MULTI))
         rc = 0; /* as files are, whose readiness never changes: there will be no edges */
     if (rc < 0) {
@@ -239,7 +139,7 @@ static bool takes_turns(const rp_op *op)
 /* Whether one that goes first waits on the descriptor. */
 static bool must_queue(const epoll *e, const rp_op *op)
 {
-    const port *p = find_port(e, op->fd);
+    const epoll_port *p = epoll_ports_find(&e->ports, op->fd);
 
     if (!p || !takes_turns(op))
         return false;
@@ -299,7 +199,7 @@ static void collect_performed(epoll *e)
 /* ---- trying again ---- */
 
 /* Single-shot operations that wait for the events try again, in order, until one of their direction must wait on. */
-static void try_again(epoll *e, port *p, uint32_t events)
+static void try_again(epoll *e, epoll_port *p, uint32_t events)
 {
     uint32_t blocked = 0;
     rp_node *next;
@@ -336,7 +236,7 @@ static void signal_op(epoll *e, rp_op *op)
 
 static void submit_multishot(epoll *e, rp_op *op)
 {
-    const port *p = find_port(e, op->fd);
+    const epoll_port *p = epoll_ports_find(&e->ports, op->fd);
     bool others = p && !rp_list_empty(&p->waiting);
     int rc = rp_ready_begin(op);
 
@@ -352,7 +252,7 @@ static void submit_multishot(epoll *e, rp_op *op)
         signal_op(e, op); /* an attempt at once: what is no listener makes no edge */
         return;
     }
-    if (!others && find_port(e, op->fd)->registered)
+    if (!others && epoll_ports_find(&e->ports, op->fd)->registered)
         return; /* registering makes an edge of what is there already */
     uint32_t events = rp_ready_poll(op->fd, rp_ready_direction(op));
     if (events != 0 && rp_ready_signal(op, events))
@@ -380,8 +280,8 @@ static void epoll_submit(rp_proactor *proactor, rp_op *op)
             rp_op_finish(proactor, op, result);
         return;
     }
-    if (op->kind == RP_OP_CLOSE && find_port(e, op->fd))
-        retract(e, find_port(e, op->fd), op->fd);
+    if (op->kind == RP_OP_CLOSE && epoll_ports_find(&e->ports, op->fd))
+        epoll_port_retract(&e->ports, epoll_ports_find(&e->ports, op->fd), op->fd);
     result = rp_ready_begin(op);
     if (result == 0)
         result = must_queue(e, op) ? -EAGAIN : rp_ready_attempt(op);
@@ -389,8 +289,9 @@ static void epoll_submit(rp_proactor *proactor, rp_op *op)
         wait_on_port(e, op);
     else
         finish(e, op, result);
-    if (op->kind == RP_OP_SHUTDOWN && result == 0 && find_port(e, op->fd))
-        try_again(e, find_port(e, op->fd), EPOLLIN | EPOLLOUT); /* what this ends makes no edge on every socket */
+    if (op->kind == RP_OP_SHUTDOWN && result == 0 && epoll_ports_find(&e->ports, op->fd))
+        try_again(e, epoll_ports_find(&e->ports, op->fd),
+                  EPOLLIN | EPOLLOUT); /* what this ends makes no edge on every socket */
 }
 
 static void epoll_cancel(rp_proactor *proactor, rp_op *op)
@@ -408,7 +309,7 @@ static void epoll_cancel(rp_proactor *proactor, rp_op *op)
     epoll_forget(proactor, op->fd); /* most often its owner closes the descriptor next */
     finish(e, op, rp_ready_cancelled(op));
     if (takes_turns(op)) /* whoever comes next may have less to wait for */
-        try_again(e, find_port(e, op->fd), rp_ready_direction(op));
+        try_again(e, epoll_ports_find(&e->ports, op->fd), rp_ready_direction(op));
 }
 
 /* ---- waiting ---- */
@@ -419,7 +320,7 @@ static void epoll_cancel(rp_proactor *proactor, rp_op *op)
  */
 static bool deliver_stream(epoll *e, const struct epoll_event *event, rp_completion *completion)
 {
-    port *p = port_of(e, event);
+    epoll_port *p = epoll_ports_of(&e->ports, event);
 
     if (!p || rp_list_empty(&p->waiting) || p->waiting.next != p->waiting.prev)
         return false;
@@ -436,12 +337,12 @@ static void dispatch(epoll *e, const struct epoll_event *event)
 {
     int fd = (int)(uint32_t)event->data.u64;
     uint32_t events = event->events;
-    port *p = port_of(e, event);
+    epoll_port *p = epoll_ports_of(&e->ports, event);
 
     if (!p)
         return;
     if (rp_list_empty(&p->waiting)) { /* nobody has waited for some time: no more edges */
-        retract(e, p, fd);
+        epoll_port_retract(&e->ports, p, fd);
         return;
     }
     for (rp_node *node = p->waiting.next; node != &p->waiting; node = node->next) {
@@ -531,14 +432,14 @@ static int enter(epoll *e, struct epoll_event *events, int64_t deadline)
 
     e->base.kernel_entries++;
     if (deadline == RP_NEVER)
-        return epoll_wait(e->fd, events, EVENTS, -1);
+        return epoll_wait(e->ports.fd, events, EVENTS, -1);
     int64_t left = rp_time_left(rp_proactor_now(&e->base), deadline);
     limit = (struct timespec){.tv_sec = left / RP_SEC(1), .tv_nsec = left % RP_SEC(1)};
-    int n = e->milliseconds ? -1 : epoll_pwait2(e->fd, events, EVENTS, &limit, NULL);
+    int n = e->milliseconds ? -1 : epoll_pwait2(e->ports.fd, events, EVENTS, &limit, NULL);
     if (n < 0 && !e->milliseconds)
         e->milliseconds = errno == ENOSYS || errno == EPERM; /* an old kernel, or a filter that does not know it */
     if (e->milliseconds)                                     /* rounded up */
-        n = epoll_wait(e->fd, events, EVENTS,
+        n = epoll_wait(e->ports.fd, events, EVENTS,
                        (int)(((left < RP_SEC(86400) ? left : RP_SEC(86400)) + 999999) / 1000000));
     return n;
 }
@@ -559,7 +460,7 @@ static int poll_kernel(epoll *e, rp_completion *completions, int capacity, int64
     for (int i = 0; i < n; i++) {
         if (stored < room && deliver_stream(e, &events[i], &completions[stored]))
             stored++;
-        else if (events[i].data.u64 != event_data(e->wake_fd, 0))
+        else if (events[i].data.u64 != epoll_port_data(e->wake_fd, 0))
             dispatch(e, &events[i]);
         else if (read(e->wake_fd, &count, sizeof count) < 0 && errno != EAGAIN && errno != EINTR)
             rc = -errno;
@@ -603,14 +504,14 @@ static int open_descriptors(epoll *e)
 {
     struct epoll_event event = {.events = EPOLLIN};
 
-    e->fd = epoll_create1(EPOLL_CLOEXEC);
-    if (e->fd < 0)
+    e->ports.fd = epoll_create1(EPOLL_CLOEXEC);
+    if (e->ports.fd < 0)
         return -errno;
     e->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (e->wake_fd < 0)
         return -errno;
-    event.data.u64 = event_data(e->wake_fd, 0);
-    return epoll_ctl(e->fd, EPOLL_CTL_ADD, e->wake_fd, &event) < 0 ? -errno : 0;
+    event.data.u64 = epoll_port_data(e->wake_fd, 0);
+    return epoll_ctl(e->ports.fd, EPOLL_CTL_ADD, e->wake_fd, &event) < 0 ? -errno : 0;
 }
 
 static void epoll_close(rp_proactor *proactor)
@@ -623,11 +524,9 @@ static void epoll_close(rp_proactor *proactor)
     } /* in a child of fork() the pool's threads do not exist, and one may have held the mutex */
     if (e->wake_fd >= 0)
         close(e->wake_fd);
-    if (e->fd >= 0)
-        close(e->fd);
-    for (size_t i = 0; i < e->chunk_count; i++)
-        rp_free(e->chunks[i]);
-    rp_free(e->chunks);
+    if (e->ports.fd >= 0)
+        close(e->ports.fd);
+    epoll_ports_fini(&e->ports);
 }
 
 static int epoll_open(rp_proactor *proactor, const rp_proactor_options *options)
@@ -637,7 +536,7 @@ static int epoll_open(rp_proactor *proactor, const rp_proactor_options *options)
     (void)options;
     rp_list_init(&e->signalled);
     rp_list_init(&e->performed);
-    e->fd = e->wake_fd = -1;
+    e->ports.fd = e->wake_fd = -1;
     RP_TRY(rp_mutex_init(&e->mutex));
     int rc = open_descriptors(e);
     if (rc < 0)
