@@ -1,5 +1,5 @@
 /*
- * proactor.h - the inside of a proactor, for the layers above.
+ * proactor.h - what the layers above ask of a proactor besides its public calls; its inside is in backend.h.
  */
 #ifndef RP_PROACTOR_PROACTOR_H
 #define RP_PROACTOR_PROACTOR_H
