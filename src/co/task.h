@@ -181,8 +181,8 @@ int rp_co_cancel_mark(const rp_co *co);
 bool rp_co_uncancel_to(rp_co *co, int mark);
 
 /*
- * Makes a task at `co` on a stack: its frames go down from `top`. Its first step comes in the next turn. It has two
- * references: the caller's, and the loop's until the coroutine has returned. Never fails.
+ * Makes a task at `co` on a stack: its frames go down from `top`. It is woken (rp_co_wake) for its first step. It has
+ * two references: the caller's, and the loop's until the coroutine has returned. Never fails.
  */
 void rp_task_init(rp_co *co, rp_loop *loop, rp_stack *stack, void *top, rp_coro *coro, void *arg);
 

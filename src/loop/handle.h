@@ -11,14 +11,14 @@
 /* rp_handle.state */
 enum {
     RP_HANDLE_IDLE = 0,
-    RP_HANDLE_READY = 1,   /* in `ready`, `batch` or `due` */
-    RP_HANDLE_TIMED = 2,   /* in `timers` */
-    RP_HANDLE_POSTED = 3,  /* in `posted`, under the mutex */
-    RP_HANDLE_WAITING = 4, /* in a future's list of callbacks */
-    RP_HANDLE_STATES = 7,
-    RP_HANDLE_ALLOCATED = 8, /* a flag: the loop allocated it, and frees it when it has run */
-    RP_HANDLE_FOREIGN = 16, /* a flag: another thread posted it and may look at it: it gets idle under the mutex */
-    RP_HANDLE_CERTAIN = 32, /* a flag: it is called even if it is dropped with the loop; loop->closed says so */
+    RP_HANDLE_READY = 1,     /* in `ready`, `batch` or `due` */
+    RP_HANDLE_TIMED = 2,     /* in `timers` */
+    RP_HANDLE_POSTED = 3,    /* in `posted`, under the mutex */
+    RP_HANDLE_WAITING = 4,   /* in a future's list of callbacks */
+    RP_HANDLE_STATES = 7,    /* the bits of the above; the others are flags */
+    RP_HANDLE_ALLOCATED = 8, /* the loop allocated it, and frees it when it has run */
+    RP_HANDLE_FOREIGN = 16,  /* another thread posted it and may look at it: it gets idle under the mutex */
+    RP_HANDLE_CERTAIN = 32,  /* it is called even if it is dropped with the loop; loop->closed says so */
 };
 
 static inline void rp_handle_prepare(rp_handle *handle, rp_loop *loop, rp_callback *callback, void *arg)

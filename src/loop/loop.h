@@ -48,7 +48,7 @@ typedef void rp_reporter(rp_loop *loop, const rp_report *report);
 struct rp_loop {
     rp_proactor *proactor;
     const rp_kernel *kernel; /* the proactor's, which it outlives */
-    rp_node ready;           /* handles, by their links: what the next turn collects */
+    rp_node ready;           /* handles, by their links: what rp_turn_collect() takes next */
     rp_node batch;           /* what this turn has collected, and is yet to run */
     rp_node due;             /* likewise, of timers */
     rp_timers timers;

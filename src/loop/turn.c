@@ -2,8 +2,8 @@
  * turn.c - the steps of a turn: wait, deliver, collect, run, timers.
  *
  * What a turn has still to do stands in the loop: completions from `delivered` to `taken`, the lists `batch` and `due`.
- * So a step can end anywhere between two callbacks. An interrupt and a fork are seen by one comparison after each
- * callback: the generation of the run is the process's as long as there was neither.
+ * So a step can end anywhere between two callbacks. One comparison after each callback sees an interrupt and a fork:
+ * that of the run's generation with the process's. A fork changes the process's, and an interrupt the run's.
  */
 #include "loop/turn.h"
 

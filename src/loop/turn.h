@@ -10,7 +10,8 @@
  *     rp_turn_timers()    runs the timers, and ends the turn
  *
  * in asyncio's order: callbacks that were ready, what was received, timers; what any of these schedule comes in the
- * next turn. The C face delivers before it collects: what completions schedule runs in the same turn (running.c).
+ * next turn. The C face, which is what C programs see of the loop, delivers before it collects: what completions
+ * schedule runs in the same turn (running.c).
  *
  * A step calls back one after the other; it ends early
  *   with -EINTR      after rp_turn_interrupt()

@@ -1,9 +1,9 @@
 /*
  * listen.c - accepting on a listening socket, by one multishot accept after the other.
  *
- * One multishot accept is in flight as long as the listener accepts. It ends when the kernel sees fit, or by an error
- * that says nothing about the listening socket; then the next one follows at once. After any other error the listener
- * rests for a second, so that a lack of descriptors does not keep the processor busy.
+ * One multishot accept is in flight as long as the listener accepts. If it ends by an error that says nothing about the
+ * listening socket, the next one follows at once. After any other error the listener rests for a second, so that a lack
+ * of descriptors does not keep the processor busy.
  */
 #include "net/listen.h"
 

@@ -27,7 +27,7 @@ struct rp_server {
     rp_server_protocol protocol;
     int backlog; /* 0: the sockets listen already */
     bool nagle;
-    bool inherited; /* what accepted sockets have of the listening one is as it should be */
+    bool inherited; /* an accepted socket has the options of the listening one: none needs to be set again */
     bool owned;     /* rp_server_free() was not called yet */
     bool serving;
     bool closed;

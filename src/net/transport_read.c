@@ -2,7 +2,8 @@
  * transport_read.c - the reading side of a transport: what has arrived goes to the protocol.
  *
  * When its kind says that there may be something, the transport takes it, straight into the protocol's buffer or else
- * into the loop's. Pausing only sets a flag: what has arrived stays where it is, and the peer is held back.
+ * into the loop's. A protocol that takes its bytes itself (`receivable`) is only told, and that pauses the transport.
+ * Pausing only sets a flag: what has arrived stays where it is, and the peer is held back.
  *
  * Each callback may replace the protocol, pause, close or abort. So the transport is looked at anew after each of them,
  * and no byte is taken before the protocol that is to have it is known. It may also fork: what has arrived is the
@@ -130,7 +131,7 @@ static void hand_over(rp_transport *pulled)
     }
 }
 
-/* Whatever lifts the pause has the next pull scheduled. */
+/* A protocol with `receivable` is told once: rp_transport_resume_reading() lifts the pause, and schedules the next. */
 static inline void pull_now(rp_transport *transport)
 {
     if (!can_pull(transport))

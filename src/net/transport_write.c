@@ -2,8 +2,8 @@
  * transport_write.c - the writing side of a transport: what there is room for at once, the rest in the background.
  *
  * While the buffer is empty, writing is one send(). Otherwise the bytes queue behind those in the buffer, and one send
- * operation at a time carries its front away, unless the transport is corked: then the first ones wait for more, as far
- * as the high-water mark allows. The protocol is paused while more is buffered than it should be.
+ * operation at a time carries its front away. While the transport is corked, the first of these is started only when
+ * more is buffered than the high-water mark. The protocol is paused while more is buffered than it should be.
  */
 #include "net/transport_write.h"
 

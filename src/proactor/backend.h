@@ -40,8 +40,8 @@ typedef struct rp_backend {
 } rp_backend;
 
 /*
- * When the kernel was asked, for a backend that needs a system call for that even if it does not wait. While a loop has
- * more to do, the backend asks now and then; by default, and at first, in each wait.
+ * When the kernel was asked last. A backend that learns only by a system call what has come (epoll) need not make one
+ * in each wait of a loop that has more to do: it asks now and then. At first, and where no loop waits, each wait asks.
  */
 typedef struct rp_asking {
     int64_t now;      /* by the loop's clock; 0: no loop says, and each wait asks */
@@ -59,7 +59,7 @@ struct rp_proactor {
     bool woken;            /* a wait has found it NOTIFIED, since this was last cleared */
     rp_busy_poll busy_poll;
     rp_asking asking;
-    uint64_t in_flight;      /* operations submitted and not yet delivered */
+    uint64_t in_flight;      /* operations submitted, whose last completion no wait has stored yet */
     uint64_t kernel_entries; /* system calls that submitted or waited */
     atomic_ullong wakeups;   /* kicks: wake-ups that found it asleep */
     rp_node operations;      /* all that are in flight, by their links */
@@ -84,7 +84,7 @@ static inline bool rp_proactor_is_forked(const rp_proactor *proactor)
 /* Puts an operation that is in none of the backend's lists among the finished. */
 void rp_op_finish(rp_proactor *proactor, rp_op *op, int64_t result);
 
-/* Stores a completion; the last one (without RP_OP_MORE) makes the operation its owner's again. */
+/* Stores a completion; after the last one (without RP_OP_MORE) the operation is the backend's no more. */
 void rp_op_complete(rp_proactor *proactor, rp_op *op, rp_completion *completion, int64_t result, uint32_t flags);
 
 /* A completion that nobody will see: what it opened is closed. */

@@ -55,7 +55,7 @@ typedef struct epoll {
 /* The scratch space of an operation. */
 typedef struct extra {
     union {
-        rp_node signalled; /* multishot operations */
+        rp_node signalled; /* multishot operations: their second node; the first, `queue`, is on the port */
         rp_work work;      /* operations with the pool */
     } u;
 } extra;
@@ -315,8 +315,9 @@ static void epoll_cancel(rp_proactor *proactor, rp_op *op)
 /* ---- waiting ---- */
 
 /*
- * An edge as every message of a connection brings one: a receive stream waits on the port alone. It is delivered
- * without being signalled, which it is not. Whether it was such a one.
+ * An edge as every message of a connection brings one: a receive stream waits on the port alone. Its completion is
+ * stored at once. It is not in `signalled`: what was there has been stored before, or there is no room for this either.
+ * Returns whether the edge was such a one.
  */
 static bool deliver_stream(epoll *e, const struct epoll_event *event, rp_completion *completion)
 {

@@ -1,5 +1,9 @@
 /*
  * receive_stream.h - a receive stream where it is made of readiness.
+ *
+ * A receive stream (rp_op_recv_stream) is a multishot operation that takes nothing: it tells that something may have
+ * arrived, and its owner takes that by rp_op_receive(). Here an edge tells it, and recv() takes it. What is known
+ * between the two is in op->ready (op.h).
  */
 #ifndef RP_PROACTOR_RECEIVE_STREAM_H
 #define RP_PROACTOR_RECEIVE_STREAM_H

@@ -9,7 +9,7 @@
  * What must stay true: an operation in flight is in `backlog`, `parked` or `hasty` (RP_OP_QUEUED), or has exactly one
  * entry with its address in the kernel (RP_OP_SUBMITTED), or is among the finished. An operation that the kernel
  * answers with "would block" waits for readiness with a poll entry in place of its own, and is then issued again (phase
- * POLLING).
+ * POLLING). These lists and phases are in uring_submit.h, in the backend's struct.
  */
 #include "proactor/uring.h"
 

@@ -52,7 +52,7 @@ static bool drop_offset(rp_op *op)
     return true;
 }
 
-/* A completion of a multishot poll, the kernel's or ours. Returns how many completions it makes: 0 or 1. */
+/* A completion of a multishot poll, which a receive stream is too. Returns how many completions it makes: 0 or 1. */
 static int collect_multi_poll(uring *u, rp_op *op, int result, bool more, rp_completion *completion)
 {
     if (never_ready(u, op, &result))

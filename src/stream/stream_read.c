@@ -126,7 +126,7 @@ static ssize_t receive_nothing(const rp_stream *stream)
 
 /*
  * Bytes, 0 at the end of the stream, or an error. It does not suspend after it has touched the buffer, which holds for
- * rp_stream_read() too. A call that need not wait takes its turn first: others may have to have theirs.
+ * rp_stream_read() too. A call that need not wait begins with rp_stream_take_turn(), which may yield.
  */
 static inline ssize_t receive(rp_co *co, rp_stream *stream, void *buffer, size_t length)
 {

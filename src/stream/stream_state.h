@@ -16,11 +16,11 @@ struct rp_stream {
     rp_loop *loop;
     rp_transport *transport; /* NULL before the connection is made, and when it is gone */
     rp_co *reader;           /* waits for bytes */
-    uint64_t turn;           /* in which the last call did not suspend, and how many there were in it */
-    unsigned streak;
-    unsigned uses; /* calls that are inside, except the reading one */
-    bool released; /* rp_stream_free() was called */
-    bool closed;   /* by rp_stream_close() or rp_stream_abort() */
+    uint64_t turn;           /* the loop's, in which a call was last made that need not suspend */
+    unsigned streak;         /* how many such calls there were in it */
+    unsigned uses;           /* calls that are inside, except the reading one */
+    bool released;           /* rp_stream_free() was called */
+    bool closed;             /* by rp_stream_close() or rp_stream_abort() */
     bool lost;
     bool eof;    /* the end of the stream was seen */
     bool paused; /* writing is, by the transport; for good if it has failed (`error`), or the connection is lost */
