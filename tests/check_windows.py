@@ -1,9 +1,11 @@
 #!/usr/bin/python3
 """check_windows.py LOG: after the tests on Windows, fails unless docs/windows.md lists what did not run, and no more.
 
-LOG is Meson's testlog.json. What there is to run stands in the sources: tests/*/test_<program>.c has lines TEST(name) or
-CO_TEST(name). What did not run stands in the table that begins with "| Program | Tests |"; `all` stands for all tests of a program.
-`check_windows.py --self-test` proves that it can fail.
+LOG is Meson's testlog.json. What there is to run stands in the sources: tests/*/test_<program>.c has lines TEST(name)
+or CO_TEST(name). What did not run stands in the table that begins with "| Program | Tests |"; `all` stands for all tests
+of a program.
+`check_windows.py --absent` looks at the sources alone: each TEST_ABSENT(name) in them is to be listed.
+`check_windows.py --self-test` proves that both can fail.
 """
 
 import json
@@ -12,6 +14,7 @@ import re
 import sys
 
 TEST = re.compile(r"^(?:CO_)?TEST\((\w+)", re.M)
+ABSENT = re.compile(r"^TEST_ABSENT\((\w+)", re.M)
 RAN = re.compile(r"^(?:ok|FAILED) (\w+)", re.M)
 CODE = re.compile(r"`(\w+)`")
 
@@ -42,6 +45,13 @@ def mistakes(sources, log, text):
         yield "{}: {} is listed, and does not exist".format(*pair)
 
 
+def unlisted(absent, sources, text):
+    """What is absent in the sources, and not in the table."""
+    pairs = {(program, test) for program, tests in absent.items() for test in tests}
+    for pair in sorted(pairs - listed(text, sources)):
+        yield "{}: {} is absent, and not listed".format(*pair)
+
+
 def self_test():
     sources = {"x": ["a", "b"], "y": ["c"]}
     log = json.dumps({"name": "ringport:iocp / x on iocp", "stdout": "ok a (3 ms)\r\nskipped b: why\r\n"})
@@ -49,6 +59,8 @@ def self_test():
     good, wrong = "| `x` | `b` | it |\n| `y` | all | it |", "| `x` | `a`, `z` | it |"
     assert not list(mistakes(sources, log, table.format(good)))
     assert [line.split()[1] for line in mistakes(sources, log, table.format(wrong))] == ["b", "c", "a", "z"]
+    assert not list(unlisted({"x": ["b"], "y": ["c"]}, sources, table.format(good)))
+    assert [line.split()[1] for line in unlisted({"x": ["a", "b"]}, sources, table.format(wrong))] == ["b"]
 
 
 def main():
@@ -56,8 +68,13 @@ def main():
     if sys.argv[1:] == ["--self-test"]:
         return 0
     root = pathlib.Path(__file__).resolve().parent.parent
-    sources = {path.stem[len("test_"):]: TEST.findall(path.read_text()) for path in root.glob("tests/*/test_*.c*")}
-    found = list(mistakes(sources, pathlib.Path(sys.argv[1]).read_text(), (root / "docs/windows.md").read_text()))
+    texts = {path.stem[len("test_"):]: path.read_text() for path in root.glob("tests/*/test_*.c*")}
+    sources = {program: TEST.findall(text) for program, text in texts.items()}
+    table = (root / "docs/windows.md").read_text()
+    if sys.argv[1:] == ["--absent"]:
+        found = list(unlisted({program: ABSENT.findall(text) for program, text in texts.items()}, sources, table))
+    else:
+        found = list(mistakes(sources, pathlib.Path(sys.argv[1]).read_text(), table))
     print(*found, "docs/windows.md lists what does not run there" + (": NO" if found else ""), sep="\n")
     return len(found) > 0
 
