@@ -2,8 +2,8 @@
 """check_windows.py LOG: after the tests on Windows, fails unless docs/windows.md lists what did not run, and no more.
 
 LOG is Meson's testlog.json. What there is to run stands in the sources: tests/*/test_<program>.c has lines TEST(name)
-or CO_TEST(name). What did not run stands in the table that begins with "| Program | Tests |"; `all` stands for all tests
-of a program.
+or CO_TEST(name). What did not run stands in the table that begins with "| Program | Tests |"; there, `all` stands for
+all tests of a program.
 `check_windows.py --absent` looks at the sources alone: each TEST_ABSENT(name) in them is to be listed.
 `check_windows.py --self-test` proves that both can fail.
 """
