@@ -147,7 +147,7 @@ static void leave_intake(rp_server *server)
         return;
     for (size_t i = 0; i < server->listener_count; i++)
         server->listeners[i].fd = -1;
-    server->open_listeners = 0;
+    server->open_listeners -= server->listener_count;
 }
 
 void rp_server_close(rp_server *server)
@@ -295,7 +295,8 @@ static void end_taking(taking *t)
 
     if (!t->done && !server->closed)
         rp_call_soon_threadsafe(server->loop, &server->intake->wake, server->intake->woken, server);
-    rp_server_unref(server);
+    server->open_listeners--;
+    settle(server);
 }
 
 /* There is something to take. A protocol may close the server, and fork. */
@@ -304,7 +305,7 @@ static void take_arrivals(void *arg)
     rp_server *server = arg;
     rp_fd fd;
 
-    rp_server_ref(server);
+    server->open_listeners++; /* it is not at its end before, even if a factory frees it */
     taking t RP_ON_LEAVE(end_taking) = {server, false};
     while (!server->closed && !rp_loop_is_forked(server->loop) && server->intake->type->take(server->intake, &fd))
         serve(server, fd);

@@ -38,7 +38,7 @@ struct rp_server {
     rp_intake *intake;               /* where connections come from; NULL: its listeners accept them */
     struct sockaddr_un unix_address; /* of `socket_file`, if there is one */
     rp_socket_file socket_file;
-    size_t open_listeners; /* with an intake they are not its own: it lends their sockets */
+    size_t open_listeners; /* and one while arrivals are taken; an intake lends the sockets of its server's */
     size_t listener_count;
     rp_listener listeners[];
 };
