@@ -9,7 +9,4 @@
 /* For a function that is called on a rare path. */
 #define RP_RARE __attribute__((noinline, cold))
 
-/* A condition that hardly ever holds. */
-#define RP_RARELY(condition) __builtin_expect(!!(condition), 0)
-
 #endif

@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/origin.h"
 #include "co/runtime.h"
 #include "fiber/overflow.h"
 #include "loop/exception.h"

@@ -1,8 +1,6 @@
 /*
  * policy.c - the policy: how a program makes loops, and keeps one for each thread.
  */
-#include <stdatomic.h>
-
 #include "base/thread.h"
 #include "ringport/loop.h"
 

@@ -4,7 +4,6 @@
 #ifndef RP_LOOP_RUNNER_H
 #define RP_LOOP_RUNNER_H
 
-#include "ringport/future.h"
 #include "ringport/loop.h"
 
 /* Makes the main task on `loop`: *task gets the caller's reference. */

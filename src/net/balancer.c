@@ -331,6 +331,7 @@ int rp_balancer_join(rp_intake *intake, const struct addrinfo *info, int port, c
     *fd = c.join.front->listener.fd;
     return 0;
 }
+
 /* Its listener accepts from the first seat on. */
 static int start(front *f)
 {
