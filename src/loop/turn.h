@@ -31,8 +31,8 @@ int64_t rp_turn_deadline(rp_loop *loop);
 /*
  * Takes completions, waiting for the first one until the deadline, or a post, or an interrupt. 0, or what the backend
  * failed with.
- * Of the loop it touches nothing but these: meanwhile another thread may make handles ready, and wake the proactor, if
- * a lock that this thread gives up for the wait alone keeps the two out of each other's way.
+ * It does not touch the list of ready handles. So a face may guard that list by a lock of its own which it gives up for
+ * this call alone: another thread that has the lock may make handles ready meanwhile, and wakes the proactor then.
  */
 int rp_turn_wait(rp_loop *loop, int64_t deadline);
 

@@ -88,8 +88,7 @@ static void tell_lost(void *arg)
         return;
     }
     transport->told = true;
-    if (rp_handle_scheduled(&transport->reading))
-        rp_handle_cancel(&transport->reading);
+    rp_handle_cancel(&transport->reading);
     transport->refs++;
     rp_transport *ended RP_ON_LEAVE(detach_and_release) = transport;
     if (ended->protocol->connection_lost)
@@ -116,8 +115,8 @@ static void reap(rp_resource *resource)
 
     transport->closing = transport->lost = transport->told = true;
     transport->receiving = transport->sending = false;
-    if (rp_handle_scheduled(&transport->end))
-        rp_handle_cancel(&transport->end);
+    rp_handle_cancel(&transport->reading);
+    rp_handle_cancel(&transport->end);
     if (rp_node_linked(&transport->maker_link))
         rp_list_remove(&transport->maker_link);
     release(transport);

@@ -31,7 +31,10 @@
 typedef struct rp_transport_kind {
     size_t size; /* of its own struct, which begins with an rp_transport */
 
-    /* Begins to watch for what arrives: rp_transport_arrived() tells each time, until rp_transport_stopped(). */
+    /*
+     * Begins to watch for what arrives: rp_transport_arrived() tells each time, until rp_transport_stopped().
+     * Neither of them is called inside, nor before start or after rp_transport_stopped().
+     */
     int (*start)(rp_transport *transport);
 
     /*
