@@ -54,33 +54,19 @@ bool rp_loop_is_on_this_stack(const rp_loop *loop)
     return loop->stack == &running_loop;
 }
 
-int rp_loop_enter(rp_loop *loop)
+void rp_loop_set_running(rp_loop *loop)
 {
-    int rc = rp_loop_check(loop);
-    uint64_t nobody = 0;
-
-    if (rc == RP_ECLOSED || rc == RP_EFORK)
-        return rc;
-    if (rp_get_running_loop() || !atomic_compare_exchange_strong(&loop->thread, &nobody, rp_thread_id()))
-        return RP_ERUNNING;
-    assert(!loop->stack && !loop->free_after_run);
+    assert(!loop->stack);
     running_loop = loop;
     loop->stack = &running_loop;
-    loop->now = rp_kernel_now(loop->kernel);
-    return 0;
 }
 
-void rp_loop_leave(rp_loop *loop)
+void rp_loop_clear_running(rp_loop *loop)
 {
-    assert(rp_loop_is_on_this_stack(loop) && !loop->closed);
+    assert(rp_loop_is_on_this_stack(loop));
     assert(running_loop == loop || rp_loop_is_forked(loop)); /* a child may have run a loop of its own meanwhile */
-    loop->stopping = false;
     running_loop = NULL;
     loop->stack = NULL;
-    loop->proactor->asking = (rp_asking){0}; /* whoever waits next asks the kernel, even if it waits only once */
-    atomic_store(&loop->thread, 0);
-    if (loop->free_after_run)
-        rp_loop_free(loop);
 }
 
 void rp_loop_stop(rp_loop *loop)

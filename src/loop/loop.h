@@ -121,12 +121,9 @@ static inline int rp_loop_check(const rp_loop *loop)
 rp_loop *rp_loop_ref(rp_loop *loop);
 void rp_loop_unref(rp_loop *loop);
 
-/*
- * Begins a run in this thread: RP_ERUNNING, RP_ECLOSED, RP_EFORK. In a child of fork() that the run has made, its end
- * also frees the child's copy of the loop, if that was asked for meanwhile.
- */
-int rp_loop_enter(rp_loop *loop);
-void rp_loop_leave(rp_loop *loop);
+/* For rp_loop_enter() and rp_loop_leave(): which loop this thread runs. */
+void rp_loop_set_running(rp_loop *loop);
+void rp_loop_clear_running(rp_loop *loop);
 
 /* Whether its run is on this thread's stack; in a child of fork() that may be a copy of the parent's run. */
 bool rp_loop_is_on_this_stack(const rp_loop *loop);

@@ -4,9 +4,40 @@
  * A turn delivers what has completed before it collects what it runs. So a coroutine that a completion wakes goes on in
  * the same turn; in asyncio it would have to wait for the next one.
  */
+#include "loop/running.h"
+
+#include <assert.h>
+
 #include "base/leave.h"
 #include "loop/future.h"
 #include "loop/turn.h"
+#include "proactor/proactor.h"
+
+int rp_loop_enter(rp_loop *loop)
+{
+    int rc = rp_loop_check(loop);
+    uint64_t nobody = 0;
+
+    if (rc == RP_ECLOSED || rc == RP_EFORK)
+        return rc;
+    if (rp_get_running_loop() || !atomic_compare_exchange_strong(&loop->thread, &nobody, rp_thread_id()))
+        return RP_ERUNNING;
+    assert(!loop->free_after_run);
+    rp_loop_set_running(loop);
+    loop->now = rp_kernel_now(loop->kernel);
+    return 0;
+}
+
+void rp_loop_leave(rp_loop *loop)
+{
+    assert(!loop->closed);
+    loop->stopping = false;
+    rp_loop_clear_running(loop);
+    loop->proactor->asking = (rp_asking){0}; /* whoever waits next asks the kernel, even if it waits only once */
+    atomic_store(&loop->thread, 0);
+    if (loop->free_after_run)
+        rp_loop_free(loop);
+}
 
 static int run_turn(rp_loop *loop)
 {

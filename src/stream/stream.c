@@ -7,6 +7,8 @@
  */
 #include "stream/stream.h"
 
+#include <string.h>
+
 #include "base/memory.h"
 #include "loop/resource.h"
 
@@ -123,6 +125,22 @@ int rp_stream_wait_in(rp_co *co, rp_node *waiters)
 
 /* ---- the protocol ---- */
 
+/* Debug mode: what reports call it by, also when its connection is gone. Without memory it has no name. */
+static void note_name(rp_stream *stream)
+{
+    char text[128] = "";
+    size_t size;
+
+    if (rp_stream_peername(stream, text, sizeof text) < 0 || text[0] == '\0')
+        rp_stream_sockname(stream, text, sizeof text); /* the peer is an unnamed Unix socket */
+    size = strlen(text) + 1;
+    if (size == 1)
+        return;
+    stream->name = rp_malloc(size);
+    if (stream->name)
+        memcpy(stream->name, text, size);
+}
+
 static void connection_made(void *self, rp_transport *transport)
 {
     rp_stream *stream = self;
@@ -130,7 +148,7 @@ static void connection_made(void *self, rp_transport *transport)
     stream->transport = transport;
     rp_transport_pause_reading(transport);
     if (stream->loop->debug)
-        rp_stream_note_name(stream);
+        note_name(stream);
     if (stream->connected)
         stream->connected(stream);
 }
@@ -236,8 +254,9 @@ void rp_stream_free(rp_stream *stream)
         return;
     rp_stream_close(stream);
     stream->released = true;
-    if (stream->loop->debug)
-        rp_stream_keep(stream);
+    if (stream->loop->debug && !stream->name)
+        note_name(stream);
+    stream->kept = stream->loop->debug; /* from now on each use is reported */
     rp_stream_free_if_done(stream);
 }
 

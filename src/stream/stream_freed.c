@@ -6,33 +6,8 @@
  */
 #include "stream/stream_freed.h"
 
-#include <string.h>
-
 #include "base/leave.h"
-#include "base/memory.h"
 #include "loop/exception.h"
-
-void rp_stream_note_name(rp_stream *stream)
-{
-    char text[128] = "";
-    size_t size;
-
-    if (rp_stream_peername(stream, text, sizeof text) < 0 || text[0] == '\0')
-        rp_stream_sockname(stream, text, sizeof text); /* the peer is an unnamed Unix socket */
-    size = strlen(text) + 1;
-    if (size == 1)
-        return;
-    stream->name = rp_malloc(size);
-    if (stream->name)
-        memcpy(stream->name, text, size);
-}
-
-void rp_stream_keep(rp_stream *stream)
-{
-    if (!stream->name)
-        rp_stream_note_name(stream);
-    stream->kept = true;
-}
 
 static void has_told(rp_stream **stream)
 {

@@ -6,12 +6,6 @@
 
 #include "stream/stream_state.h"
 
-/* Remembers the peer's name while there is a connection, as far as there is memory. */
-void rp_stream_note_name(rp_stream *stream);
-
-/* From now on each use is reported; the memory stays until the loop closes. */
-void rp_stream_keep(rp_stream *stream);
-
 /* Reports the use of a stream that is kept. */
 void rp_stream_report_use(const rp_stream *stream, const char *function);
 

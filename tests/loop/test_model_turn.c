@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "harness/harness.h"
+#include "loop/running.h"
 #include "loop/turn.h"
 #include "ringport.h"
 #include "harness/wrap.h"

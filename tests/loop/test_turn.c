@@ -7,6 +7,7 @@
 #include <pthread.h>
 
 #include "loop/handle.h"
+#include "loop/running.h"
 #include "loop/turn.h"
 #include "proactor/proactor.h"
 #include "harness/support.h"
