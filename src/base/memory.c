@@ -67,3 +67,23 @@ void rp_free(void *memory)
     if (memory)
         allocator.free(memory, allocator.data);
 }
+
+/* What was allocated stands right before what was asked for. */
+void *rp_calloc_lines(size_t size)
+{
+    void *memory = rp_calloc(size + sizeof(void *) + RP_CACHE_LINE - 1);
+    uintptr_t first = (uintptr_t)memory + sizeof(void *) + RP_CACHE_LINE - 1;
+    void **lines;
+
+    if (!memory)
+        return NULL;
+    lines = (void **)(first - first % RP_CACHE_LINE);
+    lines[-1] = memory;
+    return lines;
+}
+
+void rp_free_lines(void *memory)
+{
+    if (memory)
+        rp_free(((void **)memory)[-1]);
+}

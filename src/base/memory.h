@@ -12,4 +12,11 @@ void *rp_calloc(size_t size); /* zeroed */
 void *rp_realloc(void *memory, size_t size);
 void rp_free(void *memory); /* NULL is ignored */
 
+/* Of the processors that we know of. */
+enum { RP_CACHE_LINE = 64 };
+
+/* Zeroed memory that begins with a cache line, for what each message touches. It is freed by rp_free_lines() alone. */
+void *rp_calloc_lines(size_t size);
+void rp_free_lines(void *memory);
+
 #endif

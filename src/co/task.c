@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/rare.h"
 #include "co/runtime.h"
 #include "fiber/overflow.h"
 #include "loop/exception.h"
@@ -87,7 +88,7 @@ static bool find_overflown(const void *address, const void *sp, char what[RP_OVE
 }
 
 /* A frame leapt over the guard, or the stack has none. Nobody knows where it wrote, so the process cannot go on. */
-__attribute__((noinline)) static void die_of_overflow(const rp_co *co)
+RP_RARE static void die_of_overflow(const rp_co *co)
 {
     char what[RP_OVERFLOW_WHAT];
 
@@ -173,7 +174,7 @@ __attribute__((noinline)) static void finish(rp_co *co)
 }
 
 /* Tasks are about to run on another thread than before, or with a C++ runtime that was not there before. */
-static void enter_thread(rp_runtime *runtime)
+RP_RARE static void enter_thread(rp_runtime *runtime)
 {
     assert(rp_get_running_loop() == runtime->loop);
     if (runtime->overflow_claim != rp_overflow_thread || rp_overflow_thread == 0) {
@@ -182,6 +183,12 @@ static void enter_thread(rp_runtime *runtime)
     }
     runtime->thread = rp_overflow_thread;
     runtime->cxx = rp_cxx_thread_state();
+}
+
+/* Debug mode: for the report of a callback that took long. */
+RP_RARE static void leave_name(const rp_co *co)
+{
+    snprintf(co->loop->task_name, sizeof co->name, "%s", rp_task_get_name(&co->future));
 }
 
 void rp_co_resume(rp_co *co)
@@ -197,8 +204,8 @@ void rp_co_resume(rp_co *co)
     rp_co_running = co;
     rp_fiber_resume(&co->fiber, runtime->cxx);
     rp_co_running = outer;
-    if (co->loop->debug) /* for the report of a callback that took long */
-        snprintf(co->loop->task_name, sizeof co->name, "%s", rp_task_get_name(&co->future));
+    if (co->loop->debug)
+        leave_name(co);
     if (co->state != RP_CO_WAITING)
         finish(co);
 }
@@ -212,8 +219,7 @@ void rp_co_wake(rp_co *co)
 {
     assert(co->state != RP_CO_ENDED && rp_co_is_idle(co));
     rp_fiber_fetch(&co->fiber);
-    rp_handle_prepare(&co->wake.handle, co->loop, rp_co_step, co);
-    rp_loop_ready(co->loop, &co->wake.handle);
+    rp_loop_ready_call(co->loop, &co->wake.handle, rp_co_step, co);
 }
 
 /* ---- the future that a task is ---- */

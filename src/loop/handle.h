@@ -37,6 +37,18 @@ static inline void rp_loop_ready(rp_loop *loop, rp_handle *handle)
     rp_list_push(&loop->ready, &handle->link);
 }
 
+/* Both in one. */
+static inline void rp_loop_ready_call(rp_loop *loop, rp_handle *handle, rp_callback *callback, void *arg)
+{
+    assert(!rp_node_linked(&handle->link));
+    handle->callback = callback;
+    handle->arg = arg;
+    handle->loop = loop;
+    handle->origin = NULL;
+    handle->state = RP_HANDLE_READY;
+    rp_list_push(&loop->ready, &handle->link);
+}
+
 /* Runs a handle that was taken out of its list. */
 void rp_handle_run(rp_loop *loop, rp_handle *handle);
 

@@ -19,6 +19,11 @@ typedef struct socket_transport {
     rp_op send;    /* sends the buffer's front */
 } socket_transport;
 
+#if UINTPTR_MAX > UINT32_MAX && !defined(_WIN32)
+_Static_assert(offsetof(socket_transport, receive.u) <= offsetof(rp_transport, buffer.size) / 64 * 64 + 128,
+               "what each message touches of a transport lies in two cache lines");
+#endif
+
 static socket_transport *socket_of(rp_transport *transport)
 {
     return rp_container_of(transport, socket_transport, base);

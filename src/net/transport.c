@@ -23,7 +23,7 @@ static void drop(rp_transport *transport)
     assert(!rp_node_linked(&transport->resource.link) && !rp_node_linked(&transport->maker_link));
     assert(!rp_handle_scheduled(&transport->reading) && !rp_handle_scheduled(&transport->end));
     rp_free(transport->origin);
-    rp_free(transport);
+    rp_free_lines(transport);
 }
 
 /* The loop's memory stays too, so that each call finds out that it is closed. */
@@ -209,7 +209,7 @@ bool rp_transport_is_closing(const rp_transport *transport)
 
 rp_transport *rp_transport_new(rp_loop *loop, const rp_transport_kind *kind)
 {
-    rp_transport *transport = rp_calloc(kind->size);
+    rp_transport *transport = rp_calloc_lines(kind->size);
 
     if (!transport)
         return NULL;

@@ -14,23 +14,33 @@
 #include <assert.h>
 
 #include "base/leave.h"
+#include "base/rare.h"
 
 enum { RECEIVES = 8 }; /* in a row, before others get their turn */
 
+/* Whether somebody wants to have what arrives. */
+static bool is_wanted(const rp_transport *transport)
+{
+    return !(transport->paused || transport->eof_received || transport->closing);
+}
+
 static bool can_pull(const rp_transport *transport)
 {
-    return transport->readable && transport->receiving && !transport->paused && !transport->eof_received &&
-           !transport->closing;
+    return transport->readable && transport->receiving && is_wanted(transport);
 }
 
 static void pull(void *arg);
 
-static void pull_soon(rp_transport *transport)
+RP_RARE static void schedule_pull(rp_transport *transport)
 {
-    if (!can_pull(transport) || rp_handle_scheduled(&transport->reading))
-        return;
-    rp_handle_prepare(&transport->reading, transport->loop, pull, transport);
-    rp_loop_ready(transport->loop, &transport->reading);
+    if (!rp_handle_scheduled(&transport->reading))
+        rp_loop_ready_call(transport->loop, &transport->reading, pull, transport);
+}
+
+static inline void pull_soon(rp_transport *transport)
+{
+    if (can_pull(transport))
+        schedule_pull(transport);
 }
 
 /* When writing has failed there is nothing to keep the transport open for. */
@@ -134,8 +144,6 @@ static void hand_over(rp_transport *pulled)
 /* A protocol with `receivable` is told once: rp_transport_resume_reading() lifts the pause, and schedules the next. */
 static inline void pull_now(rp_transport *transport)
 {
-    if (!can_pull(transport))
-        return;
     if (!transport->protocol->receivable) {
         hand_over(transport);
         return;
@@ -146,14 +154,18 @@ static inline void pull_now(rp_transport *transport)
 
 static void pull(void *arg)
 {
-    pull_now(arg);
+    rp_transport *transport = arg;
+
+    if (can_pull(transport))
+        pull_now(transport);
 }
 
 void rp_transport_arrived(rp_transport *transport)
 {
     assert(transport->receiving);
     transport->readable = true;
-    pull_now(transport);
+    if (is_wanted(transport))
+        pull_now(transport);
 }
 
 void rp_transport_stopped(rp_transport *transport, int error)

@@ -9,7 +9,7 @@
 /* Whether a reader would find nothing, and has something to wait for. */
 static inline bool rp_transport_is_drained(const rp_transport *transport)
 {
-    return !transport->readable && !transport->closing && !transport->eof_received;
+    return !(transport->readable || transport->eof_received || transport->closing);
 }
 
 /* What is left of rp_transport_take() if there is nothing to take; and if what it took is the end, or an error. */

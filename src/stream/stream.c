@@ -24,7 +24,7 @@ static void free_stream(rp_stream *stream)
     rp_resource_remove(&stream->resource);
     rp_free(stream->ahead.data);
     rp_free(stream->name);
-    rp_free(stream);
+    rp_free_lines(stream);
 }
 
 void rp_stream_free_if_done(rp_stream *stream)
@@ -48,7 +48,7 @@ static const rp_resource_type resource_type = {.at = {[RP_REAP] = reap}};
 
 rp_stream *rp_stream_new(rp_loop *loop)
 {
-    rp_stream *stream = rp_calloc(sizeof *stream);
+    rp_stream *stream = rp_calloc_lines(sizeof *stream);
 
     if (!stream)
         return NULL;

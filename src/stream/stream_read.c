@@ -131,23 +131,27 @@ static ssize_t receive_nothing(const rp_stream *stream)
 static inline ssize_t receive(rp_co *co, rp_stream *stream, void *buffer, size_t length)
 {
     bool waited = false;
-    ssize_t n = -EAGAIN;
 
     for (;;) {
         if (stream->closed || stream->eof || !stream->transport)
             return receive_nothing(stream);
-        if (rp_transport_is_drained(stream->transport))
+        if (rp_transport_is_drained(stream->transport)) {
             RP_TRY(wait_for_bytes(co, stream));
-        else if (!waited)
+        } else if (!waited) {
             RP_TRY(rp_stream_take_turn(co, stream));
-        else if ((n = (ssize_t)rp_transport_take(stream->transport, buffer, length)) != -EAGAIN)
-            break;
-        else
+        } else {
+            ssize_t n = (ssize_t)rp_transport_take(stream->transport, buffer, length);
+
+            if (n > 0)
+                return n;
+            if (n != -EAGAIN) {
+                stream->eof = n == 0;
+                return n;
+            }
             RP_TRY(wait_for_bytes(co, stream));
+        }
         waited = true;
     }
-    stream->eof = n == 0;
-    return n;
 }
 
 /*

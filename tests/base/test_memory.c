@@ -87,6 +87,26 @@ TEST(calloc_zeroes)
     rp_free(memory);
 }
 
+TEST(lines_begin_where_a_cache_line_does)
+{
+    static const char zeroes[100];
+    rp_allocator own = {fake_malloc, fake_realloc, fake_free, "data"};
+    char *memory[20];
+
+    CHECK_INT(rp_set_allocator(&own), ==, 0);
+    for (size_t i = 0; i < 20; i++) {
+        memory[i] = rp_calloc_lines(5 * i);
+        CHECK_INT((uintptr_t)memory[i] % RP_CACHE_LINE, ==, 0);
+        CHECK(memcmp(memory[i], zeroes, 5 * i) == 0);
+        memset(memory[i], 1, 5 * i);
+    }
+    for (size_t i = 0; i < 20; i++)
+        rp_free_lines(memory[i]);
+    rp_free_lines(NULL);
+    CHECK_INT(mallocs, ==, 20);
+    CHECK_INT(frees, ==, 20);
+}
+
 TEST(incomplete_allocator_is_refused)
 {
     rp_allocator own = {fake_malloc, fake_realloc, NULL, NULL};
@@ -103,5 +123,6 @@ TEST(no_memory_is_null)
     CHECK_INT(rp_set_allocator(&own), ==, 0);
     CHECK(rp_malloc(1) == NULL);
     CHECK(rp_calloc(1) == NULL);
+    CHECK(rp_calloc_lines(1) == NULL);
     CHECK(rp_realloc(NULL, 1) == NULL);
 }
