@@ -15,8 +15,7 @@ enum { URING_TAG_IGNORE = 1, URING_TAG_WAKE_FD = 2, URING_TAG_LAST = URING_TAG_W
 enum {
     URING_PHASE_POLLING = 1 << 0,   /* its entry in the kernel is a poll for readiness */
     URING_PHASE_CANCELLED = 1 << 1, /* its end was asked for: it is not issued again */
-    URING_PHASE_EDGES =
-        1 << 2, /* its poll is a multishot one; what it has found, and ends with, is in op->outcome */
+    URING_PHASE_EDGES = 1 << 2, /* its poll is a multishot one: what that finds, and ends with, is the outcome */
 };
 
 typedef struct uring {
@@ -26,13 +25,13 @@ typedef struct uring {
     unsigned completions;
     bool enabled;
     uint64_t thread; /* that enabled it */
-    rp_node backlog; /* operations that are to be issued, by their queue nodes */
-    rp_node
-        parked;    /* operations with nothing to wait for in the kernel, or not their turn, by their queue nodes */
-    rp_node hasty; /* of those whose turn it is not, the ones that are not to wait, by their queue nodes */
     uring_turns turns;
-    rp_node cancels;      /* issued ones whose cancellation is to be issued, by their queue nodes */
-    rp_node cancelled;    /* issued ones whose cancellation was issued, by their queue nodes */
+    /* Operations, by their queue nodes: */
+    rp_node backlog;      /* to be issued */
+    rp_node parked;       /* with nothing to wait for in the kernel, or not in turn yet */
+    rp_node hasty;        /* not in turn either, and not to wait for it */
+    rp_node cancels;      /* issued, and their cancellation is to be */
+    rp_node cancelled;    /* issued, and so is their cancellation */
     int64_t cancel_again; /* when those, if there are any, become `cancels` again */
     int message_fd;       /* the ring, for messages to it; -1: this kernel has none */
     int wake_fd;          /* an eventfd that the ring polls while it sleeps: for when there can be no message */
