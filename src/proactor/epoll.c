@@ -25,6 +25,7 @@
 #include "base/clock.h"
 #include "base/pool.h"
 #include "base/thread.h"
+#include "proactor/child_posix.h"
 #include "proactor/epoll_port.h"
 #include "proactor/file_posix.h"
 #include "proactor/ready.h"

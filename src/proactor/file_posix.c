@@ -1,15 +1,13 @@
 /*
- * file_posix.c - file and child operations as plain system calls: what blocks, and what can be had without.
+ * file_posix.c - file operations as plain system calls: what blocks, and what can be had without.
  */
 #include "proactor/file_posix.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/epoll.h>
-#include <sys/pidfd.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 static int64_t result_of(int64_t rc)
@@ -136,34 +134,4 @@ int64_t rp_file_perform(const rp_op *op)
     default:
         return -EINVAL;
     }
-}
-
-int rp_child_open(rp_op *op)
-{
-    if (op->u.child.pid <= 0 || op->u.child.pid > INT32_MAX)
-        return -EINVAL;
-    op->fd = pidfd_open((pid_t)op->u.child.pid, 0);
-    if (op->fd >= 0)
-        return 0;
-    /* Gone, or never there, or the number of a thread: it is nobody's child, as waitpid() says. */
-    return errno == ESRCH || errno == EINVAL || errno == ENOENT ? -ECHILD : -errno;
-}
-
-int64_t rp_child_reap(const rp_op *op)
-{
-    int status = 0;
-    pid_t pid;
-
-    do
-        pid = waitpid((pid_t)op->u.child.pid, &status, WNOHANG);
-    while (pid < 0 && errno == EINTR);
-    if (pid == 0)
-        return -EAGAIN;
-    return pid < 0 ? -errno : status;
-}
-
-void rp_child_close(rp_op *op)
-{
-    close(op->fd);
-    op->fd = -1;
 }

@@ -1,5 +1,5 @@
 /*
- * file_posix.h - the pieces of file and child operations that the Linux backends share: plain system calls on an op.
+ * file_posix.h - the pieces of file operations that the Linux backends share: plain system calls on an op.
  */
 #ifndef RP_PROACTOR_FILE_POSIX_H
 #define RP_PROACTOR_FILE_POSIX_H
@@ -29,14 +29,5 @@ int64_t rp_file_attempt(const rp_op *op);
 
 /* Does a file operation, blocking as long as it takes: its result. */
 int64_t rp_file_perform(const rp_op *op);
-
-/* Opens a descriptor that becomes readable when the child ends, as op->fd: 0 or an error. */
-int rp_child_open(rp_op *op);
-
-/* Reaps the child if it has ended: its wait status, -EAGAIN if it runs yet, or an error. */
-int64_t rp_child_reap(const rp_op *op);
-
-/* Closes op->fd: nobody waits for the child any more. */
-void rp_child_close(rp_op *op);
 
 #endif

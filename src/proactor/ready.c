@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/thread.h"
+#include "proactor/child_posix.h"
 #include "proactor/file_posix.h"
 #include "proactor/receive_stream.h"
 

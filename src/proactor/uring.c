@@ -21,7 +21,7 @@
 
 #include "base/clock.h"
 #include "base/thread.h"
-#include "proactor/file_posix.h"
+#include "proactor/child_posix.h"
 #include "proactor/receive_stream.h"
 #include "proactor/uring_collect.h"
 #include "proactor/uring_move.h"

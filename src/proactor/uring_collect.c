@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "proactor/child_posix.h"
 #include "proactor/file_posix.h"
 #include "proactor/receive_stream.h"
 #include "proactor/uring_entry.h"

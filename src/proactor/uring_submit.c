@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 
 #include "base/clock.h"
+#include "proactor/child_posix.h"
 #include "proactor/file_posix.h"
 #include "proactor/receive_stream.h"
 #include "proactor/uring_entry.h"
