@@ -58,6 +58,8 @@ int rp_transport_set_write_buffer_limits(rp_transport *transport, size_t high, s
         return -EINVAL;
     transport->high = high;
     transport->low = low;
+    if (transport->lost || rp_loop_check(transport->loop) < 0) /* what is left in the buffer goes nowhere */
+        return 0;
     send_soon(transport);
     pause_protocol_above_high(transport);
     return 0;

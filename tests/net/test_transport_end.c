@@ -182,6 +182,30 @@ TEST(inside_connection_lost_the_transport_is_still_there)
     rp_loop_free(loop);
 }
 
+static void lower_the_marks(record *r)
+{
+    CHECK_INT(rp_transport_set_write_buffer_limits(r->transport, 0, 0), ==, 0);
+}
+
+/* The background send has ended by then, and left its bytes in the buffer. */
+TEST(marks_that_are_set_once_the_connection_is_lost_neither_send_nor_pause)
+{
+    rp_loop *loop = wire_loop();
+    record r = {.on_lost = lower_the_marks};
+    int error, there = record_start(loop, &record_plain, &r);
+
+    CHECK_INT(rp_transport_set_write_buffer_limits(r.transport, 30000000, 0), ==, 0);
+    record_write(&r, 20000000, 0);
+    wire_settle(loop);
+    rp_transport_abort(r.transport);
+    lower_the_marks(&r);
+    RUN_UNTIL(loop, r.lost);
+    CHECK_INT(r.pauses + r.resumes, ==, 0);
+    CHECK_INT(wire_drain(loop, there, &error), <, 20000000);
+    close(there);
+    rp_loop_free(loop);
+}
+
 TEST(a_loop_that_is_closed_frees_open_transports)
 {
     rp_loop *loop = wire_loop();
