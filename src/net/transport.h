@@ -65,7 +65,7 @@ typedef struct rp_transport_kind {
     int (*write_eof)(rp_transport *transport);
 
     /*
-     * The transport is closing, and everything has been taken.
+     * The transport is closing, and everything has been taken. Called once.
      * Ends in rp_transport_lose(): now, or when the peer can be told of the end.
      */
     void (*finish)(rp_transport *transport);
@@ -108,6 +108,7 @@ struct rp_transport {
     bool paused;       /* reading is */
     bool eof_received; /* the peer's */
     bool closing;
+    bool finishing;       /* its kind was asked to finish */
     bool eof_wanted;      /* write_eof was called, or a write has failed: nothing more may be written */
     bool corked;          /* what is written waits in the buffer, up to the high-water mark */
     bool receiving;       /* rp_transport_stopped() is still to come */

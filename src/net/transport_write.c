@@ -99,6 +99,15 @@ static void send_front(rp_transport *transport)
         rp_transport_fail(transport, rc, RP_WHERE_WRITE_START);
 }
 
+/* resume_writing may have closed it, with nothing left to send. */
+static void finish_once(rp_transport *transport)
+{
+    if (transport->finishing)
+        return;
+    transport->finishing = true;
+    transport->kind->finish(transport);
+}
+
 /* A part has been sent: the next one, or what was to come after all. */
 static void send_on(rp_transport **place)
 {
@@ -109,7 +118,7 @@ static void send_on(rp_transport **place)
     if (rp_buffer_size(&transport->buffer) > 0)
         send_front(transport);
     else if (transport->closing)
-        transport->kind->finish(transport);
+        finish_once(transport);
     else if (transport->eof_wanted && !transport->eof_sent) {
         int rc = send_eof(transport);
 
@@ -268,7 +277,7 @@ void rp_transport_close(rp_transport *transport)
         return;
     transport->closing = true;
     if (rp_buffer_size(&transport->buffer) == 0)
-        transport->kind->finish(transport);
+        finish_once(transport);
     else if (transport->receiving)
         transport->kind->stop(transport);
 }

@@ -6,6 +6,8 @@
 #include "loop/loop.h"
 #include "harness/record.h"
 #include "harness/reports.h"
+#include "net/transport_read.h"
+#include "net/transport_write.h"
 
 TEST(connection_lost_is_never_called_inside_close_or_abort)
 {
@@ -275,5 +277,88 @@ TEST(whoever_is_told_of_what_was_left_open_may_look_at_all_of_it)
         CHECK_INT(l.reports, ==, closes ? 1 : 3);
         for (int i = 0; i < 3; i++)
             close(theres[i]);
+    }
+}
+
+/* ---- a kind whose end takes its time ---- */
+
+typedef struct slow {
+    rp_transport base;
+    int finishes;
+} slow;
+
+static slow *slow_of(rp_transport *transport)
+{
+    return rp_container_of(transport, slow, base);
+}
+
+static int slow_start(rp_transport *transport)
+{
+    return 0;
+}
+
+static void slow_stop(rp_transport *transport)
+{
+    rp_transport_stopped(transport, 0);
+}
+
+static int64_t slow_writev(rp_transport *transport, const struct iovec *vector, int count)
+{
+    return -EAGAIN;
+}
+
+/* The test says when it is sent. */
+static int slow_send(rp_transport *transport, const void *data, size_t length)
+{
+    return 0;
+}
+
+static void slow_finish(rp_transport *transport)
+{
+    slow_of(transport)->finishes++;
+}
+
+static void slow_release(rp_transport *transport)
+{
+}
+
+static const rp_transport_kind slow_kind = {
+    .size = sizeof(slow),
+    .start = slow_start,
+    .stop = slow_stop,
+    .writev = slow_writev,
+    .send = slow_send,
+    .finish = slow_finish,
+    .release = slow_release,
+};
+
+static void close_it(record *r)
+{
+    rp_transport_close(r->transport);
+}
+
+TEST(a_kind_is_asked_to_finish_once_even_if_the_protocol_closes_when_all_is_sent)
+{
+    for (int before = 0; before < 2; before++) {
+        rp_loop *loop = wire_loop();
+        rp_transport *transport = rp_transport_new(loop, &slow_kind);
+        record r = {.on_resume = close_it};
+
+        CHECK(transport);
+        rp_transport_start(transport, &record_plain, &r);
+        CHECK_INT(rp_transport_set_write_buffer_limits(transport, 2, 0), ==, 0);
+        CHECK_INT(rp_transport_write(transport, "abc", 3), ==, 0);
+        CHECK_INT(r.pauses, ==, 1);
+        if (before)
+            rp_transport_close(transport);
+        CHECK_INT(slow_of(transport)->finishes, ==, 0);
+        rp_transport_sent(transport, 3);
+        CHECK_INT(r.resumes, ==, 1);
+        CHECK_INT(slow_of(transport)->finishes, ==, 1);
+        rp_transport_close(transport);
+        CHECK_INT(slow_of(transport)->finishes, ==, 1);
+        rp_transport_lose(transport, 0);
+        RUN_UNTIL(loop, r.lost == 1);
+        rp_loop_free(loop);
     }
 }
