@@ -260,7 +260,7 @@ static int64_t filter_receive(rp_transport *transport, void *buffer, size_t leng
 static int64_t filter_writev(rp_transport *transport, const struct iovec *vector, int count)
 {
     filter *self = filter_of(transport);
-    char piece[4096];
+    char piece[4096] = {0};
     int64_t total = 0;
 
     for (int i = 0; i < count && !self->full; i++) {
