@@ -19,7 +19,7 @@ struct rp_report {
     const char *function;    /* RP_WHERE_FREED_STREAM: what was called */
 };
 
-/* Hands a report to the loop's face, which has it for the call alone. */
+/* Hands a report to the loop's face. The report is lent for the call. */
 void rp_loop_report(rp_loop *loop, const rp_report *report);
 
 #endif

@@ -7,7 +7,7 @@
  * 3. cancel is a request: the completion still comes, with the result if that won the race, else -ECANCELED.
  * 4. A backend knows a list of completions, not a loop. It never calls user code.
  * 5. Nothing is allocated per operation. Submissions of one turn go to the kernel together, with the wait.
- * 6. wake alone may be called from another thread or a signal handler.
+ * 6. Only kick may be called from another thread, or from a signal handler.
  * 7. Time is that of the proactor's kernel: deadlines are compared with rp_proactor_now().
  */
 #ifndef RP_PROACTOR_BACKEND_H
@@ -35,7 +35,7 @@ typedef struct rp_backend {
     void (*forget)(rp_proactor *proactor, rp_fd fd);  /* NULL: there is nothing that it might remember */
     int (*check_thread)(const rp_proactor *proactor); /* NULL: any thread may wait */
     int (*wait)(rp_proactor *proactor, rp_completion *completions, int capacity, int64_t deadline);
-    void (*kick)(rp_proactor *proactor); /* ends a wait that has gone to sleep */
+    void (*kick)(rp_proactor *proactor); /* ends a wait that has gone to sleep, for rp_proactor_wake() */
     int64_t (*receive)(rp_op *op, void *buffer, size_t length);
 } rp_backend;
 

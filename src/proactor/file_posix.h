@@ -13,8 +13,9 @@ bool rp_file_is_always_ready(int fd);
 bool rp_file_has_readiness(int fd);
 
 /*
- * Reads without blocking what the page cache holds (RP_OP_READ, RP_OP_READV): the result; -EAGAIN if it would block,
- * holds only a part, or cannot tell. At the end of a file it cannot; that of a pipe or the like is told.
+ * Reads without blocking what the page cache holds (RP_OP_READ, RP_OP_READV). Returns the result; or -EAGAIN if it
+ * would block, if only a part is there, or at the end of a file, which cannot be told from an empty cache. The end of a
+ * pipe or the like can: 0.
  */
 int64_t rp_file_read_cached(const rp_op *op);
 
@@ -22,8 +23,8 @@ int64_t rp_file_read_cached(const rp_op *op);
 bool rp_file_needs_no_wait(const rp_op *op);
 
 /*
- * Reads or writes what can be without blocking: the result; -EAGAIN; -EOPNOTSUPP where that cannot be had. For what has
- * readiness alone: what has no page cache is to be believed when it says 0.
+ * Reads or writes as much as it can without blocking. Returns the result, or -EAGAIN; -EOPNOTSUPP if the kernel has no
+ * such way for this descriptor. Only for what has readiness: that has no page cache, so a 0 is the end.
  */
 int64_t rp_file_attempt(const rp_op *op);
 

@@ -15,7 +15,7 @@ typedef struct uring_turns {
 
 void uring_turns_fini(uring_turns *turns);
 
-/* Whether it is one of those. Of the rest of the functions, all but this are for them alone. */
+/* Whether it is one of those. The functions below are for these only. */
 static inline bool uring_turns_wants(const rp_op *op)
 {
     const unsigned kinds = 1U << RP_OP_ACCEPT | 1U << RP_OP_RECV | 1U << RP_OP_RECVMSG | 1U << RP_OP_READ |
