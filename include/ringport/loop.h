@@ -401,9 +401,9 @@ RP_API int rp_run_in_executor(rp_loop *loop, rp_executor *executor, rp_blocking 
 
 /*
  * Replaces the default executor, and frees the old one.
- * The loop owns the new one from then on.
+ * The loop owns the new one from then on. Other loops may run jobs on it, but cannot have it as their default one.
  * Errors:
- *   -EINVAL   the executor is NULL
+ *   -EINVAL   the executor is NULL, or another loop's default one
  *   RP_ECLOSED, RP_EFORK, RP_ETHREAD
  * Mirrors loop.set_default_executor().
  */

@@ -263,7 +263,7 @@ int rp_set_default_executor(rp_loop *loop, rp_executor *executor)
 {
     int rc = rp_loop_check(loop);
 
-    if (rc == 0 && !executor)
+    if (rc == 0 && (!executor || (executor->loop && executor->loop != loop)))
         rc = -EINVAL;
     if (rc == 0 && executor != of_loop(loop))
         adopt(loop, executor);

@@ -240,6 +240,25 @@ TEST(default_executor_replaced)
     CHECK_INT(most_running, ==, 1);
 }
 
+TEST(one_executor_is_the_default_of_one_loop)
+{
+    rp_executor *executor, *others;
+    rp_loop *other;
+
+    make_loop();
+    CHECK_INT(rp_loop_new(NULL, &other), ==, 0);
+    CHECK_INT(rp_executor_new(1, &executor), ==, 0);
+    CHECK_INT(rp_executor_new(1, &others), ==, 0);
+    CHECK_INT(rp_set_default_executor(loop, executor), ==, 0);
+    CHECK_INT(rp_set_default_executor(other, executor), ==, -EINVAL);
+    CHECK_INT(rp_set_default_executor(other, others), ==, 0);
+    CHECK_INT(rp_set_default_executor(other, executor), ==, -EINVAL); /* and it keeps its own */
+    CHECK_INT(result_of(start(NULL, answer, 3)), ==, 3);
+    rp_loop_free(other);
+    CHECK_INT(result_of(start(NULL, answer, 4)), ==, 4);
+    end_loop();
+}
+
 /* ---- loops that end before their jobs ---- */
 
 TEST(loop_closed_while_job_runs)
