@@ -6,6 +6,9 @@
 #ifndef RP_BASE_RARE_H
 #define RP_BASE_RARE_H
 
+/* For a function that is to have a frame of its own, however often it is called. */
+#define RP_APART __attribute__((noinline))
+
 /* For a function that is called on a rare path. */
 #define RP_RARE __attribute__((noinline, cold))
 

@@ -155,7 +155,7 @@ void rp_co_tell_watchers(rp_co *co, bool ended)
 }
 
 /* Apart from the steps before the last one, which have smaller frames without it. */
-__attribute__((noinline)) static void finish(rp_co *co)
+RP_APART static void finish(rp_co *co)
 {
     assert(co->state == RP_CO_ENDED && !co->waiting && rp_node_linked(&co->future.link));
     assert(rp_get_running_loop() == co->loop || rp_loop_is_forked(co->loop));

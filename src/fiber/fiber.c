@@ -19,13 +19,18 @@ void rp_fiber_init(rp_fiber *fiber, rp_stack *stack, void *top, void (*entry)(vo
 
     fiber->stack = stack;
     fiber->low = stack->low;
-    fiber->guarded = stack->guarded;
+    fiber->sound = stack->guarded ? stack->low : (char *)UINTPTR_MAX;
     fiber->sp = rp_switch_prepare(top, entry, arg);
     bounds = rp_switch_bounds_at(fiber->sp);
     if (bounds)
         *bounds = (rp_switch_bounds){
             .limit = stack->limit, .base = end_of_page(stack), .reserved = stack->low - rp_slab_page()};
     rp_flow_init(&fiber->self, &stack->marks, stack->low, (char *)stack);
+}
+
+bool rp_fiber_canary_lives(const rp_fiber *fiber)
+{
+    return !fiber->stack->guarded && rp_stack_intact(fiber->stack);
 }
 
 void rp_fiber_fini(rp_fiber *fiber)

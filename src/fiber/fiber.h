@@ -24,7 +24,7 @@ typedef struct rp_fiber {
     void *sp;         /* its own, while it is suspended */
     void *resumer_sp; /* that of whoever resumed it, while it runs */
     char *low;        /* the stack's */
-    bool guarded;     /* the stack is */
+    char *sound;      /* frames above are where they should be: `low`, or none if the stack has no guard */
 } rp_fiber;
 
 /*
@@ -74,10 +74,15 @@ RP_FLOW_INLINE void rp_fiber_end(rp_fiber *fiber)
     rp_switch(&fiber->sp, fiber->resumer_sp);
 }
 
+/* Whether the stack has no guard, and its canary is as it was. */
+bool rp_fiber_canary_lives(const rp_fiber *fiber);
+
 /* In the fiber: whether it has kept within its stack, as far as that can be seen now. */
 RP_FLOW_INLINE bool rp_fiber_intact(const rp_fiber *fiber)
 {
-    return (char *)__builtin_frame_address(0) > fiber->low && (fiber->guarded || rp_stack_intact(fiber->stack));
+    const char *frame = __builtin_frame_address(0);
+
+    return frame > fiber->sound || (frame > fiber->low && rp_fiber_canary_lives(fiber));
 }
 
 /* Fetches into the cache the frames that it will return through: it is to be resumed in a moment. */

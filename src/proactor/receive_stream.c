@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <sys/socket.h>
 
+#include "base/rare.h"
+
 void rp_receive_stream_begin(rp_op *op)
 {
     int domain;
@@ -48,7 +50,7 @@ static int64_t receive_piece(const rp_op *op, void *buffer, size_t length, bool 
 }
 
 /* Where a short read does not tell for sure that the socket is empty. */
-static int64_t take_unsure(rp_op *op, void *buffer, size_t length)
+RP_APART static int64_t take_unsure(rp_op *op, void *buffer, size_t length)
 {
     bool unsure = op->ready & RP_READY_UNSURE;
     int64_t n;
