@@ -329,6 +329,7 @@ static bool deliver_stream(epoll *e, const struct epoll_event *event, rp_complet
     rp_op *op = rp_container_of(p->waiting.next, rp_op, queue);
     if (op->kind != RP_OP_RECV_STREAM)
         return false;
+    assert(!rp_node_linked(&extra_of(op)->u.signalled));
     rp_receive_stream_signal(op, event->events);
     rp_op_complete(&e->base, op, completion, 0, RP_OP_MORE);
     return true;
@@ -451,7 +452,6 @@ static int poll_kernel(epoll *e, rp_completion *completions, int capacity, int64
 {
     struct epoll_event events[EVENTS];
     uint64_t count;
-    int room = rp_list_empty(&e->signalled) ? capacity : 0; /* else this may be signalled already */
     int stored = 0;
 
     deadline = rp_proactor_fall_asleep(&e->base, deadline);
@@ -460,7 +460,7 @@ static int poll_kernel(epoll *e, rp_completion *completions, int capacity, int64
     rp_proactor_awake(&e->base);
     note_answer(&e->base.asking, n > 0);
     for (int i = 0; i < n; i++) {
-        if (stored < room && deliver_stream(e, &events[i], &completions[stored]))
+        if (stored < capacity && deliver_stream(e, &events[i], &completions[stored]))
             stored++;
         else if (events[i].data.u64 != epoll_port_data(e->wake_fd, 0))
             dispatch(e, &events[i]);

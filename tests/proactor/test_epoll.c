@@ -184,6 +184,63 @@ TEST(no_edge_is_lost)
     rp_proactor_close(port);
 }
 
+/* What an edge tells of a receive stream is stored at once; where there is no room, it waits. */
+TEST(an_edge_that_finds_no_room)
+{
+    rp_proactor *port = open_backend("epoll");
+    rp_completion completions[2] = {{0}};
+    int fds[2];
+    rp_op stream, nop;
+
+    unix_pair(fds);
+    rp_op_recv_stream(&stream, fds[0], NULL, NULL);
+    rp_op_nop(&nop, NULL, NULL);
+    submit(port, &stream);
+    CHECK_INT(collect_once(port, 0), ==, 0);
+    CHECK_INT(write(fds[1], "x", 1), ==, 1);
+    submit(port, &nop);
+    CHECK_INT(rp_proactor_wait(port, completions, 1, 0), ==, 1);
+    CHECK(completions[0].op == &nop && !completions[1].op);
+    CHECK_INT(rp_proactor_wait(port, completions, 1, 0), ==, 1);
+    CHECK(completions[0].op == &stream && completions[0].flags == RP_OP_MORE);
+    CHECK_INT(collect_once(port, 0), ==, 0);
+    cancel_and_finish(port, &stream);
+    close_pair(fds);
+    rp_proactor_close(port);
+}
+
+/* A small write does not slip past a large one that waits, even where there is room for it alone. */
+TEST(order_of_writes_to_a_pipe)
+{
+    static char page[4096];
+    rp_proactor *port = open_backend("epoll");
+    static char got[1 << 20];
+    int fds[2];
+    rp_op first, large, small;
+
+    CHECK_INT(pipe2(fds, O_CLOEXEC | O_NONBLOCK), ==, 0);
+    while (write(fds[1], page, sizeof page) > 0)
+        ;
+    rp_op_write(&first, fds[1], page, 4000, -1, NULL, NULL);
+    rp_op_write(&large, fds[1], page, 4000, -1, NULL, NULL);
+    rp_op_write(&small, fds[1], "small", 5, -1, NULL, NULL);
+    submit(port, &first);
+    submit(port, &large);
+    submit(port, &small);
+    CHECK_INT(collect_once(port, 0), ==, 0);
+    CHECK_INT(read(fds[0], got, sizeof page), ==, sizeof page);
+    CHECK_INT(finish(port, &first), ==, 4000);
+    CHECK_INT(collect_once(port, 0), ==, 0);
+    while (read(fds[0], got, sizeof got) > 0)
+        ;
+    CHECK_INT(finish(port, &large), ==, 4000);
+    CHECK_INT(finish(port, &small), ==, 5);
+    CHECK_INT(read(fds[0], got, sizeof got), ==, 4005);
+    CHECK(memcmp(got + 4000, "small", 5) == 0);
+    close_pair(fds);
+    rp_proactor_close(port);
+}
+
 /* Descriptors far apart, and many of them. */
 TEST(many_descriptors)
 {
