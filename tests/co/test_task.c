@@ -355,6 +355,26 @@ TEST(no_memory)
     rp_loop_free(loop);
 }
 
+static int returns_argument(rp_co *co, void *arg)
+{
+    return (int)(intptr_t)arg;
+}
+
+CO_TEST(a_loop_counts_the_tasks_that_have_not_ended)
+{
+    rp_loop_stats stats;
+    rp_task *tasks[3];
+
+    for (int i = 0; i < 3; i++)
+        CHECK_INT(rp_create_task(&tasks[i], returns_argument, (void *)(intptr_t)i), ==, 0);
+    rp_loop_get_stats(rp_co_loop(co), &stats);
+    CHECK_INT(stats.tasks, ==, 4);
+    for (int i = 0; i < 3; i++)
+        CHECK_INT(rp_join(co, tasks[i]), ==, i);
+    rp_loop_get_stats(rp_co_loop(co), &stats);
+    CHECK_INT(stats.tasks, ==, 1);
+}
+
 CO_TEST(many)
 {
     enum { MANY = 3000 };

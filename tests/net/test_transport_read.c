@@ -485,7 +485,42 @@ TEST(in_the_child_a_callback_that_forks_sends_nothing_on)
     CHECK_INT(reports, ==, 0);
     finish(&l, &r);
 }
+
+static pid_t forked;
+
+static void fork_when_made(void *self, rp_transport *transport)
+{
+    int status;
+
+    (void)transport;
+    forked = fork();
+    if (forked == 0)
+        return;
+    CHECK_INT(waitpid(forked, &status, 0), ==, forked);
+    CHECK_INT(status, ==, 0);
+    rp_loop_stop(self);
+}
+
+/* Where connection_made comes first and receiving after it: the child does not even try. */
+TEST(in_the_child_a_connection_made_that_forks_is_the_last)
+{
+    static const rp_protocol forks = {.begins_soon = true, .connection_made = fork_when_made};
+    rp_loop *loop = wire_loop();
+    int reports = 0, here, there;
+    rp_transport *transport;
+
+    rp_set_exception_handler(loop, count_report, &reports);
+    wire_pair(&here, &there);
+    CHECK_INT(rp_connect_accepted_socket(loop, here, &forks, loop, &transport), ==, 0);
+    int rc = rp_run_forever(loop);
+    if (forked == 0)
+        _exit(rc == RP_EFORK && reports == 0 && !rp_transport_is_closing(transport) ? 0 : 1);
+    CHECK_INT(rc, ==, 0);
+    close(there);
+    rp_loop_free(loop);
+}
 #else
+TEST_ABSENT(in_the_child_a_connection_made_that_forks_is_the_last, "Windows has no fork()");
 TEST_ABSENT(in_the_child_a_callback_that_forks_is_the_last_and_takes_nothing, "Windows has no fork()");
 TEST_ABSENT(in_the_child_a_callback_that_forks_sends_nothing_on, "Windows has no fork()");
 #endif

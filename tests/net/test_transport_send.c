@@ -56,6 +56,23 @@ TEST(our_half_close_comes_after_what_is_buffered)
     rp_loop_free(loop);
 }
 
+TEST(our_half_close_sends_the_little_that_a_cork_has_held_back)
+{
+    rp_loop *loop = wire_loop();
+    record r = {0};
+    int error, there = record_start(loop, &record_plain, &r);
+
+    rp_transport_cork(r.transport);
+    record_write(&r, 10, 0);
+    CHECK_INT(rp_transport_get_write_buffer_size(r.transport), ==, 10);
+    CHECK_INT(rp_transport_write_eof(r.transport), ==, 0);
+    CHECK_INT(wire_drain(loop, there, &error), ==, 10);
+    CHECK_INT(error, ==, 0);
+    close(there);
+    RUN_UNTIL(loop, r.lost);
+    rp_loop_free(loop);
+}
+
 TEST(half_close_of_an_idle_transport_is_seen_at_once)
 {
     rp_loop *loop = wire_loop();
@@ -89,6 +106,9 @@ TEST(the_marks_are_those_of_asyncio)
     CHECK_INT(rp_transport_set_write_buffer_limits(r.transport, 0, SIZE_MAX), ==, 0);
     rp_transport_get_write_buffer_limits(r.transport, &high, &low);
     CHECK(high == 0 && low == 0);
+    CHECK_INT(rp_transport_set_write_buffer_limits(r.transport, SIZE_MAX, SIZE_MAX / 4 + 2), ==, 0);
+    rp_transport_get_write_buffer_limits(r.transport, &high, &low);
+    CHECK(high == SIZE_MAX && low == SIZE_MAX / 4 + 2); /* 4 times as much is no number */
     rp_transport_abort(r.transport);
     RUN_UNTIL(loop, r.lost);
     close(there);
