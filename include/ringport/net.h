@@ -127,7 +127,7 @@ RP_API void rp_transport_unref(rp_transport *transport);
  *   -EPIPE    after write_eof or close, or when the connection is lost
  *   -EINVAL   `count` is negative, or the pieces are too long together
  *   -ENOMEM   nothing was taken; or, if a part had been sent already, the connection is lost
- *   RP_EFORK, RP_ETHREAD
+ *   RP_ECLOSED, RP_EFORK, RP_ETHREAD
  *   what the socket failed with
  * Mirrors transport.write() and writelines().
  */
@@ -149,7 +149,7 @@ RP_API int rp_transport_uncork(rp_transport *transport);
  * Calling it twice is ignored.
  * Errors:
  *   what a write failed with
- *   RP_EFORK, RP_ETHREAD
+ *   RP_ECLOSED, RP_EFORK, RP_ETHREAD
  * Mirrors transport.write_eof().
  */
 RP_API int rp_transport_write_eof(rp_transport *transport);
@@ -189,7 +189,7 @@ RP_API bool rp_transport_is_reading(const rp_transport *transport);
  *   -EAGAIN   nothing is there
  *   -EPIPE    after close
  *   -EINVAL   `length` is 0
- *   RP_EFORK, RP_ETHREAD
+ *   RP_ECLOSED, RP_EFORK, RP_ETHREAD
  *   the connection's error; connection_lost follows
  * asyncio has nothing like it.
  */
@@ -244,7 +244,8 @@ RP_API void rp_transport_set_protocol(rp_transport *transport, const rp_protocol
 RP_API const rp_protocol *rp_transport_get_protocol(const rp_transport *transport, void **self);
 
 /*
- * Makes a transport of a connected stream socket, and calls connection_made before it returns.
+ * Makes a transport of a connected stream socket.
+ * connection_made is called before this returns, unless the protocol's begins_soon has it scheduled.
  * The transport owns the socket from then on. On failure it stays the caller's.
  * TCP_NODELAY is set.
  * A socket that is not connected is lost when it is read, by -ENOTCONN (TCP).
@@ -444,7 +445,8 @@ RP_API void rp_server_free(rp_server *server);
  * The server goes on as if nobody referred to it, and closing its loop closes it. But its memory stays, and the loop's.
  * Calls on a server that is at its end, or whose loop is closed, do nothing, and say so:
  *   rp_server_is_serving() is false, there are no sockets and no connections
- *   rp_server_start_serving() and rp_server_closed_future() fail: RP_ECLOSED if the loop is closed
+ *   rp_server_start_serving() fails: -EINVAL, or RP_ECLOSED if the loop is closed
+ *   rp_server_closed_future() gives a future that is done; if the loop is closed it fails by RP_ECLOSED
  *   rp_server_close() and rp_server_free() are ignored
  * rp_server_ref() returns its argument.
  * rp_server_unref() ignores NULL.
