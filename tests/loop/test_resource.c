@@ -166,7 +166,7 @@ static void must_not_run(void *arg)
     CHECK(false);
 }
 
-static rp_handle left;
+static rp_handle left, left_late;
 
 static void make_ready(rp_resource *resource)
 {
@@ -176,7 +176,16 @@ static void make_ready(rp_resource *resource)
     rp_loop_ready(t->loop, &left);
 }
 
-static const rp_resource_type restless = {.at = {[RP_REPORT] = make_ready, [RP_REAP] = reap}};
+static void reap_and_make_ready(rp_resource *resource)
+{
+    tenant *t = note(resource, RP_REAP);
+
+    rp_resource_remove(resource);
+    rp_handle_prepare(&left_late, t->loop, must_not_run, NULL);
+    rp_loop_ready(t->loop, &left_late);
+}
+
+static const rp_resource_type restless = {.at = {[RP_REPORT] = make_ready, [RP_REAP] = reap_and_make_ready}};
 
 /* Handles are dropped, before the phases and between them; an errand is told. */
 TEST(nothing_is_called_back_in_any_phase)
@@ -192,7 +201,7 @@ TEST(nothing_is_called_back_in_any_phase)
     CHECK_INT(rp_loop_close(loop), ==, 0);
     CHECK_STR(trace, "a2 a3 ");
     CHECK_INT(told, ==, 1);
-    CHECK(!rp_handle_scheduled(&left));
+    CHECK(!rp_handle_scheduled(&left) && !rp_handle_scheduled(&left_late));
     rp_loop_free(loop);
 }
 

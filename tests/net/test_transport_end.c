@@ -146,6 +146,34 @@ TEST(writing_to_a_lost_peer_fails_and_is_connection_lost)
     rp_loop_free(loop);
 }
 
+static void write_failed_before(void *self, int error)
+{
+    CHECK_INT(((record *)self)->made, ==, 1);
+}
+
+/* There is no reading yet that could go on. */
+TEST(a_write_that_fails_before_connection_made_loses_the_connection)
+{
+    static const rp_protocol soon = {.begins_soon = true,
+                                     .connection_made = record_made,
+                                     .write_failed = write_failed_before,
+                                     .connection_lost = record_lost};
+    rp_loop *loop = wire_loop();
+    record r = {0};
+    int rc, here, there;
+
+    wire_pair(&here, &there);
+    CHECK_INT(rp_connect_accepted_socket(loop, here, &soon, &r, &r.transport), ==, 0);
+    close_with_reset(there);
+    rc = rp_transport_write(r.transport, "x", 1);
+    CHECK(rc == -ECONNRESET || rc == -EPIPE);
+    CHECK(rp_transport_is_closing(r.transport));
+    RUN_UNTIL(loop, r.lost);
+    CHECK_INT(r.made, ==, 1);
+    CHECK_INT(r.error, ==, rc);
+    rp_loop_free(loop);
+}
+
 /* The loop has not heard of it yet. */
 TEST(a_half_close_after_a_reset_by_the_peer_says_so)
 {

@@ -184,6 +184,49 @@ TEST(no_edge_is_lost)
     rp_proactor_close(port);
 }
 
+/* No edge comes of what is there already, if another operation has had the descriptor registered. */
+TEST(a_multishot_poll_beside_one_that_waits)
+{
+    rp_proactor *port = open_backend("epoll");
+    int fds[2];
+    rp_op waits, polls;
+
+    unix_pair(fds);
+    CHECK_INT(write(fds[1], "x", 1), ==, 1);
+    rp_op_poll(&waits, fds[0], RP_POLL_PRI, NULL, NULL);
+    rp_op_poll_multi(&polls, fds[0], RP_POLL_IN, NULL, NULL);
+    submit(port, &waits);
+    CHECK_INT(collect_once(port, 0), ==, 0);
+    submit(port, &polls);
+    CHECK_INT(next_completion(port, &polls).result, ==, RP_POLL_IN);
+    cancel_and_finish(port, &polls);
+    cancel_and_finish(port, &waits);
+    close_pair(fds);
+    rp_proactor_close(port);
+}
+
+/* It saves the call that would find nothing. */
+TEST(a_short_read_has_emptied_a_stream)
+{
+    rp_proactor *port = open_backend("epoll");
+    char bytes[8];
+    int fds[2];
+    rp_op stream;
+
+    tcp_pair(fds);
+    rp_op_recv_stream(&stream, fds[0], NULL, NULL);
+    submit(port, &stream);
+    CHECK_INT(write(fds[1], "abc", 3), ==, 3);
+    next_completion(port, &stream);
+    CHECK_INT(rp_op_receive(&stream, bytes, 2), ==, 2);
+    CHECK(rp_op_receivable(&stream));
+    CHECK_INT(rp_op_receive(&stream, bytes, 2), ==, 1);
+    CHECK(!rp_op_receivable(&stream));
+    cancel_and_finish(port, &stream);
+    close_pair(fds);
+    rp_proactor_close(port);
+}
+
 /* What an edge tells of a receive stream is stored at once; where there is no room, it waits. */
 TEST(an_edge_that_finds_no_room)
 {

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "harness/streams.h"
+#include "stream/stream_state.h"
 
 /* ---- reading exactly ---- */
 
@@ -228,5 +229,27 @@ CO_TEST(read_until_a_separator)
     CHECK(memcmp(text, "no end-", 7) == 0);
     CHECK_INT(rp_stream_read_until(co, stream, text, sizeof text, "--", 2), ==, RP_EOF);
     CHECK_INT(rp_stream_partial(stream), ==, 0);
+    rp_stream_free(stream);
+}
+
+/* What was read ahead moves to the front of its memory, which need not grow for that. */
+CO_TEST(a_stream_that_never_runs_empty_takes_no_more_memory)
+{
+    static char chunk[3000];
+    char line[100];
+    int there;
+    rp_stream *stream = open_stream(co, &there);
+
+    memset(chunk, 'x', sizeof chunk);
+    for (size_t i = 29; i < sizeof chunk; i += 60)
+        chunk[i] = '\n';
+    CHECK_INT(send(there, chunk + 30, 30, 0), ==, 30);
+    for (int i = 0; i < 50; i++) {
+        CHECK_INT(send(there, chunk, sizeof chunk, 0), ==, sizeof chunk);
+        for (size_t j = 0; j < sizeof chunk / 60; j++)
+            CHECK_INT(rp_stream_read_line(co, stream, line, sizeof line), ==, 60);
+        CHECK_INT(stream->ahead.capacity, <=, 8192);
+    }
+    close(there);
     rp_stream_free(stream);
 }

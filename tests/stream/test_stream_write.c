@@ -55,6 +55,28 @@ CO_TEST(a_cancelled_write_has_taken_the_bytes)
     rp_stream_free(stream);
 }
 
+static int cancels_itself_and_writes(rp_co *co, void *arg)
+{
+    rp_task_cancel(rp_current_task());
+    return write_in_task(co, arg);
+}
+
+/* Nobody reads: it would wait for ever. */
+CO_TEST(a_write_that_would_wait_ends_by_a_cancellation_that_came_before)
+{
+    int there;
+    rp_stream *stream = open_stream(co, &there);
+    writer w = {.stream = stream, .length = 20000000};
+    rp_task *task;
+
+    CHECK_INT(rp_create_task(&task, cancels_itself_and_writes, &w), ==, 0);
+    rp_join(co, task);
+    CHECK_INT(w.result, ==, -ECANCELED);
+    CHECK_INT(swallow(co, there, w.length), ==, w.length);
+    close(there);
+    rp_stream_free(stream);
+}
+
 CO_TEST(writev_and_half_close)
 {
     int there;
