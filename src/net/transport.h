@@ -73,7 +73,10 @@ typedef struct rp_transport_kind {
     /* The close to come is to be noticed as an abort by the peer. NULL: there is nothing that could be. */
     void (*reset)(rp_transport *transport);
 
-    /* Gives up what it stands on: nothing is in flight, or else the loop is closed. */
+    /*
+     * Gives up what it stands on: nothing is in flight, or else the loop is closed.
+     * If start has failed, or was not called before the transport was lost, there was no stop before this.
+     */
     void (*release)(rp_transport *transport);
 
     /* The socket, or -1. */

@@ -116,11 +116,13 @@ static void filter_finish(rp_transport *transport)
     rp_transport_close(filter_of(transport)->below);
 }
 
+/* What is below is there yet if the filter was lost before it began to receive. */
 static void filter_release(rp_transport *transport)
 {
     filter *self = filter_of(transport);
 
     rp_handle_cancel(&self->again);
+    rp_transport_abort(self->below);
     rp_transport_unref(self->below);
 }
 
@@ -172,7 +174,8 @@ static void below_lost(void *self, int error)
     filter *f = self;
 
     rp_transport_lose(&f->base, error);
-    rp_transport_stopped(&f->base, error);
+    if (f->base.receiving)
+        rp_transport_stopped(&f->base, error);
 }
 
 static const rp_protocol filter_protocol = {

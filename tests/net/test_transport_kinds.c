@@ -43,7 +43,8 @@ typedef struct party {
     size_t to_write;
     int ends, losses, error;
     int pauses, resumes;
-    bool stays; /* at the end of the stream */
+    bool stays;    /* at the end of the stream */
+    bool gives_up; /* as soon as it is made */
     char buffer[300];
 } party;
 
@@ -222,6 +223,35 @@ TEST(an_abort_drops_what_is_buffered_and_resets_the_peer)
         rp_transport_resume_reading(b.transport);
         RUN_UNTIL(loop, b.losses == 1 || (test_under_wine() && b.ends == 1));
         CHECK(b.error == -ECONNRESET || test_under_wine());
+        rp_loop_free(loop);
+    }
+}
+
+static void made_and_given_up(void *self, rp_transport *transport)
+{
+    party *p = self;
+
+    made(self, transport);
+    if (p->gives_up)
+        rp_transport_abort(transport);
+}
+
+/* Nothing was begun that could be stopped, and whatever the transport stands on ends all the same. */
+TEST(a_connection_that_is_given_up_before_it_receives_ends_on_both_sides)
+{
+    static const rp_protocol soon = {.connection_made = made_and_given_up,
+                                     .data_received = received,
+                                     .eof_received = ended,
+                                     .connection_lost = lost,
+                                     .begins_soon = true};
+
+    for (int kind = 0; kind < KINDS; kind++) {
+        rp_loop *loop = wire_loop();
+        party a = {.gives_up = true}, b = {0};
+
+        kinds[kind](loop, &soon, (void *[]){&a, &b});
+        RUN_UNTIL(loop, a.losses == 1 && b.losses == 1);
+        CHECK_INT(a.error, ==, 0);
         rp_loop_free(loop);
     }
 }
