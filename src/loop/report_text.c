@@ -3,7 +3,6 @@
  */
 #include "loop/report_text.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 
 #include "base/origin.h"
@@ -46,17 +45,24 @@ typedef struct text {
     size_t length;
 } text;
 
-/* All of it, or nothing and false; room for `spare` more bytes is left. */
-RP_PRINTF(3, 4) static bool append(text *t, size_t spare, const char *format, ...)
+static char *end_of(text *t)
 {
-    size_t room = sizeof t->bytes - t->length;
-    va_list arguments;
+    return t->bytes + t->length;
+}
 
-    va_start(arguments, format);
-    int n = vsnprintf(t->bytes + t->length, room, format, arguments);
-    va_end(arguments);
-    if (n < 0 || (size_t)n + spare >= room) {
-        t->bytes[t->length] = '\0';
+static size_t room_in(const text *t)
+{
+    return sizeof t->bytes - t->length;
+}
+
+/*
+ * Keeps the n bytes that snprintf() has put at its end: all of them, or none and false. Room for `spare` more bytes is
+ * left.
+ */
+static bool keep(text *t, int n, size_t spare)
+{
+    if (n < 0 || (size_t)n + spare >= room_in(t)) {
+        *end_of(t) = '\0';
         return false;
     }
     t->length += (size_t)n;
@@ -67,29 +73,33 @@ static bool append_task(text *t, const rp_future *task, bool first)
 {
     const char *name = task->type->get_name ? task->type->get_name(task) : task->type->name;
     const char *what = task->type->waits_for ? task->type->waits_for(task) : NULL;
+    const char *mark = first ? ":" : ",";
     enum { AND_MORE = 32 };
 
-    return append(t, AND_MORE, what ? "%s '%s' for %s" : "%s '%s'", first ? ":" : ",", name, what);
+    if (!what)
+        return keep(t, snprintf(end_of(t), room_in(t), "%s '%s'", mark, name), AND_MORE);
+    return keep(t, snprintf(end_of(t), room_in(t), "%s '%s' for %s", mark, name, what), AND_MORE);
 }
 
 /* How many tasks the loop has, what is wrong with the one or the many, and each with what it waits for. */
 static void name_tasks(text *t, const rp_loop *loop, const char *one, const char *many)
 {
     size_t told = 0;
+    const char *wrong = loop->task_count == 1 ? one : many;
 
-    (void)append(t, 0, "%zu %s", loop->task_count, loop->task_count == 1 ? one : many);
+    (void)keep(t, snprintf(end_of(t), room_in(t), "%zu %s", loop->task_count, wrong), 0);
     for (rp_node *node = loop->tasks.next; node != &loop->tasks; node = node->next, told++)
         if (!append_task(t, rp_container_of(node, rp_future, link), told == 0))
             break;
     if (told < loop->task_count)
-        (void)append(t, 0, ", and %zu more", loop->task_count - told);
+        (void)keep(t, snprintf(end_of(t), room_in(t), ", and %zu more", loop->task_count - told), 0);
 }
 
 static const char *text_of(const rp_loop *loop, const rp_report *report, text *t)
 {
     switch (report->where) {
     case RP_WHERE_SLOW_CALLBACK:
-        (void)append(t, 0, "callback took %.3f seconds", (double)report->duration / 1e9);
+        snprintf(t->bytes, sizeof t->bytes, "callback took %.3f seconds", (double)report->duration / 1e9);
         break;
     case RP_WHERE_STALLED_TASKS:
         name_tasks(t, loop, "task waits for nothing that can come", "tasks wait for nothing that can come");
@@ -99,7 +109,7 @@ static const char *text_of(const rp_loop *loop, const rp_report *report, text *t
                    "tasks were cancelled at the runner's end, and have not ended yet");
         break;
     case RP_WHERE_FREED_STREAM:
-        (void)append(t, 0, "%s() of a stream that was freed", report->function);
+        snprintf(t->bytes, sizeof t->bytes, "%s() of a stream that was freed", report->function);
         break;
     case RP_WHERE_SHUTDOWN_EXECUTOR:
         return report->error == -ETIMEDOUT ? "the default executor did not finish its work in time"
