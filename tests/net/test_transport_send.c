@@ -56,6 +56,29 @@ TEST(our_half_close_comes_after_what_is_buffered)
     rp_loop_free(loop);
 }
 
+TEST(a_cork_holds_back_as_much_as_the_high_mark_and_no_more)
+{
+    rp_loop *loop = wire_loop();
+    record r = {0};
+    int there = record_start(loop, &record_plain, &r);
+    char bytes[101];
+
+    CHECK_INT(rp_transport_set_write_buffer_limits(r.transport, 100, 0), ==, 0);
+    rp_transport_cork(r.transport);
+    record_write(&r, 100, 0);
+    wire_settle(loop);
+    CHECK_INT(rp_transport_get_write_buffer_size(r.transport), ==, 100);
+    CHECK_INT(r.pauses, ==, 0);
+    record_write(&r, 1, 100);
+    CHECK_INT(r.pauses, ==, 1);
+    RUN_UNTIL(loop, r.resumes == 1);
+    CHECK_INT(recv(there, bytes, sizeof bytes, MSG_WAITALL), ==, 101);
+    CHECK(wire_same(bytes, 101, 0));
+    close(there);
+    RUN_UNTIL(loop, r.lost);
+    rp_loop_free(loop);
+}
+
 TEST(our_half_close_sends_the_little_that_a_cork_has_held_back)
 {
     rp_loop *loop = wire_loop();

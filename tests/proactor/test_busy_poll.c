@@ -102,6 +102,26 @@ TEST(busy_poll_gets_rare_when_it_finds_nothing)
     rp_proactor_close(port);
 }
 
+TEST(a_find_forgives_and_each_further_miss_doubles_the_way)
+{
+    static const unsigned passed[] = {1, 3, 7, 15, 31, 63, 64, 64};
+    rp_busy_poll poll;
+
+    CHECK_INT(rp_busy_poll_init(&poll, 1), ==, 0);
+    for (int i = 0; i < 16; i++) { /* the last of the first 8 finds something, after which 8 more are forgiven */
+        CHECK(rp_busy_poll_begin(&poll));
+        rp_busy_poll_end(&poll, i == 7);
+    }
+    for (int i = 0; i < 8; i++) {
+        CHECK(rp_busy_poll_begin(&poll));
+        rp_busy_poll_end(&poll, false);
+        for (unsigned n = 0; n < passed[i]; n++)
+            CHECK(!rp_busy_poll_begin(&poll));
+    }
+    CHECK_INT(poll.begun, ==, 24);
+    CHECK_INT(poll.found, ==, 1);
+}
+
 TEST(busy_poll_of_no_number)
 {
     rp_proactor_options negative = {.busy_poll = -1};

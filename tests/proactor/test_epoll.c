@@ -326,6 +326,17 @@ TEST(no_entry_without_cause)
 
 /* ---- old kernels ---- */
 
+/* Else whoever waits would do so again and again. */
+TEST(what_the_kernel_refuses_is_told)
+{
+    rp_proactor *port = open_backend("epoll");
+    rp_completion completions[4];
+
+    refuse_call(SYS_epoll_pwait2, -1, 0, EINVAL);
+    CHECK_INT(rp_proactor_wait(port, completions, 4, rp_monotonic() + RP_MSEC(1)), ==, -EINVAL);
+    rp_proactor_close(port);
+}
+
 /* Before Linux 5.11 epoll_wait() has to do, in milliseconds, rounded up. */
 TEST(without_epoll_pwait2)
 {

@@ -59,6 +59,24 @@ static int wait_in_task(rp_co *co, void *arg)
     return rp_stream_wait_closed(co, arg);
 }
 
+/* The connection's end is told before the reader goes on. */
+CO_TEST(a_stream_that_is_freed_stays_until_its_reader_has_left_it)
+{
+    int there;
+    rp_stream *stream = open_stream(co, &there);
+    char bytes[8];
+    reader r = {.stream = stream, .buffer = bytes, .length = sizeof bytes};
+    rp_task *task;
+
+    CHECK_INT(rp_create_task(&task, read_in_task, &r), ==, 0);
+    wire_settle_in(co);
+    rp_transport_abort(rp_stream_transport(stream));
+    rp_stream_free(stream);
+    rp_join(co, task);
+    CHECK_INT(r.result, ==, -EPIPE);
+    close(there);
+}
+
 CO_TEST(close_ends_reading_and_wakes_all_that_wait)
 {
     int there;

@@ -253,3 +253,24 @@ CO_TEST(a_stream_that_never_runs_empty_takes_no_more_memory)
     close(there);
     rp_stream_free(stream);
 }
+
+CO_TEST(what_was_read_ahead_in_bulk_gives_its_memory_back)
+{
+    enum { BULK = 200000 };
+    static char bytes[BULK];
+    int there;
+    rp_stream *stream = open_stream(co, &there);
+    pieces p = {there, BULK, 10000};
+    rp_task *task;
+
+    CHECK_INT(rp_stream_set_limit(stream, BULK), ==, 0);
+    CHECK_INT(rp_create_task(&task, send_pieces, &p), ==, 0);
+    CHECK_INT(rp_stream_peek(co, stream, bytes, BULK), ==, BULK);
+    CHECK_INT(stream->ahead.capacity, >=, BULK);
+    CHECK_INT(rp_stream_read_exactly(co, stream, bytes, BULK), ==, BULK);
+    CHECK(wire_same(bytes, BULK, 0));
+    CHECK_INT(stream->ahead.capacity, ==, 0);
+    CHECK_INT(rp_join(co, task), ==, 0);
+    close(there);
+    rp_stream_free(stream);
+}
