@@ -80,6 +80,16 @@ static inline int wire_connect(int port)
     return connect_tcp(&address);
 }
 
+/* Whether nobody listens there. */
+static inline bool wire_is_refused(int port)
+{
+    struct sockaddr_in address = loopback(port);
+    int fd = tcp_socket(), rc = connect(fd, (struct sockaddr *)&address, sizeof address);
+
+    close(fd);
+    return rc < 0;
+}
+
 /* Two connected TCP sockets. */
 static inline void wire_pair(int *here, int *there)
 {

@@ -66,22 +66,6 @@ static void bind_both(int fds[2], int ports[2])
     }
 }
 
-static struct sockaddr_in at(int port)
-{
-    return (struct sockaddr_in){
-        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons((uint16_t)port)};
-}
-
-static bool is_refused(int port)
-{
-    struct sockaddr_in address = at(port);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    int rc = connect(fd, (struct sockaddr *)&address, sizeof address);
-
-    close(fd);
-    return rc < 0;
-}
-
 static void converse(rp_loop *loop, face *f, int port)
 {
     int fd = wire_connect(port);
@@ -117,7 +101,7 @@ TEST(a_server_listens_on_all_sockets_that_the_face_has_bound)
     CHECK_INT(rp_server_sockets(server), ==, 2);
     CHECK_INT(rp_server_fd(server, 1), ==, fds[1]);
     CHECK(!rp_server_is_serving(server));
-    CHECK(is_refused(ports[0]));
+    CHECK(wire_is_refused(ports[0]));
     CHECK_INT(rp_server_start_serving(server), ==, 0);
     CHECK(rp_server_is_serving(server));
     converse(loop, &f, ports[0]);
@@ -125,7 +109,7 @@ TEST(a_server_listens_on_all_sockets_that_the_face_has_bound)
     CHECK_INT(f.made, ==, 2);
     rp_server_close(server);
     wait_closed(loop, server);
-    CHECK(is_refused(ports[1]));
+    CHECK(wire_is_refused(ports[1]));
     CHECK_INT(rp_server_start_serving(server), ==, -EINVAL);
     rp_server_free(server);
     rp_loop_free(loop);
@@ -322,7 +306,7 @@ static int open_bound(unsigned host)
 
 static int begin(rp_loop *loop, face *f, int fd, int port, rp_future **future)
 {
-    struct sockaddr_in address = at(port);
+    struct sockaddr_in address = loopback(port);
 
     return rp_create_connection_fd(loop, factory, f, fd, (struct sockaddr *)&address, sizeof address, NULL,
                                    future);
@@ -472,7 +456,7 @@ TEST(the_loser_of_a_race_leaves_nothing_even_if_it_has_connected)
         struct sockaddr_in address;
 
         listeners[i] = wire_listen(&ports[i]);
-        address = at(ports[i]);
+        address = loopback(ports[i]);
         CHECK_INT(rp_create_connection_fd(loop, finish_line, &runners[i], open_bound(INADDR_LOOPBACK),
                                           (struct sockaddr *)&address, sizeof address, NULL, &runners[i].future),
                   ==, 0);
