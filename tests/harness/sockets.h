@@ -28,20 +28,28 @@ static inline UNUSED int tcp_socket(void)
     return fd;
 }
 
-/* A listening socket of 127.0.0.1, on a port that the system chooses. It blocks. */
-static inline UNUSED int listen_blocking(struct sockaddr_in *address)
+/* A socket that is bound to 127.0.0.1, on a port that the system chooses, and does not listen. It blocks. */
+static inline UNUSED int bound_tcp(struct sockaddr_in *address)
 {
     socklen_t length = sizeof *address;
     int fd = tcp_socket();
 
     *address = loopback(0);
     CHECK_INT(bind(fd, (struct sockaddr *)address, sizeof *address), ==, 0);
-    CHECK_INT(listen(fd, 1024), ==, 0);
     CHECK_INT(getsockname(fd, (struct sockaddr *)address, &length), ==, 0);
     return fd;
 }
 
-/* One that does not. */
+/* One that listens. */
+static inline UNUSED int listen_blocking(struct sockaddr_in *address)
+{
+    int fd = bound_tcp(address);
+
+    CHECK_INT(listen(fd, 1024), ==, 0);
+    return fd;
+}
+
+/* One that does not block. */
 static inline UNUSED int listen_tcp(struct sockaddr_in *address)
 {
     int fd = listen_blocking(address);

@@ -343,17 +343,13 @@ static void must_not_be_called(rp_op *op)
 /* The harness looks for what is not closed. */
 TEST(a_loop_is_closed_with_what_an_interrupt_has_left)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t length = sizeof address;
-    int listener = socket(AF_INET, SOCK_STREAM, 0), client = socket(AF_INET, SOCK_STREAM, 0);
+    struct sockaddr_in address;
+    int client, listener = listen_blocking(&address);
 
-    CHECK_INT(bind(listener, (struct sockaddr *)&address, length), ==, 0);
-    CHECK_INT(listen(listener, 1), ==, 0);
-    CHECK_INT(getsockname(listener, (struct sockaddr *)&address, &length), ==, 0);
     make_loop();
     rp_op_accept(&accepting, listener, NULL, NULL, must_not_be_called, NULL);
     CHECK_INT(rp_submit(loop, &accepting), ==, 0);
-    CHECK_INT(connect(client, (struct sockaddr *)&address, length), ==, 0);
+    client = connect_tcp(&address);
     soon("a");
     at(0, "A");
     interrupt_at = 'a';

@@ -248,13 +248,10 @@ TEST(unix_sockets_by_path_and_by_abstract_name)
 /* A listener whose queue is full answers nobody: the attempt stays under way. */
 static int full_listener(int *port, int *filler)
 {
-    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t length = sizeof address;
+    struct sockaddr_in address;
+    int listener = bound_tcp(&address);
 
-    CHECK_INT(bind(listener, (struct sockaddr *)&address, length), ==, 0);
     CHECK_INT(listen(listener, 0), ==, 0);
-    CHECK_INT(getsockname(listener, (struct sockaddr *)&address, &length), ==, 0);
     *port = ntohs(address.sin_port);
     *filler = wire_connect(*port);
     return listener;

@@ -56,12 +56,9 @@ static int factory(void *arg, const rp_protocol **made_protocol, void **self)
 static void bind_both(int fds[2], int ports[2])
 {
     for (int i = 0; i < 2; i++) {
-        struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-        socklen_t length = sizeof address;
+        struct sockaddr_in address;
 
-        fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        CHECK_INT(bind(fds[i], (struct sockaddr *)&address, length), ==, 0);
-        CHECK_INT(getsockname(fds[i], (struct sockaddr *)&address, &length), ==, 0);
+        fds[i] = bound_tcp(&address);
         ports[i] = ntohs(address.sin_port);
     }
 }

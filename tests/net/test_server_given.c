@@ -183,11 +183,10 @@ TEST(what_does_not_listen_is_refused_and_stays_the_callers)
     rp_loop *loop = wire_loop();
     service s = {0};
     rp_server *server;
-    int port, listener = wire_listen(&port), here, there, bound = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in address;
+    int port, listener = wire_listen(&port), here, there, bound = bound_tcp(&address);
     int datagram = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), file = open(TEST_NULL, O_RDONLY | O_CLOEXEC);
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 
-    CHECK_INT(bind(bound, (struct sockaddr *)&address, sizeof address), ==, 0);
     wire_pair(&here, &there);
     CHECK_INT(rp_create_server_fd(loop, service_factory, &s, bound, NULL, &server), ==, -EINVAL);
     CHECK_INT(rp_create_server_fd(loop, service_factory, &s, here, NULL, &server), ==, -EINVAL);

@@ -139,7 +139,7 @@ TEST(messages_are_gathered_and_scattered)
 TEST(datagram_with_address)
 {
     rp_proactor *port = open_port();
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}, from, own;
+    struct sockaddr_in address = loopback(0), from, own;
     socklen_t length = sizeof address;
     int server = socket(AF_INET, SOCK_DGRAM, 0), client = socket(AF_INET, SOCK_DGRAM, 0);
     char in[16] = "";

@@ -95,13 +95,13 @@ static int exhausted_service(rp_co *co, void *arg)
     int guests[GUESTS], waiting[WAITING];
     bool heard[WAITING] = {false};
     rp_loop *loop = rp_co_loop(co);
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address;
     rp_loop_stats before, after;
     rp_server *server;
 
     rp_set_exception_handler(loop, count_report, NULL);
     CHECK_INT(rp_start_server(co, &server, echo, NULL, "127.0.0.1", 0, NULL), ==, 0);
-    address.sin_port = htons((uint16_t)rp_server_port(server));
+    address = loopback(rp_server_port(server));
     for (int i = 0; i < GUESTS; i++)
         converse(co, guests[i] = wire_connect(rp_server_port(server)));
     for (int i = 0; i < WAITING; i++)
