@@ -108,8 +108,8 @@ struct rp_op {
     uint32_t flags;           /* RP_OP_MORE */
     uint8_t kind;             /* rp_op_kind */
     uint8_t state;            /* the proactor's from here on */
-    uint8_t phase;
-    uint8_t ready;
+    uint8_t phase;            /* how far the backend is with it */
+    uint8_t ready;            /* of a receive stream: what is known of its socket */
     rp_fd fd;
     void *owner; /* the proactor it was submitted to */
     union {

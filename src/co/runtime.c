@@ -44,7 +44,7 @@ int rp_runtime_new(rp_loop *loop, rp_runtime **result)
 void rp_runtime_free(rp_runtime *runtime)
 {
     runtime->loop->slots[RP_SLOT_COROUTINES] = NULL;
-    if (runtime->overflow_claim != 0 && runtime->overflow_claim == rp_overflow_thread)
+    if (runtime->overflow_claim != 0 && runtime->overflow_claim == rp_fiber_thread)
         rp_overflow_release();
     for (int i = 0; i < RP_STACK_POOLS; i++)
         rp_stack_pool_close(runtime->pools[i]);

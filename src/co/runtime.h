@@ -27,7 +27,7 @@ typedef struct rp_runtime {
     size_t next_stack_size;               /* of the task that is being made; 0: the loop's */
     rp_task_factory *factory;             /* NULL: rp_task_new */
     void *factory_data;
-    uint64_t overflow_claim;      /* the thread that holds one for this loop, by rp_overflow_thread; 0: none */
+    uint64_t overflow_claim;      /* the thread that holds one for this loop, by rp_fiber_thread; 0: none */
     uint64_t thread;              /* that tasks were resumed on last; RP_NO_THREAD: before they are, look anew */
     rp_cxx_state *cxx;            /* of that thread, or NULL */
     rp_coro *seen[RP_COROS_SEEN]; /* while it is NULL: what tasks were made of, by a hash */

@@ -177,11 +177,11 @@ RP_APART static void finish(rp_co *co)
 RP_RARE static void enter_thread(rp_runtime *runtime)
 {
     assert(rp_get_running_loop() == runtime->loop);
-    if (runtime->overflow_claim != rp_overflow_thread || rp_overflow_thread == 0) {
+    if (runtime->overflow_claim != rp_fiber_thread || rp_fiber_thread == 0) {
         rp_overflow_claim(find_overflown);
-        runtime->overflow_claim = rp_overflow_thread;
+        runtime->overflow_claim = rp_fiber_thread;
     }
-    runtime->thread = rp_overflow_thread;
+    runtime->thread = rp_fiber_thread;
     runtime->cxx = rp_cxx_thread_state();
 }
 
@@ -198,7 +198,7 @@ void rp_co_resume(rp_co *co)
 
     assert(!outer || rp_loop_is_forked(outer->future.loop));
     assert(co->state == RP_CO_CREATED || co->state == RP_CO_WAITING);
-    if (runtime->thread != rp_overflow_thread)
+    if (runtime->thread != rp_fiber_thread)
         enter_thread(runtime);
     co->state = RP_CO_RUNNING;
     rp_co_running = co;

@@ -21,7 +21,7 @@ enum {
 typedef bool rp_overflow_query(const void *address, const void *sp, char what[RP_OVERFLOW_WHAT]);
 
 /* A number that no other thread ever has, while this one has a claim; 0 before and after that. */
-extern _Thread_local uint64_t rp_overflow_thread __attribute__((tls_model("initial-exec")));
+extern _Thread_local uint64_t rp_fiber_thread __attribute__((tls_model("initial-exec")));
 
 /*
  * The calling thread is about to run fibers: gives it a signal stack, unless it has one, and installs the process's

@@ -41,7 +41,7 @@ __attribute__((constructor)) static void guard_mutex(void)
 }
 
 static _Thread_local thread_state mine;
-_Thread_local uint64_t rp_overflow_thread __attribute__((tls_model("initial-exec")));
+_Thread_local uint64_t rp_fiber_thread __attribute__((tls_model("initial-exec")));
 
 void rp_overflow_message(const char *what)
 {
@@ -151,7 +151,7 @@ static void on_thread_end(void *arg)
     drop_signal_stack(state);
     drop_claims(state->claims);
     state->claims = 0;
-    rp_overflow_thread = 0;
+    rp_fiber_thread = 0;
 }
 
 static void make_key(void)
@@ -181,7 +181,7 @@ static void set_up_thread(void)
 {
     static atomic_uint_fast64_t threads;
 
-    rp_overflow_thread = atomic_fetch_add(&threads, 1) + 1;
+    rp_fiber_thread = atomic_fetch_add(&threads, 1) + 1;
     pthread_once(&once, make_key);
     if (have_thread_end)
         pthread_setspecific(thread_end, &mine);
@@ -195,7 +195,7 @@ void rp_overflow_claim(rp_overflow_query *query)
     if (!installed)
         install();
     rp_mutex_unlock(&mutex);
-    if (rp_overflow_thread == 0)
+    if (rp_fiber_thread == 0)
         set_up_thread();
     mine.claims++;
     add_signal_stack(&mine);

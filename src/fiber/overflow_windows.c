@@ -20,7 +20,7 @@ static unsigned users;
 static void *installed;
 static _Atomic(rp_overflow_query *) find_fiber; /* read by handlers in any thread */
 
-_Thread_local uint64_t rp_overflow_thread __attribute__((tls_model("initial-exec")));
+_Thread_local uint64_t rp_fiber_thread __attribute__((tls_model("initial-exec")));
 
 void rp_overflow_message(const char *what)
 {
@@ -79,8 +79,8 @@ void rp_overflow_claim(rp_overflow_query *query)
     if (!installed)
         installed = AddVectoredExceptionHandler(1, on_exception);
     rp_mutex_unlock(&mutex);
-    if (rp_overflow_thread == 0)
-        rp_overflow_thread = atomic_fetch_add(&threads, 1) + 1;
+    if (rp_fiber_thread == 0)
+        rp_fiber_thread = atomic_fetch_add(&threads, 1) + 1;
 }
 
 /* What a thread claimed that has ended is never released: the handler stays then, and does no harm. */

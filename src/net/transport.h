@@ -106,17 +106,17 @@ struct rp_transport {
     const rp_transport_kind *kind;
     const rp_protocol *protocol;
     void *self;
-    int error;         /* for connection_lost, or what writing has ended with while reading goes on */
-    bool readable;     /* there may be something to receive */
-    bool paused;       /* reading is */
-    bool eof_received; /* the peer's */
+    int error;           /* for connection_lost, or what writing has ended with while reading goes on */
+    bool readable;       /* there may be something to receive */
+    bool reading_paused; /* by the protocol */
+    bool eof_received;   /* the peer's */
     bool closing;
-    bool finishing;       /* its kind was asked to finish */
-    bool eof_wanted;      /* write_eof was called, or a write has failed: nothing more may be written */
-    bool corked;          /* what is written waits in the buffer, up to the high-water mark */
-    bool receiving;       /* rp_transport_stopped() is still to come */
-    bool sending;         /* rp_transport_sent() is still to come */
-    bool protocol_paused; /* between pause_writing and resume_writing */
+    bool finishing;      /* its kind was asked to finish */
+    bool eof_wanted;     /* write_eof was called, or a write has failed: nothing more may be written */
+    bool corked;         /* what is written waits in the buffer, up to the high-water mark */
+    bool receiving;      /* rp_transport_stopped() is still to come */
+    bool sending;        /* rp_transport_sent() is still to come */
+    bool writing_paused; /* between pause_writing and resume_writing */
     bool eof_sent;
     bool end_hidden; /* a write was told how the stream ended, and the reader will not be */
     bool lost;

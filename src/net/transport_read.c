@@ -21,7 +21,7 @@ enum { RECEIVES = 8 }; /* in a row, before others get their turn */
 /* Whether somebody wants to have what arrives. */
 static bool is_wanted(const rp_transport *transport)
 {
-    return !(transport->paused || transport->eof_received || transport->closing);
+    return !(transport->reading_paused || transport->eof_received || transport->closing);
 }
 
 static bool can_pull(const rp_transport *transport)
@@ -148,7 +148,7 @@ static inline void pull_now(rp_transport *transport)
         hand_over(transport);
         return;
     }
-    transport->paused = true;
+    transport->reading_paused = true;
     transport->protocol->receivable(transport->self);
 }
 
@@ -207,18 +207,18 @@ int64_t rp_transport_try_read(rp_transport *transport, void *buffer, size_t leng
 
 void rp_transport_pause_reading(rp_transport *transport)
 {
-    transport->paused = true;
+    transport->reading_paused = true;
 }
 
 void rp_transport_resume_reading(rp_transport *transport)
 {
-    transport->paused = false;
+    transport->reading_paused = false;
     pull_soon(transport);
 }
 
 bool rp_transport_is_reading(const rp_transport *transport)
 {
-    return !transport->paused && !transport->closing;
+    return !transport->reading_paused && !transport->closing;
 }
 
 /* A protocol that takes the end by itself is told of it, even if the one before was: the socket goes on telling it. */

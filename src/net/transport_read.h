@@ -7,7 +7,7 @@
 #include "net/transport.h"
 
 /* Whether a reader would find nothing, and has something to wait for. */
-static inline bool rp_transport_is_drained(const rp_transport *transport)
+static inline bool rp_transport_must_wait(const rp_transport *transport)
 {
     return !(transport->readable || transport->eof_received || transport->closing);
 }

@@ -19,18 +19,18 @@ enum { PIECE = 256 * 1024 }; /* sent by one operation at most: the marks are loo
 
 static void pause_protocol_above_high(rp_transport *transport)
 {
-    if (transport->protocol_paused || rp_buffer_size(&transport->buffer) <= transport->high)
+    if (transport->writing_paused || rp_buffer_size(&transport->buffer) <= transport->high)
         return;
-    transport->protocol_paused = true;
+    transport->writing_paused = true;
     if (transport->protocol->pause_writing)
         transport->protocol->pause_writing(transport->self);
 }
 
 static void resume_protocol_at_low(rp_transport *transport)
 {
-    if (!transport->protocol_paused || rp_buffer_size(&transport->buffer) > transport->low)
+    if (!transport->writing_paused || rp_buffer_size(&transport->buffer) > transport->low)
         return;
-    transport->protocol_paused = false;
+    transport->writing_paused = false;
     if (transport->protocol->resume_writing)
         transport->protocol->resume_writing(transport->self);
 }
@@ -38,7 +38,7 @@ static void resume_protocol_at_low(rp_transport *transport)
 static void send_front(rp_transport *transport);
 
 /* Starts sending what is buffered, unless it is to wait for more. */
-static void send_soon(rp_transport *transport)
+static void send_unless_corked(rp_transport *transport)
 {
     size_t size = rp_buffer_size(&transport->buffer);
 
@@ -60,7 +60,7 @@ int rp_transport_set_write_buffer_limits(rp_transport *transport, size_t high, s
     transport->low = low;
     if (transport->lost || rp_loop_check(transport->loop) < 0) /* what is left in the buffer goes nowhere */
         return 0;
-    send_soon(transport);
+    send_unless_corked(transport);
     pause_protocol_above_high(transport);
     return 0;
 }
@@ -162,7 +162,7 @@ static int buffer_rest(rp_transport *transport, const struct iovec *vector, int 
             rp_buffer_append(&transport->buffer, (const char *)vector[i].iov_base + skip, part - skip);
         skip -= skip < part ? skip : part;
     }
-    send_soon(transport);
+    send_unless_corked(transport);
     if (transport->lost)
         return transport->error;
     pause_protocol_above_high(transport);
@@ -251,7 +251,7 @@ int rp_transport_uncork(rp_transport *transport)
         return (int)sent;
     }
     rp_buffer_sent(&transport->buffer, sent < 0 ? 0 : (size_t)sent);
-    send_soon(transport);
+    send_unless_corked(transport);
     return transport->lost ? transport->error : 0;
 }
 

@@ -119,7 +119,7 @@ static void leave_port(epoll *e, rp_op *op)
 }
 
 /* Whether it is served in order with others of its direction, as is what takes something in or sends it out. */
-static bool takes_turns(const rp_op *op)
+static bool is_ordered(const rp_op *op)
 {
     switch (op->kind) {
     case RP_OP_ACCEPT:
@@ -142,12 +142,12 @@ static bool must_queue(const epoll *e, const rp_op *op)
 {
     const epoll_port *p = epoll_ports_find(&e->ports, op->fd);
 
-    if (!p || !takes_turns(op))
+    if (!p || !is_ordered(op))
         return false;
     for (const rp_node *node = p->waiting.next; node != &p->waiting; node = node->next) {
         const rp_op *other = rp_container_of(node, rp_op, queue);
 
-        if (takes_turns(other) && rp_ready_direction(other) == rp_ready_direction(op))
+        if (is_ordered(other) && rp_ready_direction(other) == rp_ready_direction(op))
             return true;
     }
     return false;
@@ -214,11 +214,11 @@ static void try_again(epoll *e, epoll_port *p, uint32_t events)
         uint32_t direction = rp_ready_direction(op);
         if (!(events & (direction | EPOLLERR | EPOLLHUP)))
             continue;
-        if ((blocked & direction) && takes_turns(op))
+        if ((blocked & direction) && is_ordered(op))
             continue;
         int64_t result = rp_ready_attempt(op);
         if (result == -EAGAIN) {
-            if (takes_turns(op))
+            if (is_ordered(op))
                 blocked |= direction;
             continue;
         }
@@ -309,7 +309,7 @@ static void epoll_cancel(rp_proactor *proactor, rp_op *op)
         rp_list_remove(&extra_of(op)->u.signalled);
     epoll_forget(proactor, op->fd); /* most often its owner closes the descriptor next */
     finish(e, op, rp_ready_cancelled(op));
-    if (takes_turns(op)) /* whoever comes next may have less to wait for */
+    if (is_ordered(op)) /* whoever comes next may have less to wait for */
         try_again(e, epoll_ports_find(&e->ports, op->fd), rp_ready_direction(op));
 }
 
@@ -320,7 +320,7 @@ static void epoll_cancel(rp_proactor *proactor, rp_op *op)
  * stored at once. It is not in `signalled`: what was there has been stored before, or there is no room for this either.
  * Returns whether the edge was such a one.
  */
-static bool deliver_stream(epoll *e, const struct epoll_event *event, rp_completion *completion)
+static bool store_stream(epoll *e, const struct epoll_event *event, rp_completion *completion)
 {
     epoll_port *p = epoll_ports_of(&e->ports, event);
 
@@ -359,7 +359,7 @@ static void dispatch(epoll *e, const struct epoll_event *event)
 }
 
 /* Accepts what there is, as far as there is room; stays signalled, as the last one, if there may be more. */
-static int deliver_accepts(epoll *e, rp_op *op, rp_completion *completions, int capacity)
+static int store_accepts(epoll *e, rp_op *op, rp_completion *completions, int capacity)
 {
     int n = 0;
 
@@ -383,7 +383,7 @@ static int deliver_accepts(epoll *e, rp_op *op, rp_completion *completions, int 
     return n;
 }
 
-static int deliver_signalled(epoll *e, rp_completion *completions, int capacity)
+static int store_signalled(epoll *e, rp_completion *completions, int capacity)
 {
     int n = 0;
 
@@ -392,7 +392,7 @@ static int deliver_signalled(epoll *e, rp_completion *completions, int capacity)
         rp_op *op = rp_container_of(x, rp_op, scratch);
 
         if (op->kind == RP_OP_ACCEPT_MULTI) {
-            n += deliver_accepts(e, op, completions + n, capacity - n);
+            n += store_accepts(e, op, completions + n, capacity - n);
             continue;
         }
         rp_list_remove(&x->u.signalled);
@@ -405,11 +405,11 @@ static int deliver_signalled(epoll *e, rp_completion *completions, int capacity)
 /* Neither multishot operations nor single ones can keep the others from being delivered. */
 static int take(epoll *e, rp_completion *completions, int capacity)
 {
-    int n = deliver_signalled(e, completions, (capacity + 1) / 2);
+    int n = store_signalled(e, completions, (capacity + 1) / 2);
 
     collect_performed(e);
     n += rp_proactor_take_finished(&e->base, completions + n, capacity - n);
-    return n + deliver_signalled(e, completions + n, capacity - n);
+    return n + store_signalled(e, completions + n, capacity - n);
 }
 
 /* Whether a wait that has something else to do leaves the kernel alone. */
@@ -460,7 +460,7 @@ static int poll_kernel(epoll *e, rp_completion *completions, int capacity, int64
     rp_proactor_awake(&e->base);
     note_answer(&e->base.asking, n > 0);
     for (int i = 0; i < n; i++) {
-        if (stored < capacity && deliver_stream(e, &events[i], &completions[stored]))
+        if (stored < capacity && store_stream(e, &events[i], &completions[stored]))
             stored++;
         else if (events[i].data.u64 != epoll_port_data(e->wake_fd, 0))
             dispatch(e, &events[i]);

@@ -157,7 +157,7 @@ static void uring_close(rp_proactor *proactor)
         abandon_operations(u);
         uring_ring_close(&u->ring, proactor->in_flight > 0);
     }
-    uring_turns_fini(&u->turns);
+    uring_queues_fini(&u->queues);
     close(u->wake_fd);
 }
 

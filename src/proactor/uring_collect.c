@@ -181,8 +181,8 @@ static int collect(uring *u, rp_op *op, int result, bool more, rp_completion *co
             rp_op_finish(&u->base, op, -ECANCELED);
         return 1;
     }
-    if (uring_turns_wants(op))
-        uring_pass_turn(u, op);
+    if (uring_queues_wants(op))
+        uring_pass_on(u, op);
     rp_op_complete(&u->base, op, completion, result, more ? RP_OP_MORE : 0);
     return 1;
 }

@@ -2,7 +2,7 @@
  * uring_submit.c - what the ring is given: entries for operations, in their order, and for cancellations.
  *
  * The kernel wakes those that wait on one descriptor in an order of its own, most often the last one first. So it gets
- * one of each queue of uring_turns.h at a time. The others are QUEUED, too: in `parked`; or in `hasty`, if they must
+ * one of each queue of uring_queues.h at a time. The others are QUEUED, too: in `parked`; or in `hasty`, if they must
  * not wait. These end when the kernel has had everything, and the operation before them still waits.
  *
  * The kernel may lose a cancellation. One that comes while it is about to try an operation again finds nothing. One
@@ -149,7 +149,7 @@ static void submit_among_others(uring *u, rp_op *op)
         rp_op_finish(&u->base, op, rp_file_perform(op));
         return;
     }
-    bool others = uring_turns_others(&u->turns, op);
+    bool others = uring_queues_others(&u->queues, op);
     bool alone =
         others && is_file_operation(op) && rp_file_is_always_ready(op->fd); /* where each has its own place */
 
@@ -162,11 +162,11 @@ static void submit_among_others(uring *u, rp_op *op)
         }
     }
     if (alone) {
-        uring_turns_pass(op);
+        uring_queues_pass(op);
         uring_issue(u, op);
         return;
     }
-    int rc = uring_turns_join(&u->turns, op);
+    int rc = uring_queues_join(&u->queues, op);
     if (rc < 0) {
         rp_op_finish(&u->base, op, rc);
     } else if (rc == 0) {
@@ -180,9 +180,9 @@ static void submit_among_others(uring *u, rp_op *op)
     }
 }
 
-void uring_pass_turn(uring *u, rp_op *op)
+void uring_pass_on(uring *u, rp_op *op)
 {
-    rp_op *next = uring_turns_leave(op);
+    rp_op *next = uring_queues_leave(op);
 
     if (!next)
         return;
@@ -211,7 +211,7 @@ void uring_settle_hasty(uring *u)
     while (!rp_list_empty(&hasty)) {
         rp_op *op = rp_container_of(rp_list_pop(&hasty), rp_op, queue);
 
-        uring_turns_leave(op);
+        uring_queues_leave(op);
         if (op->kind == RP_OP_SHUTDOWN)
             uring_issue(u, op);
         else
@@ -223,8 +223,8 @@ void uring_submit(rp_proactor *proactor, rp_op *op)
 {
     uring *u = (uring *)proactor;
 
-    if (uring_turns_wants(op)) {
-        if (!is_file_operation(op) && uring_turns_take(&u->turns, op))
+    if (uring_queues_wants(op)) {
+        if (!is_file_operation(op) && uring_queues_take(&u->queues, op))
             uring_issue(u, op);
         else
             submit_among_others(u, op);
@@ -263,8 +263,8 @@ void uring_cancel(rp_proactor *proactor, rp_op *op)
         rp_list_remove(&op->queue);
         if (op->kind == RP_OP_WAIT_CHILD)
             rp_child_close(op);
-        if (uring_turns_wants(op))
-            uring_pass_turn(u, op);
+        if (uring_queues_wants(op))
+            uring_pass_on(u, op);
         rp_op_finish(proactor, op, -ECANCELED);
         return;
     }

@@ -6,7 +6,7 @@
 
 #include "proactor/backend.h"
 #include "proactor/uring_ring.h"
-#include "proactor/uring_turns.h"
+#include "proactor/uring_queues.h"
 
 /* user_data of what is no operation: cancellations and messages, which are ignored; the poll of wake_fd */
 enum { URING_TAG_IGNORE = 1, URING_TAG_WAKE_FD = 2, URING_TAG_LAST = URING_TAG_WAKE_FD };
@@ -25,7 +25,7 @@ typedef struct uring {
     unsigned completions;
     bool enabled;
     uint64_t thread; /* that enabled it */
-    uring_turns turns;
+    uring_queues queues;
     /* Operations, by their queue nodes: */
     rp_node backlog;      /* to be issued */
     rp_node parked;       /* with nothing to wait for in the kernel, or not in turn yet */
@@ -67,7 +67,7 @@ void uring_issue_delayed(uring *u);
 bool uring_wants_would_block(const rp_op *op);
 
 /* An operation that takes turns has ended: the next one of its queue is the kernel's now. */
-void uring_pass_turn(uring *u, rp_op *op);
+void uring_pass_on(uring *u, rp_op *op);
 
 /* Operations that must not wait learn that they would have to; a half-close need not wait. */
 void uring_settle_hasty(uring *u);

@@ -67,7 +67,7 @@ void rp_stream_discard(rp_stream *stream)
 
 /* ---- waiting ---- */
 
-int rp_stream_take_turn(rp_co *co, rp_stream *stream)
+int rp_stream_give_way(rp_co *co, rp_stream *stream)
 {
     if (stream->turn != stream->loop->stats.turns) {
         stream->turn = stream->loop->stats.turns;
@@ -164,14 +164,14 @@ static void pause_writing(void *self)
 {
     rp_stream *stream = self;
 
-    stream->paused = true;
+    stream->writing_paused = true;
 }
 
 static void resume_writing(void *self)
 {
     rp_stream *stream = self;
 
-    stream->paused = false;
+    stream->writing_paused = false;
     wake_all(&stream->writers);
 }
 
@@ -180,7 +180,7 @@ static void write_failed(void *self, int error)
 {
     rp_stream *stream = self;
 
-    stream->paused = true;
+    stream->writing_paused = true;
     stream->error = error;
     wake_all(&stream->writers);
 }
@@ -190,7 +190,7 @@ static void connection_lost(void *self, int error)
     rp_stream *stream = self;
 
     stream->transport = NULL;
-    stream->paused = true;
+    stream->writing_paused = true;
     stream->lost = true;
     stream->error = error;
     rp_stream_wake(&stream->reader);

@@ -38,7 +38,7 @@ static inline void rp_stream_leave(rp_stream *stream)
 }
 
 /* To be called by calls that may end without suspending: every so often it yields, so that others get their turn. */
-int rp_stream_take_turn(rp_co *co, rp_stream *stream);
+int rp_stream_give_way(rp_co *co, rp_stream *stream);
 
 /* Suspends until rp_stream_wake() of the same slot: 0, or -ECANCELED. There must be no cancellation pending. */
 int rp_stream_wait(rp_co *co, rp_co **slot, const rp_waiting *waiting, rp_stream *stream);

@@ -126,7 +126,7 @@ static ssize_t receive_nothing(const rp_stream *stream)
 
 /*
  * Bytes, 0 at the end of the stream, or an error. It does not suspend after it has touched the buffer, which holds for
- * rp_stream_read() too. A call that need not wait begins with rp_stream_take_turn(), which may yield.
+ * rp_stream_read() too. A call that need not wait begins with rp_stream_give_way(), which may yield.
  */
 static inline ssize_t receive(rp_co *co, rp_stream *stream, void *buffer, size_t length)
 {
@@ -135,10 +135,10 @@ static inline ssize_t receive(rp_co *co, rp_stream *stream, void *buffer, size_t
     for (;;) {
         if (stream->closed || stream->eof || !stream->transport)
             return receive_nothing(stream);
-        if (rp_transport_is_drained(stream->transport)) {
+        if (rp_transport_must_wait(stream->transport)) {
             RP_TRY(wait_for_bytes(co, stream));
         } else if (!waited) {
-            RP_TRY(rp_stream_take_turn(co, stream));
+            RP_TRY(rp_stream_give_way(co, stream));
         } else {
             ssize_t n = (ssize_t)rp_transport_take(stream->transport, buffer, length);
 

@@ -22,12 +22,12 @@ struct rp_stream {
     bool released;           /* rp_stream_free() was called */
     bool closed;             /* by rp_stream_close() or rp_stream_abort() */
     bool lost;
-    bool eof;    /* the end of the stream was seen */
-    bool paused; /* writing is, by the transport; for good if it has failed (`error`), or the connection is lost */
-    bool reading;   /* a reading call is inside */
-    bool kept;      /* it was freed in debug mode: closed, and no call may begin any more */
-    bool telling;   /* a use of it is being reported */
-    rp_bytes ahead; /* received, and not yet read */
+    bool eof;            /* the end of the stream was seen */
+    bool writing_paused; /* by the transport; for good if it has failed (`error`), or the connection is lost */
+    bool reading;        /* a reading call is inside */
+    bool kept;           /* it was freed in debug mode: closed, and no call may begin any more */
+    bool telling;        /* a use of it is being reported */
+    rp_bytes ahead;      /* received, and not yet read */
     size_t limit;
     size_t partial;
 

@@ -26,7 +26,7 @@ static int wait_for_room(rp_co *co, rp_stream *stream)
 
 static inline int drain(rp_co *co, rp_stream *stream)
 {
-    return stream->paused ? wait_for_room(co, stream) : rp_stream_take_turn(co, stream);
+    return stream->writing_paused ? wait_for_room(co, stream) : rp_stream_give_way(co, stream);
 }
 
 /* What both do, for `function`. */

@@ -1,5 +1,5 @@
 /*
- * test_turns.c - operations on one descriptor are served first come, first served, whoever of them waits.
+ * test_op_order.c - operations on one descriptor are served first come, first served, whoever of them waits.
  */
 #include <stdio.h>
 
