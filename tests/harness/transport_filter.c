@@ -116,12 +116,14 @@ static void filter_finish(rp_transport *transport)
     rp_transport_close(filter_of(transport)->below);
 }
 
-/* What is below is there yet if the filter was lost before it began to receive. */
+/* What is below is there yet if the filter was lost before it began to receive. Its end finds no filter any more. */
 static void filter_release(rp_transport *transport)
 {
+    static const rp_protocol nobody;
     filter *self = filter_of(transport);
 
     rp_handle_cancel(&self->again);
+    rp_transport_set_protocol(self->below, &nobody, NULL);
     rp_transport_abort(self->below);
     rp_transport_unref(self->below);
 }
