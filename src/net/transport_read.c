@@ -130,7 +130,7 @@ static void hand_over(rp_transport *pulled)
 
     while (can_pull(transport) && !transport->protocol->receivable) {
         protocol = transport->protocol;
-        if (count++ == (protocol->receives ? protocol->receives : RECEIVES))
+        if (count++ >= (protocol->receives ? protocol->receives : RECEIVES)) /* it may have changed */
             return;
         if (protocol->get_buffer)
             receive_buffered(transport);

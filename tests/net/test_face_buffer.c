@@ -222,3 +222,23 @@ TEST(an_event_has_a_protocol_receive_as_often_as_it_wants_to)
     count_in_a_row(&three, 3);
     count_in_a_row(&buffered, 8);
 }
+
+static void want_less_after_five(face *f)
+{
+    if (f->length == 1 + 2 * 5)
+        rp_transport_set_protocol(f->transport, &one_by_one, f);
+}
+
+TEST(a_protocol_that_wants_less_often_is_not_overrun_by_what_the_one_before_has_had)
+{
+    face f = {.at_data = want_less_after_five};
+    int there = attach(&f, &buffered);
+    char much[39] = "";
+
+    f.room = 1;
+    CHECK_INT(send(there, much, sizeof much, 0), ==, sizeof much);
+    RUN_UNTIL(the_loop, f.length >= 1 + 2 * sizeof much);
+    for (size_t i = 5; i < sizeof much; i++) /* the second row, as above, and then a turn for each */
+        CHECK_INT(f.turns[2 * i + 1], ==, f.turns[1] + (i - 5));
+    finish(there);
+}
