@@ -79,6 +79,26 @@ TEST(a_cork_holds_back_as_much_as_the_high_mark_and_no_more)
     rp_loop_free(loop);
 }
 
+TEST(a_cork_that_is_drawn_sends_what_the_socket_has_no_room_for_too)
+{
+    rp_loop *loop = wire_loop();
+    record r = {0};
+    int error, there = record_start(loop, &record_plain, &r);
+
+    CHECK_INT(rp_transport_set_write_buffer_limits(r.transport, 30000000, 0), ==, 0);
+    rp_transport_cork(r.transport);
+    record_write(&r, 10000000, 0);
+    record_write(&r, 10000000, 10000000);
+    CHECK_INT(rp_transport_get_write_buffer_size(r.transport), ==, 20000000);
+    CHECK_INT(rp_transport_uncork(r.transport), ==, 0);
+    rp_transport_close(r.transport);
+    CHECK_INT(wire_drain(loop, there, &error), ==, 20000000);
+    CHECK_INT(error, ==, 0);
+    RUN_UNTIL(loop, r.lost);
+    close(there);
+    rp_loop_free(loop);
+}
+
 TEST(our_half_close_sends_the_little_that_a_cork_has_held_back)
 {
     rp_loop *loop = wire_loop();
