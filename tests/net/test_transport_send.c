@@ -99,6 +99,51 @@ TEST(a_cork_that_is_drawn_sends_what_the_socket_has_no_room_for_too)
     rp_loop_free(loop);
 }
 
+TEST(marks_that_are_lowered_count_at_once)
+{
+    rp_loop *loop = wire_loop();
+    record r = {0};
+    int error, there = record_start(loop, &record_plain, &r);
+
+    rp_transport_cork(r.transport);
+    record_write(&r, 50, 0);
+    CHECK_INT(rp_transport_set_write_buffer_limits(r.transport, 10, 0), ==, 0); /* a cork holds less now */
+    CHECK_INT(r.pauses, ==, 1);
+    RUN_UNTIL(loop, r.resumes == 1);
+    CHECK_INT(rp_transport_uncork(r.transport), ==, 0);
+    CHECK_INT(rp_transport_set_write_buffer_limits(r.transport, 30000000, 0), ==, 0);
+    record_write(&r, 20000000, 50);
+    CHECK_INT(r.pauses, ==, 1);
+    CHECK_INT(rp_transport_set_write_buffer_limits(r.transport, 1000, 0), ==, 0);
+    CHECK_INT(r.pauses, ==, 2);
+    rp_transport_close(r.transport);
+    CHECK_INT(wire_drain(loop, there, &error), ==, 20000050);
+    RUN_UNTIL(loop, r.lost);
+    close(there);
+    rp_loop_free(loop);
+}
+
+TEST(more_pieces_than_the_system_takes_at_once_are_sent)
+{
+    enum { PIECES = 3000 };
+    static struct iovec pieces[PIECES];
+    rp_loop *loop = wire_loop();
+    record r = {0};
+    int error, there = record_start(loop, &record_plain, &r);
+    static char bytes[3 * PIECES];
+
+    wire_fill(bytes, sizeof bytes, 0);
+    for (int i = 0; i < PIECES; i++)
+        pieces[i] = (struct iovec){bytes + 3 * i, 3};
+    CHECK_INT(rp_transport_writev(r.transport, pieces, PIECES), ==, 0);
+    rp_transport_close(r.transport);
+    CHECK_INT(wire_drain(loop, there, &error), ==, sizeof bytes);
+    CHECK_INT(error, ==, 0);
+    RUN_UNTIL(loop, r.lost);
+    close(there);
+    rp_loop_free(loop);
+}
+
 TEST(our_half_close_sends_the_little_that_a_cork_has_held_back)
 {
     rp_loop *loop = wire_loop();
