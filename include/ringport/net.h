@@ -234,7 +234,7 @@ RP_API int rp_transport_getsockopt(const rp_transport *transport, int level, int
 
 /*
  * Replaces the protocol, at any time, even inside one of its callbacks: the next event is the new protocol's.
- * connection_made is not called.
+ * connection_made is not called. If it is still to come (begins_soon), it goes to the new protocol.
  * What was received and handed over is not repeated. The end of the stream is, to a protocol with `receivable`.
  * Reading that is paused stays so, also if `receivable` paused it.
  * A protocol that is set while writing is paused gets resume_writing.
