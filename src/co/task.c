@@ -341,7 +341,7 @@ int rp_task_uncancel(rp_task *task)
 
 int rp_co_cancel_mark(const rp_co *co)
 {
-    return co->cancelling - (co->must_cancel && co->cancelling > 0);
+    return co->cancelling - co->must_cancel; /* what is to be delivered has been counted */
 }
 
 bool rp_co_uncancel_to(rp_co *co, int mark)

@@ -264,7 +264,7 @@ bool rp_stream_is_closing(const rp_stream *stream)
 {
     if (rp_stream_freed(stream, __func__))
         return true;
-    return stream->closed || !stream->transport || rp_transport_is_closing(stream->transport);
+    return !stream->transport || rp_transport_is_closing(stream->transport);
 }
 
 /* ---- what it stands on ---- */
