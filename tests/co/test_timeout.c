@@ -135,6 +135,24 @@ CO_TEST(a_result_that_came_in_time)
     rp_future_unref(future);
 }
 
+/* It is dropped for good, though the task has been cancelled before. */
+CO_TEST(a_result_that_came_in_time_in_clean_up)
+{
+    rp_task *self = rp_co_task(co);
+    rp_timeout timeout;
+
+    rp_task_cancel(self);
+    CHECK_INT(rp_sleep(co, 0), ==, -ECANCELED);
+    rp_timeout_begin_at(co, &timeout, 0);
+    CHECK_INT(rp_sleep(co, 0), ==, 0);
+    CHECK_INT(rp_sleep(co, 0), ==, 0);
+    CHECK(rp_timeout_expired(&timeout));
+    CHECK_INT(rp_timeout_end(co, &timeout, 8), ==, 8);
+    CHECK_INT(rp_task_cancelling(self), ==, 1);
+    CHECK_INT(rp_sleep(co, 0), ==, 0);
+    CHECK_INT(rp_task_uncancel(self), ==, 0);
+}
+
 static int times_out(rp_co *co, void *arg)
 {
     rp_timeout timeout;
