@@ -337,6 +337,47 @@ TEST(a_child_frees_the_loop_in_the_task_that_forked)
     CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 42);
     rp_loop_free(loop);
 }
+
+static int is_current(rp_co *co, void *arg)
+{
+    CHECK(rp_current_task() == rp_co_task(co));
+    return arg == NULL ? 0 : -EINVAL;
+}
+
+static int runs_a_loop_in_child(rp_co *co, void *arg)
+{
+    rp_loop *own;
+    rp_task *task;
+    int status;
+
+    child = fork();
+    if (child == 0) {
+        CHECK_INT(rp_loop_new(NULL, &own), ==, 0);
+        CHECK_INT(rp_loop_create_task(own, &task, is_current, NULL), ==, 0);
+        CHECK_INT(rp_run_until_complete(own, task), ==, 0);
+        CHECK(rp_current_task() == rp_co_task(co));
+        CHECK_INT(rp_sleep(co, 0), ==, RP_EFORK);
+        rp_future_unref(task);
+        rp_loop_free(own);
+        _exit(42);
+    }
+    CHECK_INT(waitpid(child, &status, 0), ==, child);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 42);
+    return arg == NULL ? 0 : -EINVAL;
+}
+
+TEST(a_child_that_ran_a_loop_is_in_the_task_that_forked_again)
+{
+    rp_loop *loop = reporting_loop();
+    rp_task *task;
+
+    test_need_locks_after_fork();
+    CHECK_INT(rp_loop_create_task(loop, &task, runs_a_loop_in_child, NULL), ==, 0);
+    CHECK_INT(rp_run_until_complete(loop, task), ==, 0);
+    rp_future_unref(task);
+    rp_loop_free(loop);
+}
 #else
 TEST_ABSENT(a_child_frees_the_loop_in_the_task_that_forked, "Windows has no fork()");
+TEST_ABSENT(a_child_that_ran_a_loop_is_in_the_task_that_forked_again, "Windows has no fork()");
 #endif

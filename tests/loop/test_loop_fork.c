@@ -161,6 +161,41 @@ TEST(a_child_frees_the_loop_in_the_callback_that_forked)
     }
 }
 
+static rp_op together[3];
+
+static void free_in_child_on_completion(rp_op *op)
+{
+    if (op != &together[0])
+        return;
+    child = fork();
+    if (child != 0) {
+        rp_loop_stop(loop);
+        return;
+    }
+    memset(&together[1], 0x5a, 2 * sizeof(rp_op));
+    rp_loop_free(loop);
+}
+
+/* Operations are their owner's memory, who may use it for something else in the child. */
+TEST(a_child_that_frees_the_loop_leaves_operations_alone)
+{
+    make_loop();
+    for (int i = 0; i < 3; i++) {
+        rp_op_nop(&together[i], free_in_child_on_completion, NULL);
+        CHECK_INT(rp_submit(loop, &together[i]), ==, 0);
+    }
+    int rc = rp_run_forever(loop);
+    if (child == 0) {
+        CHECK_INT(rc, ==, RP_EFORK);
+        for (size_t i = 0; i < 2 * sizeof(rp_op); i++)
+            CHECK_INT(((unsigned char *)&together[1])[i], ==, 0x5a);
+        _exit(42);
+    }
+    CHECK_INT(rc, ==, 0);
+    CHECK_INT(exit_status(child), ==, 42);
+    rp_loop_free(loop);
+}
+
 static void *fork_elsewhere(void *arg)
 {
     (void)arg;
@@ -189,6 +224,7 @@ TEST(a_child_of_another_thread_frees_the_loop)
 #else
 TEST_ABSENT(a_child_takes_its_copy_of_what_was_posted_back, "Windows has no fork()");
 TEST_ABSENT(a_child_frees_the_loop_in_the_callback_that_forked, "Windows has no fork()");
+TEST_ABSENT(a_child_that_frees_the_loop_leaves_operations_alone, "Windows has no fork()");
 TEST_ABSENT(a_child_of_another_thread_frees_the_loop, "Windows has no fork()");
 TEST_ABSENT(fork_refused, "Windows has no fork()");
 #endif

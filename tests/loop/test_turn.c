@@ -261,11 +261,11 @@ static void interrupted_at(char letter, const char *before)
     interrupt_at = letter;
     CHECK_INT(run_with_completions(), ==, -EINTR);
     CHECK_STR(trace, before);
+    CHECK_INT(rp_turn_deadline(loop), ==, 0); /* the turn has not ended */
     soon("c");
     at(0, "C");
     rp_op_nop(&late, NULL, NULL);
     CHECK_INT(rp_submit(loop, &late), ==, 0);
-    CHECK_INT(rp_turn_deadline(loop), ==, 0);
     CHECK_INT(run(2), ==, 0);
     CHECK_STR(trace, whole);
     rp_loop_stats stats;
