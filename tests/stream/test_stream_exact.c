@@ -194,6 +194,43 @@ CO_TEST(a_line_that_is_too_long_is_skipped)
     rp_stream_free(stream);
 }
 
+CO_TEST(a_line_as_long_as_the_limit_may_end_later)
+{
+    int there;
+    rp_stream *stream = open_stream(co, &there);
+    char line[64];
+    reader r = {.stream = stream, .buffer = line, .length = sizeof line, .how = LINE};
+    rp_task *task;
+
+    CHECK_INT(rp_stream_set_limit(stream, 10), ==, 0);
+    say(there, "0123456789");
+    CHECK_INT(rp_create_task(&task, read_in_task, &r), ==, 0);
+    while (rp_stream_buffered(stream) < 10 && !rp_future_done(task))
+        CHECK_INT(rp_sleep(co, 0), ==, 0);
+    CHECK(!rp_future_done(task));
+    say(there, "\n");
+    CHECK_INT(rp_join(co, task), ==, 0);
+    CHECK_STR(line, "0123456789\n");
+    close(there);
+    rp_stream_free(stream);
+}
+
+CO_TEST(a_call_that_is_cancelled_has_delivered_nothing)
+{
+    int there;
+    rp_stream *stream = open_stream(co, &there);
+    char text[8];
+
+    say(there, "abc");
+    CHECK_INT(rp_stream_read_exactly(co, stream, text, 3), ==, 3);
+    CHECK_INT(rp_stream_partial(stream), ==, 3);
+    rp_task_cancel(rp_co_task(co));
+    CHECK_INT(rp_stream_read_exactly(co, stream, text, 3), ==, -ECANCELED);
+    CHECK_INT(rp_stream_partial(stream), ==, 0);
+    close(there);
+    rp_stream_free(stream);
+}
+
 CO_TEST(read_until_a_separator)
 {
     int there;

@@ -210,6 +210,26 @@ static bool poll_shows(int fd, short event)
     return poll(&entry, 1, 0) > 0 && (entry.revents & event) != 0;
 }
 
+/* Both at once: the close is the nearer reason. */
+CO_TEST(a_reader_is_told_of_the_close_rather_than_of_the_failure_before_it)
+{
+    rp_task *task;
+    exchange e;
+
+    open_exchange(co, &e, CLOSES);
+    CHECK_INT(rp_create_task(&task, read_a_little, &e), ==, 0);
+    CHECK_INT(rp_sleep(co, 0), ==, 0);
+    close_with_reset(e.there);
+    while (!poll_shows(rp_transport_fd(rp_stream_transport(e.stream)), POLLHUP))
+        ;
+    CHECK_INT(upload(co, &e), ==, 0);
+    CHECK_INT(e.error, ==, -ECONNRESET);
+    rp_stream_close(e.stream);
+    CHECK_INT(rp_join(co, task), ==, -EPIPE);
+    CHECK_INT(rp_stream_wait_closed(co, e.stream), ==, -ECONNRESET);
+    rp_stream_free(e.stream);
+}
+
 /* The send in the background has got a part away before it meets the reset. */
 CO_TEST(a_reset_amid_a_background_send_is_no_end_of_the_stream)
 {
@@ -365,6 +385,7 @@ TEST_ABSENT(an_answer_that_came_during_an_upload_is_read_after_it_has_failed, "a
 TEST_ABSENT(a_stream_whose_writing_has_failed_is_ended_by_whoever_has_it, "no peer can refuse to read and stay");
 TEST_ABSENT(a_reader_goes_on_waiting_when_writing_fails, "no peer can refuse to read and stay");
 TEST_ABSENT(a_reset_that_a_write_was_told_is_no_end_of_the_stream, "Windows goes on telling of it");
+TEST_ABSENT(a_reader_is_told_of_the_close_rather_than_of_the_failure_before_it, "Windows goes on telling of it");
 TEST_ABSENT(a_reset_amid_a_background_send_is_no_end_of_the_stream, "Windows goes on telling of it");
 TEST_ABSENT(a_reset_whose_send_completes_late_is_no_end_of_the_stream, "Windows goes on telling of it");
 TEST_ABSENT(a_cork_that_is_drawn_too_late_tells_of_it, "no peer can refuse to read and stay");
