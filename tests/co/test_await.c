@@ -249,6 +249,32 @@ static int cancel_chain(rp_co *co, void *arg)
     return 0;
 }
 
+static int shields_then_sleeps(rp_co *co, void *arg)
+{
+    CHECK_INT(rp_shield(co, arg), ==, RP_EFUTCANCELED);
+    CHECK_INT(rp_sleep(co, 0), ==, -ECANCELED);
+    return 5;
+}
+
+static int gathers(rp_co *co, void *arg)
+{
+    return rp_gather(co, arg, 2, NULL, 0);
+}
+
+/* The cancellation that came to it ends its wait in passing: it has that end, and the cancellation comes next. */
+CO_TEST(whoever_is_to_go_on_already_is_not_asked)
+{
+    rp_future *future = new_future(co);
+    rp_future *both[2] = {spawn(shields_then_sleeps, future), future};
+    rp_task *task = spawn(gathers, both);
+
+    settle(co);
+    rp_task_cancel(task);
+    CHECK_INT(rp_join(co, task), ==, RP_EFUTCANCELED);
+    CHECK_INT(rp_join(co, both[0]), ==, 5);
+    rp_future_unref(future);
+}
+
 TEST(a_cancellation_goes_down_the_chain)
 {
     CHECK_INT(rp_run(cancel_chain, &(int){50}), ==, 0);
