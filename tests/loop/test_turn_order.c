@@ -135,6 +135,38 @@ TEST(timers_are_counted)
     rp_loop_free(loop);
 }
 
+static void take_a_while(void *arg)
+{
+    int64_t start = rp_monotonic();
+
+    while (rp_monotonic() - start < *(int64_t *)arg)
+        ;
+}
+
+/* As many as are wanted, each short. */
+static void take_turns(void *arg)
+{
+    int *left = arg;
+
+    if (--*left == 0)
+        rp_loop_stop(loop);
+    else
+        CHECK_INT(rp_call_soon(loop, NULL, take_turns, left), ==, 0);
+}
+
+TEST(the_longest_turn_stays_known)
+{
+    int64_t duration = RP_MSEC(50);
+    int turns = 5;
+
+    make_loop();
+    CHECK_INT(rp_call_soon(loop, NULL, take_a_while, &duration), ==, 0);
+    CHECK_INT(rp_call_soon(loop, NULL, take_turns, &turns), ==, 0);
+    CHECK_INT(rp_run_forever(loop), ==, 0);
+    CHECK_INT(stats().longest_turn, >=, duration);
+    rp_loop_free(loop);
+}
+
 /* The clock is read after a wait: what was waited for is due in the same turn. */
 TEST(a_timer_takes_one_turn)
 {

@@ -161,7 +161,7 @@ static void fork_it(face *f)
 {
     int status;
 
-    f->at_get = NULL;
+    f->at_get = f->at_unused = NULL;
     child = fork();
     if (child == 0)
         return;
@@ -187,7 +187,26 @@ TEST(in_a_child_of_fork_the_buffer_is_given_back_and_nothing_else_is_told)
     CHECK_STR(f.log, "MGU");
     finish(there);
 }
+
+TEST(in_a_child_of_fork_the_end_is_not_told)
+{
+    face f = {.at_unused = fork_it};
+    int there = attach(&f, &buffered);
+
+    CHECK_INT(shutdown(there, SHUT_WR), ==, 0);
+    CHECK_INT(rp_call_later(the_loop, NULL, RP_SEC(60), wire_stop, the_loop), ==, 0);
+    while (!has(&f, 'E')) {
+        rp_loop_stop(the_loop);
+        int rc = rp_run_forever(the_loop);
+        if (child == 0 && rc == RP_EFORK)
+            _exit(strcmp(f.log, "MGN") == 0 ? 0 : 1);
+        CHECK_INT(rc, ==, 0);
+    }
+    CHECK(strncmp(f.log, "MGNE", 4) == 0);
+    finish(there);
+}
 #else
+TEST_ABSENT(in_a_child_of_fork_the_end_is_not_told, "Windows has no fork()");
 TEST_ABSENT(in_a_child_of_fork_the_buffer_is_given_back_and_nothing_else_is_told, "Windows has no fork()");
 #endif
 
