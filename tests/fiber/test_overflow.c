@@ -54,6 +54,28 @@ TEST(on_another_thread)
     check_output("ringport: stack overflow in task 'in a thread'\n");
 }
 
+static int ends_at_once(rp_co *co, void *arg)
+{
+    (void)co;
+    (void)arg;
+    return 0;
+}
+
+static void in_second_loop(void)
+{
+    rp_run(ends_at_once, NULL);
+    rp_run(overflows, "in another loop");
+}
+
+/* The first loop has taken back what it had set up for the thread. */
+TEST(in_the_second_loop_of_a_thread)
+{
+    test_end end = run_child(in_second_loop);
+
+    CHECK(faulted(end));
+    check_output("ringport: stack overflow in task 'in another loop'\n");
+}
+
 /* ---- how a stack overflows, where, and in which task ---- */
 
 typedef enum how { BY_RECURSION, BY_A_LOCAL, BY_A_LARGE_LOCAL, BY_PRINTING, BY_PUSHING } how;
