@@ -124,12 +124,16 @@ TEST(a_find_forgives_and_each_further_miss_doubles_the_way)
 
 TEST(busy_poll_of_no_number)
 {
-    rp_proactor_options negative = {.busy_poll = -1};
+    rp_proactor_options negative = {.busy_poll = -1}, some = {.busy_poll = 10};
     rp_proactor *port;
 
     CHECK_INT(rp_proactor_open(NULL, &negative, &port), ==, -EINVAL);
     setenv("RINGPORT_BUSY_POLL", "soon", 1);
     CHECK_INT(rp_proactor_open(NULL, NULL, &port), ==, -EINVAL);
+    CHECK_INT(rp_proactor_open(NULL, &some, &port), ==,
+              0); /* whoever says how long does not ask the environment */
+    CHECK_INT(port->busy_poll.duration, ==, 10);
+    rp_proactor_close(port);
     setenv("RINGPORT_BUSY_POLL", "20000", 1);
     CHECK_INT(rp_proactor_open(NULL, NULL, &port), ==, 0);
     CHECK_INT(port->busy_poll.duration, ==, 20000);
