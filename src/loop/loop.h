@@ -121,6 +121,13 @@ static inline int rp_loop_check(const rp_loop *loop)
 rp_loop *rp_loop_ref(rp_loop *loop);
 void rp_loop_unref(rp_loop *loop);
 
+/* The turn that has begun at `loop->now` ends. */
+static inline void rp_loop_note_length(rp_loop *loop, int64_t now)
+{
+    if (now - loop->now > loop->stats.longest_turn)
+        loop->stats.longest_turn = now - loop->now;
+}
+
 /* For rp_loop_enter() and rp_loop_leave(): which loop this thread runs. */
 void rp_loop_set_running(rp_loop *loop);
 void rp_loop_clear_running(rp_loop *loop);

@@ -32,6 +32,7 @@ void rp_loop_leave(rp_loop *loop)
 {
     assert(!loop->closed);
     loop->stopping = false;
+    rp_loop_note_length(loop, rp_kernel_now(loop->kernel));
     rp_loop_clear_running(loop);
     loop->proactor->asking = (rp_asking){0}; /* whoever waits next asks the kernel, even if it waits only once */
     atomic_store(&loop->thread, 0);

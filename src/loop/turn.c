@@ -60,8 +60,7 @@ static int take_completions(rp_loop *loop, int64_t deadline)
     int64_t now = rp_kernel_now(loop->kernel);
 
     assert(loop->stack && loop->delivered == loop->taken);
-    if (now - loop->now > loop->stats.longest_turn)
-        loop->stats.longest_turn = now - loop->now;
+    rp_loop_note_length(loop, now);
     loop->proactor->asking.now = now;
     int n = rp_proactor_wait(loop->proactor, loop->completions, RP_LOOP_BATCH, deadline);
     loop->now = deadline == 0 ? now : rp_kernel_now(loop->kernel);

@@ -167,6 +167,19 @@ TEST(the_longest_turn_stays_known)
     rp_loop_free(loop);
 }
 
+TEST(a_runs_last_turn_counts_among_the_longest)
+{
+    int64_t duration = RP_MSEC(50);
+    int turns = 1;
+
+    make_loop();
+    CHECK_INT(rp_call_soon(loop, NULL, take_turns, &turns), ==, 0);
+    CHECK_INT(rp_call_soon(loop, NULL, take_a_while, &duration), ==, 0);
+    CHECK_INT(rp_run_forever(loop), ==, 0);
+    CHECK_INT(stats().longest_turn, >=, duration);
+    rp_loop_free(loop);
+}
+
 /* The clock is read after a wait: what was waited for is due in the same turn. */
 TEST(a_timer_takes_one_turn)
 {
