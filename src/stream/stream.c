@@ -269,30 +269,32 @@ bool rp_stream_is_closing(const rp_stream *stream)
 
 /* ---- what it stands on ---- */
 
-int rp_stream_peername(const rp_stream *stream, char *text, size_t size)
+/* rp_transport_peername() or rp_transport_sockname() */
+typedef int ask_name(const rp_transport *transport, struct sockaddr *address, uint32_t *length);
+
+static int format_name(const rp_stream *stream, ask_name *ask, char *text, size_t size)
 {
     struct sockaddr_storage address;
     uint32_t length = sizeof address;
 
-    if (rp_stream_freed(stream, __func__))
-        return -EBADF;
     if (!stream->transport)
         return -ENOTCONN;
-    RP_TRY(rp_transport_peername(stream->transport, (struct sockaddr *)&address, &length));
+    RP_TRY(ask(stream->transport, (struct sockaddr *)&address, &length));
     return rp_sockaddr_format((struct sockaddr *)&address, length, text, size);
+}
+
+int rp_stream_peername(const rp_stream *stream, char *text, size_t size)
+{
+    if (rp_stream_freed(stream, __func__))
+        return -EBADF;
+    return format_name(stream, rp_transport_peername, text, size);
 }
 
 int rp_stream_sockname(const rp_stream *stream, char *text, size_t size)
 {
-    struct sockaddr_storage address;
-    uint32_t length = sizeof address;
-
     if (rp_stream_freed(stream, __func__))
         return -EBADF;
-    if (!stream->transport)
-        return -ENOTCONN;
-    RP_TRY(rp_transport_sockname(stream->transport, (struct sockaddr *)&address, &length));
-    return rp_sockaddr_format((struct sockaddr *)&address, length, text, size);
+    return format_name(stream, rp_transport_sockname, text, size);
 }
 
 rp_transport *rp_stream_transport(const rp_stream *stream)
