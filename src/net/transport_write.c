@@ -144,8 +144,10 @@ void rp_transport_sent(rp_transport *transport, int64_t result)
     resume_protocol_at_low(sending); /* which may write, close, abort */
 }
 
-/* Copies what comes after the first `skip` bytes. If some of a write was sent and the rest finds no memory, the stream
-   is broken. */
+/*
+ * Copies what comes after the first `skip` bytes. If some of a write was sent and the rest finds no memory, the stream
+ * is broken.
+ */
 static int buffer_rest(rp_transport *transport, const struct iovec *vector, int count, size_t skip, size_t length)
 {
     int rc = rp_buffer_reserve(&transport->buffer, length);
