@@ -1,0 +1,48 @@
+/*
+ * compat.h - where versions of CPython differ: one guarded line each.
+ */
+#ifndef RPY_COMPAT_H
+#define RPY_COMPAT_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <structmember.h>
+
+#if PY_VERSION_HEX < 0x030B0000
+#error "ringport needs CPython 3.11 or newer"
+#endif
+
+/* The exception that is set, taken; and set again. NULL: none. */
+#if PY_VERSION_HEX >= 0x030C0000
+static inline PyObject *rpy_take_exception(void)
+{
+    return PyErr_GetRaisedException();
+}
+
+static inline void rpy_set_exception(PyObject *exception)
+{
+    PyErr_SetRaisedException(exception);
+}
+#else
+static inline PyObject *rpy_take_exception(void)
+{
+    PyObject *type, *value, *traceback;
+
+    PyErr_Fetch(&type, &value, &traceback);
+    if (!type)
+        return NULL;
+    PyErr_NormalizeException(&type, &value, &traceback);
+    if (traceback)
+        PyException_SetTraceback(value, traceback);
+    Py_DECREF(type);
+    Py_XDECREF(traceback);
+    return value;
+}
+
+static inline void rpy_set_exception(PyObject *exception)
+{
+    PyErr_Restore(Py_NewRef((PyObject *)Py_TYPE(exception)), exception, PyException_GetTraceback(exception));
+}
+#endif
+
+#endif

@@ -1,0 +1,64 @@
+/*
+ * handle.h - Handle and TimerHandle: a callback with its arguments and context, scheduled in the core's own lists.
+ *
+ * While a handle is scheduled, the loop owns a reference to it. Handles are no objects of the garbage collector's: the
+ * Loop traverses what the pending ones refer to, if nobody else holds them. When a handle has run or was cancelled it
+ * refers to its loop only.
+ */
+#ifndef RPY_HANDLE_H
+#define RPY_HANDLE_H
+
+#include "loop.h"
+
+enum { RPY_INLINE_ARGS = 2 };
+
+typedef struct rpy_handle rpy_handle;
+struct rpy_handle {
+    PyObject_HEAD
+    rpy_loop *loop;
+    PyObject *callback; /* NULL: it has run, or was cancelled */
+    PyObject *context;
+    PyObject *args;                     /* a tuple, or NULL: they are below */
+    PyObject *inlined[RPY_INLINE_ARGS]; /* the arguments, if there are few */
+    int count;                          /* of those */
+    bool cancelled;
+    bool running;
+    PyObject *source_traceback; /* debug mode, or NULL */
+    PyObject *repr;             /* debug mode: of a cancelled one, as it was before */
+    PyObject *weakrefs;
+    double when; /* of a TimerHandle, as it was given */
+    union {
+        rp_handle handle;
+        rp_timer timer;
+        rpy_handle *next; /* in the list of free ones */
+    } core;
+};
+
+int rpy_handle_init(PyObject *module, rpy_state *state);
+
+/*
+ * A handle for callback(*args) in `context` (NULL: a copy of the current one), not scheduled yet.
+ * A new reference, or NULL with an exception.
+ */
+rpy_handle *rpy_handle_new(rpy_loop *loop, PyTypeObject *type, PyObject *callback, PyObject *const *args,
+                           Py_ssize_t count, PyObject *context);
+
+/* Schedules it as by call_soon(): the loop takes a reference. Never fails. */
+void rpy_handle_schedule(rpy_handle *handle);
+
+/* Runs callback(*args) in its context now, as the loop runs a handle: errors go to the exception handler. */
+void rpy_handle_call(rpy_handle *handle);
+
+/* Handle.cancel(): also of a handle that was never scheduled. */
+void rpy_handle_cancel(rpy_handle *handle);
+
+/* For the Loop's tp_traverse: what a pending handle of the core's refers to, if it is one of ours. */
+int rpy_handle_traverse_pending(rp_handle *handle, visitproc visit, void *arg);
+
+/* Drops a pending handle of the core's that was dropped with its loop: it is cancelled. */
+void rpy_handles_drop(rpy_loop *loop);
+
+/* Gives the memory of free handles back. */
+void rpy_handles_free(rpy_state *state);
+
+#endif

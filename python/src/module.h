@@ -1,0 +1,70 @@
+/*
+ * module.h - the state of the extension module ringport._core: its types, and what it uses of Python's.
+ *
+ * There is one module in a process, made once: subinterpreters are refused. Each object finds the state by its loop.
+ */
+#ifndef RPY_MODULE_H
+#define RPY_MODULE_H
+
+#include "compat.h"
+
+/* Names that are looked up or compared often, interned: state->names.call_soon. One a line, sorted. */
+#define RPY_NAMES(X)                                                                                                  \
+    X(_check_callback)                                                                                                \
+    X(call_exception_handler)                                                                                         \
+    X(call_soon)                                                                                                      \
+    X(context)                                                                                                        \
+    X(exception)                                                                                                      \
+    X(handle)                                                                                                         \
+    X(loop)                                                                                                           \
+    X(message)                                                                                                        \
+    X(protocol)                                                                                                       \
+    X(source_traceback)                                                                                               \
+    X(transport)
+
+#define RPY_DECLARE_NAME(name) PyObject *name;
+
+typedef struct rpy_names {
+    RPY_NAMES(RPY_DECLARE_NAME)
+} rpy_names;
+
+enum { RPY_FREE_HANDLES = 256 };
+
+struct rpy_handle;
+
+typedef struct rpy_state {
+    rpy_names names;
+
+    /* loop.c */
+    PyTypeObject *loop_type;
+    PyObject *tasks;          /* the dict of asyncio.tasks: its Task may be replaced at any time */
+    PyObject *futures;        /* likewise, for Future */
+    PyObject *Task;           /* "Task" */
+    PyObject *Future;         /* "Future" */
+    PyObject *loop_keyword;   /* ("loop",) */
+    PyObject *socket_gaierror;
+
+    /* handle.c */
+    PyTypeObject *handle_type;
+    PyTypeObject *timer_handle_type;
+    struct rpy_handle *free_handles; /* by their `next` */
+    int free_handle_count;
+    PyObject *format_helpers;        /* asyncio.format_helpers */
+    PyObject *handle_repr_info;      /* asyncio.Handle._repr_info, which asks any handle for its attributes */
+    PyObject *format_handle;         /* asyncio.base_events._format_handle */
+    PyObject *logger;                /* asyncio's */
+} rpy_state;
+
+/* The state of a module object. */
+static inline rpy_state *rpy_module_state(PyObject *module)
+{
+    return PyModule_GetState(module);
+}
+
+/* Of an object of a type of ours, or of a subclass of one; for where there is no loop to ask. */
+rpy_state *rpy_state_of(PyTypeObject *type);
+
+/* Makes a type of ours, and adds it to the module. `bases` may be NULL. A new reference, or NULL. */
+PyTypeObject *rpy_add_type(PyObject *module, PyType_Spec *spec, PyObject *bases);
+
+#endif
