@@ -4,7 +4,7 @@ BUILD ?= build
 PREFIX ?= /usr/local
 
 .DEFAULT_GOAL := help
-.PHONY: demo test soak coverage check bench bench-workers format install help asan tsan valgrind aarch64 strangers \
+.PHONY: demo test python soak coverage check bench bench-workers format install help asan tsan valgrind aarch64 strangers \
     fuzz test-windows demo-windows clean
 
 demo: ## asyncio's example in C, then an echo server under load on io_uring and on epoll
@@ -15,6 +15,12 @@ test: ## build, and run every test on every backend
 	@scripts/install-packages build test strangers
 	@scripts/configure $(BUILD) -Dbench=true -Dcxx=enabled
 	@scripts/test $(BUILD) --setup whole
+
+python: ## the Python face in build/, and build/venv/bin/python, which imports it from there (PYTHON=/usr/bin/python3)
+	@scripts/install-packages build python
+	@options=$$(scripts/python-env $(BUILD)) && scripts/configure $(BUILD) -Dbench=true $$options
+	@scripts/build $(BUILD) python-package
+	@$(BUILD)/venv/bin/python -c 'import sys, ringport; print("ringport", ringport.__version__, "for", sys.executable)'
 
 soak: ## a thousand connections that live and end in every way, for half an hour on each backend at once
 	@scripts/install-packages build
