@@ -46,6 +46,9 @@ rpy_handle *rpy_handle_new(rpy_loop *loop, PyTypeObject *type, PyObject *callbac
 /* Schedules it as by call_soon(): the loop takes a reference. Never fails. */
 void rpy_handle_schedule(rpy_handle *handle);
 
+/* The same at a time, in seconds of the loop's clock. 0, or an error of the core's. */
+int rpy_handle_schedule_at(rpy_handle *handle, double when);
+
 /* Runs callback(*args) in its context now, as the loop runs a handle: errors go to the exception handler. */
 void rpy_handle_call(rpy_handle *handle);
 
@@ -54,9 +57,6 @@ void rpy_handle_cancel(rpy_handle *handle);
 
 /* For the Loop's tp_traverse: what a pending handle of the core's refers to, if it is one of ours. */
 int rpy_handle_traverse_pending(rp_handle *handle, visitproc visit, void *arg);
-
-/* Drops a pending handle of the core's that was dropped with its loop: it is cancelled. */
-void rpy_handles_drop(rpy_loop *loop);
 
 /* Gives the memory of free handles back. */
 void rpy_handles_free(rpy_state *state);

@@ -9,18 +9,14 @@
 #include "compat.h"
 
 /* Names that are looked up or compared often, interned: state->names.call_soon. One a line, sorted. */
-#define RPY_NAMES(X)                                                                                                  \
-    X(_check_callback)                                                                                                \
-    X(call_exception_handler)                                                                                         \
-    X(call_soon)                                                                                                      \
-    X(context)                                                                                                        \
-    X(exception)                                                                                                      \
-    X(handle)                                                                                                         \
-    X(loop)                                                                                                           \
-    X(message)                                                                                                        \
-    X(protocol)                                                                                                       \
-    X(source_traceback)                                                                                               \
-    X(transport)
+#define RPY_NAMES(X)                                                                                              \
+    X(Future)                                                                                                     \
+    X(Task)                                                                                                       \
+    X(call_at)                                                                                                    \
+    X(call_exception_handler)                                                                                     \
+    X(call_soon)                                                                                                  \
+    X(context)                                                                                                    \
+    X(time)
 
 #define RPY_DECLARE_NAME(name) PyObject *name;
 
@@ -37,22 +33,20 @@ typedef struct rpy_state {
 
     /* loop.c */
     PyTypeObject *loop_type;
-    PyObject *tasks;          /* the dict of asyncio.tasks: its Task may be replaced at any time */
-    PyObject *futures;        /* likewise, for Future */
-    PyObject *Task;           /* "Task" */
-    PyObject *Future;         /* "Future" */
-    PyObject *loop_keyword;   /* ("loop",) */
-    PyObject *socket_gaierror;
+    PyObject *tasks;         /* the dict of asyncio.tasks: its Task may be replaced at any time */
+    PyObject *futures;       /* likewise, for Future */
+    PyObject *no_args;       /* () */
+    PyObject *gaierror;      /* socket.gaierror */
+    PyObject *format_handle; /* asyncio.base_events._format_handle */
+    PyObject *logger;        /* asyncio's */
 
     /* handle.c */
     PyTypeObject *handle_type;
     PyTypeObject *timer_handle_type;
     struct rpy_handle *free_handles; /* by their `next` */
     int free_handle_count;
-    PyObject *format_helpers;        /* asyncio.format_helpers */
-    PyObject *handle_repr_info;      /* asyncio.Handle._repr_info, which asks any handle for its attributes */
-    PyObject *format_handle;         /* asyncio.base_events._format_handle */
-    PyObject *logger;                /* asyncio's */
+    PyObject *format_helpers;   /* asyncio.format_helpers */
+    PyObject *handle_repr_info; /* asyncio.Handle._repr_info, which asks any handle for its attributes */
 } rpy_state;
 
 /* The state of a module object. */
@@ -63,6 +57,9 @@ static inline rpy_state *rpy_module_state(PyObject *module)
 
 /* Of an object of a type of ours, or of a subclass of one; for where there is no loop to ask. */
 rpy_state *rpy_state_of(PyTypeObject *type);
+
+/* An attribute of a Python module, which is imported: a new reference, or NULL. */
+PyObject *rpy_import(const char *module, const char *name);
 
 /* Makes a type of ours, and adds it to the module. `bases` may be NULL. A new reference, or NULL. */
 PyTypeObject *rpy_add_type(PyObject *module, PyType_Spec *spec, PyObject *bases);

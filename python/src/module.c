@@ -1,0 +1,131 @@
+/*
+ * module.c - the extension module ringport._core.
+ *
+ * It is made in the main interpreter only: the core has one set of fork handlers, and of signals, for the process.
+ */
+#include "module.h"
+
+#include "handle.h"
+#include "loop.h"
+
+static int intern_names(rpy_names *names)
+{
+#define INTERN(name)                                                                                              \
+    if (!(names->name = PyUnicode_InternFromString(#name)))                                                       \
+        return -1;
+    RPY_NAMES(INTERN)
+#undef INTERN
+    return 0;
+}
+
+PyObject *rpy_import(const char *module, const char *name)
+{
+    PyObject *object = PyImport_ImportModule(module);
+    PyObject *attribute = object ? PyObject_GetAttrString(object, name) : NULL;
+
+    Py_XDECREF(object);
+    return attribute;
+}
+
+PyTypeObject *rpy_add_type(PyObject *module, PyType_Spec *spec, PyObject *bases)
+{
+    PyTypeObject *type = (PyTypeObject *)PyType_FromModuleAndSpec(module, spec, bases);
+
+    if (type && PyModule_AddType(module, type) < 0)
+        Py_CLEAR(type);
+    return type;
+}
+
+static int exec(PyObject *module)
+{
+    rpy_state *state = rpy_module_state(module);
+
+    if (PyInterpreterState_Get() != PyInterpreterState_Main()) {
+        PyErr_SetString(PyExc_ImportError, "ringport cannot be used in a subinterpreter");
+        return -1;
+    }
+    if (intern_names(&state->names) < 0 || rpy_loop_init(module, state) < 0 || rpy_handle_init(module, state) < 0)
+        return -1;
+    return PyModule_AddStringConstant(module, "__version__", rp_version());
+}
+
+static int traverse(PyObject *module, visitproc visit, void *arg)
+{
+    rpy_state *state = rpy_module_state(module);
+
+    Py_VISIT((PyObject *)state->loop_type);
+    Py_VISIT(state->tasks);
+    Py_VISIT(state->futures);
+    Py_VISIT(state->no_args);
+    Py_VISIT(state->gaierror);
+    Py_VISIT(state->format_handle);
+    Py_VISIT(state->logger);
+    Py_VISIT((PyObject *)state->handle_type);
+    Py_VISIT((PyObject *)state->timer_handle_type);
+    Py_VISIT(state->format_helpers);
+    Py_VISIT(state->handle_repr_info);
+    return 0;
+}
+
+static int clear(PyObject *module)
+{
+    rpy_state *state = rpy_module_state(module);
+
+#define CLEAR(name) Py_CLEAR(state->names.name);
+    RPY_NAMES(CLEAR)
+#undef CLEAR
+    Py_CLEAR(state->loop_type);
+    Py_CLEAR(state->tasks);
+    Py_CLEAR(state->futures);
+    Py_CLEAR(state->no_args);
+    Py_CLEAR(state->gaierror);
+    Py_CLEAR(state->format_handle);
+    Py_CLEAR(state->logger);
+    Py_CLEAR(state->handle_type);
+    Py_CLEAR(state->timer_handle_type);
+    Py_CLEAR(state->format_helpers);
+    Py_CLEAR(state->handle_repr_info);
+    return 0;
+}
+
+static void release(void *module)
+{
+    clear(module);
+    rpy_handles_free(rpy_module_state(module));
+}
+
+static PyModuleDef_Slot slots[] = {
+    {Py_mod_exec, exec},
+#ifdef Py_mod_multiple_interpreters
+    {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED},
+#endif
+#ifdef Py_mod_gil
+    {Py_mod_gil, Py_MOD_GIL_USED},
+#endif
+    {0, NULL},
+};
+
+static PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "ringport._core",
+    .m_doc = PyDoc_STR("What ringport has in C. Programs use the package ringport."),
+    .m_size = sizeof(rpy_state),
+    .m_slots = slots,
+    .m_traverse = traverse,
+    .m_clear = clear,
+    .m_free = release,
+};
+
+rpy_state *rpy_state_of(PyTypeObject *type)
+{
+    PyObject *module = PyType_GetModuleByDef(type, &definition);
+
+    return module ? rpy_module_state(module) : NULL;
+}
+
+PyMODINIT_FUNC PyInit__core(void);
+
+PyMODINIT_FUNC PyInit__core(void)
+{
+    return PyModuleDef_Init(&definition);
+}

@@ -1,0 +1,54 @@
+/*
+ * report.c - the core's reports, in asyncio's words.
+ *
+ * The core reports what no caller can be told, and what neither a peer nor the network may cause: most often a lack of
+ * memory or of descriptors.
+ */
+#include "report.h"
+
+#include "loop/exception.h"
+
+static const char *text_of(rp_where where)
+{
+    switch (where) {
+    case RP_WHERE_READER:
+        return "Fatal error on the descriptor of a reader or writer";
+    case RP_WHERE_ACCEPT:
+        return "socket.accept() out of system resource";
+    case RP_WHERE_PROTOCOL_FACTORY:
+        return "Error on transport creation for incoming connection";
+    case RP_WHERE_READ_START:
+    case RP_WHERE_READ:
+    case RP_WHERE_READ_MEMORY:
+    case RP_WHERE_GET_BUFFER:
+        return "Fatal read error on socket transport";
+    case RP_WHERE_WRITE_START:
+    case RP_WHERE_WRITE:
+    case RP_WHERE_WRITE_MEMORY:
+    case RP_WHERE_WRITE_EOF:
+        return "Fatal write error on socket transport";
+    default:
+        return "Error in the event loop";
+    }
+}
+
+/* In a thread of the loop's own: it has the GIL. */
+static void report(rp_loop *core, const rp_report *report)
+{
+    rpy_loop *self = core->slots[RP_SLOT_FACE];
+    PyObject *error = NULL;
+
+    if (report->error) {
+        error = rpy_error_object(self->state, report->error);
+        if (!error)
+            PyErr_Clear();
+    }
+    rpy_loop_call_exception_handler(self, text_of(report->where), error, NULL);
+    Py_XDECREF(error);
+}
+
+void rpy_report_install(rpy_loop *self)
+{
+    self->loop->slots[RP_SLOT_FACE] = self;
+    self->loop->reporter = report;
+}

@@ -1,0 +1,76 @@
+/*
+ * turn.c - runs a loop for Python: turn after turn, in asyncio's order.
+ *
+ * The order is: callbacks that were ready, what was received, timers that are due. What any of these schedule comes in
+ * the next turn.
+ * The GIL is given up around a wait that may sleep. A loop that is never idle gives it up once in a while, since its
+ * callbacks may all be C functions, after which CPython does not look whether another thread wants it.
+ */
+#include "turn.h"
+
+#include <errno.h>
+
+#include "loop/running.h"
+#include "loop/turn.h"
+
+#define SWITCH_INTERVAL RP_MSEC(5) /* CPython's own, unless sys.setswitchinterval() is called */
+
+static int wait(rpy_loop *self)
+{
+    rp_loop *loop = self->loop;
+    int64_t deadline = rp_turn_deadline(loop);
+    int rc;
+
+    if (deadline == 0 && loop->now - self->gil_released_at < SWITCH_INTERVAL) {
+        rc = rp_turn_wait(loop, 0);
+    } else {
+        Py_BEGIN_ALLOW_THREADS
+        rc = rp_turn_wait(loop, deadline);
+        Py_END_ALLOW_THREADS
+        self->gil_released_at = loop->now;
+    }
+    return rc;
+}
+
+static int run_turn(rpy_loop *self)
+{
+    rp_loop *loop = self->loop;
+    int rc = wait(self);
+
+    if (PyErr_CheckSignals() < 0)
+        return -EINTR;
+    if (rc < 0)
+        return rc;
+    rp_turn_collect(loop);
+    rc = rp_turn_run(loop);
+    if (rc == 0)
+        rc = rp_turn_deliver(loop);
+    return rc == 0 ? rp_turn_timers(loop) : rc;
+}
+
+PyObject *rpy_loop_run(rpy_loop *self)
+{
+    rp_loop *loop = self->loop;
+    int rc = rp_loop_enter(loop);
+
+    if (rc < 0)
+        return rpy_set_error(self->state, rc);
+    self->thread = PyThread_get_thread_ident();
+    self->gil_released_at = loop->now;
+    do
+        rc = run_turn(self);
+    while (rc == 0 && !loop->stopping);
+    self->thread = 0;
+    rp_loop_leave(loop);
+    if (self->failure) {
+        PyErr_Clear();
+        rpy_set_exception(self->failure);
+        self->failure = NULL;
+        return NULL;
+    }
+    if (PyErr_Occurred())
+        return NULL;
+    if (rc < 0 && rc != -EINTR)
+        return rpy_set_error(self->state, rc);
+    Py_RETURN_NONE;
+}
