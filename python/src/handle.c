@@ -8,11 +8,6 @@
  */
 #include "handle.h"
 
-#include <math.h>
-
-#include "loop/timers.h"
-#include "report.h"
-
 /* ---- making and freeing ---- */
 
 static void clear_contents(rpy_handle *self)
@@ -500,9 +495,7 @@ int rpy_handle_init(PyObject *module, rpy_state *state)
 
     state->handle_repr_info = handle ? PyObject_GetAttrString(handle, "_repr_info") : NULL;
     Py_XDECREF(handle);
-    state->format_helpers = PyImport_ImportModule("asyncio.format_helpers");
     state->handle_type = rpy_add_type(module, &handle_spec, NULL);
     state->timer_handle_type = rpy_add_type(module, &timer_spec, NULL);
-    return state->handle_repr_info && state->format_helpers && state->handle_type && state->timer_handle_type ? 0
-                                                                                                              : -1;
+    return state->handle_repr_info && state->handle_type && state->timer_handle_type ? 0 : -1;
 }

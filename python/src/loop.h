@@ -1,5 +1,5 @@
 /*
- * loop.h - _core.Loop: Python's object around an rp_loop, and what the other files of the face share.
+ * loop.h - rpy_loop: Python's object around an rp_loop, and what the other files of the face share of it.
  */
 #ifndef RPY_LOOP_H
 #define RPY_LOOP_H
@@ -9,14 +9,14 @@
 #include "base/list.h"
 #include "loop/handle.h"
 #include "loop/loop.h"
-#include "module.h"
+#include "state.h"
 
 typedef struct rpy_loop {
     PyObject_HEAD
     rpy_state *state;
     rp_loop *loop;            /* NULL before __init__ only */
     PyObject *call_soon;      /* the bound method, or NULL: made when it is first asked for */
-    unsigned own;             /* which methods are ours: see loop.c */
+    unsigned own;             /* which methods are ours: see loop_type.c */
     unsigned own_version;     /* of the type, when that was found out; 0: it was not */
     unsigned patched;         /* which of them the instance has others for */
     PyObject *loop_kwargs;    /* {'loop': self} */
@@ -40,13 +40,16 @@ typedef struct rpy_kept {
     void (*dropped)(PyObject *object); /* the loop was closed: no event comes any more */
 } rpy_kept;
 
-int rpy_loop_init(PyObject *module, rpy_state *state);
+int rpy_loop_init(rpy_state *state);
 
 /* Takes a reference to `object`, in which `kept` is. */
 void rpy_loop_keep(rpy_loop *loop, rpy_kept *kept, PyObject *object, void (*dropped)(PyObject *object));
 
 /* Drops it: the object may be freed by that. Ignored if it is not kept. */
 void rpy_loop_let_go(rpy_kept *kept);
+
+/* The loop is closed: calls each `dropped`, and lets go. */
+void rpy_loop_drop_kept(rpy_loop *loop);
 
 /*
  * Whether the loop can be used here: it is open, and this is no child of fork(). 0, or -1 with a RuntimeError.

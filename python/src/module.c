@@ -3,10 +3,8 @@
  *
  * It is made in the main interpreter only: the core has one set of fork handlers, and of signals, for the process.
  */
-#include "module.h"
-
 #include "handle.h"
-#include "loop.h"
+#include "loop_type.h"
 
 static int intern_names(rpy_names *names)
 {
@@ -18,24 +16,6 @@ static int intern_names(rpy_names *names)
     return 0;
 }
 
-PyObject *rpy_import(const char *module, const char *name)
-{
-    PyObject *object = PyImport_ImportModule(module);
-    PyObject *attribute = object ? PyObject_GetAttrString(object, name) : NULL;
-
-    Py_XDECREF(object);
-    return attribute;
-}
-
-PyTypeObject *rpy_add_type(PyObject *module, PyType_Spec *spec, PyObject *bases)
-{
-    PyTypeObject *type = (PyTypeObject *)PyType_FromModuleAndSpec(module, spec, bases);
-
-    if (type && PyModule_AddType(module, type) < 0)
-        Py_CLEAR(type);
-    return type;
-}
-
 static int exec(PyObject *module)
 {
     rpy_state *state = rpy_module_state(module);
@@ -44,7 +24,8 @@ static int exec(PyObject *module)
         PyErr_SetString(PyExc_ImportError, "ringport cannot be used in a subinterpreter");
         return -1;
     }
-    if (intern_names(&state->names) < 0 || rpy_loop_init(module, state) < 0 || rpy_handle_init(module, state) < 0)
+    if (intern_names(&state->names) < 0 || rpy_loop_init(state) < 0 || rpy_handle_init(module, state) < 0 ||
+        rpy_loop_type_init(module, state) < 0)
         return -1;
     return PyModule_AddStringConstant(module, "__version__", rp_version());
 }
@@ -115,13 +96,6 @@ static PyModuleDef definition = {
     .m_clear = clear,
     .m_free = release,
 };
-
-rpy_state *rpy_state_of(PyTypeObject *type)
-{
-    PyObject *module = PyType_GetModuleByDef(type, &definition);
-
-    return module ? rpy_module_state(module) : NULL;
-}
 
 PyMODINIT_FUNC PyInit__core(void);
 

@@ -1,10 +1,10 @@
 /*
- * module.h - the state of the extension module ringport._core: its types, and what it uses of Python's.
+ * state.h - the state of the extension module ringport._core: its types, and what it uses of Python's.
  *
  * There is one module in a process, made once: subinterpreters are refused. Each object finds the state by its loop.
  */
-#ifndef RPY_MODULE_H
-#define RPY_MODULE_H
+#ifndef RPY_STATE_H
+#define RPY_STATE_H
 
 #include "compat.h"
 
@@ -54,9 +54,6 @@ static inline rpy_state *rpy_module_state(PyObject *module)
 {
     return PyModule_GetState(module);
 }
-
-/* Of an object of a type of ours, or of a subclass of one; for where there is no loop to ask. */
-rpy_state *rpy_state_of(PyTypeObject *type);
 
 /* An attribute of a Python module, which is imported: a new reference, or NULL. */
 PyObject *rpy_import(const char *module, const char *name);

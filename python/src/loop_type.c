@@ -1,0 +1,644 @@
+/*
+ * loop_type.c - _core.Loop: what each callback needs of asyncio's event loop. The rest is Python's, in ringport/loop.py.
+ *
+ * Methods of ours call each other directly only where neither a subclass nor the instance has another one in their
+ * place: `own` says which, as long as the type's version tag is the one that it was found out for.
+ */
+#include "loop_type.h"
+
+#include <string.h>
+
+#include "handle.h"
+#include "proactor/proactor.h"
+#include "report.h"
+#include "turn.h"
+
+/* ---- methods that others may replace ---- */
+
+enum { OWN_CALL_SOON = 1, OWN_CALL_AT = 2, OWN_TIME = 4, OWN_VALID = 8 };
+
+static bool type_has_ours(rpy_loop *self, PyObject *name)
+{
+    PyObject *theirs = PyObject_GetAttr((PyObject *)Py_TYPE((PyObject *)self), name);
+    PyObject *ours = PyObject_GetAttr((PyObject *)self->state->loop_type, name);
+    bool same = theirs && theirs == ours;
+
+    PyErr_Clear();
+    Py_XDECREF(theirs);
+    Py_XDECREF(ours);
+    return same;
+}
+
+static unsigned find_out_own(rpy_loop *self)
+{
+    const rpy_names *names = &self->state->names;
+
+    self->own = 0;
+    if (!(self->patched & OWN_CALL_SOON) && type_has_ours(self, names->call_soon))
+        self->own |= OWN_CALL_SOON;
+    if (!(self->patched & OWN_CALL_AT) && type_has_ours(self, names->call_at))
+        self->own |= OWN_CALL_AT;
+    if (!(self->patched & OWN_TIME) && type_has_ours(self, names->time))
+        self->own |= OWN_TIME;
+    self->own_version = Py_TYPE((PyObject *)self)->tp_version_tag;
+    return self->own;
+}
+
+static inline unsigned own(rpy_loop *self)
+{
+    unsigned version = Py_TYPE((PyObject *)self)->tp_version_tag;
+
+    return version && version == self->own_version ? self->own : find_out_own(self);
+}
+
+static PyObject *getattro(PyObject *object, PyObject *name)
+{
+    rpy_loop *self = (rpy_loop *)object;
+
+    if (name == self->state->names.call_soon && (own(self) & OWN_CALL_SOON)) {
+        if (!self->call_soon)
+            self->call_soon = PyObject_GenericGetAttr(object, name);
+        return Py_XNewRef(self->call_soon);
+    }
+    return PyObject_GenericGetAttr(object, name);
+}
+
+static int setattro(PyObject *object, PyObject *name, PyObject *value)
+{
+    rpy_loop *self = (rpy_loop *)object;
+    const rpy_names *names = &self->state->names;
+    int rc = PyObject_GenericSetAttr(object, name, value);
+    unsigned which = 0;
+
+    if (rc < 0 || !PyUnicode_Check(name))
+        return rc;
+    if (PyUnicode_Compare(name, names->call_soon) == 0)
+        which = OWN_CALL_SOON;
+    else if (PyUnicode_Compare(name, names->call_at) == 0)
+        which = OWN_CALL_AT;
+    else if (PyUnicode_Compare(name, names->time) == 0)
+        which = OWN_TIME;
+    self->patched = value ? self->patched | which : self->patched & ~which;
+    self->own_version = 0;
+    return 0;
+}
+
+/* ---- callbacks ---- */
+
+/* The keyword `context` of the call; NULL: it was not given. false with an exception if there is another one. */
+static bool parse_context(rpy_loop *self, const char *function, PyObject *const *keywords, PyObject *names,
+                          PyObject **context)
+{
+    *context = NULL;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(names); i++) {
+        PyObject *name = PyTuple_GET_ITEM(names, i);
+
+        if (name != self->state->names.context && PyUnicode_Compare(name, self->state->names.context) != 0) {
+            PyErr_Format(PyExc_TypeError, "%s() got an unexpected keyword argument '%U'", function, name);
+            return false;
+        }
+        *context = keywords[i] == Py_None ? NULL : keywords[i];
+    }
+    return true;
+}
+
+/* Debug mode's checks; outside of it asyncio finds out when the callback is to run. */
+static bool check_callback(rpy_loop *self, PyObject *callback, const char *function, bool this_thread)
+{
+    if (this_thread && rpy_loop_check_thread(self) < 0)
+        return false;
+    PyObject *result = PyObject_CallMethod((PyObject *)self, "_check_callback", "Os", callback, function);
+    Py_XDECREF(result);
+    return result;
+}
+
+static rpy_handle *handle_of_call(rpy_loop *self, PyTypeObject *type, const char *function, bool this_thread,
+                                  Py_ssize_t before, PyObject *const *args, Py_ssize_t count, PyObject *names)
+{
+    PyObject *context = NULL;
+
+    if (count <= before) {
+        PyErr_Format(PyExc_TypeError, "%s() missing %zd required positional argument(s)", function,
+                     before + 1 - count);
+        return NULL;
+    }
+    if (names && !parse_context(self, function, args + count, names, &context))
+        return NULL;
+    if (rpy_loop_check(self) < 0)
+        return NULL;
+    if (self->debug && !check_callback(self, args[before], function, this_thread))
+        return NULL;
+    return rpy_handle_new(self, type, args[before], args + before + 1, count - before - 1, context);
+}
+
+PyDoc_STRVAR(call_soon_doc, "call_soon(callback, *args, context=None)\n--\n\n"
+                            "Run callback(*args) in the next turn. Return a Handle.");
+
+static PyObject *call_soon(PyObject *object, PyObject *const *args, Py_ssize_t count, PyObject *names)
+{
+    rpy_loop *self = (rpy_loop *)object;
+    rpy_handle *handle = handle_of_call(self, self->state->handle_type, "call_soon", true, 0, args, count, names);
+
+    if (handle)
+        rpy_handle_schedule(handle);
+    return (PyObject *)handle;
+}
+
+PyDoc_STRVAR(call_soon_threadsafe_doc, "call_soon_threadsafe(callback, *args, context=None)\n--\n\n"
+                                       "Like call_soon(), from any thread: the loop is woken.");
+
+/* The list of ready handles is under the GIL: the loop's thread gives that up only while it waits (see turn.h). */
+static PyObject *call_soon_threadsafe(PyObject *object, PyObject *const *args, Py_ssize_t count, PyObject *names)
+{
+    rpy_loop *self = (rpy_loop *)object;
+    rpy_handle *handle =
+        handle_of_call(self, self->state->handle_type, "call_soon_threadsafe", false, 0, args, count, names);
+
+    if (handle) {
+        rpy_handle_schedule(handle);
+        rp_proactor_wake(self->loop->proactor);
+    }
+    return (PyObject *)handle;
+}
+
+static double time_now(rpy_loop *self)
+{
+    return (double)rp_loop_time(self->loop) / 1e9;
+}
+
+static PyObject *schedule_at(rpy_loop *self, const char *function, double when, PyObject *const *args,
+                             Py_ssize_t count, PyObject *names)
+{
+    rpy_handle *handle =
+        handle_of_call(self, self->state->timer_handle_type, function, true, 1, args, count, names);
+
+    if (!handle)
+        return NULL;
+    int rc = rpy_handle_schedule_at(handle, when);
+    if (rc < 0) {
+        Py_DECREF((PyObject *)handle);
+        return rpy_set_error(self->state, rc);
+    }
+    return (PyObject *)handle;
+}
+
+static bool is_missing(const char *function, const char *name, PyObject *const *args, Py_ssize_t count)
+{
+    if (count > 0 && args[0] != Py_None)
+        return false;
+    if (count > 0)
+        PyErr_Format(PyExc_TypeError, "%s must not be None", name);
+    else
+        PyErr_Format(PyExc_TypeError, "%s() missing 1 required positional argument: '%s'", function, name);
+    return true;
+}
+
+PyDoc_STRVAR(call_at_doc, "call_at(when, callback, *args, context=None)\n--\n\n"
+                          "Run callback(*args) at a time of loop.time(). Return a TimerHandle.");
+
+static PyObject *call_at(PyObject *object, PyObject *const *args, Py_ssize_t count, PyObject *names)
+{
+    if (is_missing("call_at", "when", args, count))
+        return NULL;
+    double when = PyFloat_AsDouble(args[0]);
+    if (when == -1 && PyErr_Occurred())
+        return NULL;
+    return schedule_at((rpy_loop *)object, "call_at", when, args, count, names);
+}
+
+/* call_later() where time() or call_at() is not ours. */
+static PyObject *call_later_by_theirs(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names)
+{
+    Py_ssize_t all = count + (names ? PyTuple_GET_SIZE(names) : 0);
+    PyObject *now = PyObject_CallMethod(self, "time", NULL);
+    PyObject *when = now ? PyNumber_Add(now, args[0]) : NULL;
+    PyObject **copy = when ? PyMem_Malloc(sizeof(PyObject *) * (size_t)(all + 1)) : NULL;
+    PyObject *result = NULL;
+
+    if (copy) {
+        copy[0] = self;
+        memcpy(copy + 1, args, sizeof(PyObject *) * (size_t)all);
+        copy[1] = when;
+        result =
+            PyObject_VectorcallMethod(((rpy_loop *)self)->state->names.call_at, copy, (size_t)count + 1, names);
+    } else if (when) {
+        PyErr_NoMemory();
+    }
+    PyMem_Free(copy);
+    Py_XDECREF(when);
+    Py_XDECREF(now);
+    return result;
+}
+
+PyDoc_STRVAR(call_later_doc, "call_later(delay, callback, *args, context=None)\n--\n\n"
+                             "Run callback(*args) after so many seconds. Return a TimerHandle.");
+
+static PyObject *call_later(PyObject *object, PyObject *const *args, Py_ssize_t count, PyObject *names)
+{
+    rpy_loop *self = (rpy_loop *)object;
+
+    if (is_missing("call_later", "delay", args, count))
+        return NULL;
+    if ((own(self) & (OWN_CALL_AT | OWN_TIME)) != (OWN_CALL_AT | OWN_TIME))
+        return call_later_by_theirs(object, args, count, names);
+    double delay = PyFloat_AsDouble(args[0]);
+    if (delay == -1 && PyErr_Occurred())
+        return NULL;
+    return schedule_at(self, "call_later", time_now(self) + delay, args, count, names);
+}
+
+PyDoc_STRVAR(time_doc, "time()\n--\n\nThe loop's clock, in seconds: time.monotonic().");
+
+static PyObject *method_time(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    return PyFloat_FromDouble(time_now((rpy_loop *)self));
+}
+
+/* ---- futures and tasks ---- */
+
+PyDoc_STRVAR(create_future_doc, "create_future()\n--\n\nA new asyncio.Future of this loop.");
+
+static PyObject *create_future(PyObject *object, PyObject *unused)
+{
+    rpy_loop *self = (rpy_loop *)object;
+    PyObject *type = PyDict_GetItemWithError(self->state->futures, self->state->names.Future);
+
+    (void)unused;
+    if (!type)
+        return PyErr_Occurred() ? NULL : PyErr_Format(PyExc_AttributeError, "asyncio.futures has no Future");
+    return PyObject_Call(type, self->state->no_args, self->loop_kwargs);
+}
+
+PyDoc_STRVAR(create_task_doc, "create_task(coro, *, name=None, context=None, **kwargs)\n--\n\n"
+                              "Schedule a coroutine. Return its asyncio.Task, or what the task factory makes.");
+
+static PyObject *create_task(PyObject *object, PyObject *const *args, Py_ssize_t count, PyObject *names)
+{
+    rpy_loop *self = (rpy_loop *)object;
+
+    if (names || self->task_factory || count != 1) {
+        PyObject *method = PyObject_GetAttrString(object, "_create_task");
+        PyObject *task = method ? PyObject_Vectorcall(method, args, (size_t)count, names) : NULL;
+
+        Py_XDECREF(method);
+        return task;
+    }
+    if (rpy_loop_check(self) < 0)
+        return NULL;
+    PyObject *type = PyDict_GetItemWithError(self->state->tasks, self->state->names.Task);
+    if (!type)
+        return PyErr_Occurred() ? NULL : PyErr_Format(PyExc_AttributeError, "asyncio.tasks has no Task");
+    PyObject *tuple = PyTuple_Pack(1, args[0]);
+    PyObject *task = tuple ? PyObject_Call(type, tuple, self->loop_kwargs) : NULL;
+    Py_XDECREF(tuple);
+    return task;
+}
+
+PyDoc_STRVAR(set_task_factory_doc,
+             "set_task_factory(factory)\n--\n\n"
+             "factory(loop, coro) makes the tasks of create_task(). None: asyncio.Task does.");
+
+static PyObject *set_task_factory(PyObject *object, PyObject *factory)
+{
+    rpy_loop *self = (rpy_loop *)object;
+
+    if (factory != Py_None && !PyCallable_Check(factory)) {
+        PyErr_SetString(PyExc_TypeError, "task factory must be a callable or None");
+        return NULL;
+    }
+    Py_XSETREF(self->task_factory, factory == Py_None ? NULL : Py_NewRef(factory));
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(get_task_factory_doc, "get_task_factory()\n--\n\nThe task factory, or None.");
+
+static PyObject *get_task_factory(PyObject *object, PyObject *unused)
+{
+    PyObject *factory = ((rpy_loop *)object)->task_factory;
+
+    (void)unused;
+    return Py_NewRef(factory ? factory : Py_None);
+}
+
+static int set_factory_attribute(PyObject *object, PyObject *value, void *unused)
+{
+    PyObject *result = set_task_factory(object, value ? value : Py_None);
+
+    (void)unused;
+    Py_XDECREF(result);
+    return result ? 0 : -1;
+}
+
+static PyObject *get_factory_attribute(PyObject *object, void *unused)
+{
+    (void)unused;
+    return get_task_factory(object, NULL);
+}
+
+/* ---- running and closing ---- */
+
+PyDoc_STRVAR(run_doc, "_run()\n--\n\nRun turns until stop(). Raise what has left a callback.");
+
+static PyObject *method_run(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    return rpy_loop_run((rpy_loop *)self);
+}
+
+PyDoc_STRVAR(stop_doc, "stop()\n--\n\nEnd the run after the present turn; or the next run after one turn.");
+
+static PyObject *stop(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    rp_loop_stop(((rpy_loop *)self)->loop);
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(is_running_doc, "is_running()\n--\n\nWhether the loop runs, in any thread.");
+
+static PyObject *is_running(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    return PyBool_FromLong(((rpy_loop *)self)->thread != 0);
+}
+
+PyDoc_STRVAR(is_closed_doc, "is_closed()\n--\n\nWhether the loop was closed.");
+
+static PyObject *is_closed(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    return PyBool_FromLong(rp_loop_is_closed(((rpy_loop *)self)->loop));
+}
+
+PyDoc_STRVAR(check_closed_doc, "_check_closed()\n--\n\nRaise RuntimeError if the loop cannot be used any more.");
+
+static PyObject *check_closed(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    if (rpy_loop_check((rpy_loop *)self) < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(get_debug_doc, "get_debug()\n--\n\nWhether the loop is in debug mode.");
+
+static PyObject *get_debug(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    return PyBool_FromLong(((rpy_loop *)self)->debug);
+}
+
+PyDoc_STRVAR(close_doc, "_close()\n--\n\nClose the core's loop. Nothing is called back any more.");
+
+static PyObject *method_close(PyObject *object, PyObject *unused)
+{
+    rpy_loop *self = (rpy_loop *)object;
+    int rc = rp_loop_close(self->loop);
+
+    (void)unused;
+    if (rc < 0)
+        return rpy_set_error(self->state, rc);
+    rpy_loop_drop_kept(self);
+    Py_CLEAR(self->call_soon);
+    Py_RETURN_NONE;
+}
+
+/* ---- statistics ---- */
+
+PyDoc_STRVAR(stats_doc, "stats()\n--\n\n"
+                        "What the loop has done since it was made, and what it has to do: a dict of numbers.");
+
+static PyObject *stats(PyObject *self, PyObject *unused)
+{
+    rp_loop_stats s;
+
+    (void)unused;
+    rp_loop_get_stats(((rpy_loop *)self)->loop, &s);
+    return Py_BuildValue("{s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:d,s:z,s:z}", "turns", s.turns,
+                         "callbacks", s.callbacks, "completions", s.completions, "kernel_entries",
+                         s.kernel_entries, "wakeups", s.wakeups, "busy_polls", s.busy_polls, "busy_polls_found",
+                         s.busy_polls_found, "timers_scheduled", s.timers_scheduled, "timers_cancelled",
+                         s.timers_cancelled, "timers_pending", s.timers_pending, "operations_in_flight",
+                         s.operations_in_flight, "longest_turn", (double)s.longest_turn / 1e9, "backend",
+                         s.backend, "fallback_reason", s.fallback_reason);
+}
+
+static PyObject *get_backend(PyObject *self, void *unused)
+{
+    (void)unused;
+    return PyUnicode_FromString(rp_loop_backend_name(((rpy_loop *)self)->loop));
+}
+
+static PyObject *get_fallback_reason(PyObject *self, void *unused)
+{
+    rp_loop_stats s;
+
+    (void)unused;
+    rp_loop_get_stats(((rpy_loop *)self)->loop, &s);
+    return s.fallback_reason ? PyUnicode_FromString(s.fallback_reason) : Py_NewRef(Py_None);
+}
+
+/* ---- life ---- */
+
+static PyObject *new (PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    rpy_state *state = state_of(type);
+    rpy_loop *self = state ? (rpy_loop *)PyType_GenericAlloc(type, 0) : NULL;
+
+    (void)args;
+    (void)kwargs;
+    if (!self)
+        return NULL;
+    self->state = state;
+    self->slow_callback_duration = 0.1;
+    rp_list_init(&self->kept);
+    return (PyObject *)self;
+}
+
+static int init(PyObject *object, PyObject *args, PyObject *kwargs)
+{
+    static char *keywords[] = {"backend", "busy_poll", NULL};
+    rpy_loop *self = (rpy_loop *)object;
+    const char *backend = NULL;
+    double busy_poll = 0;
+
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|$zd:Loop", keywords, &backend, &busy_poll))
+        return -1;
+    if (self->loop) {
+        PyErr_SetString(PyExc_RuntimeError, "the loop was made already");
+        return -1;
+    }
+    if (!(busy_poll >= 0)) {
+        PyErr_SetString(PyExc_ValueError, "busy_poll must not be negative");
+        return -1;
+    }
+    self->loop_kwargs = Py_BuildValue("{s:O}", "loop", object);
+    if (!self->loop_kwargs)
+        return -1;
+    int rc = rp_loop_new(&(rp_loop_options){.backend = backend,
+                                            .no_debug = true,
+                                            .proactor_options = {.busy_poll = rpy_nanoseconds(busy_poll)}},
+                         &self->loop);
+    if (rc < 0) {
+        rpy_set_error(self->state, rc);
+        return -1;
+    }
+    rpy_report_install(self);
+    return 0;
+}
+
+static int traverse_list(const rp_node *list, visitproc visit, void *arg)
+{
+    for (const rp_node *node = list->next; node != list; node = node->next) {
+        int rc = rpy_handle_traverse_pending(rp_container_of(node, rp_handle, link), visit, arg);
+
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
+static int traverse_timers(const rp_timers *timers, visitproc visit, void *arg)
+{
+    int rc = traverse_list(&timers->overdue, visit, arg);
+
+    for (int level = 0; rc == 0 && level < RP_TIMERS_LEVELS; level++)
+        for (uint64_t used = timers->used[level]; rc == 0 && used; used &= used - 1)
+            rc = traverse_list(&timers->slots[level][__builtin_ctzll(used)].timers, visit, arg);
+    return rc;
+}
+
+static int traverse(PyObject *object, visitproc visit, void *arg)
+{
+    rpy_loop *self = (rpy_loop *)object;
+    int rc = 0;
+
+    Py_VISIT(Py_TYPE(object));
+    Py_VISIT(self->call_soon);
+    Py_VISIT(self->failure);
+    Py_VISIT(self->task_factory);
+    Py_VISIT(self->current_handle);
+    Py_VISIT(self->loop_kwargs);
+    for (rp_node *node = self->kept.next; node != &self->kept; node = node->next)
+        Py_VISIT(rp_container_of(node, rpy_kept, link)->object);
+    if (self->loop && !self->loop->closed)
+        rc = traverse_list(&self->loop->ready, visit, arg);
+    if (rc == 0 && self->loop && !self->loop->closed)
+        rc = traverse_list(&self->loop->batch, visit, arg);
+    if (rc == 0 && self->loop && !self->loop->closed)
+        rc = traverse_list(&self->loop->due, visit, arg);
+    if (rc == 0 && self->loop && !self->loop->closed)
+        rc = traverse_timers(&self->loop->timers, visit, arg);
+    return rc;
+}
+
+static int clear(PyObject *object)
+{
+    rpy_loop *self = (rpy_loop *)object;
+
+    if (self->loop && self->thread == 0) {
+        rp_loop_close(self->loop);
+        rpy_loop_drop_kept(self);
+    }
+    Py_CLEAR(self->call_soon);
+    Py_CLEAR(self->failure);
+    Py_CLEAR(self->task_factory);
+    Py_CLEAR(self->current_handle);
+    Py_CLEAR(self->loop_kwargs);
+    return 0;
+}
+
+static void dealloc(PyObject *object)
+{
+    rpy_loop *self = (rpy_loop *)object;
+    PyTypeObject *type = Py_TYPE(object);
+
+    assert(self->thread == 0); /* the frame that runs the loop refers to it */
+    PyObject_GC_UnTrack(object);
+    clear(object);
+    rp_loop_free(self->loop);
+    type->tp_free(object);
+    Py_DECREF((PyObject *)type);
+}
+
+#define FASTCALL(name)                                                                                            \
+    {                                                                                                             \
+#name, (PyCFunction)(void (*)(void))name, METH_FASTCALL | METH_KEYWORDS, name##_doc                       \
+    }
+#define NOARGS(name, function)                                                                                    \
+    {                                                                                                             \
+#name, function, METH_NOARGS, function##_doc                                                              \
+    }
+
+#define method_time_doc time_doc
+#define method_run_doc run_doc
+#define method_close_doc close_doc
+
+static PyMethodDef methods[] = {
+    FASTCALL(call_soon),
+    FASTCALL(call_soon_threadsafe),
+    FASTCALL(call_at),
+    FASTCALL(call_later),
+    FASTCALL(create_task),
+    NOARGS(time, method_time),
+    NOARGS(create_future, create_future),
+    {"set_task_factory", set_task_factory, METH_O, set_task_factory_doc},
+    NOARGS(get_task_factory, get_task_factory),
+    NOARGS(_run, method_run),
+    NOARGS(stop, stop),
+    NOARGS(is_running, is_running),
+    NOARGS(is_closed, is_closed),
+    NOARGS(_check_closed, check_closed),
+    NOARGS(get_debug, get_debug),
+    NOARGS(_close, method_close),
+    NOARGS(stats, stats),
+    {0},
+};
+
+static PyGetSetDef getsets[] = {
+    {"backend", get_backend, NULL, PyDoc_STR("What the loop runs on: 'io_uring' or 'epoll'."), NULL},
+    {"fallback_reason", get_fallback_reason, NULL, PyDoc_STR("Why a better backend was passed over, or None."),
+     NULL},
+    {"_task_factory", get_factory_attribute, set_factory_attribute, NULL, NULL},
+    {0},
+};
+
+static PyMemberDef members[] = {
+    {"slow_callback_duration", T_DOUBLE, offsetof(rpy_loop, slow_callback_duration), 0,
+     PyDoc_STR("Debug mode: callbacks that run for so many seconds are reported.")},
+    {"_debug", T_BOOL, offsetof(rpy_loop, debug), 0, NULL},
+    {"_current_handle", T_OBJECT, offsetof(rpy_loop, current_handle), 0, NULL},
+    {0},
+};
+
+static PyType_Slot slots[] = {
+    {Py_tp_doc, (void *)PyDoc_STR("What ringport.Loop has in C: callbacks, time, turns.")},
+    {Py_tp_new, new},
+    {Py_tp_init, init},
+    {Py_tp_dealloc, dealloc},
+    {Py_tp_traverse, traverse},
+    {Py_tp_clear, clear},
+    {Py_tp_getattro, getattro},
+    {Py_tp_setattro, setattro},
+    {Py_tp_methods, methods},
+    {Py_tp_getset, getsets},
+    {Py_tp_members, members},
+    {0, NULL},
+};
+
+static PyType_Spec spec = {
+    .name = "ringport._core.Loop",
+    .basicsize = sizeof(rpy_loop),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    .slots = slots,
+};
+
+int rpy_loop_type_init(PyObject *module, rpy_state *state)
+{
+    state->tasks = rpy_import("asyncio.tasks", "__dict__");
+    state->futures = state->tasks ? rpy_import("asyncio.futures", "__dict__") : NULL;
+    state->no_args = state->futures ? PyTuple_New(0) : NULL;
+    state->loop_type = state->no_args ? rpy_add_type(module, &spec, NULL) : NULL;
+    return state->loop_type ? 0 : -1;
+}
