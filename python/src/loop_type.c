@@ -441,6 +441,16 @@ static PyObject *get_fallback_reason(PyObject *self, void *unused)
 
 /* ---- life ---- */
 
+static void dealloc(PyObject *object);
+
+/* Of a type of ours, or a subclass of it, which Python frees in a way of its own. */
+static rpy_state *state_of(PyTypeObject *type)
+{
+    while (type->tp_dealloc != dealloc)
+        type = type->tp_base;
+    return PyType_GetModuleState(type);
+}
+
 static PyObject *new (PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     rpy_state *state = state_of(type);
