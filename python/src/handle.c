@@ -4,7 +4,8 @@
  * A handle lies in the core's lists by its own rp_handle: scheduling allocates nothing else. Memory of handles is used
  * again, from a list of free ones.
  * A handle that has run drops callback, arguments and context if somebody holds it still, so that it is part of no
- * cycle. For the same reason it need not be an object of the garbage collector's.
+ * cycle. So a Handle, which is made for each callback and seldom held, is no object of the garbage collector's: the
+ * Loop traverses what the pending ones refer to. A TimerHandle, which is held to be cancelled, is one.
  */
 #include "handle.h"
 
@@ -20,17 +21,31 @@ static void clear_contents(rpy_handle *self)
     Py_CLEAR(self->callback);
 }
 
+static bool is_timed(const rpy_handle *self)
+{
+    return PyObject_IS_GC((PyObject *)self);
+}
+
 static rpy_handle *allocate(rpy_state *state, PyTypeObject *type)
 {
-    rpy_handle *self = state->free_handles;
+    bool timed = type == state->timer_handle_type;
+    rpy_free_handles *spare = timed ? &state->free_timer_handles : &state->free_handles;
+    rpy_handle *self = spare->first;
 
-    if (self) {
-        state->free_handles = self->core.next;
-        state->free_handle_count--;
-        PyObject_Init((PyObject *)self, type);
-        return self;
-    }
-    return PyObject_New(rpy_handle, type);
+    if (!self)
+        return timed ? PyObject_GC_New(rpy_handle, type) : PyObject_New(rpy_handle, type);
+    spare->first = self->core.next;
+    spare->count--;
+    PyObject_Init((PyObject *)self, type);
+    return self;
+}
+
+static void free_memory(rpy_handle *self, bool timed)
+{
+    if (timed)
+        PyObject_GC_Del(self);
+    else
+        PyObject_Free(self);
 }
 
 static bool set_args(rpy_handle *self, PyObject *const *args, Py_ssize_t count)
@@ -77,6 +92,8 @@ rpy_handle *rpy_handle_new(rpy_loop *loop, PyTypeObject *type, PyObject *callbac
         if (!self->source_traceback)
             goto failed;
     }
+    if (is_timed(self))
+        PyObject_GC_Track(self);
     return self;
 failed:
     Py_DECREF((PyObject *)self);
@@ -87,35 +104,44 @@ static void dealloc(PyObject *object)
 {
     rpy_handle *self = (rpy_handle *)object;
     PyTypeObject *type = Py_TYPE(object);
-    rpy_state *state = self->loop->state;
+    rpy_loop *loop = self->loop;
+    bool timed = is_timed(self);
+    rpy_free_handles *spare = timed ? &loop->state->free_timer_handles : &loop->state->free_handles;
 
     assert(self->core.handle.state == RP_HANDLE_IDLE); /* the loop owns a reference to what is scheduled */
+    if (timed)
+        PyObject_GC_UnTrack(object);
     if (self->weakrefs)
         PyObject_ClearWeakRefs(object);
     clear_contents(self);
     Py_CLEAR(self->source_traceback);
     Py_CLEAR(self->repr);
-    rpy_loop *loop = self->loop;
-    if (state->free_handle_count < RPY_FREE_HANDLES) {
-        self->core.next = state->free_handles;
-        state->free_handles = self;
-        state->free_handle_count++;
+    if (spare->count < RPY_FREE_HANDLES) {
+        self->core.next = spare->first;
+        spare->first = self;
+        spare->count++;
     } else {
-        PyObject_Free(self);
+        free_memory(self, timed);
     }
     Py_DECREF((PyObject *)loop);
     Py_DECREF((PyObject *)type);
 }
 
+static void free_all(rpy_free_handles *spare, bool timed)
+{
+    while (spare->first) {
+        rpy_handle *handle = spare->first;
+
+        spare->first = handle->core.next;
+        free_memory(handle, timed);
+    }
+    spare->count = RPY_FREE_HANDLES; /* no more are kept */
+}
+
 void rpy_handles_free(rpy_state *state)
 {
-    while (state->free_handles) {
-        rpy_handle *handle = state->free_handles;
-
-        state->free_handles = handle->core.next;
-        PyObject_Free(handle);
-    }
-    state->free_handle_count = 0;
+    free_all(&state->free_handles, false);
+    free_all(&state->free_timer_handles, true);
 }
 
 /* ---- running ---- */
@@ -255,7 +281,7 @@ void rpy_handle_cancel(rpy_handle *self)
     if (self->cancelled)
         return;
     self->cancelled = true;
-    if (self->loop->debug && !self->repr) {
+    if (self->loop->debug && !self->repr && self->callback) {
         self->repr = PyObject_Repr((PyObject *)self);
         if (!self->repr)
             PyErr_Clear();
@@ -269,13 +295,11 @@ void rpy_handle_cancel(rpy_handle *self)
         Py_DECREF((PyObject *)self);
 }
 
-int rpy_handle_traverse_pending(rp_handle *handle, visitproc visit, void *arg)
+static int traverse(PyObject *object, visitproc visit, void *arg)
 {
-    if (handle->callback != run)
-        return 0;
-    rpy_handle *self = handle->arg;
-    if (Py_REFCNT((PyObject *)self) > 1)
-        return 0; /* somebody holds it, whom the collector does not see: all that it refers to stays */
+    rpy_handle *self = (rpy_handle *)object;
+
+    Py_VISIT((PyObject *)Py_TYPE(object));
     Py_VISIT((PyObject *)self->loop);
     Py_VISIT(self->callback);
     Py_VISIT(self->context);
@@ -284,6 +308,24 @@ int rpy_handle_traverse_pending(rp_handle *handle, visitproc visit, void *arg)
         Py_VISIT(self->inlined[i]);
     Py_VISIT(self->source_traceback);
     return 0;
+}
+
+static int clear(PyObject *object)
+{
+    rpy_handle_cancel((rpy_handle *)object);
+    return 0;
+}
+
+int rpy_handle_traverse_pending(rp_handle *handle, visitproc visit, void *arg)
+{
+    if (handle->callback != run)
+        return 0;
+    rpy_handle *self = handle->arg;
+    if (is_timed(self))
+        Py_VISIT((PyObject *)self);
+    else if (Py_REFCNT((PyObject *)self) == 1)
+        return traverse((PyObject *)self, visit, arg);
+    return 0; /* else somebody holds it, whom the collector does not see: all that it refers to stays */
 }
 
 /* ---- what Python sees ---- */
@@ -473,6 +515,8 @@ static PyMemberDef timer_members[] = {
 static PyType_Slot timer_slots[] = {
     {Py_tp_doc, (void *)PyDoc_STR("A callback that is to run at a time: what call_later() and call_at() return.")},
     {Py_tp_dealloc, dealloc},
+    {Py_tp_traverse, traverse},
+    {Py_tp_clear, clear},
     {Py_tp_repr, repr},
     {Py_tp_hash, timer_hash},
     {Py_tp_richcompare, timer_compare},
@@ -485,7 +529,8 @@ static PyType_Slot timer_slots[] = {
 static PyType_Spec timer_spec = {
     .name = "ringport.TimerHandle",
     .basicsize = sizeof(rpy_handle),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
+    .flags =
+        Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
     .slots = timer_slots,
 };
 

@@ -1,9 +1,8 @@
 /*
  * handle.h - Handle and TimerHandle: a callback with its arguments and context, scheduled in the core's own lists.
  *
- * While a handle is scheduled, the loop owns a reference to it. Handles are no objects of the garbage collector's: the
- * Loop traverses what the pending ones refer to, if nobody else holds them. When a handle has run or was cancelled it
- * refers to its loop only.
+ * While a handle is scheduled, the loop owns a reference to it. When it has run or was cancelled, it refers to its loop
+ * only.
  */
 #ifndef RPY_HANDLE_H
 #define RPY_HANDLE_H
@@ -55,10 +54,10 @@ void rpy_handle_call(rpy_handle *handle);
 /* Handle.cancel(): also of a handle that was never scheduled. */
 void rpy_handle_cancel(rpy_handle *handle);
 
-/* For the Loop's tp_traverse: what a pending handle of the core's refers to, if it is one of ours. */
+/* For the Loop's tp_traverse: visits a pending handle of the core's, or what it refers to, if it is one of ours. */
 int rpy_handle_traverse_pending(rp_handle *handle, visitproc visit, void *arg);
 
-/* Gives the memory of free handles back. */
+/* Gives the memory of free handles back, while their types are there; from now on none is kept. */
 void rpy_handles_free(rpy_state *state);
 
 #endif

@@ -52,6 +52,7 @@ static int clear(PyObject *module)
 {
     rpy_state *state = rpy_module_state(module);
 
+    rpy_handles_free(state);
 #define CLEAR(name) Py_CLEAR(state->names.name);
     RPY_NAMES(CLEAR)
 #undef CLEAR
@@ -72,7 +73,6 @@ static int clear(PyObject *module)
 static void release(void *module)
 {
     clear(module);
-    rpy_handles_free(rpy_module_state(module));
 }
 
 static PyModuleDef_Slot slots[] = {

@@ -26,7 +26,11 @@ typedef struct rpy_names {
 
 enum { RPY_FREE_HANDLES = 256 };
 
-struct rpy_handle;
+/* Memory of handles, to be used again. */
+typedef struct rpy_free_handles {
+    struct rpy_handle *first; /* the others by their `next` */
+    int count;
+} rpy_free_handles;
 
 typedef struct rpy_state {
     rpy_names names;
@@ -43,8 +47,8 @@ typedef struct rpy_state {
     /* handle.c */
     PyTypeObject *handle_type;
     PyTypeObject *timer_handle_type;
-    struct rpy_handle *free_handles; /* by their `next` */
-    int free_handle_count;
+    rpy_free_handles free_handles;
+    rpy_free_handles free_timer_handles;
     PyObject *format_helpers;   /* asyncio.format_helpers */
     PyObject *handle_repr_info; /* asyncio.Handle._repr_info, which asks any handle for its attributes */
 } rpy_state;
