@@ -73,6 +73,7 @@ RP_API const char *rp_proactor_name(const rp_proactor *proactor);
 
 /*
  * Why a better backend was passed over, as text ("io_uring: operation not permitted"); NULL if none was.
+ * A build without io_uring passes it over, too ("io_uring: not in this build").
  * The text lives as long as the proactor.
  */
 RP_API const char *rp_proactor_fallback_reason(const rp_proactor *proactor);

@@ -34,6 +34,13 @@ static const rp_backend *const backends[] = {
 
 enum { BACKENDS = sizeof backends / sizeof backends[0] };
 
+/* Why one that this platform prefers is not among them; "": none is missing. */
+#if defined(_WIN32) || defined(RP_HAVE_IO_URING)
+static const char missing[] = "";
+#else
+static const char missing[] = "io_uring: not in this build";
+#endif
+
 /* Whether an error of a backend's open means that this system has no such thing, rather than that it ran out. */
 static bool is_refusal(int error)
 {
@@ -55,13 +62,14 @@ static rp_proactor *make(const rp_backend *backend)
     return made;
 }
 
-/* Opens the first of so many that this system does not refuse. */
-static int open_first(const rp_backend *const *candidates, int count, const rp_proactor_options *options,
-                      rp_proactor **proactor)
+/* Opens the first of so many that this system does not refuse. `passed_over` is why a better one is not among them. */
+static int open_first(const rp_backend *const *candidates, int count, const char *passed_over,
+                      const rp_proactor_options *options, rp_proactor **proactor)
 {
-    char reason[sizeof(*proactor)->fallback_reason] = "";
+    char reason[sizeof(*proactor)->fallback_reason];
     int rc = -ENOTSUP;
 
+    snprintf(reason, sizeof reason, "%s", passed_over);
     for (int i = 0; i < count; i++) {
         rp_proactor *made = make(candidates[i]);
 
@@ -100,7 +108,7 @@ static int open_named(const char *name, const rp_proactor_options *options, rp_p
     const rp_backend *backend = find(name);
 
     if (backend)
-        return open_first(&backend, 1, options, proactor);
+        return open_first(&backend, 1, "", options, proactor);
     return is_known(name) ? -ENOTSUP : -EINVAL;
 }
 
@@ -131,7 +139,7 @@ int rp_proactor_open(const char *name, const rp_proactor_options *options, rp_pr
     if (name && name[0] != '\0')
         rc = open_named(name, options, proactor);
     else
-        rc = open_first(backends, BACKENDS, options, proactor);
+        rc = open_first(backends, BACKENDS, missing, options, proactor);
     if (rc == 0)
         (*proactor)->busy_poll = busy_poll;
     return rc;
