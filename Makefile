@@ -4,7 +4,7 @@ BUILD ?= build
 PREFIX ?= /usr/local
 
 .DEFAULT_GOAL := help
-.PHONY: demo test python soak coverage check bench bench-workers format install help asan tsan valgrind aarch64 strangers \
+.PHONY: demo test python wheel soak coverage check bench bench-workers format install help asan tsan valgrind aarch64 strangers \
     fuzz test-windows demo-windows clean
 
 demo: ## asyncio's example in C, then an echo server under load on io_uring and on epoll
@@ -21,6 +21,11 @@ python: ## the Python face in build/, and build/venv/bin/python, which imports i
 	@options=$$(scripts/python-env $(BUILD)) && scripts/configure $(BUILD) -Dbench=true $$options
 	@scripts/build $(BUILD) python-package
 	@$(BUILD)/venv/bin/python -c 'import sys, ringport; print("ringport", ringport.__version__, "for", sys.executable)'
+
+wheel: ## a wheel of the Python package in build-wheel/dist, installed and tried out (PYTHON=/usr/bin/python3)
+	@scripts/install-packages build python wheel
+	@scripts/wheel build-wheel
+	@tests/check_wheel.py build-wheel
 
 soak: ## a thousand connections that live and end in every way, for half an hour on each backend at once
 	@scripts/install-packages build
