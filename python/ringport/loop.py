@@ -3,16 +3,17 @@
 import asyncio
 import sys
 from asyncio import events
+from asyncio.base_events import BaseEventLoop
 
 from . import _core
 
 
-class Loop(_core.Loop, asyncio.BaseEventLoop):
+class Loop(_core.Loop, BaseEventLoop):
     """An event loop for asyncio, on io_uring where the kernel permits it, else on epoll."""
 
     def __init__(self, *, backend=None, busy_poll=0.0):
         _core.Loop.__init__(self, backend=backend, busy_poll=busy_poll)
-        asyncio.BaseEventLoop.__init__(self)
+        BaseEventLoop.__init__(self)
         # These would be of no effect: whoever relies on them is told so.
         del self._ready, self._scheduled, self._stopping, self._closed
 

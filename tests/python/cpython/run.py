@@ -1,0 +1,193 @@
+"""run.py [MODULE...] [--reference]: CPython's own tests of asyncio, with ringport's loop in place of asyncio's.
+
+They are the ones that came with this Python (test.test_asyncio). Each module runs in a process of its own (child.py); a test
+that ends its process has failed, and the rest goes on in another one.
+
+What does not pass is named in not_applicable.txt, or in later.txt, with the reason. There, an entry that passes, or of which
+there is no test, is a failure too. Tests that make no loop of ours are counted apart: they say nothing about us.
+"""
+
+import argparse
+import collections
+import concurrent.futures
+import fnmatch
+import importlib.util
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parents[2]
+LISTS = "not_applicable.txt", "later.txt"
+LONGEST = "test_ssl", "test_events", "test_tasks", "test_sslproto", "test_sendfile"
+
+
+def modules():
+    """The modules of the suite, the longest first."""
+    where = pathlib.Path(importlib.util.find_spec("test.test_asyncio").origin).parent
+    names = sorted(path.stem for path in where.glob("test_*.py") if "windows" not in path.stem)
+    return [name for name in LONGEST if name in names] + [name for name in names if name not in LONGEST]
+
+
+class Excused:
+    """An entry of a list: a name or a pattern of names, and the versions that it is about."""
+
+    FORM = re.compile(r"(but )?([\w.*]+)(?: (<|>=)(3)\.(\d+))?$")
+
+    def __init__(self, line, reason, where):
+        self.but, self.pattern, self.relation, *version = self.FORM.match(line).groups()
+        self.version = tuple(map(int, version)) if self.relation else None
+        self.reason = reason
+        self.where = where
+        self.met = False
+
+    def applies(self):
+        if not self.relation:
+            return True
+        return (sys.version_info[:2] < self.version) == (self.relation == "<")
+
+    def matches(self, name):
+        return fnmatch.fnmatchcase(name, self.pattern)
+
+
+def excused():
+    """What the lists name for this version. A paragraph is a reason, as a comment, and the tests: all but some, perhaps."""
+    entries = []
+    for name in LISTS:
+        reason = ""
+        for number, line in enumerate((HERE / name).read_text().splitlines(), 1):
+            if line.startswith("#"):
+                reason = line[1:].strip()
+            elif line.strip():
+                entry = Excused(line.strip(), reason, f"{name}:{number}")
+                if not entry.reason:
+                    sys.exit(f"{entry.where}: no reason is given")
+                entries.append(entry)
+            else:
+                reason = ""
+    return [entry for entry in entries if entry.applies()]
+
+
+def run_module(module, reference):
+    """The outcomes of a module's tests: {name: {outcome, why, loops}}."""
+    outcomes = {}
+    missing = None  # names of tests whose outcome is not known yet; None: all
+    while missing is None or missing:
+        with tempfile.TemporaryDirectory() as directory:
+            wanted = pathlib.Path(directory) / "wanted"
+            wanted.write_text("\n".join(missing or []))
+            begun, known = None, len(outcomes)
+            for told, printed in run_child(module, wanted, directory, reference):
+                if "tests" in told:
+                    missing = told["tests"]
+                elif "begun" in told:
+                    begun = told["begun"]
+                elif "test" in told:
+                    outcomes[told.pop("test")] = told
+                    begun = None
+                elif "whole" in told:
+                    outcomes[f"{module}: {told.pop('whole')}"] = told
+                elif "ended" in told:
+                    missing = []
+                elif "died" in told:
+                    outcomes[begun or f"{module} as a whole"] = {"outcome": "failed", "loops": 1, "why": told["died"] + printed}
+            missing = [name for name in missing or [] if name not in outcomes]
+            if len(outcomes) == known:
+                break
+    return outcomes
+
+
+def run_child(module, wanted, directory, reference):
+    """What a child tells, each time with what it has printed by then if that matters."""
+    reader, writer = os.pipe()
+    with tempfile.TemporaryFile("w+") as printed, open(reader) as report:
+        command = [sys.executable, HERE / "child.py", module, str(writer), wanted]
+        child = subprocess.Popen(
+            command + ["--reference"] * reference, pass_fds=[writer], cwd=directory,
+            stdin=subprocess.DEVNULL, stdout=printed, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        os.close(writer)
+        ended = False
+        for line in report:
+            told = json.loads(line)
+            ended = ended or "ended" in told
+            yield told, ""
+        status = child.wait()
+        if not ended:
+            printed.seek(0)
+            yield {"died": f"the process ended with status {status}\n"}, "".join(printed.readlines()[-60:])
+
+
+def refused():
+    """Why the backend that is asked for cannot be had on this machine, or None."""
+    if os.environ.get("RINGPORT_PROACTOR") != "io_uring":
+        return None
+    asked = subprocess.run([ROOT / "scripts/io-uring-permitted"], stdout=subprocess.PIPE, text=True)
+    return asked.stdout.strip() if asked.returncode else None
+
+
+def judge(outcomes, entries, verbose):
+    """Prints what is wrong, and returns how many tests passed, failed, were skipped, and made no loop of ours."""
+    counts = collections.Counter()
+    for name, what in sorted(outcomes.items()):
+        matching = [entry for entry in entries if entry.matches(name)]
+        entry = None if any(entry.but for entry in matching) else next(iter(matching), None)
+        outcome = what["outcome"]
+        for one in matching:
+            one.met = True
+        if entry and outcome == "passed":
+            counts["failed"] += 1
+            print(f"FAILED {name}: passes, although {entry.where} says: {entry.reason}")
+        elif entry:
+            counts["skipped"] += 1
+        elif outcome == "skipped":
+            counts["failed"] += 1
+            print(f"FAILED {name}: skips itself here: {what['why']}")
+        elif outcome == "failed":
+            counts["failed"] += 1
+            print(f"FAILED {name} ({what.get('loops', 0)} loops of ours)")
+            if verbose:
+                print("    " + what["why"].replace("\n", "\n    "))
+        elif outcome == "passed":
+            counts["passed" if what.get("loops") else "elsewhere"] += 1
+    return counts
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("modules", nargs="*")
+    parser.add_argument("--reference", action="store_true", help="asyncio's own loop, to see what passes there")
+    parser.add_argument("-v", "--verbose", action="store_true", help="print why a test has failed")
+    parser.add_argument("-k", metavar="PATTERN", help="judge only tests whose name matches")
+    parser.add_argument("-j", type=int, default=os.cpu_count(), help="how many processes at a time")
+    parser.add_argument("--json", type=pathlib.Path, help="write all outcomes to this file")
+    arguments = parser.parse_args()
+    if why := refused():
+        print(f"no io_uring here: {why}\n# 0 passed, 0 failed, 1 skipped")
+        return 0
+    chosen = arguments.modules or modules()
+    outcomes = {}
+    with concurrent.futures.ThreadPoolExecutor(arguments.j) as pool:
+        for result in pool.map(lambda module: run_module(module, arguments.reference), chosen):
+            outcomes.update(result)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(outcomes, indent=1))
+    if arguments.k:
+        outcomes = {name: what for name, what in outcomes.items() if fnmatch.fnmatchcase(name, f"*{arguments.k}*")}
+    entries = [] if arguments.reference else excused()
+    counts = judge(outcomes, entries, arguments.verbose)
+    for entry in entries:
+        if not entry.met and not arguments.k and entry.pattern.partition(".")[0] in chosen:
+            counts["failed"] += 1
+            print(f"FAILED {entry.where}: there is no test {entry.pattern}")
+    print(f"{counts['elsewhere']} more passed that make no loop of ours")
+    print("# {passed} passed, {failed} failed, {skipped} skipped".format_map(collections.defaultdict(int, counts)))
+    return counts["failed"] > 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
