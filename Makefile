@@ -37,7 +37,7 @@ coverage: ## which lines of src/ the tests run, and why the others are not
 	@scripts/test-variant coverage
 
 check: ## format, warnings of gcc and clang, clang-tidy, layers, headers, documentation
-	@scripts/install-packages build check
+	@scripts/install-packages build check python
 	@scripts/check
 
 bench: ## speed against libuv, a plain epoll loop, Boost.Asio, Boost.Context and goroutines (WORKLOADS="timers switch")

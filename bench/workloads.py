@@ -198,7 +198,7 @@ def files(setting):
             return run(program, str(path), str(depth), str(setting.seconds), by=name, place=BOTH)
 
         for depth, goal in ((1, 10.0), (32, 2.0)):
-            turns = {name: lambda name=name, program=program: reading(name, program, depth)
+            turns = {name: lambda name=name, program=program, depth=depth: reading(name, program, depth)
                      for name, program in programs.items()}
             yield from compare(f"file-read-{depth}", in_turns(turns, setting.rounds), ["reads_per_s"],
                                on_io_uring(goal))

@@ -359,7 +359,8 @@ def self_test():
     assert list(late_sentences("/*\n * One. Two\n * goes on.\n *   Three. Four\n *   goes on. Five.\n */\n")) == []
     assert list(late_sentences("/*\n * One goes\n * on. Two.\n */\n")) == [3]
 
-    header = {"a.h": "/* It. Mirrors x(). */\nRP_API int rp_a(void);\n\n/* It. */\nRP_API int rp_b(struct rp_c { int d; });\n"}
+    header = {"a.h": "/* It. Mirrors x(). */\nRP_API int rp_a(void);\n\n"
+                     "/* It. */\nRP_API int rp_b(struct rp_c { int d; });\n"}
     assert list(map_faults("| `x` | `rp_a` | a.h |\n", header)) == []
     assert len(list(map_faults("| `x` | `rp_a` | b.h |\n", header))) == 1
     assert len(list(map_faults("| `x` | `rp_b` | a.h |\n| `y` | `rp_a` | a.h |\n", header))) == 1

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""check_objects.py LIBRARY: what each layer's objects need of others, by the symbols of a static library.
+"""check_objects.py LIBRARY [OBJECT...]: what each layer's objects need of others, by the symbols of a static library.
 
 1. The kernel is asked in src/proactor alone. Objects of the layers above need no function of the system that has to do
    with sockets, descriptors, readiness or time, but those that EXCEPTIONS allows, each with its reason. What includes
@@ -7,7 +7,8 @@
 2. A symbol that the library defines is defined in the object's own layer, or in one that it stands on
    (tests/check_layers.py). A declaration that is written down twice, and so needs no include, shows here.
 
-Any build will do, and any platform's. `check_objects.py --self-test` proves that it can fail.
+Any build will do, and any platform's. The objects are those of the Python face.
+`check_objects.py --self-test` proves that it can fail.
 """
 
 import re
@@ -58,7 +59,7 @@ EXCEPTIONS = {
         "the same"),
 }
 
-MEMBER = re.compile(r"^(?:.*/)?src_([a-z]+)_(\w+)\.[cS]\.o(?:bj)?:$")
+MEMBER = re.compile(r"^(?:(?:.*/)?(python)/[^/]+/src|(?:.*/)?src_([a-z]+))_(\w+)\.[cS]\.o(?:bj)?:$")
 
 
 def plain(symbol):
@@ -72,7 +73,7 @@ def read(table):
     objects, current = {}, None
     for line in table.splitlines():
         if member := MEMBER.match(line):
-            current = objects.setdefault("/".join(member.groups()), (set(), set()))
+            current = objects.setdefault(f"{member[1] or member[2]}/{member[3]}", (set(), set()))
         elif line.endswith(":"):
             current = None
         elif current and (parts := line.split()):
@@ -121,6 +122,8 @@ def self_test():
     assert count(low + " U rp_run\n" + loop) == 1  # a step up
     assert count(loop + "src_net_bind.c.obj:\n U rp_run\nsrc_co_task.c.obj:\n0000 T rp_task\n U rp_run\n") == 0
     assert count("src_net_bind.c.obj:\n U rp_task\nsrc_co_task.c.obj:\n0000 T rp_task\n") == 1  # siblings
+    assert count(loop + "b/python/_core.so.p/src_module.c.o:\n U rp_run\n") == 0
+    assert count(loop + " U PyInit\n\nb/python/_core.so.p/src_loop_type.c.o:\n0000 T PyInit\n U recv\n") == 2
     assert count("src_misc_x.c.o:\n U memcpy\n") == 1
     assert count(loop + " U recv\n", {"loop/loop": (["recv"], "")}) == 0
     assert count(loop, {"loop/loop": (["recv"], "")}) == 1  # an exception that nothing needs
@@ -135,7 +138,7 @@ def main():
     self_test()
     if sys.argv[1:] == ["--self-test"]:
         return 0
-    objects = read(subprocess.run(["nm", sys.argv[1]], check=True, capture_output=True, text=True).stdout)
+    objects = read(subprocess.run(["nm", *sys.argv[1:]], check=True, capture_output=True, text=True).stdout)
     found = list(mistakes(objects, EXCEPTIONS))
     missing = [layer for layer in ("base", "proactor", "loop", "net", "co", "stream")
                if not any(each.startswith(layer + "/") for each in objects)]

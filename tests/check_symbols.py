@@ -1,8 +1,9 @@
 #!/usr/bin/python3
-"""check_symbols.py SHARED STATIC: which symbols the libraries give away.
+"""check_symbols.py SHARED STATIC [MODULE]: which symbols the libraries give away.
 
 The shared library exports what the public headers declare with RP_API, and nothing else. A shared object that the static
-library is linked into exports nothing of it. (`--windows STATIC`: a DLL.)
+library is linked into exports nothing of it. (`--windows STATIC`: a DLL.) A module of Python's exports the function that
+makes it.
 """
 
 import pathlib
@@ -48,6 +49,8 @@ def main():
         lines = [f"{name} is declared but not exported" for name in declared - exported]
         lines += [f"{name} is exported but not declared" for name in exported - declared]
         lines += [f"{name} is exported by the static library" for name in exports_of_all(sys.argv[2])]
+        lines += [f"{name} is exported by {module}" for module in sys.argv[3:]
+                  for name in exports(module) ^ {"PyInit_" + pathlib.Path(module).name.partition(".")[0]}]
     print(*sorted(lines), sep="\n", end="\n" if lines else "")
     return bool(lines) or not declared
 

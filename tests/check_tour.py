@@ -1,9 +1,10 @@
 #!/usr/bin/python3
 """Fails if docs/tour.md does not have the line of a file, or a journey passes a function that is not where it says.
 
-Each file of src/ opens with a comment, "name - what it is.". The first sentence of that is the file's line in the tour,
-below the heading of its folder. Each step of a journey, a numbered line, names a function and its file, and in it
-"`function` (`folder/file.c`)" means that the function is defined there.
+Each file of src/ and python/src/ opens with a comment, "name - what it is.", and one of python/ringport/ with a docstring.
+The first sentence of that is the file's line in the tour, below the heading of its folder. Each step of a journey, a
+numbered line, names a function and its file, and in it "`function` (`folder/file.c`)" means that the function is defined
+there.
 
 `check_tour.py --print` prints the lines as they should be, `--write` puts them into the page.
 `check_tour.py --self-test` proves that it can fail.
@@ -20,22 +21,27 @@ LINE = re.compile(r"^- `[\w.]+`: .*\n", re.M)
 STEP = re.compile(r"`(\w+)` \(`([\w./]+)`\)")
 
 
+def first(paragraph):
+    return re.split(r"(?<=[.:]) (?=[A-Z])", " ".join(paragraph.split()))[0].rstrip(".:") + "."
+
+
 def sentence(name, text):
-    """The first sentence of a file's opening comment; None if it has no such opening."""
+    """The first sentence of a file's opening comment, or docstring; None if it has no such opening."""
+    if name.endswith(".py"):
+        opening = re.match(r'"""(.*?)(?:\n\n|""")', text, re.S)
+        return opening and opening[1][:1].lower() + first(opening[1])[1:]
     opening = re.match(r"/\*\n \* (.*?)\n \*/|/\* (.*?) \*/", text, re.S)
     if not opening:
         return None
     lines = re.sub(r"\n \* ?", "\n", opening[1] or opening[2])
-    paragraph = " ".join(lines.split("\n\n")[0].split())
-    if not paragraph.startswith(f"{name} - "):
-        return None
-    return re.split(r"(?<=[.:]) (?=[A-Z])", paragraph[len(f"{name} - "):])[0].rstrip(".:") + "."
+    paragraph = lines.split("\n\n")[0].strip()
+    return first(paragraph[len(f"{name} - "):]) if paragraph.startswith(f"{name} - ") else None
 
 
 def lines_of(folder, faults):
     """The lines of a folder's files; what has none is added to the faults."""
     for path in sorted(folder.iterdir(), key=lambda path: (path.stem, path.suffix != ".h", path.suffix)):
-        if path.suffix not in (".c", ".h", ".S", ".inc"):
+        if path.suffix not in (".c", ".h", ".S", ".inc", ".py"):
             continue
         what = sentence(path.name, path.read_text())
         if what:
@@ -48,7 +54,7 @@ def sections(page):
     """Each heading that names a folder, with the place of its text in the page."""
     heads = list(re.finditer(r"^#+ (.*)\n", page, re.M))
     for head, after in zip(heads, heads[1:] + [None]):
-        name = re.search(r"`((?:src|include)/\w+)`", head[1])
+        name = re.search(r"`((?:src|include|python)/\w+)`", head[1])
         if name:
             yield name[1], head.end(), after.start() if after else len(page)
 
@@ -87,6 +93,9 @@ def journey_faults(page, source):
 def self_test():
     assert sentence("a.c", "/*\n * a.c - one: two\n * three. Four.\n *\n * More.\n */\n") == "one: two three."
     assert sentence("a.c", "/* a.c - one. */\n") == "one."
+    assert sentence("a.py", '"""One: two\nthree. Four.\n\nMore."""\n') == "one: two three."
+    assert sentence("a.py", '"""One."""\nimport x\n') == "one."
+    assert sentence("a.py", "import x\n") is None
     assert sentence("b.c", "/* a.c - one. */\n") is None
     assert sentence("a.c", "int a;\n") is None
     page = "# T\n\n## `src/a`\n\nIt.\n\n- `x.c`: old.\n\n## Journeys\n\n1. `f` (`a/x.c`): does.\n"
@@ -108,7 +117,7 @@ def source_of(path):
 def main():
     self_test()
     faults = []
-    folders = [*sorted((ROOT / "src").iterdir()), ROOT / "include/ringport"]
+    folders = [*sorted((ROOT / "src").iterdir()), ROOT / "include/ringport", ROOT / "python/src", ROOT / "python/ringport"]
     lines = {str(folder.relative_to(ROOT)): "".join(lines_of(folder, faults)) for folder in folders}
     if sys.argv[1:] == ["--self-test"]:
         return 0

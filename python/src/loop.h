@@ -82,7 +82,7 @@ void rpy_loop_end_timed(rpy_loop *loop, int64_t begun, PyObject *what);
 /* Seconds to nanoseconds, rounded up; RP_NEVER for what is too far away, or no number. */
 int64_t rpy_nanoseconds(double seconds);
 
-/* A core's error as an exception: raised, returned as NULL for convenience; or as a new object (NULL: none could be). */
+/* A core's error as an exception: raised, and NULL returned for convenience; or as a new object, or NULL. */
 PyObject *rpy_set_error(rpy_state *state, int64_t error);
 PyObject *rpy_error_object(rpy_state *state, int64_t error);
 

@@ -1,5 +1,5 @@
 /*
- * loop_type.c - _core.Loop: what each callback needs of asyncio's event loop. The rest is Python's, in ringport/loop.py.
+ * loop_type.c - _core.Loop: what each callback needs of asyncio's event loop. The rest is Python's: ringport/loop.py.
  *
  * Methods of ours call each other directly only where neither a subclass nor the instance has another one in their
  * place: `own` says which, as long as the type's version tag is the one that it was found out for.
