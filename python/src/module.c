@@ -5,6 +5,7 @@
  */
 #include "handle.h"
 #include "loop_type.h"
+#include "memory.h"
 
 static int intern_names(rpy_names *names)
 {
@@ -24,6 +25,7 @@ static int exec(PyObject *module)
         PyErr_SetString(PyExc_ImportError, "ringport cannot be used in a subinterpreter");
         return -1;
     }
+    rpy_memory_init();
     if (intern_names(&state->names) < 0 || rpy_loop_init(state) < 0 || rpy_handle_init(module, state) < 0 ||
         rpy_loop_type_init(module, state) < 0)
         return -1;
