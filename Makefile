@@ -12,7 +12,7 @@ demo: ## asyncio's example in C, then an echo server under load on io_uring and 
 	@scripts/demo $(BUILD)
 
 test: ## build, and run every test on every backend
-	@scripts/install-packages build test python strangers
+	@scripts/install-packages build test python-test strangers
 	@options=$$(scripts/python-env $(BUILD) tests/python/requirements.txt) && \
 	    scripts/configure $(BUILD) -Dbench=true -Dcxx=enabled $$options
 	@scripts/test $(BUILD) --setup whole
@@ -60,7 +60,7 @@ help: ## print this
 	@sed -n 's/^\([a-z0-9-]*\): ## \(.*\)/make \1|\2/p' Makefile | awk -F'|' '{ printf "%-15s %s\n", $$1, $$2 }'
 
 asan: ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer
-	@scripts/install-packages build test python
+	@scripts/install-packages build test python-test
 	@scripts/test-variant asan
 
 tsan: ## the tests under ThreadSanitizer
