@@ -5,6 +5,7 @@
  * the next turn.
  * The GIL is given up around a wait that may sleep. A loop that is never idle gives it up once in a while, since its
  * callbacks may all be C functions, after which CPython does not look whether another thread wants it.
+ * Whether a loop may run inside another one's run is asyncio's to say. Programs get around it: the outer run waits.
  */
 #include "turn.h"
 
@@ -50,18 +51,27 @@ static int run_turn(rpy_loop *self)
 
 PyObject *rpy_loop_run(rpy_loop *self)
 {
+    if (rpy_loop_check(self) < 0)
+        return NULL;
     rp_loop *loop = self->loop;
+    rp_loop *outer = rp_loop_set_aside();
     int rc = rp_loop_enter(loop);
-
-    if (rc < 0)
+    if (rc < 0) {
+        rp_loop_take_up(outer);
         return rpy_set_error(self->state, rc);
+    }
     self->thread = PyThread_get_thread_ident();
     self->gil_released_at = loop->now;
-    do
+    if (loop->turn != RP_TURN_ENDED) /* what an exception has left of the last run comes before the first turn */
         rc = run_turn(self);
-    while (rc == 0 && !loop->stopping);
+    while (rc == 0) {
+        rc = run_turn(self);
+        if (loop->stopping)
+            break;
+    }
     self->thread = 0;
     rp_loop_leave(loop);
+    rp_loop_take_up(outer);
     if (self->failure) {
         PyErr_Clear();
         rpy_set_exception(self->failure);

@@ -69,6 +69,20 @@ void rp_loop_clear_running(rp_loop *loop)
     loop->stack = NULL;
 }
 
+rp_loop *rp_loop_set_aside(void)
+{
+    rp_loop *loop = running_loop;
+
+    running_loop = NULL;
+    return loop;
+}
+
+void rp_loop_take_up(rp_loop *loop)
+{
+    assert(!running_loop);
+    running_loop = loop;
+}
+
 void rp_loop_stop(rp_loop *loop)
 {
     loop->stopping = true;

@@ -132,6 +132,13 @@ static inline void rp_loop_note_length(rp_loop *loop, int64_t now)
 void rp_loop_set_running(rp_loop *loop);
 void rp_loop_clear_running(rp_loop *loop);
 
+/*
+ * For a face that lets a loop run inside another one's run: the thread runs no loop from here on, until the one that is
+ * returned, which may be NULL, is taken up again.
+ */
+rp_loop *rp_loop_set_aside(void);
+void rp_loop_take_up(rp_loop *loop);
+
 /* Whether its run is on this thread's stack; in a child of fork() that may be a copy of the parent's run. */
 bool rp_loop_is_on_this_stack(const rp_loop *loop);
 
