@@ -62,8 +62,11 @@ PyObject *rpy_set_error(rpy_state *state, int64_t error)
 
 int rpy_loop_check(rpy_loop *self)
 {
+    if (!self->loop) {
+        PyErr_SetString(PyExc_RuntimeError, "the loop's __init__() has not been called");
+        return -1;
+    }
     int rc = rp_loop_check(self->loop);
-
     if (rc == 0)
         return 0;
     rpy_set_error(self->state, rc);

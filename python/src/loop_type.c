@@ -6,6 +6,8 @@
  */
 #include "loop_type.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "handle.h"
@@ -163,7 +165,7 @@ static PyObject *call_soon_threadsafe(PyObject *object, PyObject *const *args, P
 
 static double time_now(rpy_loop *self)
 {
-    return (double)rp_loop_time(self->loop) / 1e9;
+    return self->loop ? (double)rp_loop_time(self->loop) / 1e9 : 0;
 }
 
 static PyObject *schedule_at(rpy_loop *self, const char *function, double when, PyObject *const *args,
@@ -350,8 +352,11 @@ PyDoc_STRVAR(stop_doc, "stop()\n--\n\nEnd the run after the present turn; or the
 
 static PyObject *stop(PyObject *self, PyObject *unused)
 {
+    rp_loop *loop = ((rpy_loop *)self)->loop;
+
     (void)unused;
-    rp_loop_stop(((rpy_loop *)self)->loop);
+    if (loop)
+        rp_loop_stop(loop);
     Py_RETURN_NONE;
 }
 
@@ -367,8 +372,10 @@ PyDoc_STRVAR(is_closed_doc, "is_closed()\n--\n\nWhether the loop was closed.");
 
 static PyObject *is_closed(PyObject *self, PyObject *unused)
 {
+    rp_loop *loop = ((rpy_loop *)self)->loop;
+
     (void)unused;
-    return PyBool_FromLong(rp_loop_is_closed(((rpy_loop *)self)->loop));
+    return PyBool_FromLong(!loop || rp_loop_is_closed(loop));
 }
 
 PyDoc_STRVAR(check_closed_doc, "_check_closed()\n--\n\nRaise RuntimeError if the loop cannot be used any more.");
@@ -389,12 +396,48 @@ static PyObject *get_debug(PyObject *self, PyObject *unused)
     return PyBool_FromLong(((rpy_loop *)self)->debug);
 }
 
+static PyObject *get_debug_attribute(PyObject *self, void *unused)
+{
+    (void)unused;
+    return get_debug(self, NULL);
+}
+
+/* As asyncio has it: anything that is true. */
+static int set_debug_attribute(PyObject *self, PyObject *value, void *unused)
+{
+    int debug = value ? PyObject_IsTrue(value) : 0;
+
+    (void)unused;
+    if (debug >= 0)
+        ((rpy_loop *)self)->debug = (char)debug;
+    return debug < 0 ? -1 : 0;
+}
+
+static PyObject *get_thread(PyObject *self, void *unused)
+{
+    unsigned long thread = ((rpy_loop *)self)->thread;
+
+    (void)unused;
+    return thread ? PyLong_FromUnsignedLong(thread) : Py_NewRef(Py_None);
+}
+
+/* BaseEventLoop.__init__() sets it to None. */
+static int set_thread(PyObject *self, PyObject *value, void *unused)
+{
+    (void)self;
+    (void)unused;
+    if (value == Py_None)
+        return 0;
+    PyErr_SetString(PyExc_AttributeError, "_thread_id cannot be set: it says which thread runs the loop");
+    return -1;
+}
+
 PyDoc_STRVAR(close_doc, "_close()\n--\n\nClose the core's loop. Nothing is called back any more.");
 
 static PyObject *method_close(PyObject *object, PyObject *unused)
 {
     rpy_loop *self = (rpy_loop *)object;
-    int rc = rp_loop_close(self->loop);
+    int rc = self->loop ? rp_loop_close(self->loop) : 0;
 
     (void)unused;
     if (rc < 0)
@@ -406,6 +449,18 @@ static PyObject *method_close(PyObject *object, PyObject *unused)
 
 /* ---- statistics ---- */
 
+/* false with an exception: there is no loop yet. */
+static bool get_stats(PyObject *self, rp_loop_stats *stats)
+{
+    rp_loop *loop = ((rpy_loop *)self)->loop;
+
+    if (loop)
+        rp_loop_get_stats(loop, stats);
+    else
+        rpy_loop_check((rpy_loop *)self);
+    return loop;
+}
+
 PyDoc_STRVAR(stats_doc, "stats()\n--\n\n"
                         "What the loop has done since it was made, and what it has to do: a dict of numbers.");
 
@@ -414,7 +469,8 @@ static PyObject *stats(PyObject *self, PyObject *unused)
     rp_loop_stats s;
 
     (void)unused;
-    rp_loop_get_stats(((rpy_loop *)self)->loop, &s);
+    if (!get_stats(self, &s))
+        return NULL;
     return Py_BuildValue("{s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:d,s:z,s:z}", "turns", s.turns,
                          "callbacks", s.callbacks, "completions", s.completions, "kernel_entries",
                          s.kernel_entries, "wakeups", s.wakeups, "busy_polls", s.busy_polls, "busy_polls_found",
@@ -426,8 +482,10 @@ static PyObject *stats(PyObject *self, PyObject *unused)
 
 static PyObject *get_backend(PyObject *self, void *unused)
 {
+    rp_loop_stats s;
+
     (void)unused;
-    return PyUnicode_FromString(rp_loop_backend_name(((rpy_loop *)self)->loop));
+    return get_stats(self, &s) ? PyUnicode_FromString(s.backend) : NULL;
 }
 
 static PyObject *get_fallback_reason(PyObject *self, void *unused)
@@ -435,7 +493,8 @@ static PyObject *get_fallback_reason(PyObject *self, void *unused)
     rp_loop_stats s;
 
     (void)unused;
-    rp_loop_get_stats(((rpy_loop *)self)->loop, &s);
+    if (!get_stats(self, &s))
+        return NULL;
     return s.fallback_reason ? PyUnicode_FromString(s.fallback_reason) : Py_NewRef(Py_None);
 }
 
@@ -466,6 +525,19 @@ static PyObject *new (PyTypeObject *type, PyObject *args, PyObject *kwargs)
     return (PyObject *)self;
 }
 
+static void set_open_error(rpy_loop *self, int error, const char *backend)
+{
+    const char *name = backend ? backend : getenv("RINGPORT_PROACTOR");
+    const char *source = backend ? "" : "RINGPORT_PROACTOR: ";
+
+    if (name && error == -EINVAL)
+        PyErr_Format(PyExc_ValueError, "%sthere is no backend '%s'", source, name);
+    else if (name && error == -ENOTSUP)
+        PyErr_Format(PyExc_ValueError, "%sthis build of ringport has no backend '%s'", source, name);
+    else
+        rpy_set_error(self->state, error);
+}
+
 static int init(PyObject *object, PyObject *args, PyObject *kwargs)
 {
     static char *keywords[] = {"backend", "busy_poll", NULL};
@@ -491,7 +563,7 @@ static int init(PyObject *object, PyObject *args, PyObject *kwargs)
                                             .proactor_options = {.busy_poll = rpy_nanoseconds(busy_poll)}},
                          &self->loop);
     if (rc < 0) {
-        rpy_set_error(self->state, rc);
+        set_open_error(self, rc, backend);
         return -1;
     }
     rpy_report_install(self);
@@ -610,14 +682,15 @@ static PyGetSetDef getsets[] = {
     {"backend", get_backend, NULL, PyDoc_STR("What the loop runs on: 'io_uring' or 'epoll'."), NULL},
     {"fallback_reason", get_fallback_reason, NULL, PyDoc_STR("Why a better backend was passed over, or None."),
      NULL},
+    {"_debug", get_debug_attribute, set_debug_attribute, NULL, NULL},
     {"_task_factory", get_factory_attribute, set_factory_attribute, NULL, NULL},
+    {"_thread_id", get_thread, set_thread, PyDoc_STR("The thread that runs the loop, or None."), NULL},
     {0},
 };
 
 static PyMemberDef members[] = {
     {"slow_callback_duration", T_DOUBLE, offsetof(rpy_loop, slow_callback_duration), 0,
      PyDoc_STR("Debug mode: callbacks that run for so many seconds are reported.")},
-    {"_debug", T_BOOL, offsetof(rpy_loop, debug), 0, NULL},
     {"_current_handle", T_OBJECT, offsetof(rpy_loop, current_handle), 0, NULL},
     {0},
 };
