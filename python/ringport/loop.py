@@ -4,12 +4,24 @@ import asyncio
 import sys
 from asyncio import events
 from asyncio.base_events import BaseEventLoop
+from asyncio.log import logger
 
 from . import _core
+from .executor import Executor
+
+ALL_TO_FACTORY = sys.version_info >= (3, 14)  # before, a task factory got neither `name` nor a `context` that is None
 
 
-class Loop(_core.Loop, BaseEventLoop):
-    """An event loop for asyncio, on io_uring where the kernel permits it, else on epoll."""
+class Loop(_core.Loop, Executor, BaseEventLoop):
+    """An event loop for asyncio, on io_uring where the kernel permits it, else on epoll.
+
+    It has all methods of asyncio's loops, and the attributes and methods that are shown here.
+
+    backend: "io_uring" or "epoll". By default the environment's RINGPORT_PROACTOR says it, or else it is the best one
+        that there is.
+    busy_poll: seconds for which the loop polls before it sleeps. That makes answers faster, at the cost of processor
+        time. By default RINGPORT_BUSY_POLL says it, in nanoseconds; or else it is 0.
+    """
 
     def __init__(self, *, backend=None, busy_poll=0.0):
         _core.Loop.__init__(self, backend=backend, busy_poll=busy_poll)
@@ -17,17 +29,27 @@ class Loop(_core.Loop, BaseEventLoop):
         # These would be of no effect: whoever relies on them is told so.
         del self._ready, self._scheduled, self._stopping, self._closed
 
-    def _create_task(self, coro, *, name=None, context=None, **kwargs):
-        """create_task() with arguments, or by a factory."""
+    def _create_task(self, coro, **kwargs):
+        """create_task() with keywords, or by a factory."""
         self._check_closed()
-        if context is not None:
-            kwargs["context"] = context
-        if self._task_factory is None:
-            return asyncio.tasks.Task(coro, loop=self, name=name, **kwargs)
-        task = self._task_factory(self, coro, **kwargs)
-        if name is not None and hasattr(task, "set_name"):
-            task.set_name(name)
-        return task
+        factory = self._task_factory
+        if factory is None:
+            task = asyncio.tasks.Task(coro, loop=self, **kwargs)
+            if task._source_traceback:
+                del task._source_traceback[-1]
+        elif ALL_TO_FACTORY:
+            task = factory(self, coro, **kwargs)
+        else:
+            name = kwargs.pop("name", None)
+            if kwargs.get("context") is None:
+                kwargs.pop("context", None)
+            task = factory(self, coro, **kwargs)
+            if name is not None and hasattr(task, "set_name"):
+                task.set_name(name)
+        try:
+            return task
+        finally:
+            del task  # else the traceback of a task that has failed at once would refer to it, by this frame
 
     def run_forever(self):
         """Run until stop() is called."""
@@ -36,10 +58,7 @@ class Loop(_core.Loop, BaseEventLoop):
         self._set_coroutine_origin_tracking(self._debug)
         hooks = sys.get_asyncgen_hooks()
         try:
-            sys.set_asyncgen_hooks(
-                firstiter=self._asyncgen_firstiter_hook,
-                finalizer=self._asyncgen_finalizer_hook,
-            )
+            sys.set_asyncgen_hooks(firstiter=self._asyncgen_firstiter_hook, finalizer=self._asyncgen_finalizer_hook)
             events._set_running_loop(self)
             self._run()
         finally:
@@ -48,24 +67,16 @@ class Loop(_core.Loop, BaseEventLoop):
             sys.set_asyncgen_hooks(*hooks)
 
     def close(self):
-        """Close the loop: what it still has to do is dropped."""
+        """Close the loop: what it still has to do is dropped, and the default executor is not waited for."""
         if self.is_running():
             raise RuntimeError("Cannot close a running event loop")
         if self.is_closed():
             return
+        if self._debug:
+            logger.debug("Close %r", self)
         self._close()
+        self._executor_shutdown_called = True
         executor = self._default_executor
         if executor is not None:
             self._default_executor = None
             executor.shutdown(wait=False)
-
-
-def new_event_loop(**options):
-    """Make a Loop."""
-    return Loop(**options)
-
-
-def run(main, *, debug=None, **options):
-    """Run a coroutine on a new Loop, as asyncio.run() does."""
-    with asyncio.Runner(debug=debug, loop_factory=lambda: Loop(**options)) as runner:
-        return runner.run(main)
