@@ -368,6 +368,15 @@ static PyObject *method_when(PyObject *self, PyObject *unused)
     return PyFloat_FromDouble(((rpy_handle *)self)->when);
 }
 
+/* isinstance() asks for it: a Handle of ours is an asyncio.Handle, though it is made in another way. */
+static PyObject *get_class(PyObject *self, void *unused)
+{
+    const rpy_state *state = ((rpy_handle *)self)->loop->state;
+
+    (void)unused;
+    return Py_NewRef(is_timed((rpy_handle *)self) ? state->asyncio_timer_handle : state->asyncio_handle);
+}
+
 static PyObject *get_callback(PyObject *self, void *unused)
 {
     (void)unused;
@@ -465,20 +474,21 @@ static PyObject *timer_compare(PyObject *left, PyObject *right, int op)
 }
 
 /* clang-format off */
-#define HANDLE_METHODS                                                                                                \
-    {"cancel", method_cancel, METH_NOARGS, PyDoc_STR("The callback is not to run.")},                                 \
-    {"cancelled", method_cancelled, METH_NOARGS, PyDoc_STR("Whether it was cancelled.")},                             \
-    {"get_context", method_get_context, METH_NOARGS, PyDoc_STR("The context that it runs in.")},                      \
+#define HANDLE_METHODS                                                                                               \
+    {"cancel", method_cancel, METH_NOARGS, PyDoc_STR("The callback is not to run.")},                                \
+    {"cancelled", method_cancelled, METH_NOARGS, PyDoc_STR("Whether it was cancelled.")},                            \
+    {"get_context", method_get_context, METH_NOARGS, PyDoc_STR("The context that it runs in.")},                     \
     {"_run", method_run, METH_NOARGS, PyDoc_STR("Run the callback now.")}
-#define HANDLE_GETSETS                                                                                                \
-    {"_callback", get_callback, NULL, NULL, NULL},                                                                    \
+#define HANDLE_GETSETS                                                                                               \
+    {"__class__", get_class, NULL, NULL, NULL},                                                                      \
+    {"_callback", get_callback, NULL, NULL, NULL},                                                                   \
     {"_args", get_args, NULL, NULL, NULL}
-#define HANDLE_MEMBERS                                                                                                \
-    {"_loop", T_OBJECT, offsetof(rpy_handle, loop), READONLY, NULL},                                                  \
-    {"_context", T_OBJECT, offsetof(rpy_handle, context), READONLY, NULL},                                            \
-    {"_cancelled", T_BOOL, offsetof(rpy_handle, cancelled), READONLY, NULL},                                          \
-    {"_source_traceback", T_OBJECT, offsetof(rpy_handle, source_traceback), READONLY, NULL},                          \
-    {"_repr", T_OBJECT, offsetof(rpy_handle, repr), READONLY, NULL},                                                  \
+#define HANDLE_MEMBERS                                                                                               \
+    {"_loop", T_OBJECT, offsetof(rpy_handle, loop), READONLY, NULL},                                                 \
+    {"_context", T_OBJECT, offsetof(rpy_handle, context), READONLY, NULL},                                           \
+    {"_cancelled", T_BOOL, offsetof(rpy_handle, cancelled), READONLY, NULL},                                         \
+    {"_source_traceback", T_OBJECT, offsetof(rpy_handle, source_traceback), READONLY, NULL},                         \
+    {"_repr", T_OBJECT, offsetof(rpy_handle, repr), READONLY, NULL},                                                 \
     {"__weaklistoffset__", T_PYSSIZET, offsetof(rpy_handle, weakrefs), READONLY, NULL}
 /* clang-format on */
 
@@ -536,11 +546,13 @@ static PyType_Spec timer_spec = {
 
 int rpy_handle_init(PyObject *module, rpy_state *state)
 {
-    PyObject *handle = rpy_import("asyncio", "Handle");
-
-    state->handle_repr_info = handle ? PyObject_GetAttrString(handle, "_repr_info") : NULL;
-    Py_XDECREF(handle);
+    state->asyncio_handle = rpy_import("asyncio", "Handle");
+    state->asyncio_timer_handle = rpy_import("asyncio", "TimerHandle");
+    state->handle_repr_info =
+        state->asyncio_handle ? PyObject_GetAttrString(state->asyncio_handle, "_repr_info") : NULL;
     state->handle_type = rpy_add_type(module, &handle_spec, NULL);
     state->timer_handle_type = rpy_add_type(module, &timer_spec, NULL);
-    return state->handle_repr_info && state->handle_type && state->timer_handle_type ? 0 : -1;
+    return state->asyncio_timer_handle && state->handle_repr_info && state->handle_type && state->timer_handle_type
+               ? 0
+               : -1;
 }

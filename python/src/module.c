@@ -47,6 +47,8 @@ static int traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT((PyObject *)state->timer_handle_type);
     Py_VISIT(state->format_helpers);
     Py_VISIT(state->handle_repr_info);
+    Py_VISIT(state->asyncio_handle);
+    Py_VISIT(state->asyncio_timer_handle);
     return 0;
 }
 
@@ -69,6 +71,8 @@ static int clear(PyObject *module)
     Py_CLEAR(state->timer_handle_type);
     Py_CLEAR(state->format_helpers);
     Py_CLEAR(state->handle_repr_info);
+    Py_CLEAR(state->asyncio_handle);
+    Py_CLEAR(state->asyncio_timer_handle);
     return 0;
 }
 

@@ -47,6 +47,8 @@ typedef struct rpy_state {
     /* handle.c */
     PyTypeObject *handle_type;
     PyTypeObject *timer_handle_type;
+    PyObject *asyncio_handle; /* asyncio's types */
+    PyObject *asyncio_timer_handle;
     rpy_free_handles free_handles;
     rpy_free_handles free_timer_handles;
     PyObject *format_helpers;   /* asyncio.format_helpers */
