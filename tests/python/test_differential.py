@@ -1,0 +1,12 @@
+"""Random scenarios: the same on ringport as on asyncio's own loop."""
+
+import pytest
+
+import differential
+import random_callbacks
+
+pytestmark = pytest.mark.own("compares the two by itself")
+
+
+def test_callbacks():
+    differential.compare(random_callbacks.generate, random_callbacks.play, 1000)
