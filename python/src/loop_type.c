@@ -119,11 +119,7 @@ static rpy_handle *handle_of_call(rpy_loop *self, PyTypeObject *type, const char
 {
     PyObject *context = NULL;
 
-    if (count <= before) {
-        PyErr_Format(PyExc_TypeError, "%s() missing %zd required positional argument(s)", function,
-                     before + 1 - count);
-        return NULL;
-    }
+    assert(count > before);
     if (names && !parse_context(self, function, args + count, names, &context))
         return NULL;
     if (rpy_loop_check(self) < 0)
@@ -133,14 +129,52 @@ static rpy_handle *handle_of_call(rpy_loop *self, PyTypeObject *type, const char
     return rpy_handle_new(self, type, args[before], args + before + 1, count - before - 1, context);
 }
 
+typedef PyObject *fastcall(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names);
+
+/* A call that gives the callback, or what stands before it (`first`, or NULL), by name: again, in order. */
+static PyObject *call_by_names(PyObject *self, fastcall *function, const char *name, const char *first,
+                               PyObject *const *args, Py_ssize_t count, PyObject *names)
+{
+    const char *parameters[] = {first ? first : "callback", "callback"};
+    Py_ssize_t needed = first ? 2 : 1;
+    PyObject *values[3] = {NULL}; /* and the context */
+    PyObject *context_name = NULL, *result = NULL;
+
+    for (Py_ssize_t i = 0; i < count; i++)
+        values[i] = args[i];
+    for (Py_ssize_t i = 0; names && i < PyTuple_GET_SIZE(names); i++) {
+        PyObject *given = PyTuple_GET_ITEM(names, i);
+        Py_ssize_t which = count;
+
+        while (which < needed && PyUnicode_CompareWithASCIIString(given, parameters[which]) != 0)
+            which++;
+        if (which == needed && PyUnicode_CompareWithASCIIString(given, "context") != 0)
+            return PyErr_Format(PyExc_TypeError, "%s() got an unexpected keyword argument '%U'", name, given);
+        values[which] = args[count + i];
+    }
+    for (Py_ssize_t i = 0; i < needed; i++)
+        if (!values[i])
+            return PyErr_Format(PyExc_TypeError, "%s() missing 1 required positional argument: '%s'", name,
+                                parameters[i]);
+    if (!values[needed])
+        return function(self, values, needed, NULL);
+    context_name = PyTuple_Pack(1, ((rpy_loop *)self)->state->names.context);
+    if (context_name)
+        result = function(self, values, needed, context_name);
+    Py_XDECREF(context_name);
+    return result;
+}
+
 PyDoc_STRVAR(call_soon_doc, "call_soon(callback, *args, context=None)\n--\n\n"
                             "Run callback(*args) in the next turn. Return a Handle.");
 
 static PyObject *call_soon(PyObject *object, PyObject *const *args, Py_ssize_t count, PyObject *names)
 {
     rpy_loop *self = (rpy_loop *)object;
-    rpy_handle *handle = handle_of_call(self, self->state->handle_type, "call_soon", true, 0, args, count, names);
 
+    if (count < 1)
+        return call_by_names(object, call_soon, "call_soon", NULL, args, count, names);
+    rpy_handle *handle = handle_of_call(self, self->state->handle_type, "call_soon", true, 0, args, count, names);
     if (handle)
         rpy_handle_schedule(handle);
     return (PyObject *)handle;
@@ -153,9 +187,11 @@ PyDoc_STRVAR(call_soon_threadsafe_doc, "call_soon_threadsafe(callback, *args, co
 static PyObject *call_soon_threadsafe(PyObject *object, PyObject *const *args, Py_ssize_t count, PyObject *names)
 {
     rpy_loop *self = (rpy_loop *)object;
+
+    if (count < 1)
+        return call_by_names(object, call_soon_threadsafe, "call_soon_threadsafe", NULL, args, count, names);
     rpy_handle *handle =
         handle_of_call(self, self->state->handle_type, "call_soon_threadsafe", false, 0, args, count, names);
-
     if (handle) {
         rpy_handle_schedule(handle);
         rp_proactor_wake(self->loop->proactor);
@@ -184,14 +220,11 @@ static PyObject *schedule_at(rpy_loop *self, const char *function, double when, 
     return (PyObject *)handle;
 }
 
-static bool is_missing(const char *function, const char *name, PyObject *const *args, Py_ssize_t count)
+static bool is_none(PyObject *object, const char *text)
 {
-    if (count > 0 && args[0] != Py_None)
+    if (object != Py_None)
         return false;
-    if (count > 0)
-        PyErr_Format(PyExc_TypeError, "%s must not be None", name);
-    else
-        PyErr_Format(PyExc_TypeError, "%s() missing 1 required positional argument: '%s'", function, name);
+    PyErr_SetString(PyExc_TypeError, text);
     return true;
 }
 
@@ -200,7 +233,9 @@ PyDoc_STRVAR(call_at_doc, "call_at(when, callback, *args, context=None)\n--\n\n"
 
 static PyObject *call_at(PyObject *object, PyObject *const *args, Py_ssize_t count, PyObject *names)
 {
-    if (is_missing("call_at", "when", args, count))
+    if (count < 2)
+        return call_by_names(object, call_at, "call_at", "when", args, count, names);
+    if (is_none(args[0], "when cannot be None"))
         return NULL;
     double when = PyFloat_AsDouble(args[0]);
     if (when == -1 && PyErr_Occurred())
@@ -239,7 +274,9 @@ static PyObject *call_later(PyObject *object, PyObject *const *args, Py_ssize_t 
 {
     rpy_loop *self = (rpy_loop *)object;
 
-    if (is_missing("call_later", "delay", args, count))
+    if (count < 2)
+        return call_by_names(object, call_later, "call_later", "delay", args, count, names);
+    if (is_none(args[0], "delay must not be None"))
         return NULL;
     if ((own(self) & (OWN_CALL_AT | OWN_TIME)) != (OWN_CALL_AT | OWN_TIME))
         return call_later_by_theirs(object, args, count, names);
