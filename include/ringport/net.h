@@ -39,7 +39,7 @@ typedef struct rp_server rp_server;
  *   4. connection_lost, once, in the turn after the close, abort or error; the transport is freed after it
  * If the loop is closed first, the transport is freed without connection_lost.
  * Whoever needs the transport for longer refers to it: rp_transport_ref().
- * pause_writing and resume_writing alternate. After write_failed neither comes.
+ * pause_writing and resume_writing alternate. After write_failed neither comes, nor drained.
  */
 typedef struct rp_protocol {
     void (*connection_made)(void *self, rp_transport *transport);
@@ -48,6 +48,7 @@ typedef struct rp_protocol {
     void (*connection_lost)(void *self, int error); /* 0: closed in order; else why */
     void (*pause_writing)(void *self);              /* the write buffer went above its high-water mark */
     void (*resume_writing)(void *self);             /* and is down at the low one */
+    void (*drained)(void *self);                    /* what had to wait in the buffer has all been sent */
 
     /*
      * BufferedProtocol, in place of data_received: where received bytes are to be put.
@@ -63,7 +64,7 @@ typedef struct rp_protocol {
      *   nothing was there after all
      *   the end of the stream or an error came, which is told next
      *   get_buffer has paused or closed the transport, or replaced its protocol: the one that gave the buffer is called
-     *   get_buffer has forked, and this is the child, where no other callback follows
+     *   get_buffer has interrupted the run, or forked, and this is the child, where no other callback follows
      */
     void (*buffer_unused)(void *self);
 

@@ -100,6 +100,12 @@ static inline bool rp_loop_is_forked(const rp_loop *loop)
     return !rp_fork_generation_is(loop->fork_generation);
 }
 
+/* Whether its run may call back any more: it was not interrupted, and this is no child of fork(). */
+static inline bool rp_loop_may_go_on(const rp_loop *loop)
+{
+    return rp_fork_generation_is(atomic_load_explicit(&loop->run_generation, memory_order_relaxed));
+}
+
 /* Whether tasks can have such stacks; 0 is the usual size. */
 static inline bool rp_stack_size_valid(size_t size)
 {

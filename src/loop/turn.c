@@ -13,11 +13,6 @@
 #include "loop/stall.h"
 #include "proactor/proactor.h"
 
-static bool may_go_on(const rp_loop *loop)
-{
-    return rp_fork_generation_is(atomic_load_explicit(&loop->run_generation, memory_order_relaxed));
-}
-
 /* How a step ends after which the run may not go on. An interrupt is over with that. */
 static int end_early(rp_loop *loop)
 {
@@ -77,7 +72,7 @@ int rp_turn_wait(rp_loop *loop, int64_t deadline)
 {
     int rc = loop->turn == RP_TURN_ENDED ? take_completions(loop, deadline) : 0;
 
-    return rc < 0 || may_go_on(loop) ? rc : end_early(loop);
+    return rc < 0 || rp_loop_may_go_on(loop) ? rc : end_early(loop);
 }
 
 /* ---- delivering ---- */
@@ -124,7 +119,7 @@ int rp_turn_deliver(rp_loop *loop)
             deliver_timed(loop, op);
         else
             op->callback(op);
-        if (!may_go_on(loop))
+        if (!rp_loop_may_go_on(loop))
             return end_early(loop);
     }
     return 0;
@@ -149,7 +144,7 @@ static int run_all(rp_loop *loop, rp_node *handles)
 
     while ((node = rp_list_pop(handles))) {
         rp_handle_run(loop, rp_container_of(node, rp_handle, link));
-        if (!may_go_on(loop))
+        if (!rp_loop_may_go_on(loop))
             return end_early(loop);
     }
     return 0;

@@ -88,7 +88,7 @@ static int64_t receive_into(rp_transport *transport, void **buffer)
 
     protocol->get_buffer(self, RP_LOOP_RECEIVE_BUFFER, buffer, &length);
     if (transport->protocol != protocol || transport->self != self || !can_pull(transport) ||
-        rp_loop_is_forked(transport->loop))
+        !rp_loop_may_go_on(transport->loop))
         return -EAGAIN;
     received = !*buffer ? -ENOBUFS : length == 0 ? -EINVAL : 0;
     if (received < 0) {
@@ -136,7 +136,7 @@ static void hand_over(rp_transport *pulled)
             receive_buffered(transport);
         else
             receive_data(transport);
-        if (rp_loop_is_forked(transport->loop))
+        if (!rp_loop_may_go_on(transport->loop))
             return;
     }
 }

@@ -35,6 +35,14 @@ static void resume_protocol_at_low(rp_transport *transport)
         transport->protocol->resume_writing(transport->self);
 }
 
+/* resume_writing may have written anew, or set another protocol. */
+static void tell_drained(rp_transport *transport)
+{
+    if (rp_buffer_size(&transport->buffer) == 0 && !transport->lost && transport->protocol->drained &&
+        !rp_loop_is_forked(transport->loop))
+        transport->protocol->drained(transport->self);
+}
+
 static void send_front(rp_transport *transport);
 
 /* Starts sending what is buffered, unless it is to wait for more. */
@@ -142,6 +150,7 @@ void rp_transport_sent(rp_transport *transport, int64_t result)
     rp_buffer_sent(&transport->buffer, (size_t)result);
     rp_transport *sending RP_ON_LEAVE(send_on) = transport;
     resume_protocol_at_low(sending); /* which may write, close, abort */
+    tell_drained(sending);
 }
 
 /*

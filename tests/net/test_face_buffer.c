@@ -3,6 +3,7 @@
  * is asked for one.
  */
 #include "harness/face.h"
+#include "loop/turn.h"
 
 TEST(a_buffer_that_is_filled_is_told_how_far)
 {
@@ -127,6 +128,25 @@ TEST(a_pause_when_the_buffer_is_given_back_keeps_the_end_for_later)
     rp_transport_resume_reading(f.transport);
     RUN_UNTIL(the_loop, has(&f, 'L'));
     CHECK_STR(f.log, "MGNGNEL");
+    finish(there);
+}
+
+static void interrupt_it(face *f)
+{
+    f->at_get = NULL;
+    rp_turn_interrupt(rp_transport_get_loop(f->transport));
+}
+
+TEST(get_buffer_may_interrupt_the_run)
+{
+    face f = {.at_get = interrupt_it};
+    int there = attach(&f, &buffered);
+
+    say(there, "x");
+    CHECK_INT(rp_run_forever(the_loop), ==, -EINTR);
+    CHECK_STR(f.log, "MGN");
+    RUN_UNTIL(the_loop, has(&f, 'U'));
+    CHECK_STR(f.log, "MGNGU");
     finish(there);
 }
 

@@ -289,6 +289,39 @@ TEST(resume_writing_may_abort)
     rp_loop_free(loop);
 }
 
+static int drains;
+
+static void count_drain(void *self)
+{
+    record *r = self;
+
+    CHECK_INT(rp_transport_get_write_buffer_size(r->transport), ==, 0);
+    CHECK_INT(r->resumes, ==, r->pauses);
+    drains++;
+}
+
+TEST(what_had_to_wait_and_has_all_been_sent_is_told)
+{
+    rp_loop *loop = wire_loop();
+    rp_protocol protocol = record_plain;
+    record r = {0};
+    int error, there;
+
+    drains = 0;
+    protocol.drained = count_drain;
+    there = record_start(loop, &protocol, &r);
+    record_write(&r, 1, 0); /* the socket takes it at once */
+    CHECK_INT(drains, ==, 0);
+    record_write(&r, 8000000, 1);
+    CHECK_INT(rp_transport_get_write_buffer_size(r.transport), >, 0);
+    rp_transport_close(r.transport);
+    CHECK_INT(wire_drain(loop, there, &error), ==, 8000001);
+    RUN_UNTIL(loop, r.lost);
+    CHECK_INT(drains, ==, 1);
+    close(there);
+    rp_loop_free(loop);
+}
+
 TEST(writev_keeps_the_order_of_many_parts)
 {
     rp_loop *loop = wire_loop();
