@@ -35,7 +35,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 UV = pathlib.Path("/usr/include/uv.h")
 
 NAME = [
-    re.compile(r"^\s*#\s*define\s+(\w+)"),
+    re.compile(r"^\s*#\s*define\s+(?!rp_)(\w+)"),  # a function's name, in python.h, has its comment elsewhere
     re.compile(r"^RP_API\b[^;(]*?\b(\w+)\s*\("),
     re.compile(r"^typedef\s+(?:struct|enum|union)\s+(\w+)"),
     re.compile(r"^typedef\b[^;(]*?\b(\w+)\s*[(;]"),

@@ -41,6 +41,7 @@ PUBLIC = {
     "sync.h": "co",
     "io.h": "co",
     "stream.h": "stream",
+    "python.h": "python",
 }
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.M)

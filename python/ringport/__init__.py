@@ -21,17 +21,21 @@ policies, and 3.16 has none.
 The loop takes the io_uring backend where the kernel permits it, and epoll elsewhere. `loop.backend` is its name, and
 `loop.fallback_reason` says why io_uring was passed over. Loop(backend="epoll"), and RINGPORT_PROACTOR=epoll in the
 environment, choose. `loop.stats()` counts what a loop has done. help(ringport.Loop) has the rest.
+
+Protocols in C run on the same loops: an extension module includes ringport/python.h, from get_include().
 """
 
 import sys
 
 from . import _core
+from ._core import capi
+from .headers import get_include
 from .loop import Loop
 from .running import new_event_loop, run
 
 __version__ = _core.__version__
 
-__all__ = ["Loop", "new_event_loop", "run"]
+__all__ = ["Loop", "capi", "get_include", "new_event_loop", "run"]
 
 _POLICIES = "EventLoopPolicy", "install"
 

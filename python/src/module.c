@@ -3,6 +3,7 @@
  *
  * It is made in the main interpreter only: the core has one set of fork handlers, and of signals, for the process.
  */
+#include "capi.h"
 #include "handle.h"
 #include "loop_type.h"
 #include "memory.h"
@@ -27,7 +28,7 @@ static int exec(PyObject *module)
     }
     rpy_memory_init();
     if (intern_names(&state->names) < 0 || rpy_loop_init(state) < 0 || rpy_handle_init(module, state) < 0 ||
-        rpy_loop_type_init(module, state) < 0)
+        rpy_loop_type_init(module, state) < 0 || rpy_capi_init(module) < 0)
         return -1;
     return PyModule_AddStringConstant(module, "__version__", rp_version());
 }
