@@ -1,7 +1,7 @@
 """Random scenarios that are played on asyncio's own loop and on ringport's, and must look the same on both.
 
-A scenario is a list of steps, a step a tuple (name, argument...); an argument may be a list of steps again. It depends on its
-seed alone. What is seen of it is a list of events.
+A scenario is a list of steps, a step a tuple (name, argument...); an argument may be a list of steps again. It depends on
+its seed alone. What is seen of it is a list of events.
 
 RP_TEST_SEED=n plays one scenario, and prints it. RP_TEST_SEQUENCES=n plays so many new ones in place of the usual ones.
 One that looks different is made smaller for as long as it still does, and printed.

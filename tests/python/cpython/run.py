@@ -94,7 +94,8 @@ def run_module(module, reference):
                 elif "ended" in told:
                     missing = []
                 elif "died" in told:
-                    outcomes[begun or f"{module} as a whole"] = {"outcome": "failed", "loops": 1, "why": told["died"] + printed}
+                    why = told["died"] + printed
+                    outcomes[begun or f"{module} as a whole"] = {"outcome": "failed", "loops": 1, "why": why}
             missing = [name for name in missing or [] if name not in outcomes]
             if len(outcomes) == known:
                 break
