@@ -6,11 +6,12 @@ from typing import Any, Literal, TypedDict, TypeVar, type_check_only
 _T = TypeVar("_T")
 _Backend = Literal["io_uring", "epoll"]
 
-__all__ = ["Loop", "new_event_loop", "run"]
+__all__ = ["Loop", "capi", "get_include", "new_event_loop", "run"]
 if sys.version_info < (3, 14):
     __all__ += ["EventLoopPolicy", "install"]
 
 __version__: str
+capi: object
 
 @type_check_only
 class _Statistics(TypedDict):
@@ -38,6 +39,7 @@ class Loop(asyncio.BaseEventLoop):
     def stats(self) -> _Statistics: ...
     async def shutdown_default_executor(self, timeout: float | None = None) -> None: ...
 
+def get_include() -> str: ...
 def new_event_loop(*, backend: _Backend | None = None, busy_poll: float = 0.0) -> Loop: ...
 def run(
     main: Coroutine[Any, Any, _T],
