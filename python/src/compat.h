@@ -45,4 +45,19 @@ static inline void rpy_set_exception(PyObject *exception)
 }
 #endif
 
+/* What a weak reference refers to: a new reference, or NULL. */
+static inline PyObject *rpy_weakref_object(PyObject *weak)
+{
+#if PY_VERSION_HEX >= 0x030D0000
+    PyObject *object = NULL;
+
+    PyWeakref_GetRef(weak, &object);
+    return object;
+#else
+    PyObject *object = PyWeakref_GetObject(weak);
+
+    return object && object != Py_None ? Py_NewRef(object) : NULL;
+#endif
+}
+
 #endif

@@ -13,6 +13,7 @@
 #include "handle.h"
 #include "proactor/proactor.h"
 #include "report.h"
+#include "transport.h"
 #include "turn.h"
 
 /* ---- methods that others may replace ---- */
@@ -702,6 +703,8 @@ static PyMethodDef methods[] = {
     FASTCALL(create_task),
     NOARGS(time, method_time),
     NOARGS(create_future, create_future),
+    {"_make_socket_transport", (PyCFunction)(void (*)(void))rpy_make_socket_transport,
+     METH_VARARGS | METH_KEYWORDS, NULL},
     {"set_task_factory", set_task_factory, METH_O, set_task_factory_doc},
     NOARGS(get_task_factory, get_task_factory),
     NOARGS(_run, method_run),

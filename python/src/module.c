@@ -7,6 +7,7 @@
 #include "handle.h"
 #include "loop_type.h"
 #include "memory.h"
+#include "transport.h"
 
 static int intern_names(rpy_names *names)
 {
@@ -28,7 +29,8 @@ static int exec(PyObject *module)
     }
     rpy_memory_init();
     if (intern_names(&state->names) < 0 || rpy_loop_init(state) < 0 || rpy_handle_init(module, state) < 0 ||
-        rpy_loop_type_init(module, state) < 0 || rpy_capi_init(module) < 0)
+        rpy_loop_type_init(module, state) < 0 || rpy_transport_init(module, state) < 0 ||
+        rpy_capi_init(module) < 0)
         return -1;
     return PyModule_AddStringConstant(module, "__version__", rp_version());
 }
@@ -50,6 +52,18 @@ static int traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->handle_repr_info);
     Py_VISIT(state->asyncio_handle);
     Py_VISIT(state->asyncio_timer_handle);
+    Py_VISIT((PyObject *)state->transport_type);
+    Py_VISIT(state->set_result);
+    Py_VISIT(state->minus_one);
+    Py_VISIT(state->buffered_protocol);
+    Py_VISIT(state->socket_class);
+    Py_VISIT(state->transport_socket);
+    Py_VISIT((PyObject *)state->stream_protocol_type);
+    Py_VISIT((PyObject *)state->stream_reader_type);
+    Py_VISIT(state->stream_data_received);
+    Py_VISIT(state->stream_property);
+    Py_VISIT(state->stream_feed_data);
+    Py_VISIT(state->stream_wakeup);
     return 0;
 }
 
@@ -74,6 +88,18 @@ static int clear(PyObject *module)
     Py_CLEAR(state->handle_repr_info);
     Py_CLEAR(state->asyncio_handle);
     Py_CLEAR(state->asyncio_timer_handle);
+    Py_CLEAR(state->transport_type);
+    Py_CLEAR(state->set_result);
+    Py_CLEAR(state->minus_one);
+    Py_CLEAR(state->buffered_protocol);
+    Py_CLEAR(state->socket_class);
+    Py_CLEAR(state->transport_socket);
+    Py_CLEAR(state->stream_protocol_type);
+    Py_CLEAR(state->stream_reader_type);
+    Py_CLEAR(state->stream_data_received);
+    Py_CLEAR(state->stream_property);
+    Py_CLEAR(state->stream_feed_data);
+    Py_CLEAR(state->stream_wakeup);
     return 0;
 }
 

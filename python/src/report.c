@@ -7,6 +7,7 @@
 #include "report.h"
 
 #include "loop/exception.h"
+#include "protocol.h"
 
 static const char *text_of(rp_where where)
 {
@@ -36,6 +37,7 @@ static const char *text_of(rp_where where)
 static void report(rp_loop *core, const rp_report *report)
 {
     rpy_loop *self = core->slots[RP_SLOT_FACE];
+    rpy_transport *transport = report->transport ? rpy_protocol_transport(report->transport) : NULL;
     PyObject *error = NULL;
 
     if (report->error) {
@@ -43,7 +45,10 @@ static void report(rp_loop *core, const rp_report *report)
         if (!error)
             PyErr_Clear();
     }
-    rpy_loop_call_exception_handler(self, text_of(report->where), error, NULL);
+    if (transport && error)
+        rpy_connection_report(transport, error, text_of(report->where));
+    else
+        rpy_loop_call_exception_handler(self, text_of(report->where), error, NULL);
     Py_XDECREF(error);
 }
 

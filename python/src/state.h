@@ -6,16 +6,39 @@
 #ifndef RPY_STATE_H
 #define RPY_STATE_H
 
+#include <stdbool.h>
+
 #include "compat.h"
 
 /* Names that are looked up or compared often, interned: state->names.call_soon. One a line, sorted. */
 #define RPY_NAMES(X)                                                                                              \
     X(Future)                                                                                                     \
     X(Task)                                                                                                       \
+    X(_buffer)                                                                                                    \
+    X(_eof)                                                                                                       \
+    X(_limit)                                                                                                     \
+    X(_paused)                                                                                                    \
+    X(_stream_reader)                                                                                             \
+    X(_stream_reader_wr)                                                                                          \
+    X(_transport)                                                                                                 \
+    X(_waiter)                                                                                                    \
+    X(_wakeup_waiter)                                                                                             \
+    X(buffer_updated)                                                                                             \
     X(call_at)                                                                                                    \
     X(call_exception_handler)                                                                                     \
     X(call_soon)                                                                                                  \
+    X(cancelled)                                                                                                  \
+    X(connection_lost)                                                                                            \
+    X(connection_made)                                                                                            \
     X(context)                                                                                                    \
+    X(data_received)                                                                                              \
+    X(eof_received)                                                                                               \
+    X(feed_data)                                                                                                  \
+    X(get_buffer)                                                                                                 \
+    X(pause_reading)                                                                                              \
+    X(pause_writing)                                                                                              \
+    X(resume_writing)                                                                                             \
+    X(set_result)                                                                                                 \
     X(time)
 
 #define RPY_DECLARE_NAME(name) PyObject *name;
@@ -53,6 +76,25 @@ typedef struct rpy_state {
     rpy_free_handles free_timer_handles;
     PyObject *format_helpers;   /* asyncio.format_helpers */
     PyObject *handle_repr_info; /* asyncio.Handle._repr_info, which asks any handle for its attributes */
+
+    /* transport.c, protocol.c, connection.c */
+    PyTypeObject *transport_type;
+    PyObject *set_result; /* asyncio.futures._set_result_unless_cancelled */
+    PyObject *minus_one;
+    PyObject *buffered_protocol; /* asyncio.BufferedProtocol */
+    PyObject *socket_class;      /* socket.socket */
+    PyObject *transport_socket;  /* asyncio.trsock.TransportSocket */
+
+    /* streams.c: classes of asyncio.streams, and what was in them when we were loaded */
+    PyTypeObject *stream_protocol_type;
+    PyTypeObject *stream_reader_type;
+    PyObject *stream_data_received;
+    PyObject *stream_property;
+    PyObject *stream_feed_data;
+    PyObject *stream_wakeup;
+    bool streams_own; /* it was all there, when the types had these versions */
+    unsigned stream_protocol_version;
+    unsigned stream_reader_version;
 } rpy_state;
 
 /* The state of a module object. */

@@ -24,7 +24,10 @@ int rpy_transport_init(PyObject *module, rpy_state *state);
 PyObject *rpy_transport_new(rpy_loop *loop, rp_fd fd, PyObject *socket, PyObject *protocol, PyObject *context,
                             PyObject *waiter, PyObject *extra);
 
-/* The core's transport, lent; and the object of one that was made here, lent. */
+/* The method Loop._make_socket_transport(sock, protocol, waiter=None, *, extra=None, server=None). */
+PyObject *rpy_make_socket_transport(PyObject *loop, PyObject *args, PyObject *kwargs);
+
+/* The core's transport, lent; and the object of one that was made here, lent; NULL: it has none. */
 rp_transport *rpy_transport_core(PyObject *transport);
 PyObject *rpy_transport_object(rp_transport *core);
 

@@ -1,0 +1,370 @@
+/*
+ * connection.c - what a transport says of its connection, who keeps it alive, and how it ends.
+ *
+ * The core has the descriptor. A Python object for the socket is given up (detached) before the core closes it.
+ */
+#include "connection.h"
+
+#include <string.h>
+
+#include "address.h"
+#include "loop/handle.h"
+
+/* ---- extra info ---- */
+
+static const char *const name_keys[2] = {"sockname", "peername"};
+
+static int note_name(rpy_transport *self, int which)
+{
+    struct sockaddr_storage address = {0};
+    uint32_t length = sizeof address;
+    const rp_kernel *kernel = self->loop->loop->kernel;
+    int rc =
+        (which == 0 ? rp_kernel_name : rp_kernel_peer)(kernel, self->fd, (struct sockaddr *)&address, &length);
+
+    if (rc == 0 && length > 0 && length <= sizeof self->names[which]) {
+        memcpy(&self->names[which], &address, length);
+        self->name_lengths[which] = length;
+        return 0;
+    }
+    PyObject *object = rpy_address_object((struct sockaddr *)&address, rc == 0 ? length : 0);
+    rc = object ? PyDict_SetItemString(self->extra, name_keys[which], object) : -1;
+    Py_XDECREF(object);
+    return rc;
+}
+
+/* By one more reader of the socket's, as makefile() counts them, its owner's close() waits. */
+static int count_reader(PyObject *socket, int difference)
+{
+    PyObject *count = PyObject_GetAttrString(socket, "_io_refs");
+    PyObject *change = count ? PyLong_FromLong(difference) : NULL;
+    PyObject *changed = change ? PyNumber_Add(count, change) : NULL;
+    int rc = changed ? PyObject_SetAttrString(socket, "_io_refs", changed) : -1;
+
+    Py_XDECREF(count);
+    Py_XDECREF(change);
+    Py_XDECREF(changed);
+    return rc;
+}
+
+int rpy_connection_open(rpy_transport *self, rp_fd fd, PyObject *socket)
+{
+    int known = PyMapping_HasKeyString(self->extra, "peername");
+
+    self->fd = fd;
+    if (note_name(self, 0) < 0 || (!known && note_name(self, 1) < 0))
+        return -1;
+    if (!socket)
+        return 0;
+    int held = PyObject_IsInstance(socket, self->loop->state->socket_class);
+    if (held < 0 || (held && count_reader(socket, 1) < 0))
+        return -1;
+    self->socket_held = held;
+    self->socket = Py_NewRef(socket);
+    return 0;
+}
+
+static void release_socket(rpy_transport *self)
+{
+    if (self->socket_held && count_reader(self->socket, -1) < 0)
+        PyErr_WriteUnraisable(self->socket);
+    self->socket_held = false;
+}
+
+void rpy_connection_forget_socket(rpy_transport *self)
+{
+    PyObject *exception = rpy_take_exception();
+
+    release_socket(self);
+    Py_CLEAR(self->socket);
+    if (exception)
+        rpy_set_exception(exception);
+}
+
+/* What it closes is the core's: so it is detached. */
+static void close_socket_object(rpy_transport *self)
+{
+    PyObject *result;
+
+    if (!self->socket)
+        return;
+    release_socket(self);
+    result = PyObject_CallMethod(self->socket, "detach", NULL);
+    if (!result)
+        PyErr_WriteUnraisable(self->socket);
+    Py_XDECREF(result);
+}
+
+/* It does not block, and says so. */
+static PyObject *make_socket(rpy_transport *self)
+{
+    PyObject *type = self->loop->state->socket_class;
+    PyObject *socket, *result;
+
+    if (self->ended || rpy_connection_is_dropped(self))
+        return PyObject_CallMethod(type, "__new__", "O", type); /* a closed one */
+    socket = PyObject_CallFunction(type, "iiii", -1, -1, -1, self->fd);
+    result = socket ? PyObject_CallMethod(socket, "setblocking", "O", Py_False) : NULL;
+    if (socket && !result) {
+        PyObject *error = rpy_take_exception();
+
+        Py_XDECREF(PyObject_CallMethod(socket, "detach", NULL));
+        PyErr_Clear();
+        Py_CLEAR(socket);
+        rpy_set_exception(error);
+    }
+    Py_XDECREF(result);
+    return socket;
+}
+
+PyObject *rpy_connection_socket(rpy_transport *self)
+{
+    if (!self->socket)
+        self->socket = make_socket(self);
+    return self->socket;
+}
+
+/* What is asked for by `name` comes into `extra`, if it is one of ours. */
+static int make_extra(rpy_transport *self, const char *name)
+{
+    PyObject *object = NULL;
+
+    if (strcmp(name, "socket") == 0) {
+        PyObject *socket = rpy_connection_socket(self);
+
+        object = socket ? PyObject_CallOneArg(self->loop->state->transport_socket, socket) : NULL;
+        if (!object)
+            return -1;
+    }
+    for (int i = 0; i < 2 && !object; i++)
+        if (self->name_lengths[i] > 0 && strcmp(name, name_keys[i]) == 0) {
+            object = rpy_address_object((struct sockaddr *)&self->names[i], self->name_lengths[i]);
+            if (!object)
+                return -1;
+        }
+    int rc = object ? PyDict_SetItemString(self->extra, name, object) : 0;
+    Py_XDECREF(object);
+    return rc;
+}
+
+PyObject *rpy_connection_extra(rpy_transport *self, PyObject *name, PyObject *missing)
+{
+    PyObject *value = PyDict_GetItemWithError(self->extra, name);
+
+    if (!value && !PyErr_Occurred() && PyUnicode_Check(name)) {
+        const char *text = PyUnicode_AsUTF8(name);
+
+        if (!text || make_extra(self, text) < 0)
+            return NULL;
+        value = PyDict_GetItemWithError(self->extra, name);
+    }
+    if (!value && PyErr_Occurred())
+        return NULL;
+    return Py_NewRef(value ? value : missing);
+}
+
+PyObject *rpy_connection_extras(rpy_transport *self)
+{
+    const char *const names[] = {"socket", "sockname", "peername"};
+
+    for (int i = 0; i < 3; i++)
+        if (!PyMapping_HasKeyString(self->extra, names[i]) && make_extra(self, names[i]) < 0)
+            return NULL;
+    return self->extra;
+}
+
+/* ---- who keeps it alive ---- */
+
+/* Its core is closed, and with it the descriptor. */
+static void dropped(PyObject *object)
+{
+    close_socket_object((rpy_transport *)object);
+}
+
+static bool expects_events(const rpy_transport *self)
+{
+    const rp_transport *core = self->core;
+
+    if (self->ended || self->loop->loop->closed)
+        return false;
+    return self->closing || core->closing || rp_buffer_size(&core->buffer) > 0 ||
+           !(core->reading_paused || core->eof_received);
+}
+
+void rpy_connection_keep(rpy_transport *self)
+{
+    bool wanted = expects_events(self);
+
+    if (wanted == rp_node_linked(&self->kept.link))
+        return;
+    if (wanted)
+        rpy_loop_keep(self->loop, &self->kept, (PyObject *)self, dropped);
+    else
+        rpy_loop_let_go(&self->kept);
+}
+
+/* ---- the end ---- */
+
+void rpy_connection_log(rpy_transport *self, const char *format)
+{
+    PyObject *result = PyObject_CallMethod(self->loop->state->logger, "debug", "sO", format, self);
+
+    if (!result)
+        PyErr_WriteUnraisable((PyObject *)self);
+    Py_XDECREF(result);
+}
+
+static void lose(rpy_transport *self)
+{
+    self->closing = true;
+    rp_transport_lose(self->core, 0);
+    rpy_connection_keep(self);
+}
+
+int rpy_connection_close(rpy_transport *self)
+{
+    if (rpy_connection_is_closing(self))
+        return 0;
+    if (rpy_loop_check(self->loop) < 0)
+        return -1;
+    if (rp_buffer_size(&self->core->buffer) == 0) {
+        lose(self);
+        return 0;
+    }
+    self->closing = true;
+    rp_transport_pause_reading(self->core);
+    rpy_connection_keep(self);
+    return 0;
+}
+
+void rpy_connection_force_close(rpy_transport *self, PyObject *exception)
+{
+    if (self->core->lost)
+        return;
+    if (exception && exception != Py_None)
+        self->error = Py_NewRef(exception);
+    lose(self);
+}
+
+static void log_error(rpy_transport *self, PyObject *exception, const char *message)
+{
+    PyObject *method = PyObject_GetAttrString(self->loop->state->logger, "debug");
+    PyObject *args = method ? Py_BuildValue("sOs", "%r: %s", self, message) : NULL;
+    PyObject *kwargs = args ? Py_BuildValue("{s:O}", "exc_info", exception) : NULL;
+    PyObject *result = kwargs ? PyObject_Call(method, args, kwargs) : NULL;
+
+    if (!result)
+        PyErr_WriteUnraisable((PyObject *)self);
+    Py_XDECREF(method);
+    Py_XDECREF(args);
+    Py_XDECREF(kwargs);
+    Py_XDECREF(result);
+}
+
+void rpy_connection_report(rpy_transport *self, PyObject *exception, const char *message)
+{
+    if (!PyErr_GivenExceptionMatches(exception, PyExc_OSError))
+        rpy_loop_call_exception_handler(self->loop, message, exception, "transport", self, "protocol",
+                                        self->protocol, NULL);
+    else if (self->loop->debug)
+        log_error(self, exception, message);
+}
+
+void rpy_connection_fail(rpy_transport *self, PyObject *exception, const char *message)
+{
+    rpy_connection_report(self, exception, message);
+    rpy_connection_force_close(self, exception);
+}
+
+void rpy_connection_callback_failed(rpy_transport *self, const char *message)
+{
+    PyObject *exception = rpy_loop_callback_failed(self->loop);
+
+    if (!exception)
+        return;
+    rpy_connection_fail(self, exception, message);
+    Py_DECREF(exception);
+}
+
+void rpy_connection_tell_empty(rpy_transport *self, PyObject *exception)
+{
+    PyObject *waiter = self->empty_waiter;
+    PyObject *done = waiter ? PyObject_CallMethod(waiter, "done", NULL) : NULL;
+    PyObject *result = NULL;
+
+    if (!waiter)
+        return;
+    if (done && !Py_IsTrue(done))
+        result = exception ? PyObject_CallMethod(waiter, "set_exception", "O", exception)
+                           : PyObject_CallMethod(waiter, "set_result", "O", Py_None);
+    if (PyErr_Occurred())
+        PyErr_WriteUnraisable(waiter);
+    Py_XDECREF(done);
+    Py_XDECREF(result);
+}
+
+static void leave_server(rpy_transport *self)
+{
+    PyObject *server = self->server;
+
+    if (!server)
+        return;
+    self->server = NULL;
+    PyObject *result = PyObject_CallMethod(server, "_detach", "O", self);
+    if (!result)
+        PyErr_WriteUnraisable(server);
+    Py_XDECREF(result);
+    Py_DECREF(server);
+}
+
+/* A file was being sent, and cannot be any more. */
+static void end_empty_waiter(rpy_transport *self)
+{
+    PyObject *error;
+
+    if (!self->empty_waiter)
+        return;
+    error = self->error ? Py_NewRef(self->error)
+                        : PyObject_CallFunction(PyExc_ConnectionError, "s", "Connection is closed by peer");
+    if (error)
+        rpy_connection_tell_empty(self, error);
+    else
+        PyErr_WriteUnraisable((PyObject *)self);
+    Py_XDECREF(error);
+}
+
+void rpy_connection_end(rpy_transport *self)
+{
+    if (self->ended)
+        return;
+    self->ended = true;
+    close_socket_object(self);
+    Py_CLEAR(self->protocol);
+    self->streamed = false;
+    leave_server(self);
+    end_empty_waiter(self);
+    rpy_connection_keep(self);
+}
+
+static const rp_protocol nobody = {.receives = 1};
+
+void rpy_connection_abandon(rpy_transport *self)
+{
+    rp_transport *core = self->core;
+
+    if (!core || self->ended || rp_loop_is_forked(core->loop))
+        return;
+    if (PyErr_ResourceWarning((PyObject *)self, 1, "unclosed transport %R", self) < 0)
+        PyErr_WriteUnraisable((PyObject *)self);
+    rp_transport_set_protocol(core, &nobody, NULL);
+    rp_transport_lose(core, 0);
+    close_socket_object(self);
+    leave_server(self);
+}
+
+int rpy_connection_init(rpy_state *state)
+{
+    state->socket_class = rpy_import("socket", "socket");
+    state->transport_socket = state->socket_class ? rpy_import("asyncio.trsock", "TransportSocket") : NULL;
+    return state->transport_socket ? 0 : -1;
+}

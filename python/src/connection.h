@@ -1,0 +1,107 @@
+/*
+ * connection.h - rpy_transport: Python's transport around one of the core's; what it says of its connection; its end.
+ *
+ * The loop keeps the object alive while an event can still come: until connection_lost, but for one whose reading is
+ * paused, or at its end, with nothing left to send. If nobody refers to such a one, it is closed, as in asyncio.
+ */
+#ifndef RPY_CONNECTION_H
+#define RPY_CONNECTION_H
+
+#include "base/socket.h"
+#include "loop.h"
+#include "net/transport.h"
+
+enum { RPY_SHADOWED = 5 };
+
+typedef struct rpy_transport {
+    PyObject_HEAD
+    PyObject *shadowed[RPY_SHADOWED]; /* slots of asyncio's base class: ours stand in their place */
+    rpy_loop *loop;
+    rp_transport *core; /* a reference */
+    PyObject *protocol; /* NULL: connection_lost was called */
+    PyObject *context;  /* that its methods are called in */
+    bool streamed;      /* the protocol is a StreamReaderProtocol of asyncio's, and no subclass */
+    bool barred;        /* nothing may be written: after write_eof(), or while a file is sent */
+    bool eof;           /* write_eof() was called */
+    bool closing;       /* close() was called, or abort(), or something has failed */
+    bool ended;         /* connection_lost was called */
+    unsigned lost_writes;
+    PyObject *error;           /* for connection_lost; NULL: the core has it */
+    PyObject *closing_context; /* that connection_lost is called in; NULL: a copy of `context` */
+    PyObject *empty_waiter;    /* a future: the write buffer is empty */
+    PyObject *server;          /* or NULL */
+    rpy_kept kept;
+
+    PyObject *extra;  /* a dict */
+    PyObject *socket; /* Python's object for it; NULL: nobody has asked so far */
+    rp_fd fd;
+    bool socket_held; /* whoever owns it may close it: nothing happens before the connection has ended */
+    struct sockaddr_in6 names[2]; /* the socket's, and the peer's, as they were at first: if they fit */
+    uint32_t name_lengths[2];     /* 0: it is in `extra` */
+
+    Py_buffer view; /* of a BufferedProtocol, between get_buffer and buffer_updated */
+    PyObject *dict;
+    PyObject *weakrefs;
+} rpy_transport;
+
+/* Whether its loop was closed before the connection had ended. */
+static inline bool rpy_connection_is_dropped(const rpy_transport *self)
+{
+    return self->loop->loop->closed && !self->ended;
+}
+
+static inline bool rpy_connection_is_closing(const rpy_transport *self)
+{
+    return self->closing || (self->core->closing && !rpy_connection_is_dropped(self));
+}
+
+/* ---- extra info ---- */
+
+int rpy_connection_init(rpy_state *state);
+
+/* Remembers the names of the two ends, and which Python object has the socket (NULL: none). 0, or -1. */
+int rpy_connection_open(rpy_transport *self, rp_fd fd, PyObject *socket);
+
+/* Lets go of the socket's object, which is its owner's again. */
+void rpy_connection_forget_socket(rpy_transport *self);
+
+/* get_extra_info(): a new reference, or NULL with an exception. */
+PyObject *rpy_connection_extra(rpy_transport *self, PyObject *name, PyObject *missing);
+
+/* All of it, lent; and Python's object for the socket, lent. NULL with an exception. */
+PyObject *rpy_connection_extras(rpy_transport *self);
+PyObject *rpy_connection_socket(rpy_transport *self);
+
+/* ---- life ---- */
+
+/* Keeps the object alive if an event may come, and else does not: after each change. It may be freed by that. */
+void rpy_connection_keep(rpy_transport *self);
+
+/* close(): 0, or -1 with an exception. */
+int rpy_connection_close(rpy_transport *self);
+
+/* _force_close(): connection_lost(exception) follows in the next turn. `exception` may be NULL or None. */
+void rpy_connection_force_close(rpy_transport *self, PyObject *exception);
+
+/* _fatal_error(): the same, and an exception that is no OSError is reported. */
+void rpy_connection_fail(rpy_transport *self, PyObject *exception, const char *message);
+
+/* A method of the protocol has failed: it ends the run, or the connection. The exception is set, and taken. */
+void rpy_connection_callback_failed(rpy_transport *self, const char *message);
+
+/* The write buffer is empty, or never will be: whoever waits for that is told. */
+void rpy_connection_tell_empty(rpy_transport *self, PyObject *exception);
+
+/* After connection_lost, or the loop's close: lets go of all that goes with the connection. */
+void rpy_connection_end(rpy_transport *self);
+
+/* Nobody refers to it: warns if it is open, and closes it without telling the protocol. */
+void rpy_connection_abandon(rpy_transport *self);
+
+/* An error that the core reports, in asyncio's words: as that of _fatal_error(), but the core has closed it. */
+void rpy_connection_report(rpy_transport *self, PyObject *exception, const char *message);
+
+/* Debug mode: logger.debug("%r ...", self). */
+void rpy_connection_log(rpy_transport *self, const char *format);
+
+#endif

@@ -1,0 +1,337 @@
+/*
+ * protocol.c - what the core tells of a connection, as calls of a Python protocol.
+ *
+ * Methods are looked up at each event, as whoever replaces them expects, and called in the transport's context. The
+ * transport stays alive meanwhile, whatever they let go of.
+ * What a method raises ends the connection. SystemExit and KeyboardInterrupt end the run, and leave the connection.
+ */
+#include "protocol.h"
+
+#include "handle.h"
+#include "streams.h"
+
+/* ---- around a call ---- */
+
+typedef struct called {
+    rpy_transport *self;
+    int64_t begun; /* debug mode */
+} called;
+
+/* NULL with an exception if the context cannot be entered. */
+static called enter(rpy_transport *self)
+{
+    Py_INCREF((PyObject *)self);
+    return (called){self, self->loop->debug ? rpy_loop_begin_timed(self->loop) : 0};
+}
+
+static void leave(called call)
+{
+    if (call.begun)
+        rpy_loop_end_timed(call.self->loop, call.begun, (PyObject *)call.self);
+    Py_DECREF((PyObject *)call.self);
+}
+
+/* protocol.name(argument), or without an argument, in the context. A new reference, or NULL with an exception. */
+static PyObject *call_method(rpy_transport *self, PyObject *name, PyObject *argument)
+{
+    PyObject *result, *args[2] = {self->protocol, argument};
+
+    if (!self->protocol) /* the collector has taken it */
+        return Py_NewRef(Py_None);
+    if (PyContext_Enter(self->context) < 0)
+        return NULL;
+    result = PyObject_VectorcallMethod(name, args, (argument ? 2 : 1) | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+    if (PyContext_Exit(self->context) < 0)
+        Py_CLEAR(result);
+    return result;
+}
+
+/* ---- receiving ---- */
+
+static PyObject *call_data_received(rpy_transport *self, const void *data, size_t length)
+{
+    PyObject *bytes = PyBytes_FromStringAndSize(data, (Py_ssize_t)length);
+    PyObject *result = bytes ? call_method(self, self->loop->state->names.data_received, bytes) : NULL;
+
+    Py_XDECREF(bytes);
+    return result;
+}
+
+static void data_received(void *arg, const void *data, size_t length)
+{
+    rpy_transport *self = arg;
+    called call = enter(self);
+    PyObject *result = NULL;
+
+    if (self->streamed)
+        result = rpy_stream_feed(self->loop->state, self->context, self->protocol, data, length);
+    if (!result && !PyErr_Occurred())
+        result = call_data_received(self, data, length);
+    if (result)
+        Py_DECREF(result);
+    else
+        rpy_connection_callback_failed(self, "Fatal error: protocol.data_received() call failed.");
+    leave(call);
+}
+
+/* Its length as len() has it; -1 with an exception if there is none, or it is 0. */
+static int check_length(PyObject *buffer)
+{
+    Py_ssize_t length = PyObject_Size(buffer);
+
+    if (length == 0)
+        PyErr_SetString(PyExc_RuntimeError, "get_buffer() returned an empty buffer");
+    return length > 0 ? 0 : -1;
+}
+
+static int export_buffer(rpy_transport *self, PyObject *buffer)
+{
+    if (PyObject_GetBuffer(buffer, &self->view, PyBUF_WRITABLE) == 0)
+        return 0;
+    if (PyErr_ExceptionMatches(PyExc_BufferError) || PyErr_ExceptionMatches(PyExc_TypeError))
+        PyErr_Format(PyExc_TypeError, "get_buffer() must return a read-write bytes-like object, not %.100s",
+                     Py_TYPE(buffer)->tp_name);
+    return -1;
+}
+
+/* While the buffer is exported it has a reference to the transport, which outlives what the protocol lets go of. */
+static void get_buffer(void *arg, size_t hint, void **data, size_t *length)
+{
+    rpy_transport *self = arg;
+    called call = enter(self);
+    PyObject *buffer = call_method(self, self->loop->state->names.get_buffer, self->loop->state->minus_one);
+
+    (void)hint;
+    if (!buffer || check_length(buffer) < 0) {
+        rpy_connection_callback_failed(self, "Fatal error: protocol.get_buffer() call failed.");
+    } else if (export_buffer(self, buffer) < 0) {
+        rpy_connection_callback_failed(self, "Fatal read error on socket transport");
+    } else {
+        *data = self->view.buf;
+        *length = (size_t)self->view.len;
+        Py_INCREF((PyObject *)self);
+    }
+    Py_XDECREF(buffer);
+    leave(call);
+}
+
+static void buffer_unused(void *arg)
+{
+    rpy_transport *self = arg;
+
+    PyBuffer_Release(&self->view);
+    Py_DECREF((PyObject *)self);
+}
+
+static void buffer_updated(void *arg, size_t length)
+{
+    rpy_transport *self = arg;
+    called call = enter(self);
+
+    buffer_unused(self);
+    PyObject *count = PyLong_FromSize_t(length);
+    PyObject *result = count ? call_method(self, self->loop->state->names.buffer_updated, count) : NULL;
+    Py_XDECREF(count);
+    if (result)
+        Py_DECREF(result);
+    else
+        rpy_connection_callback_failed(self, "Fatal error: protocol.buffer_updated() call failed.");
+    leave(call);
+}
+
+/* After an interrupt the end is told again, in the next run. */
+static bool eof_received(void *arg)
+{
+    rpy_transport *self = arg;
+    called call = enter(self);
+
+    if (self->loop->debug)
+        rpy_connection_log(self, "%r received EOF");
+    PyObject *result = call_method(self, self->loop->state->names.eof_received, NULL);
+    int open = result ? PyObject_IsTrue(result) : -1;
+    Py_XDECREF(result);
+    if (open < 0) {
+        rpy_connection_callback_failed(self, "Fatal error: protocol.eof_received() call failed.");
+        self->core->eof_received = self->core->lost;
+    } else if (open == 0 && rpy_connection_close(self) < 0) {
+        rpy_connection_callback_failed(self, "Fatal read error on socket transport");
+    }
+    rpy_connection_keep(self);
+    leave(call);
+    return true;
+}
+
+/* ---- writing ---- */
+
+static void report_flow_control(rpy_transport *self, const char *message, PyObject *exception)
+{
+    rpy_loop_call_exception_handler(self->loop, message, exception, "transport", self, "protocol", self->protocol,
+                                    NULL);
+}
+
+/* Inside a call of write(), or the like, in whatever context that is in; what ends a run is raised there. */
+static void pause_writing(void *arg)
+{
+    rpy_transport *self = arg;
+    PyObject *result = PyObject_CallMethodNoArgs(self->protocol, self->loop->state->names.pause_writing);
+    PyObject *exception;
+
+    if (result) {
+        Py_DECREF(result);
+        return;
+    }
+    if (PyErr_ExceptionMatches(PyExc_SystemExit) || PyErr_ExceptionMatches(PyExc_KeyboardInterrupt))
+        return;
+    exception = rpy_take_exception();
+    report_flow_control(self, "protocol.pause_writing() failed", exception);
+    Py_DECREF(exception);
+}
+
+static void resume_writing(void *arg)
+{
+    rpy_transport *self = arg;
+    called call = enter(self);
+    PyObject *result = call_method(self, self->loop->state->names.resume_writing, NULL);
+    PyObject *exception = result ? NULL : rpy_loop_callback_failed(self->loop);
+
+    Py_XDECREF(result);
+    if (exception) {
+        report_flow_control(self, "protocol.resume_writing() failed", exception);
+        Py_DECREF(exception);
+    }
+    leave(call);
+}
+
+static void drained(void *arg)
+{
+    rpy_transport *self = arg;
+
+    Py_INCREF((PyObject *)self);
+    rpy_connection_tell_empty(self, NULL);
+    if (self->closing)
+        rp_transport_lose(self->core, 0);
+    rpy_connection_keep(self);
+    Py_DECREF((PyObject *)self);
+}
+
+/* ---- the end ---- */
+
+PyObject *rpy_protocol_connection_lost(rpy_transport *self, PyObject *exception)
+{
+    PyObject *result, *error;
+
+    if (!self->protocol)
+        Py_RETURN_NONE;
+    result = PyObject_CallMethodOneArg(self->protocol, self->loop->state->names.connection_lost, exception);
+    Py_XDECREF(result);
+    error = result ? NULL : rpy_take_exception();
+    rpy_connection_end(self);
+    if (!error)
+        Py_RETURN_NONE;
+    rpy_set_exception(error);
+    return NULL;
+}
+
+/* As a handle, whose report names the method. Without memory for one it is called all the same. */
+static void call_connection_lost(rpy_transport *self, PyObject *exception)
+{
+    PyObject *method = PyObject_GetAttrString((PyObject *)self, "_call_connection_lost");
+    PyObject *context = self->closing_context ? Py_NewRef(self->closing_context) : PyContext_Copy(self->context);
+    rpy_handle *handle = method && context ? rpy_handle_new(self->loop, self->loop->state->handle_type, method,
+                                                            &exception, 1, context)
+                                           : NULL;
+
+    Py_XDECREF(method);
+    Py_XDECREF(context);
+    if (handle) {
+        rpy_handle_call(handle);
+        rpy_handle_cancel(handle);
+        Py_DECREF((PyObject *)handle);
+        return;
+    }
+    PyErr_Clear();
+    PyObject *result = rpy_protocol_connection_lost(self, exception);
+    if (!result)
+        rpy_connection_callback_failed(self, "Exception in callback connection_lost()");
+    Py_XDECREF(result);
+}
+
+static PyObject *reason(rpy_transport *self, int error)
+{
+    PyObject *exception = error < 0 && !self->error ? rpy_error_object(self->loop->state, error) : NULL;
+
+    if (exception)
+        self->error = exception;
+    PyErr_Clear();
+    return self->error ? self->error : Py_None;
+}
+
+static void connection_lost(void *arg, int error)
+{
+    rpy_transport *self = arg;
+
+    Py_INCREF((PyObject *)self);
+    self->closing = true;
+    call_connection_lost(self, reason(self, error));
+    rpy_connection_end(self);
+    Py_DECREF((PyObject *)self);
+}
+
+/* ---- the tables ---- */
+
+static const rp_protocol data_protocol = {
+    .data_received = data_received,
+    .eof_received = eof_received,
+    .connection_lost = connection_lost,
+    .pause_writing = pause_writing,
+    .resume_writing = resume_writing,
+    .drained = drained,
+    .begins_soon = true,
+    .receives = 1,
+};
+
+static const rp_protocol buffered_protocol = {
+    .get_buffer = get_buffer,
+    .buffer_updated = buffer_updated,
+    .buffer_unused = buffer_unused,
+    .eof_received = eof_received,
+    .connection_lost = connection_lost,
+    .pause_writing = pause_writing,
+    .resume_writing = resume_writing,
+    .drained = drained,
+    .begins_soon = true,
+    .receives = 1,
+};
+
+int rpy_protocol_set(rpy_transport *self, PyObject *protocol)
+{
+    rpy_state *state = self->loop->state;
+    int buffered = PyObject_IsInstance(protocol, state->buffered_protocol);
+
+    if (buffered < 0)
+        return -1;
+    Py_XSETREF(self->protocol, Py_NewRef(protocol));
+    self->streamed = !buffered && rpy_stream_may_feed(state, protocol);
+    rp_transport_set_protocol(self->core, buffered ? &buffered_protocol : &data_protocol, self);
+    return 0;
+}
+
+void rpy_protocol_start(rpy_transport *self)
+{
+    rp_transport_start(self->core, self->core->protocol, self);
+}
+
+rpy_transport *rpy_protocol_transport(const rp_transport *core)
+{
+    void *self;
+    const rp_protocol *protocol = rp_transport_get_protocol(core, &self);
+
+    return protocol == &data_protocol || protocol == &buffered_protocol ? self : NULL;
+}
+
+int rpy_protocol_init(rpy_state *state)
+{
+    state->minus_one = PyLong_FromLong(-1);
+    state->buffered_protocol = state->minus_one ? rpy_import("asyncio.protocols", "BufferedProtocol") : NULL;
+    return state->buffered_protocol ? 0 : -1;
+}
