@@ -8,11 +8,12 @@ from asyncio.log import logger
 
 from . import _core
 from .executor import Executor
+from .sockets import Sockets
 
 ALL_TO_FACTORY = sys.version_info >= (3, 14)  # before, a task factory got neither `name` nor a `context` that is None
 
 
-class Loop(_core.Loop, Executor, BaseEventLoop):
+class Loop(_core.Loop, Executor, Sockets, BaseEventLoop):
     """An event loop for asyncio, on io_uring where the kernel permits it, else on epoll.
 
     It has all methods of asyncio's loops, and the attributes and methods that are shown here.

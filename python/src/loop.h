@@ -27,7 +27,8 @@ typedef struct rpy_loop {
     int64_t gil_released_at;  /* on the loop's clock */
     double slow_callback_duration;
     char debug;
-    rp_node kept; /* rpy_kept: what the loop keeps alive */
+    struct rpy_watches *watches; /* of watch.c; NULL until there is something to watch */
+    rp_node kept;                /* rpy_kept: what the loop keeps alive */
 } rpy_loop;
 
 /*

@@ -14,6 +14,7 @@
 #include "proactor/proactor.h"
 #include "report.h"
 #include "transport.h"
+#include "sock.h"
 #include "turn.h"
 
 /* ---- methods that others may replace ---- */
@@ -715,6 +716,8 @@ static PyMethodDef methods[] = {
     NOARGS(get_debug, get_debug),
     NOARGS(_close, method_close),
     NOARGS(stats, stats),
+    RPY_WATCH_METHODS,
+    RPY_SOCK_METHODS,
     {0},
 };
 

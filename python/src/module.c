@@ -8,6 +8,7 @@
 #include "loop_type.h"
 #include "memory.h"
 #include "transport.h"
+#include "op.h"
 
 static int intern_names(rpy_names *names)
 {
@@ -30,7 +31,7 @@ static int exec(PyObject *module)
     rpy_memory_init();
     if (intern_names(&state->names) < 0 || rpy_loop_init(state) < 0 || rpy_handle_init(module, state) < 0 ||
         rpy_loop_type_init(module, state) < 0 || rpy_transport_init(module, state) < 0 ||
-        rpy_capi_init(module) < 0)
+        rpy_capi_init(module) < 0 || rpy_watch_init(module, state) < 0 || rpy_op_init(module, state) < 0)
         return -1;
     return PyModule_AddStringConstant(module, "__version__", rp_version());
 }
@@ -64,6 +65,14 @@ static int traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->stream_property);
     Py_VISIT(state->stream_feed_data);
     Py_VISIT(state->stream_wakeup);
+    Py_VISIT((PyObject *)state->watches_type);
+    Py_VISIT((PyObject *)state->op_type);
+    Py_VISIT(state->check_ssl_socket);
+    Py_VISIT((PyObject *)state->socket_type);
+    for (int i = 0; i < RPY_SOCKET_METHODS; i++) {
+        Py_VISIT(state->socket_names[i]);
+        Py_VISIT(state->socket_methods[i]);
+    }
     return 0;
 }
 
@@ -100,6 +109,14 @@ static int clear(PyObject *module)
     Py_CLEAR(state->stream_property);
     Py_CLEAR(state->stream_feed_data);
     Py_CLEAR(state->stream_wakeup);
+    Py_CLEAR(state->watches_type);
+    Py_CLEAR(state->op_type);
+    Py_CLEAR(state->check_ssl_socket);
+    Py_CLEAR(state->socket_type);
+    for (int i = 0; i < RPY_SOCKET_METHODS; i++) {
+        Py_CLEAR(state->socket_names[i]);
+        Py_CLEAR(state->socket_methods[i]);
+    }
     return 0;
 }
 

@@ -14,6 +14,7 @@
 #define RPY_NAMES(X)                                                                                              \
     X(Future)                                                                                                     \
     X(Task)                                                                                                       \
+    X(_asyncio_future_blocking)                                                                                   \
     X(_buffer)                                                                                                    \
     X(_eof)                                                                                                       \
     X(_limit)                                                                                                     \
@@ -23,22 +24,37 @@
     X(_transport)                                                                                                 \
     X(_waiter)                                                                                                    \
     X(_wakeup_waiter)                                                                                             \
+    X(accept)                                                                                                     \
     X(buffer_updated)                                                                                             \
     X(call_at)                                                                                                    \
     X(call_exception_handler)                                                                                     \
     X(call_soon)                                                                                                  \
     X(cancelled)                                                                                                  \
+    X(connect)                                                                                                    \
     X(connection_lost)                                                                                            \
     X(connection_made)                                                                                            \
     X(context)                                                                                                    \
+    X(create_future)                                                                                              \
     X(data_received)                                                                                              \
+    X(done)                                                                                                       \
     X(eof_received)                                                                                               \
     X(feed_data)                                                                                                  \
+    X(fileno)                                                                                                     \
     X(get_buffer)                                                                                                 \
+    X(gettimeout)                                                                                                 \
+    X(is_closing)                                                                                                 \
     X(pause_reading)                                                                                              \
     X(pause_writing)                                                                                              \
+    X(recv)                                                                                                       \
+    X(recv_into)                                                                                                  \
+    X(recvfrom)                                                                                                   \
+    X(recvfrom_into)                                                                                              \
     X(resume_writing)                                                                                             \
+    X(send)                                                                                                       \
+    X(sendto)                                                                                                     \
     X(set_result)                                                                                                 \
+    X(setblocking)                                                                                                \
+    X(settimeout)                                                                                                 \
     X(time)
 
 #define RPY_DECLARE_NAME(name) PyObject *name;
@@ -47,7 +63,7 @@ typedef struct rpy_names {
     RPY_NAMES(RPY_DECLARE_NAME)
 } rpy_names;
 
-enum { RPY_FREE_HANDLES = 256 };
+enum { RPY_FREE_HANDLES = 256, RPY_SOCKET_METHODS = 4 };
 
 /* Memory of handles, to be used again. */
 typedef struct rpy_free_handles {
@@ -95,6 +111,17 @@ typedef struct rpy_state {
     bool streams_own; /* it was all there, when the types had these versions */
     unsigned stream_protocol_version;
     unsigned stream_reader_version;
+    /* watch.c */
+    PyTypeObject *watches_type;
+
+    /* op.c */
+    PyTypeObject *op_type;
+    PyObject *check_ssl_socket;                   /* asyncio.base_events._check_ssl_socket */
+    PyTypeObject *socket_type;                    /* socket.socket */
+    PyObject *socket_names[RPY_SOCKET_METHODS];   /* of methods that are not called where the class has */
+    PyObject *socket_methods[RPY_SOCKET_METHODS]; /* these still */
+    unsigned socket_version;                      /* of the type, when that was found out; 0: it was not */
+    bool sockets_are_plain;                       /* it has them */
 } rpy_state;
 
 /* The state of a module object. */

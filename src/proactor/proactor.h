@@ -17,6 +17,12 @@ void rp_proactor_forget(rp_proactor *proactor, rp_fd fd);
 /* Whether this thread may wait: 0, or RP_ETHREAD, as a wait would return. */
 int rp_proactor_check_thread(const rp_proactor *proactor);
 
+/* The next wait asks the kernel what has come, even if the loop has more to do (see rp_asking). */
+static inline void rp_proactor_ask(rp_proactor *proactor)
+{
+    proactor->asking.last = 0;
+}
+
 /* rp_op_receive() for what is known to be a receive stream that was submitted, and a length that is not 0. */
 static inline int64_t rp_proactor_receive(rp_op *op, void *buffer, size_t length)
 {

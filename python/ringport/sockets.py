@@ -1,0 +1,57 @@
+"""Operations on the program's own sockets: what is in Python of them. The rest is in C."""
+
+import asyncio
+import io
+import os
+import socket
+
+from asyncio import base_events
+
+
+class Sockets:
+    """What Loop has of sock_connect() and sock_sendfile()."""
+
+    async def sock_connect(self, sock, address):
+        """Connect to an address, whose name is resolved by getaddrinfo()."""
+        base_events._check_ssl_socket(sock)
+        self._check_blocking(sock)
+        if sock.family in (socket.AF_INET, socket.AF_INET6):
+            infos = await self._ensure_resolved(
+                address, family=sock.family, type=sock.type, proto=sock.proto, loop=self
+            )
+            if not infos:
+                raise OSError(f"getaddrinfo({address[0]!r}) returned empty list")
+            address = infos[0][4]
+        return await self._sock_connect(sock, address)
+
+    def _check_blocking(self, sock):
+        if self._debug and sock.gettimeout() != 0:
+            raise ValueError("the socket must be non-blocking")
+
+    async def _sock_sendfile_native(self, sock, file, offset, count):
+        """sock_sendfile() by os.sendfile(), or SendfileNotAvailableError."""
+        try:
+            fileno = file.fileno()
+        except (AttributeError, io.UnsupportedOperation):
+            raise asyncio.SendfileNotAvailableError("not a regular file") from None
+        try:
+            size = os.fstat(fileno).st_size
+        except OSError:
+            raise asyncio.SendfileNotAvailableError("not a regular file") from None
+        if not (count or size):
+            return 0
+        timeout = sock.gettimeout()
+        if timeout is None:
+            sock.setblocking(False)  # sendfile() knows no other way not to block
+        operation = self._sock_sendfile(sock, (fileno, offset, count or -1, min(count or size, 1 << 30)))
+        try:
+            return await operation
+        except OSError as exc:
+            if operation.done == 0:
+                raise asyncio.SendfileNotAvailableError("os.sendfile call failed") from exc
+            raise
+        finally:
+            if timeout is None:
+                sock.settimeout(None)
+            if operation.done > 0:
+                os.lseek(fileno, offset + operation.done, os.SEEK_SET)

@@ -1,0 +1,712 @@
+/*
+ * watch.c - readiness of the program's own descriptors: an epoll instance, which the loop's proactor polls.
+ *
+ * A poll in a ring keeps a file open that the program has closed, so that its peer never hears of it. epoll forgets
+ * such a file, refuses what it cannot watch, and tells what is ready by one system call for all: this is what programs
+ * know from selectors.
+ *
+ * A descriptor is registered edge-triggered, for as long as something waits on it, and longer if that is an operation:
+ * the next one is likely to follow. Each arming, which is one epoll_ctl(), has readiness told that is there already.
+ * So a reader that has run is armed again, and those that try first lose no edge. If a number turns out to be another
+ * file's since, what waited for the old one is dropped. An event says of which registering it is.
+ *
+ * Readers and writers are run behind all that a turn delivers, before its timers, in the core's list of what is due.
+ */
+#include "watch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+#include "handle.h"
+#include "proactor/proactor.h"
+
+enum { PER_CHUNK = 64, EVENTS = 128 };
+
+typedef struct watch watch;
+
+/* One direction of a descriptor. */
+typedef struct side {
+    watch *watch;
+    rpy_handle *handle; /* of add_reader() or add_writer(), or NULL */
+    rp_handle ready;    /* runs it */
+    rp_node waiting;    /* rpy_waiters */
+} side;
+
+struct watch {
+    int fd;
+    uint32_t generation; /* of the latest registering */
+    uint32_t registered; /* EPOLLIN, EPOLLOUT, as far as we know */
+    rpy_loop *loop;
+    PyObject *file; /* what the program named it by when its handles were added; NULL: a number */
+    side sides[RPY_DIRECTIONS];
+};
+
+typedef struct place {
+    PyObject *transport; /* borrowed */
+    watch *watch;        /* NULL: nothing has waited so far */
+} place;
+
+typedef struct rpy_watches {
+    PyObject_HEAD
+    rpy_kept kept;
+    rpy_loop *loop;
+    int epoll;     /* -1: not made */
+    rp_op arrived; /* polls it */
+    bool is_polled;
+    place **chunks; /* by descriptors */
+    size_t count;
+} rpy_watches;
+
+static const uint32_t events_of[RPY_DIRECTIONS] = {EPOLLIN, EPOLLOUT};
+
+/* ---- finding ---- */
+
+static place *find_place(const rpy_watches *w, int fd)
+{
+    size_t chunk = (unsigned)fd / PER_CHUNK;
+
+    if (!w || chunk >= w->count || !w->chunks[chunk])
+        return NULL;
+    return &w->chunks[chunk][(unsigned)fd % PER_CHUNK];
+}
+
+static watch *find(const rpy_watches *w, int fd)
+{
+    const place *p = find_place(w, fd);
+
+    return p ? p->watch : NULL;
+}
+
+static rpy_watches *make_watches(rpy_loop *loop);
+
+static place *make_place(rpy_loop *loop, int fd)
+{
+    rpy_watches *w = loop->watches ? loop->watches : make_watches(loop);
+    size_t chunk = (unsigned)fd / PER_CHUNK;
+
+    if (!w)
+        return NULL;
+    if (chunk >= w->count) {
+        size_t count = chunk + chunk / 2 + 1;
+        place **chunks = rp_realloc(w->chunks, count * sizeof *chunks);
+
+        if (!chunks)
+            return (place *)PyErr_NoMemory();
+        for (size_t i = w->count; i < count; i++)
+            chunks[i] = NULL;
+        w->chunks = chunks;
+        w->count = count;
+    }
+    if (!w->chunks[chunk])
+        w->chunks[chunk] = rp_calloc(PER_CHUNK * sizeof(place));
+    return w->chunks[chunk] ? find_place(w, fd) : (place *)PyErr_NoMemory();
+}
+
+/* Of a descriptor that is open: an absurd number gets no memory. */
+static watch *make(rpy_loop *loop, int fd)
+{
+    watch *made = find(loop->watches, fd);
+
+    if (made)
+        return made;
+    if (fcntl(fd, F_GETFD) < 0)
+        return (watch *)PyErr_SetFromErrno(PyExc_OSError);
+    place *p = make_place(loop, fd);
+    if (!p)
+        return NULL;
+    made = rp_calloc(sizeof *made);
+    if (!made)
+        return (watch *)PyErr_NoMemory();
+    made->fd = fd;
+    made->loop = loop;
+    for (int i = 0; i < RPY_DIRECTIONS; i++) {
+        made->sides[i].watch = made;
+        rp_list_init(&made->sides[i].waiting);
+    }
+    p->watch = made;
+    return made;
+}
+
+/* ---- registering ---- */
+
+static uint32_t interest(const watch *of)
+{
+    uint32_t events = 0;
+
+    for (int i = 0; i < RPY_DIRECTIONS; i++)
+        if (of->sides[i].handle || !rp_list_empty(&of->sides[i].waiting))
+            events |= events_of[i];
+    return events;
+}
+
+static int control(watch *of, int operation, uint32_t events)
+{
+    struct epoll_event event = {.events = events | EPOLLET,
+                                .data.u64 = (uint64_t)of->generation << 32 | (uint32_t)of->fd};
+
+    if (epoll_ctl(of->loop->watches->epoll, operation, of->fd, &event) < 0)
+        return -errno;
+    of->registered = events;
+    return 0;
+}
+
+static void drop_handle(side *of)
+{
+    rpy_handle *handle = of->handle;
+
+    if (!handle)
+        return;
+    of->handle = NULL;
+    if (!of->watch->loop->loop->closed)
+        rp_handle_cancel(&of->ready);
+    rpy_handle_cancel(handle);
+    Py_DECREF((PyObject *)handle);
+}
+
+static void drop_file(watch *of)
+{
+    if (!of->sides[RPY_READ].handle && !of->sides[RPY_WRITE].handle)
+        Py_CLEAR(of->file);
+}
+
+/* The number is another file's, or none's: nothing comes any more for what waited for the old one. */
+static void forget_file(watch *of)
+{
+    of->registered = 0;
+    for (int i = 0; i < RPY_DIRECTIONS; i++) {
+        side *s = &of->sides[i];
+        rp_node *node = s->waiting.next;
+
+        drop_handle(s);
+        while (node != &s->waiting) {
+            rpy_waiter *waiter = rp_container_of(node, rpy_waiter, link);
+            PyObject *object = Py_NewRef(waiter->object);
+
+            if (waiter->gone(object))
+                rpy_watch_leave(waiter);
+            node = rp_node_linked(&waiter->link) ? waiter->link.next : s->waiting.next;
+            Py_DECREF(object);
+        }
+    }
+    drop_file(of);
+}
+
+/* Has the kernel tell of readiness in one direction more, at once if it is there. 0 or an error. */
+static int arm(watch *of, int direction)
+{
+    int rc = -ENOENT;
+
+    rp_proactor_ask(of->loop->loop->proactor);
+    if (of->registered) {
+        rc = control(of, EPOLL_CTL_MOD, interest(of) | events_of[direction]);
+        if (rc == 0)
+            return 0;
+        forget_file(of);
+    }
+    if (rc != -ENOENT)
+        return rc;
+    of->generation++;
+    rc = control(of, EPOLL_CTL_ADD, interest(of) | events_of[direction]);
+    return rc == -EEXIST ? control(of, EPOLL_CTL_MOD, interest(of) | events_of[direction]) : rc;
+}
+
+/* Has the kernel tell of what is waited for, and of nothing else. */
+static void settle(watch *of)
+{
+    uint32_t events = interest(of);
+
+    if (events == of->registered || rp_loop_is_forked(of->loop->loop))
+        return;
+    if (control(of, events ? EPOLL_CTL_MOD : EPOLL_CTL_DEL, events) < 0)
+        of->registered = 0; /* the program has closed it already */
+}
+
+/* Whoever is to be told again what holds now. What has been closed since is not told any more. */
+static void rearm(watch *of)
+{
+    if (of->registered && control(of, EPOLL_CTL_MOD, interest(of)) < 0)
+        of->registered = 0;
+}
+
+/* ---- what the kernel tells ---- */
+
+static void run_handle(void *arg)
+{
+    side *s = arg;
+    rpy_handle *handle = (rpy_handle *)Py_NewRef((PyObject *)s->handle);
+
+    if (!handle->cancelled)
+        rpy_handle_call(handle);
+    if (s->handle == handle && handle->cancelled) {
+        drop_handle(s);
+        drop_file(s->watch);
+        settle(s->watch);
+    } else if (s->handle == handle) {
+        rearm(s->watch);
+    }
+    Py_DECREF((PyObject *)handle);
+}
+
+/* Whether anything waits there. */
+static bool serve(side *s, rp_node *due)
+{
+    bool found = s->handle || !rp_list_empty(&s->waiting);
+
+    if (s->handle && !rp_node_linked(&s->ready.link)) {
+        rp_handle_prepare(&s->ready, s->watch->loop->loop, run_handle, s);
+        s->ready.state = RP_HANDLE_READY;
+        rp_list_push(due, &s->ready.link);
+    }
+    while (!rp_list_empty(&s->waiting)) {
+        rpy_waiter *waiter = rp_container_of(s->waiting.next, rpy_waiter, link);
+        PyObject *object = Py_NewRef(waiter->object);
+        bool done = waiter->ready(object);
+
+        if (done)
+            rpy_watch_leave(waiter);
+        Py_DECREF(object);
+        if (!done)
+            break;
+    }
+    return found;
+}
+
+/* An error, or the end of both directions, concerns both. */
+static void dispatch(rpy_watches *w, const struct epoll_event *event, rp_node *due)
+{
+    watch *of = find(w, (int)(uint32_t)event->data.u64);
+    uint32_t events = event->events;
+    bool found = true;
+
+    if (!of || of->generation != event->data.u64 >> 32)
+        return;
+    if (events & ~(uint32_t)EPOLLOUT)
+        found = serve(&of->sides[RPY_READ], due) || !(events & EPOLLIN);
+    if (events & ~(uint32_t)EPOLLIN)
+        found = (serve(&of->sides[RPY_WRITE], due) || !(events & EPOLLOUT)) && found;
+    if (!found)
+        settle(of);
+}
+
+static int poll_epoll(rpy_watches *w);
+
+static void on_arrived(rp_op *op)
+{
+    rpy_watches *w = op->data;
+    struct epoll_event events[EVENTS];
+    rp_node due;
+    int n;
+
+    if (!(op->flags & RP_OP_MORE)) {
+        w->is_polled = false;
+        if (poll_epoll(w) < 0)
+            PyErr_WriteUnraisable((PyObject *)w);
+    }
+    rp_list_init(&due);
+    do {
+        n = epoll_wait(w->epoll, events, EVENTS, 0);
+        for (int i = 0; i < n; i++)
+            dispatch(w, &events[i], &due);
+    } while (n == EVENTS);
+    rp_list_splice(&due, &w->loop->loop->due);
+    rp_list_splice(&w->loop->loop->due, &due);
+}
+
+static int poll_epoll(rpy_watches *w)
+{
+    if (w->is_polled)
+        return 0;
+    rp_op_poll_multi(&w->arrived, w->epoll, RP_POLL_IN, on_arrived, w);
+    int rc = rp_submit(w->loop->loop, &w->arrived);
+    if (rc < 0) {
+        rpy_set_error(w->loop->state, rc);
+        return -1;
+    }
+    w->is_polled = true;
+    return 0;
+}
+
+/* The descriptor's watch, when there is an epoll to register it with; NULL with an exception. */
+static watch *prepare(rpy_loop *loop, int fd)
+{
+    watch *of = rpy_loop_check(loop) < 0 ? NULL : make(loop, fd);
+
+    if (!of)
+        return NULL;
+    rpy_watches *w = loop->watches;
+    if (w->epoll < 0)
+        w->epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (w->epoll < 0)
+        return (watch *)PyErr_SetFromErrno(PyExc_OSError);
+    return poll_epoll(w) < 0 ? NULL : of;
+}
+
+/* ---- waiting ---- */
+
+int rpy_watch_wait(rpy_loop *loop, int fd, int direction, rpy_waiter *waiter, PyObject *object)
+{
+    watch *of = prepare(loop, fd);
+
+    if (!of)
+        return -1;
+    int rc = arm(of, direction);
+    if (rc < 0) {
+        rpy_set_error(loop->state, rc);
+        return -1;
+    }
+    waiter->object = Py_NewRef(object);
+    rp_list_push(&of->sides[direction].waiting, &waiter->link);
+    return 0;
+}
+
+void rpy_watch_leave(rpy_waiter *waiter)
+{
+    if (!rp_node_linked(&waiter->link))
+        return;
+    rp_list_remove(&waiter->link);
+    Py_CLEAR(waiter->object);
+}
+
+void rpy_watch_again(rpy_loop *loop, int fd)
+{
+    watch *of = find(loop->watches, fd);
+
+    if (of)
+        rearm(of);
+}
+
+bool rpy_watch_is_busy(const rpy_loop *loop, int fd, int direction)
+{
+    const watch *of = find(loop->watches, fd);
+
+    return of && !rp_list_empty(&of->sides[direction].waiting);
+}
+
+void rpy_watch_settle(const rpy_loop *loop, int fd)
+{
+    watch *of = find(loop->watches, fd);
+
+    if (of && of->registered)
+        settle(of);
+}
+
+/* ---- whose descriptors they are ---- */
+
+int rpy_watch_own(rpy_loop *loop, int fd, PyObject *transport)
+{
+    place *p = fd < 0 ? NULL : make_place(loop, fd);
+
+    if (!p)
+        return fd < 0 ? 0 : -1;
+    p->transport = transport;
+    return 0;
+}
+
+void rpy_watch_disown(const rpy_loop *loop, int fd, const PyObject *transport)
+{
+    place *p = find_place(loop->watches, fd);
+
+    if (p && p->transport == transport)
+        p->transport = NULL;
+}
+
+int rpy_watch_check_free(const rpy_loop *loop, int fd, PyObject *file)
+{
+    const place *p = find_place(loop->watches, fd);
+
+    if (!p || !p->transport)
+        return 0;
+    PyObject *transport = Py_NewRef(p->transport);
+    PyObject *closing = PyObject_CallMethodNoArgs(transport, loop->state->names.is_closing);
+    int is_closing = closing ? PyObject_IsTrue(closing) : -1;
+    Py_XDECREF(closing);
+    if (is_closing == 0)
+        PyErr_Format(PyExc_RuntimeError, "File descriptor %R is used by transport %R", file, transport);
+    Py_DECREF(transport);
+    return is_closing > 0 ? 0 : -1;
+}
+
+/* ---- readers and writers ---- */
+
+/* What selectors make of a file: its number, perhaps a negative one; or -2 with an exception. */
+static int number_of(PyObject *file)
+{
+    PyObject *number = NULL;
+
+    if (PyLong_Check(file)) {
+        number = Py_NewRef(file);
+    } else {
+        PyObject *method = PyObject_GetAttrString(file, "fileno");
+        PyObject *result = method ? PyObject_CallNoArgs(method) : NULL;
+
+        number = result ? PyNumber_Long(result) : NULL;
+        Py_XDECREF(method);
+        Py_XDECREF(result);
+        if (!number && (PyErr_ExceptionMatches(PyExc_AttributeError) || PyErr_ExceptionMatches(PyExc_TypeError) ||
+                        PyErr_ExceptionMatches(PyExc_ValueError))) {
+            PyErr_Clear();
+            PyErr_Format(PyExc_ValueError, "Invalid file object: %R", file);
+        }
+    }
+    int overflow = 0;
+    long value = number ? PyLong_AsLongAndOverflow(number, &overflow) : -2;
+    Py_XDECREF(number);
+    if (overflow > 0 || value > INT_MAX) {
+        PyErr_SetString(PyExc_OverflowError, "Python int too large to convert to C int");
+        return -2;
+    }
+    if (value < 0 || overflow < 0)
+        return PyErr_Occurred() ? -2 : -1;
+    return (int)value;
+}
+
+/* Of a file that has been closed: by what it was when it was added. NULL: none. */
+static watch *find_closed(const rpy_watches *w, const PyObject *file)
+{
+    for (size_t i = 0; w && i < w->count; i++)
+        for (size_t j = 0; w->chunks[i] && j < PER_CHUNK; j++)
+            if (w->chunks[i][j].watch && w->chunks[i][j].watch->file == file)
+                return w->chunks[i][j].watch;
+    return NULL;
+}
+
+/* The number of a file that is to be watched, or is. -1 with an exception. */
+static int checked_number_of(rpy_loop *loop, PyObject *file, bool may_be_closed, bool own)
+{
+    int fd = number_of(file);
+
+    if (fd == -2)
+        return -1;
+    if (!own && rpy_watch_check_free(loop, fd, file) < 0)
+        return -1;
+    if (fd < 0 && may_be_closed && !PyLong_Check(file)) {
+        const watch *of = find_closed(loop->watches, file);
+
+        if (of)
+            return of->fd;
+    }
+    if (fd < 0)
+        PyErr_Format(PyExc_ValueError, "Invalid file descriptor: %i", fd);
+    return fd;
+}
+
+static PyObject *add(PyObject *object, int direction, bool own, PyObject *const *args, Py_ssize_t count)
+{
+    rpy_loop *loop = (rpy_loop *)object;
+
+    if (count < 2)
+        return PyErr_Format(PyExc_TypeError, "%s() takes a descriptor and a callback",
+                            direction == RPY_READ ? "add_reader" : "add_writer");
+    int fd = checked_number_of(loop, args[0], false, own);
+    watch *of = fd < 0 ? NULL : prepare(loop, fd);
+    rpy_handle *handle =
+        of ? rpy_handle_new(loop, loop->state->handle_type, args[1], args + 2, count - 2, NULL) : NULL;
+    if (!handle)
+        return NULL;
+    int rc = arm(of, direction);
+    if (rc < 0) {
+        Py_DECREF((PyObject *)handle);
+        return rpy_set_error(loop->state, rc);
+    }
+    drop_handle(&of->sides[direction]);
+    of->sides[direction].handle = (rpy_handle *)Py_NewRef((PyObject *)handle);
+    if (!of->file && !PyLong_Check(args[0]))
+        of->file = Py_NewRef(args[0]);
+    return (PyObject *)handle;
+}
+
+static PyObject *take(PyObject *object, int direction, bool own, PyObject *file)
+{
+    rpy_loop *loop = (rpy_loop *)object;
+
+    if (!own && loop->loop->closed)
+        Py_RETURN_FALSE;
+    int fd = checked_number_of(loop, file, true, own);
+    if (fd < 0 && PyErr_ExceptionMatches(PyExc_OverflowError)) {
+        PyErr_Clear();
+        Py_RETURN_FALSE;
+    }
+    if (fd < 0)
+        return NULL;
+    if (loop->loop->closed)
+        Py_RETURN_FALSE;
+    if (rpy_loop_check(loop) < 0)
+        return NULL;
+    watch *of = find(loop->watches, fd);
+    if (!of || !of->sides[direction].handle)
+        Py_RETURN_FALSE;
+    drop_handle(&of->sides[direction]);
+    drop_file(of);
+    settle(of);
+    Py_RETURN_TRUE;
+}
+
+static PyObject *none(PyObject *result)
+{
+    if (!result)
+        return NULL;
+    Py_DECREF(result);
+    Py_RETURN_NONE;
+}
+
+PyObject *rpy_add_reader(PyObject *loop, PyObject *const *args, Py_ssize_t count)
+{
+    return none(add(loop, RPY_READ, false, args, count));
+}
+
+PyObject *rpy_add_writer(PyObject *loop, PyObject *const *args, Py_ssize_t count)
+{
+    return none(add(loop, RPY_WRITE, false, args, count));
+}
+
+PyObject *rpy_remove_reader(PyObject *loop, PyObject *file)
+{
+    return take(loop, RPY_READ, false, file);
+}
+
+PyObject *rpy_remove_writer(PyObject *loop, PyObject *file)
+{
+    return take(loop, RPY_WRITE, false, file);
+}
+
+PyObject *rpy_add_own_reader(PyObject *loop, PyObject *const *args, Py_ssize_t count)
+{
+    return add(loop, RPY_READ, true, args, count);
+}
+
+PyObject *rpy_add_own_writer(PyObject *loop, PyObject *const *args, Py_ssize_t count)
+{
+    return add(loop, RPY_WRITE, true, args, count);
+}
+
+PyObject *rpy_remove_own_reader(PyObject *loop, PyObject *file)
+{
+    return take(loop, RPY_READ, true, file);
+}
+
+PyObject *rpy_remove_own_writer(PyObject *loop, PyObject *file)
+{
+    return take(loop, RPY_WRITE, true, file);
+}
+
+/* ---- life ---- */
+
+static void clear_watch(watch *of)
+{
+    for (int i = 0; i < RPY_DIRECTIONS; i++) {
+        rp_node *node;
+
+        drop_handle(&of->sides[i]);
+        while ((node = of->sides[i].waiting.next) != &of->sides[i].waiting)
+            rpy_watch_leave(rp_container_of(node, rpy_waiter, link));
+    }
+    Py_CLEAR(of->file);
+}
+
+static int clear(PyObject *object)
+{
+    rpy_watches *w = (rpy_watches *)object;
+
+    for (size_t i = 0; i < w->count; i++)
+        for (size_t j = 0; w->chunks[i] && j < PER_CHUNK; j++)
+            if (w->chunks[i][j].watch)
+                clear_watch(w->chunks[i][j].watch);
+    return 0;
+}
+
+/* The loop is closed. In a child of fork() the registrations are the parent's. */
+static void dropped(PyObject *object)
+{
+    rpy_watches *w = (rpy_watches *)object;
+
+    if (w->epoll >= 0)
+        close(w->epoll);
+    w->epoll = -1;
+    w->loop->watches = NULL;
+    clear(object);
+}
+
+static int traverse_watch(const watch *of, visitproc visit, void *arg)
+{
+    Py_VISIT(of->file);
+    for (int i = 0; i < RPY_DIRECTIONS; i++) {
+        const side *s = &of->sides[i];
+        int rc = s->handle ? rpy_handle_traverse_pending(&s->handle->core.handle, visit, arg) : 0;
+
+        if (rc)
+            return rc;
+        for (const rp_node *node = s->waiting.next; node != &s->waiting; node = node->next)
+            Py_VISIT(rp_container_of(node, rpy_waiter, link)->object);
+    }
+    return 0;
+}
+
+static int traverse(PyObject *object, visitproc visit, void *arg)
+{
+    rpy_watches *w = (rpy_watches *)object;
+
+    Py_VISIT(Py_TYPE(object));
+    for (size_t i = 0; i < w->count; i++)
+        for (size_t j = 0; w->chunks[i] && j < PER_CHUNK; j++) {
+            int rc = w->chunks[i][j].watch ? traverse_watch(w->chunks[i][j].watch, visit, arg) : 0;
+
+            if (rc)
+                return rc;
+        }
+    return 0;
+}
+
+static void dealloc(PyObject *object)
+{
+    rpy_watches *w = (rpy_watches *)object;
+    PyTypeObject *type = Py_TYPE(object);
+
+    PyObject_GC_UnTrack(object);
+    clear(object);
+    for (size_t i = 0; i < w->count; i++) {
+        for (size_t j = 0; w->chunks[i] && j < PER_CHUNK; j++)
+            rp_free(w->chunks[i][j].watch);
+        rp_free(w->chunks[i]);
+    }
+    rp_free(w->chunks);
+    type->tp_free(object);
+    Py_DECREF((PyObject *)type);
+}
+
+static rpy_watches *make_watches(rpy_loop *loop)
+{
+    rpy_watches *w = (rpy_watches *)PyType_GenericAlloc(loop->state->watches_type, 0);
+
+    if (!w)
+        return NULL;
+    w->loop = loop;
+    w->epoll = -1;
+    rpy_loop_keep(loop, &w->kept, (PyObject *)w, dropped);
+    loop->watches = w;
+    Py_DECREF((PyObject *)w);
+    return w;
+}
+
+static PyType_Slot slots[] = {
+    {Py_tp_dealloc, dealloc},
+    {Py_tp_traverse, traverse},
+    {Py_tp_clear, clear},
+    {0, NULL},
+};
+
+static PyType_Spec spec = {
+    .name = "ringport._core.Watches",
+    .basicsize = sizeof(rpy_watches),
+    .flags =
+        Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_HAVE_GC,
+    .slots = slots,
+};
+
+int rpy_watch_init(PyObject *module, rpy_state *state)
+{
+    state->watches_type = rpy_add_type(module, &spec, NULL);
+    return state->watches_type ? 0 : -1;
+}
