@@ -32,6 +32,20 @@ loop = ringport.new_event_loop()
 print(loop.backend, loop.fallback_reason)
 loop.close()
 """
+ECHO = """
+import asyncio, socket, ringport, echo_protocol
+async def main():
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = echo_protocol.serve(listening)
+    address = listening.getsockname()
+    listening.detach()
+    print(await asyncio.get_running_loop().run_in_executor(None, converse, address))
+def converse(address):
+    with socket.create_connection(address) as client:
+        client.sendall(b"by C")
+        return client.recv(100)
+ringport.run(main())
+"""
 
 passed = failed = 0
 
@@ -98,7 +112,7 @@ def wheel_has_the_package_only(directory):
              if path.is_file()}
     package = {path.name for path in (ROOT / "python/ringport").iterdir() if path.suffix in (".py", ".pyi", ".typed")}
     headers = {path.relative_to(ROOT).as_posix() for path in (ROOT / "include").rglob("*.h")}
-    there = {name for name in there if not name.startswith("_core.")}
+    there = {name for name in there if not name.endswith(".so")}
     assert there == package | headers, there ^ (package | headers)
 
 
@@ -109,6 +123,18 @@ def wheel_in_an_empty_environment(directory):
     version = run(ROOT / "scripts/version").strip()
     said = run(python, "-c", "import importlib.metadata as m, ringport; print(m.version('ringport'), ringport.__version__)")
     assert said.split() == [version, version], said
+
+
+def extension_module_of_others(directory):
+    """As the head of echo_protocol.c has it."""
+    python = empty_environment(directory)
+    run(python, "-m", "pip", "install", "--no-index", wheel())
+    include = run(python, "-c", "import ringport; print(ringport.get_include())").strip()
+    config = run(python, "-c", "import sysconfig as s; print(s.get_path('include'), s.get_config_var('EXT_SUFFIX'))").split()
+    run("cc", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", f"-I{include}", f"-isystem{config[0]}",
+        ROOT / "examples/python/echo_protocol.c", "-o", directory / f"echo_protocol{config[1]}")
+    output = run(python, "-c", ECHO, cwd=directory)
+    assert output == "b'by C'\n", output
 
 
 def source_distribution(directory):
@@ -140,7 +166,8 @@ def tree_for_developers(directory):
 
 def main():
     for case in (wheel_is_for_any_linux, wheel_exports_nothing_of_the_core, wheel_has_the_package_only,
-                 wheel_in_an_empty_environment, source_distribution, tree_without_liburing, tree_for_developers):
+                 wheel_in_an_empty_environment, extension_module_of_others, source_distribution, tree_without_liburing,
+                 tree_for_developers):
         with tempfile.TemporaryDirectory() as directory:
             check(case, pathlib.Path(directory))
     print(f"{passed} passed, {failed} failed, 0 skipped")
