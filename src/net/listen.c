@@ -11,6 +11,7 @@
 
 #include "base/leave.h"
 #include "loop/exception.h"
+#include "proactor/proactor.h"
 
 enum { RETRY_DELAY = 1 }; /* seconds until accepting is tried again: asyncio's ACCEPT_RETRY_DELAY */
 
@@ -19,7 +20,8 @@ enum { RETRY_DELAY = 1 }; /* seconds until accepting is tried again: asyncio's A
 static void close_socket(rp_listener *listener)
 {
     assert(listener->closing && !listener->accepting && listener->fd >= 0);
-    rp_loop_close_socket(listener->loop, listener->fd);
+    if (!listener->type->lends)
+        rp_loop_close_socket(listener->loop, listener->fd);
     listener->fd = -1;
     listener->type->closed(listener);
 }
@@ -29,15 +31,19 @@ void rp_listener_close(rp_listener *listener)
     assert(!listener->closing && listener->fd >= 0);
     listener->closing = true;
     rp_timer_cancel(&listener->retry);
-    if (listener->accepting)
-        rp_cancel(listener->loop, &listener->accept);
-    else
+    if (!listener->accepting) {
         close_socket(listener);
+        return;
+    }
+    rp_cancel(listener->loop, &listener->accept);
+    if (listener->type->lends)
+        rp_proactor_let_go(listener->loop->proactor);
 }
 
 void rp_listener_reap(rp_listener *listener)
 {
-    rp_kernel_close(listener->loop->kernel, listener->fd);
+    if (!listener->type->lends)
+        rp_kernel_close(listener->loop->kernel, listener->fd);
     listener->fd = -1;
 }
 
@@ -75,7 +81,10 @@ static void accept_later(rp_listener *listener, int error)
     rp_loop *loop = listener->loop;
 
     rp_call_later(loop, &listener->retry, RP_SEC(RETRY_DELAY), accept_next, listener);
-    rp_loop_report(loop, &(rp_report){.where = RP_WHERE_ACCEPT, .error = error});
+    if (listener->type->failed)
+        listener->type->failed(listener, error);
+    else
+        rp_loop_report(loop, &(rp_report){.where = RP_WHERE_ACCEPT, .error = error});
 }
 
 typedef struct acceptance {

@@ -33,6 +33,7 @@ typedef struct rp_backend {
     void (*submit)(rp_proactor *proactor, rp_op *op);
     void (*cancel)(rp_proactor *proactor, rp_op *op);
     void (*forget)(rp_proactor *proactor, rp_fd fd);  /* NULL: there is nothing that it might remember */
+    void (*let_go)(rp_proactor *proactor);            /* NULL: what is cancelled holds its file no longer */
     int (*check_thread)(const rp_proactor *proactor); /* NULL: any thread may wait */
     int (*wait)(rp_proactor *proactor, rp_completion *completions, int capacity, int64_t deadline);
     void (*kick)(rp_proactor *proactor); /* ends a wait that has gone to sleep, for rp_proactor_wake() */

@@ -220,6 +220,12 @@ void rp_proactor_forget(rp_proactor *proactor, rp_fd fd)
         proactor->backend->forget(proactor, fd);
 }
 
+void rp_proactor_let_go(rp_proactor *proactor)
+{
+    if (proactor->backend->let_go && !rp_proactor_is_forked(proactor))
+        proactor->backend->let_go(proactor);
+}
+
 int rp_proactor_check_thread(const rp_proactor *proactor)
 {
     if (!proactor->backend->check_thread || rp_proactor_is_forked(proactor))

@@ -14,6 +14,12 @@
  */
 void rp_proactor_forget(rp_proactor *proactor, rp_fd fd);
 
+/*
+ * Has the kernel let go, now, of the files of operations that were cancelled: whoever closes one of them is the last
+ * that holds it. Their completions are still to come. In a thread that does not wait on the proactor it does nothing.
+ */
+void rp_proactor_let_go(rp_proactor *proactor);
+
 /* Whether this thread may wait: 0, or RP_ETHREAD, as a wait would return. */
 int rp_proactor_check_thread(const rp_proactor *proactor);
 

@@ -92,6 +92,16 @@ static int uring_wait(rp_proactor *proactor, rp_completion *completions, int cap
     return n;
 }
 
+static void uring_let_go(rp_proactor *proactor)
+{
+    uring *u = (uring *)proactor;
+
+    if (!uring_is_own(u))
+        return;
+    uring_issue_delayed(u);
+    uring_ring_enter(&u->ring, 0, &u->base.kernel_entries);
+}
+
 /* If no message can be sent now, for lack of memory, the eventfd does it: no wake-up may get lost. */
 static void uring_kick(rp_proactor *proactor)
 {
@@ -168,6 +178,7 @@ const rp_backend rp_uring_backend = {
     .close = uring_close,
     .submit = uring_submit,
     .cancel = uring_cancel,
+    .let_go = uring_let_go,
     .check_thread = uring_check_thread,
     .wait = uring_wait,
     .kick = uring_kick,

@@ -38,6 +38,8 @@ static void on_closed(rp_listener *listener)
 
 static const rp_listener_type type = {.accepted = on_accepted, .closed = on_closed};
 
+static const rp_listener_type lending = {.accepted = on_accepted, .closed = on_closed, .lends = true};
+
 static rp_listener *listen_for(owner *o, rp_loop *loop, int *port)
 {
     o->listener = rp_malloc(sizeof *o->listener);
@@ -110,4 +112,41 @@ TEST(a_listener_goes_with_its_loop)
     CHECK_INT(o.closed, ==, 0);
     rp_free(o.listener);
     rp_loop_free(loop);
+}
+
+TEST(whoever_lends_a_socket_can_close_it_at_once)
+{
+    rp_loop *loop = wire_loop();
+    owner o = {0};
+    int port, fd = wire_listen(&port), client;
+
+    o.listener = rp_malloc(sizeof *o.listener);
+    rp_listener_init(o.listener, loop, fd, &lending, &o);
+    rp_listener_start(o.listener);
+    client = wire_connect(port);
+    RUN_UNTIL(loop, o.accepted == 1);
+    rp_listener_close(o.listener);
+    CHECK_INT(close(fd), ==, 0);
+    CHECK(wire_is_refused(port)); /* no turn has passed */
+    RUN_UNTIL(loop, o.closed == 1);
+    close(client);
+    rp_loop_free(loop);
+}
+
+TEST(a_lent_socket_outlives_its_listener_and_the_loop)
+{
+    rp_loop *loop = wire_loop();
+    owner o = {0};
+    int port, fd = wire_listen(&port);
+
+    o.listener = rp_malloc(sizeof *o.listener);
+    rp_listener_init(o.listener, loop, fd, &lending, &o);
+    rp_listener_start(o.listener);
+    wire_run(loop, RP_MSEC(1));
+    rp_loop_close(loop);
+    rp_listener_reap(o.listener);
+    rp_free(o.listener);
+    rp_loop_free(loop);
+    CHECK(!wire_is_refused(port));
+    close(fd);
 }
