@@ -24,6 +24,7 @@ struct rp_kernel {
     bool (*has_ended)(rp_fd fd, const rp_kernel *kernel);
     int (*socket)(int family, int type, int protocol, rp_fd *fd, const rp_kernel *kernel);
     int (*bind)(rp_fd fd, const struct sockaddr *address, uint32_t length, const rp_kernel *kernel);
+    int (*connect)(rp_fd fd, const struct sockaddr *address, uint32_t length, const rp_kernel *kernel);
     int (*listen)(rp_fd fd, int backlog, const rp_kernel *kernel);
     int (*shutdown)(rp_fd fd, int how, const rp_kernel *kernel);
     void (*close)(rp_fd fd, const rp_kernel *kernel);
@@ -61,6 +62,16 @@ static inline int rp_kernel_bind(const rp_kernel *kernel, rp_fd fd, const struct
                                  uint32_t length)
 {
     return kernel->bind(fd, address, length, kernel);
+}
+
+/*
+ * Begins to connect a non-blocking socket, or asks how that goes: 0 if it is connected, -EINPROGRESS, or the error. On
+ * a loopback the second call is answered by 0 already. RP_OP_CONNECT may go on with it, but on Windows.
+ */
+static inline int rp_kernel_connect(const rp_kernel *kernel, rp_fd fd, const struct sockaddr *address,
+                                    uint32_t length)
+{
+    return kernel->connect(fd, address, length, kernel);
 }
 
 static inline int rp_kernel_listen(const rp_kernel *kernel, rp_fd fd, int backlog)

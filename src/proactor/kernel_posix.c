@@ -34,6 +34,13 @@ static int bind_socket(rp_fd fd, const struct sockaddr *address, uint32_t length
     return result_of(bind(fd, address, length));
 }
 
+static int connect_socket(rp_fd fd, const struct sockaddr *address, uint32_t length, const rp_kernel *kernel)
+{
+    if (connect(fd, address, length) == 0 || errno == EISCONN)
+        return 0;
+    return errno == EALREADY || errno == EINTR ? -EINPROGRESS : -errno;
+}
+
 static int listen_on(rp_fd fd, int backlog, const rp_kernel *kernel)
 {
     return result_of(listen(fd, backlog));
@@ -124,6 +131,7 @@ const rp_kernel rp_system_kernel = {
     .has_ended = has_ended,
     .socket = open_socket,
     .bind = bind_socket,
+    .connect = connect_socket,
     .listen = listen_on,
     .shutdown = shut_down,
     .close = close_any,

@@ -76,6 +76,22 @@ static int bind_socket(rp_fd fd, const struct sockaddr *address, uint32_t length
     return result_of(fd, bind((SOCKET)fd, address, (int)length));
 }
 
+static int connect_socket(rp_fd fd, const struct sockaddr *address, uint32_t length, const rp_kernel *kernel)
+{
+    if (connect((SOCKET)fd, address, (int)length) == 0)
+        return 0;
+    switch (WSAGetLastError()) {
+    case WSAEISCONN:
+        return 0;
+    case WSAEWOULDBLOCK:
+    case WSAEALREADY:
+    case WSAEINVAL: /* older systems' word for that */
+        return -EINPROGRESS;
+    default:
+        return result_of(fd, SOCKET_ERROR);
+    }
+}
+
 static int listen_on(rp_fd fd, int backlog, const rp_kernel *kernel)
 {
     return result_of(fd, listen((SOCKET)fd, backlog));
@@ -159,6 +175,7 @@ const rp_kernel rp_system_kernel = {
     .has_ended = has_ended,
     .socket = open_socket,
     .bind = bind_socket,
+    .connect = connect_socket,
     .listen = listen_on,
     .shutdown = shut_down,
     .close = close_socket,

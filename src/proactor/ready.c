@@ -161,7 +161,7 @@ static int64_t attempt_connect(rp_op *op)
     if (!(op->phase & PHASE_CONNECTING)) {
         int rc = call_without_blocking(op, try_connect);
 
-        if (rc != -EINPROGRESS && rc != -EINTR)
+        if (rc != -EINPROGRESS && rc != -EINTR && rc != -EALREADY)
             return rc;
         op->phase |= PHASE_CONNECTING;
         return -EAGAIN;

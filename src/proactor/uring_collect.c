@@ -137,6 +137,14 @@ static int collect_child(uring *u, rp_op *op, int result, rp_completion *complet
     return 1;
 }
 
+/* Whether an operation is to be issued again when its descriptor is ready; connecting may have begun before it. */
+static bool would_block(const rp_op *op, int result)
+{
+    if (op->kind == RP_OP_CONNECT)
+        return result == -EALREADY;
+    return result == -EAGAIN && !uring_wants_would_block(op);
+}
+
 /* Handles one completion of an operation. Returns how many completions it makes: 0 or 1. */
 static int collect(uring *u, rp_op *op, int result, bool more, rp_completion *completion)
 {
@@ -159,10 +167,9 @@ static int collect(uring *u, rp_op *op, int result, bool more, rp_completion *co
         }
         if (result >= 0)
             result = -ECANCELED;
-    } else if ((result == -EINTR && op->kind != RP_OP_CLOSE) ||
-               (result == -EAGAIN && !uring_wants_would_block(op))) {
+    } else if ((result == -EINTR && op->kind != RP_OP_CLOSE) || would_block(op, result)) {
         if (may_issue_again(op)) {
-            op->phase |= result == -EAGAIN ? URING_PHASE_POLLING : 0;
+            op->phase |= result == -EINTR ? 0 : URING_PHASE_POLLING;
             uring_issue(u, op);
             return 0;
         }

@@ -5,6 +5,7 @@
 
 #include "proactor/proactor.h"
 #include "harness/support.h"
+#include "proactor/kernel.h"
 
 TEST(accept_one)
 {
@@ -124,9 +125,55 @@ TEST(blocking_sockets_stay_blocking)
     close(crowded);
     rp_proactor_close(port);
 }
+
+/* The listener's queue is full until something is accepted: then the kernel's next try succeeds, a second later. */
+TEST(connecting_goes_on_after_it_was_begun_elsewhere)
+{
+    const rp_kernel *kernel = &rp_system_kernel;
+    rp_proactor *port = open_port();
+    struct sockaddr_in full;
+    int crowded = listen_tcp(&full), first, fd;
+    rp_op op;
+
+    CHECK_INT(listen(crowded, 0), ==, 0);
+    first = connect_tcp(&full);
+    CHECK_INT(rp_kernel_open(kernel, AF_INET, SOCK_STREAM, 0, &fd), ==, 0);
+    for (int i = 0; i < 3; i++)
+        CHECK_INT(rp_kernel_connect(kernel, fd, (struct sockaddr *)&full, sizeof full), ==, -EINPROGRESS);
+    rp_op_connect(&op, fd, (struct sockaddr *)&full, sizeof full, NULL, NULL);
+    submit(port, &op);
+    stays_quiet(port);
+    close(accept(crowded, NULL, NULL));
+    CHECK_INT(finish(port, &op), ==, 0);
+    CHECK_INT(rp_kernel_connect(kernel, fd, (struct sockaddr *)&full, sizeof full), ==, 0);
+    close(fd);
+    close(first);
+    close(crowded);
+    rp_proactor_close(port);
+}
 #else
 TEST_ABSENT(blocking_sockets_stay_blocking, "Windows does not tell whether a socket blocks");
+TEST_ABSENT(connecting_goes_on_after_it_was_begun_elsewhere, "Windows connects a socket by one way or the other");
 #endif
+
+TEST(the_kernel_connects_and_says_so)
+{
+    const rp_kernel *kernel = &rp_system_kernel;
+    struct sockaddr_in address;
+    int listener = listen_tcp(&address), rc;
+    rp_fd fd;
+
+    for (int i = 0; i < 2; i++) {
+        CHECK_INT(rp_kernel_open(kernel, AF_INET, SOCK_STREAM, 0, &fd), ==, 0);
+        do
+            rc = rp_kernel_connect(kernel, fd, (struct sockaddr *)&address, sizeof address);
+        while (rc == -EINPROGRESS);
+        CHECK_INT(rc, ==, i == 0 ? 0 : -ECONNREFUSED);
+        rp_kernel_close(kernel, fd);
+        if (i == 0)
+            rp_kernel_close(kernel, listener);
+    }
+}
 
 TEST(accept_multi)
 {
