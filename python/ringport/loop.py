@@ -7,13 +7,15 @@ from asyncio.base_events import BaseEventLoop
 from asyncio.log import logger
 
 from . import _core
+from .connect import Connecting
 from .executor import Executor
+from .server import Serving
 from .sockets import Sockets
 
 ALL_TO_FACTORY = sys.version_info >= (3, 14)  # before, a task factory got neither `name` nor a `context` that is None
 
 
-class Loop(_core.Loop, Executor, Sockets, BaseEventLoop):
+class Loop(_core.Loop, Connecting, Serving, Sockets, Executor, BaseEventLoop):
     """An event loop for asyncio, on io_uring where the kernel permits it, else on epoll.
 
     It has all methods of asyncio's loops, and the attributes and methods that are shown here.

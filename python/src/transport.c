@@ -10,6 +10,7 @@
 #include "handle.h"
 #include "net/socket_transport.h"
 #include "protocol.h"
+#include "streams.h"
 
 static rpy_transport *of(PyObject *object)
 {
@@ -641,9 +642,11 @@ static void start(rpy_transport *self, rpy_handle *made, rpy_handle *waiter)
 {
     const rp_kernel *kernel = self->loop->loop->kernel;
 
-    rp_kernel_set_nonblocking(kernel, self->fd);
-    rp_kernel_set_number(kernel, self->fd, IPPROTO_TCP, TCP_NODELAY,
-                         1); /* a Unix socket refuses, and needs none */
+    if (self->socket) {
+        rp_kernel_set_nonblocking(kernel, self->fd);
+        rp_kernel_set_number(kernel, self->fd, IPPROTO_TCP, TCP_NODELAY,
+                             1); /* a Unix socket refuses, and needs none */
+    }
     rpy_handle_schedule(made);
     rpy_protocol_start(self);
     if (waiter)

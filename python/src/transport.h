@@ -15,7 +15,8 @@ int rpy_transport_init(PyObject *module, rpy_state *state);
  * Makes the transport of a connected stream socket, and starts it: connection_made is called in the next turn, then
  * data is received, and `waiter` gets None as its result.
  *   fd        the core's from then on; it is closed after connection_lost
- *   socket    Python's object for it, which is detached then; NULL: get_extra_info('socket') makes one if it is asked
+ *   socket    Python's object for it, which is detached then; NULL: get_extra_info('socket') makes one if it is asked,
+ *             and the socket has the options already that a transport sets: non-blocking, TCP_NODELAY
  *   context   what the protocol is called in; NULL: a copy of the current one
  *   waiter    a Future, or NULL
  *   extra     a dict for get_extra_info(), or NULL
