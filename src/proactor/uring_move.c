@@ -49,7 +49,7 @@ static size_t count_unsubmitted(const uring *u)
 static size_t count_ended(const uring *u)
 {
     const struct io_uring *ring = &u->ring.uring;
-    const struct io_uring_cqe *cqe;
+    struct io_uring_cqe *cqe;
     unsigned head;
     size_t count = 0;
 
