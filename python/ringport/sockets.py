@@ -1,7 +1,7 @@
 """Operations on the program's own sockets: what is in Python of them. The rest is in C."""
 
 import asyncio
-import io
+import errno
 import os
 import socket
 
@@ -30,13 +30,31 @@ class Sockets:
 
     async def _sock_sendfile_native(self, sock, file, offset, count):
         """sock_sendfile() by os.sendfile(), or SendfileNotAvailableError."""
+        self._ensure_fd_no_transport(sock)
+        return await self._sendfile_by_kernel(sock, file, offset, count)
+
+    async def _sendfile_native(self, transp, file, offset, count):
+        """sendfile() by os.sendfile(), when what was written before has gone."""
+        resume = transp.is_reading()
+        transp.pause_reading()
+        try:
+            await transp._make_empty_waiter()
+            sock = transp.get_extra_info("socket")._sock
+            return await self._sendfile_by_kernel(sock, file, offset, count)
+        except OSError as exc:
+            if exc.errno == errno.EBADF and transp.is_closing():
+                raise ConnectionError("Connection is closed by peer") from exc
+            raise
+        finally:
+            transp._reset_empty_waiter()
+            if resume:
+                transp.resume_reading()
+
+    async def _sendfile_by_kernel(self, sock, file, offset, count):
         try:
             fileno = file.fileno()
-        except (AttributeError, io.UnsupportedOperation):
-            raise asyncio.SendfileNotAvailableError("not a regular file") from None
-        try:
             size = os.fstat(fileno).st_size
-        except OSError:
+        except (AttributeError, OSError):  # io.UnsupportedOperation is an OSError, too
             raise asyncio.SendfileNotAvailableError("not a regular file") from None
         if not (count or size):
             return 0
@@ -51,7 +69,7 @@ class Sockets:
                 raise asyncio.SendfileNotAvailableError("os.sendfile call failed") from exc
             raise
         finally:
-            if timeout is None:
+            if timeout is None and sock.fileno() >= 0:
                 sock.settimeout(None)
             if operation.done > 0:
                 os.lseek(fileno, offset + operation.done, os.SEEK_SET)

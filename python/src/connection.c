@@ -9,6 +9,7 @@
 
 #include "address.h"
 #include "loop/handle.h"
+#include "watch.h"
 
 /* ---- extra info ---- */
 
@@ -52,7 +53,10 @@ int rpy_connection_open(rpy_transport *self, rp_fd fd, PyObject *socket)
     int known = PyMapping_HasKeyString(self->extra, "peername");
 
     self->fd = fd;
-    if (note_name(self, 0) < 0 || (!known && note_name(self, 1) < 0))
+    if (socket && rpy_watch_check_free(self->loop, fd, socket) < 0)
+        return -1;
+    if (rpy_watch_own(self->loop, fd, (PyObject *)self) < 0 || note_name(self, 0) < 0 ||
+        (!known && note_name(self, 1) < 0))
         return -1;
     if (!socket)
         return 0;
@@ -339,6 +343,7 @@ void rpy_connection_end(rpy_transport *self)
         return;
     self->ended = true;
     close_socket_object(self);
+    rpy_watch_disown(self->loop, self->fd, (PyObject *)self);
     Py_CLEAR(self->protocol);
     self->streamed = false;
     leave_server(self);
@@ -359,6 +364,7 @@ void rpy_connection_abandon(rpy_transport *self)
     rp_transport_set_protocol(core, &nobody, NULL);
     rp_transport_lose(core, 0);
     close_socket_object(self);
+    rpy_watch_disown(self->loop, self->fd, (PyObject *)self);
     leave_server(self);
 }
 

@@ -21,7 +21,8 @@ typedef struct rpy_op rpy_op;
 typedef struct rpy_op_kind {
     const char *name; /* of the Loop's method */
     int direction;
-    bool is_last; /* the socket is not likely to wait in this way again */
+    bool is_last;        /* the socket is not likely to wait in this way again */
+    bool for_transports; /* also a transport's socket will do */
     /* Looks at the arguments, when it is first awaited. 0, or -1 with an exception. NULL: there is nothing to see. */
     int (*begin)(rpy_op *op);
     /* Does what it can without waiting. `result` is a new reference. */

@@ -397,24 +397,25 @@ typedef struct signature {
     const char *args[MAX_ARGS];
 } signature;
 
-static const signature recv_of = {{"sock_recv", RPY_READ, false, begin_recv, attempt_recv}, 2, {"sock", "n"}};
+static const signature recv_of = {
+    {"sock_recv", RPY_READ, false, false, begin_recv, attempt_recv}, 2, {"sock", "n"}};
 static const signature recv_into_of = {
-    {"sock_recv_into", RPY_READ, false, NULL, attempt_recv_into}, 2, {"sock", "buf"}};
+    {"sock_recv_into", RPY_READ, false, false, NULL, attempt_recv_into}, 2, {"sock", "buf"}};
 static const signature recvfrom_of = {
-    {"sock_recvfrom", RPY_READ, false, begin_recvfrom, attempt_recvfrom}, 2, {"sock", "bufsize"}};
+    {"sock_recvfrom", RPY_READ, false, false, begin_recvfrom, attempt_recvfrom}, 2, {"sock", "bufsize"}};
 static const signature recvfrom_into_of = {
-    {"sock_recvfrom_into", RPY_READ, false, begin_recvfrom_into, attempt_recvfrom_into},
+    {"sock_recvfrom_into", RPY_READ, false, false, begin_recvfrom_into, attempt_recvfrom_into},
     2,
     {"sock", "buf", "nbytes"}};
 static const signature sendall_of = {
-    {"sock_sendall", RPY_WRITE, false, begin_sendall, attempt_sendall}, 2, {"sock", "data"}};
+    {"sock_sendall", RPY_WRITE, false, false, begin_sendall, attempt_sendall}, 2, {"sock", "data"}};
 static const signature sendto_of = {
-    {"sock_sendto", RPY_WRITE, false, NULL, attempt_sendto}, 3, {"sock", "data", "address"}};
-static const signature accept_of = {{"sock_accept", RPY_READ, false, NULL, attempt_accept}, 1, {"sock"}};
+    {"sock_sendto", RPY_WRITE, false, false, NULL, attempt_sendto}, 3, {"sock", "data", "address"}};
+static const signature accept_of = {{"sock_accept", RPY_READ, false, false, NULL, attempt_accept}, 1, {"sock"}};
 static const signature connect_of = {
-    {"sock_connect", RPY_WRITE, true, NULL, attempt_connect}, 2, {"sock", "address"}};
+    {"sock_connect", RPY_WRITE, true, false, NULL, attempt_connect}, 2, {"sock", "address"}};
 static const signature sendfile_of = {
-    {"sock_sendfile", RPY_WRITE, true, begin_sendfile, attempt_sendfile}, 2, {"sock", "file"}};
+    {"sock_sendfile", RPY_WRITE, true, true, begin_sendfile, attempt_sendfile}, 2, {"sock", "file"}};
 
 /* Where a keyword's value belongs; -1 with an exception. */
 static int place_of(const signature *of, PyObject *keyword)

@@ -11,6 +11,7 @@
 #include "net/socket_transport.h"
 #include "protocol.h"
 #include "streams.h"
+#include "watch.h"
 
 static rpy_transport *of(PyObject *object)
 {
@@ -633,6 +634,7 @@ static int join_server(rpy_transport *self, PyObject *server)
 static void discard(rpy_transport *self)
 {
     rpy_connection_forget_socket(self);
+    rpy_watch_disown(self->loop, self->fd, (PyObject *)self);
     self->ended = true;
     rp_transport_discard(self->core);
     Py_DECREF((PyObject *)self);

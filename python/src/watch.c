@@ -172,10 +172,9 @@ static void drop_file(watch *of)
         Py_CLEAR(of->file);
 }
 
-/* The number is another file's, or none's: nothing comes any more for what waited for the old one. */
-static void forget_file(watch *of)
+/* Nothing comes any more for handles, and for what waits for a file that has been closed. */
+static void drop_waiting(watch *of)
 {
-    of->registered = 0;
     for (int i = 0; i < RPY_DIRECTIONS; i++) {
         side *s = &of->sides[i];
         rp_node *node = s->waiting.next;
@@ -192,6 +191,13 @@ static void forget_file(watch *of)
         }
     }
     drop_file(of);
+}
+
+/* The number is another file's, or none's. */
+static void forget_file(watch *of)
+{
+    of->registered = 0;
+    drop_waiting(of);
 }
 
 /* Has the kernel tell of readiness in one direction more, at once if it is there. 0 or an error. */
@@ -405,12 +411,17 @@ int rpy_watch_own(rpy_loop *loop, int fd, PyObject *transport)
     return 0;
 }
 
-void rpy_watch_disown(const rpy_loop *loop, int fd, const PyObject *transport)
+void rpy_watch_disown(rpy_loop *loop, int fd, const PyObject *transport)
 {
     place *p = find_place(loop->watches, fd);
 
-    if (p && p->transport == transport)
-        p->transport = NULL;
+    if (!p || p->transport != transport)
+        return;
+    p->transport = NULL;
+    if (!p->watch || loop->loop->closed || rp_loop_is_forked(loop->loop))
+        return;
+    drop_waiting(p->watch);
+    settle(p->watch);
 }
 
 int rpy_watch_check_free(const rpy_loop *loop, int fd, PyObject *file)
@@ -491,6 +502,15 @@ static int checked_number_of(rpy_loop *loop, PyObject *file, bool may_be_closed,
     if (fd < 0)
         PyErr_Format(PyExc_ValueError, "Invalid file descriptor: %i", fd);
     return fd;
+}
+
+PyObject *rpy_ensure_fd_no_transport(PyObject *loop, PyObject *file)
+{
+    int fd = number_of(file);
+
+    if (fd == -2 || rpy_watch_check_free((rpy_loop *)loop, fd, file) < 0)
+        return NULL;
+    Py_RETURN_NONE;
 }
 
 static PyObject *add(PyObject *object, int direction, bool own, PyObject *const *args, Py_ssize_t count)

@@ -48,17 +48,20 @@ void rpy_watch_settle(const rpy_loop *loop, int fd);
 
 /*
  * The descriptor is a transport's from now on: add_reader() and its like, and operations that would have to wait, are
- * refused with a RuntimeError unless the transport is closing. The reference is borrowed: call rpy_watch_disown()
- * before the descriptor is closed, or the transport freed. 0, or -1 with an exception.
+ * refused with a RuntimeError unless the transport is closing.
+ * The reference is borrowed, until the transport disowns it: before the descriptor is closed, when its socket is
+ * detached already. What still waits for that socket fails then.
+ * 0, or -1 with an exception.
  */
 int rpy_watch_own(rpy_loop *loop, int fd, PyObject *transport);
-void rpy_watch_disown(const rpy_loop *loop, int fd, const PyObject *transport);
+void rpy_watch_disown(rpy_loop *loop, int fd, const PyObject *transport);
 
 /* Refuses the descriptor of a transport. `file` is what the program named it by. 0, or -1 with a RuntimeError. */
 int rpy_watch_check_free(const rpy_loop *loop, int fd, PyObject *file);
 
 /* ---- methods of the Loop, for its type ---- */
 
+PyObject *rpy_ensure_fd_no_transport(PyObject *loop, PyObject *file);
 PyObject *rpy_add_reader(PyObject *loop, PyObject *const *args, Py_ssize_t count);
 PyObject *rpy_add_writer(PyObject *loop, PyObject *const *args, Py_ssize_t count);
 PyObject *rpy_remove_reader(PyObject *loop, PyObject *file);
@@ -70,6 +73,8 @@ PyObject *rpy_remove_own_writer(PyObject *loop, PyObject *file);
 
 /* clang-format off */
 #define RPY_WATCH_METHODS                                                                                             \
+    {"_ensure_fd_no_transport", rpy_ensure_fd_no_transport, METH_O,                                                   \
+     PyDoc_STR("_ensure_fd_no_transport(fd, /)\n--\n\nRaise RuntimeError if the descriptor is a transport's.")},   \
     {"add_reader", (PyCFunction)(void (*)(void))rpy_add_reader, METH_FASTCALL,                                        \
      PyDoc_STR("add_reader(fd, callback, /, *args)\n--\n\n"                                                           \
                "Run callback(*args) in every turn in which the descriptor is readable.")},                            \
