@@ -7,8 +7,8 @@ PREFIX ?= /usr/local
 .PHONY: demo test python wheel soak coverage check bench bench-workers format install help asan tsan valgrind aarch64 strangers \
     fuzz test-windows demo-windows clean
 
-demo: ## asyncio's example in C, then an echo server under load on io_uring and on epoll
-	@scripts/install-packages build
+demo: ## asyncio's example, then an echo server under load on io_uring and on epoll: in C, then in Python, with its peers
+	@scripts/install-packages build python
 	@scripts/demo $(BUILD)
 
 test: ## build, and run every test on every backend
