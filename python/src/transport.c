@@ -56,6 +56,16 @@ static PyObject *refuse(rpy_transport *self, const char *name)
     return PyErr_Format(PyExc_RuntimeError, "unable to %s; sendfile is in progress", name);
 }
 
+static PyObject *refuse_type(PyObject *data)
+{
+    PyObject *name = PyType_GetName(Py_TYPE(data));
+
+    if (name)
+        PyErr_Format(PyExc_TypeError, "data argument must be a bytes-like object, not %R", name);
+    Py_XDECREF(name);
+    return NULL;
+}
+
 static inline PyObject *write_bytes(rpy_transport *self, const void *data, Py_ssize_t length)
 {
     int rc;
@@ -81,8 +91,7 @@ static PyObject *method_write(PyObject *object, PyObject *data)
     if (PyBytes_CheckExact(data) && !self->barred)
         return write_bytes(self, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data));
     if (!PyBytes_Check(data) && !PyByteArray_Check(data) && !PyMemoryView_Check(data))
-        return PyErr_Format(PyExc_TypeError, "data argument must be a bytes-like object, not '%.200s'",
-                            Py_TYPE(data)->tp_name);
+        return refuse_type(data);
     if (self->barred)
         return refuse(self, "write");
     if (PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0)
@@ -188,14 +197,19 @@ static PyObject *method_can_write_eof(PyObject *object, PyObject *unused)
 
 /* ---- flow control ---- */
 
-/* A mark: None or missing is -1. A number that is too large is the largest one. */
+/* None or missing is -1. A number that is too large is the largest one. */
 static int parse_mark(PyObject *object, Py_ssize_t *mark)
 {
-    PyObject *number = object && object != Py_None ? PyNumber_Long(object) : NULL;
+    PyObject *number;
 
     *mark = -1;
     if (!object || object == Py_None)
         return 0;
+    if (PyFloat_Check(object) && PyFloat_AS_DOUBLE(object) >= (double)PY_SSIZE_T_MAX) {
+        *mark = PY_SSIZE_T_MAX;
+        return 0;
+    }
+    number = PyFloat_Check(object) ? PyNumber_Long(object) : PyNumber_Index(object);
     if (!number)
         return -1;
     *mark = PyNumber_AsSsize_t(number, NULL); /* it is clipped */

@@ -58,11 +58,11 @@ class Recorder(asyncio.Protocol):
         return [event[0] for event in self.events]
 
 
-class Buffered(asyncio.BufferedProtocol, Recorder):
+class Buffered(Recorder, asyncio.BufferedProtocol):
     """The same with a buffer of its own."""
 
     def __init__(self, size=1000, **options):
-        Recorder.__init__(self, **options)
+        super().__init__(**options)
         self.buffer = bytearray(size)
 
     def get_buffer(self, sizehint):
