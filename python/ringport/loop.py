@@ -10,12 +10,13 @@ from . import _core
 from .connect import Connecting
 from .executor import Executor
 from .server import Serving
+from .signals import Signals
 from .sockets import Sockets
 
 ALL_TO_FACTORY = sys.version_info >= (3, 14)  # before, a task factory got neither `name` nor a `context` that is None
 
 
-class Loop(_core.Loop, Connecting, Serving, Sockets, Executor, BaseEventLoop):
+class Loop(_core.Loop, Connecting, Serving, Sockets, Signals, Executor, BaseEventLoop):
     """An event loop for asyncio, on io_uring where the kernel permits it, else on epoll.
 
     It has all methods of asyncio's loops, and the attributes and methods that are shown here.
@@ -28,6 +29,7 @@ class Loop(_core.Loop, Connecting, Serving, Sockets, Executor, BaseEventLoop):
 
     def __init__(self, *, backend=None, busy_poll=0.0):
         _core.Loop.__init__(self, backend=backend, busy_poll=busy_poll)
+        Signals.__init__(self)
         BaseEventLoop.__init__(self)
         # These would be of no effect: whoever relies on them is told so.
         del self._ready, self._scheduled, self._stopping, self._closed
@@ -63,11 +65,13 @@ class Loop(_core.Loop, Connecting, Serving, Sockets, Executor, BaseEventLoop):
         try:
             sys.set_asyncgen_hooks(firstiter=self._asyncgen_firstiter_hook, finalizer=self._asyncgen_finalizer_hook)
             events._set_running_loop(self)
+            self._begin_listening()
             self._run()
         finally:
             events._set_running_loop(None)
             self._set_coroutine_origin_tracking(False)
             sys.set_asyncgen_hooks(*hooks)
+            self._end_listening()
 
     def close(self):
         """Close the loop: what it still has to do is dropped, and the default executor is not waited for."""
@@ -83,3 +87,4 @@ class Loop(_core.Loop, Connecting, Serving, Sockets, Executor, BaseEventLoop):
         if executor is not None:
             self._default_executor = None
             executor.shutdown(wait=False)
+        self._end_signals()

@@ -1,6 +1,7 @@
 """python -m ringport: a program finds everything as it does without, but for the loop."""
 
 import os
+import signal
 import subprocess
 import sys
 import zipfile
@@ -218,6 +219,29 @@ def test_multiprocessing(program, tmp_path, method):
     )
     done = run("-m", "ringport", "program.py", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, "49\n"), done.stderr
+
+
+def test_interrupt(program, tmp_path):
+    program(
+        "import asyncio\nasync def main():\n    print('ready', flush=True)\n"
+        "    try:\n        await asyncio.get_running_loop().create_future()\n"
+        "    finally:\n        print('cleaned up', flush=True)\n"
+        "asyncio.run(main())\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ringport", "program.py"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert out == "cleaned up\n" and process.returncode == -signal.SIGINT
+    assert err.splitlines()[-1] == "KeyboardInterrupt"
+    assert f'Traceback (most recent call last):\n  File "{tmp_path}/program.py", line 8, in <module>\n' in err
+    assert "ringport/__main__.py" not in err
 
 
 def test_own_options(tmp_path):

@@ -3,6 +3,7 @@
 import asyncio
 import concurrent.futures
 import functools
+import socket
 import sys
 import threading
 
@@ -29,6 +30,16 @@ def in_thread(function, *args):
         thread.join()
 
 
+@pytest.fixture
+def pair():
+    ends = socket.socketpair()
+    for end in ends:
+        end.setblocking(False)
+    yield ends
+    for end in ends:
+        end.close()
+
+
 def test_one_loop_in_several_threads(loop):
     async def main():
         await asyncio.sleep(0.001)
@@ -40,6 +51,29 @@ def test_one_loop_in_several_threads(loop):
         threads.add(in_thread(loop.run_until_complete, main()))
         threads.add(loop.run_until_complete(main()))
     assert len(threads) >= 2 and loop.run_until_complete(main()) == threading.get_ident()
+
+
+def test_what_waits_moves_along(loop, pair):
+    seen = []
+    reader, writer = pair
+
+    def readable():
+        seen.append((reader.recv(10), threading.get_ident()))
+        loop.stop()
+
+    loop.add_reader(reader, readable)
+    timer = loop.call_later(0.02, loop.stop)
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    in_thread(loop.run_forever)  # until the timer
+    writer.send(b"data")
+    thread = in_thread(lambda: (loop.run_forever(), threading.get_ident())[1])
+    assert seen == [(b"data", thread)]
+    writer.send(b"more")
+    loop.run_forever()
+    assert seen[1:] == [(b"more", threading.get_ident())]
+    assert not timer.cancelled()
+    loop.remove_reader(reader)
 
 
 def test_closed_in_another_thread(loop):
