@@ -1,4 +1,4 @@
-"""The end of the default executor: with a time limit, as Python has it from 3.12 on."""
+"""The end of the default executor: with a time limit, as Python has it from 3.13 on."""
 
 import asyncio
 import sys
@@ -18,7 +18,7 @@ def _finish(future, exception):
 class Executor:
     """The part of a Loop that ends its default executor."""
 
-    if sys.version_info < (3, 12):
+    if sys.version_info < (3, 13):  # 3.12 has a limit, and waits without end before it
 
         async def shutdown_default_executor(self, timeout=None):
             """Refuse further jobs, and wait until those that the default executor has are done.
