@@ -8,6 +8,7 @@ import asyncio
 import builtins
 import importlib.util
 import io
+import linecache
 import marshal
 import os
 import pkgutil
@@ -75,6 +76,8 @@ def run_file(name, arguments):
 
 def run_text(text, name, argv):
     begin(argv, "")
+    if sys.version_info >= (3, 13):  # tracebacks show its lines
+        linecache.cache[name] = len(text), None, [line + "\n" for line in text.splitlines()], name
     exec(compile(text, name, "exec", dont_inherit=True), new_main(__loader__=BuiltinImporter))
 
 
