@@ -2,7 +2,8 @@
  * echo_epoll.c - the plainest echo server there can be: one epoll loop of recv() and send(), with a buffer as large
  * as echo_ringport's. What the event system of a library costs is measured against it.
  *
- * echo_epoll PORT (of 127.0.0.1; 0: one that is free) or echo_epoll PATH (of a Unix socket)
+ * echo_epoll PORT (of 127.0.0.1; 0: one that is free) or echo_epoll PATH (of a Unix socket). With a second argument,
+ * "edge", the connections are registered edge-triggered.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -23,7 +24,8 @@ typedef struct connection {
 
 static char buffer[128 * 1024];
 static int epoll;
-static bool local; /* the socket is a Unix socket */
+static bool local;    /* the socket is a Unix socket */
+static uint32_t edge; /* EPOLLET, or 0 */
 
 static int listen_tcp(int port)
 {
@@ -68,7 +70,7 @@ static void accept_one(int listener)
     c->fd = fd;
     if (!local)
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    watch(EPOLL_CTL_ADD, c, EPOLLIN);
+    watch(EPOLL_CTL_ADD, c, EPOLLIN | edge);
 }
 
 static void end(connection *c)
@@ -84,7 +86,7 @@ static void keep_rest(connection *c, size_t sent, size_t length)
     memcpy(c->rest, buffer + sent, length - sent);
     c->start = 0;
     c->end = length - sent;
-    watch(EPOLL_CTL_MOD, c, EPOLLOUT);
+    watch(EPOLL_CTL_MOD, c, EPOLLOUT | edge);
 }
 
 static void send_rest(connection *c)
@@ -100,25 +102,27 @@ static void send_rest(connection *c)
         return;
     free(c->rest);
     c->rest = NULL;
-    watch(EPOLL_CTL_MOD, c, EPOLLIN);
+    watch(EPOLL_CTL_MOD, c, EPOLLIN | edge);
 }
 
-static void echo(connection *c)
+/* Whether there may be more that no event will tell of: an edge is told once. A short read leaves nothing behind. */
+static bool echo(connection *c)
 {
     ssize_t n = recv(c->fd, buffer, sizeof buffer, 0), sent;
 
     if (n <= 0) {
         if (n == 0 || errno != EAGAIN)
             end(c);
-        return;
+        return false;
     }
     sent = send(c->fd, buffer, (size_t)n, MSG_NOSIGNAL);
     if (sent == n)
-        return;
+        return edge && (size_t)n == sizeof buffer;
     if (sent < 0 && errno != EAGAIN)
         end(c);
     else
         keep_rest(c, sent > 0 ? (size_t)sent : 0, (size_t)n);
+    return false;
 }
 
 int main(int argc, char **argv)
@@ -126,8 +130,9 @@ int main(int argc, char **argv)
     connection listener = {0};
     struct epoll_event events[256];
 
-    if (argc != 2)
-        bench_die("usage: echo_epoll PORT|PATH");
+    if (argc < 2 || argc > 3 || (argc == 3 && strcmp(argv[2], "edge") != 0))
+        bench_die("usage: echo_epoll PORT|PATH [edge]");
+    edge = argc == 3 ? EPOLLET : 0;
     epoll = epoll_create1(EPOLL_CLOEXEC);
     local = argv[1][0] == '/';
     listener.fd = local ? listen_unix(argv[1]) : listen_tcp(atoi(argv[1]));
@@ -145,7 +150,8 @@ int main(int argc, char **argv)
             else if (c->rest)
                 send_rest(c);
             else
-                echo(c);
+                while (echo(c))
+                    ;
         }
     }
 }

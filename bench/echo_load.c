@@ -7,10 +7,15 @@
  * shows. It is bounded in time, and in requests if asked; when time is up, what is on its way is still awaited. It is
  * one thread and epoll, and uses nothing of ringport: what it measures must not measure itself.
  *
- * With -i it keeps its connections and loads the server for as many seconds as each line of standard input says, so
- * that several servers can be measured in turns. The line at a run's end is for people, or with -i for programs.
+ * With -i it keeps its connections and loads the server for as many seconds as each line of standard input says, or
+ * until it has made the requests that -n permits, so that several servers can be measured in turns. The line at a run's
+ * end is for people, or with -i for programs. With -r the connections send together, each time when all echoes are
+ * back: a server that is slow, since its instructions are counted, is then asked in the way that a fast one is.
+ *
+ * Compiled with BENCH_TLS it speaks TLS, and takes any certificate.
  */
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdbool.h>
@@ -20,6 +25,10 @@
 #include <unistd.h>
 
 #include "bench.h"
+
+#ifdef BENCH_TLS
+#include <openssl/ssl.h>
+#endif
 
 #define SECOND BENCH_SECOND
 #define LAST_REPLIES (5 * SECOND) /* how long the replies to the last requests may take */
@@ -34,6 +43,9 @@ typedef struct connection {
     size_t received; /* bytes of its echo */
     int64_t sent_at;
     bool idle; /* no message is on its way, and none will be */
+#ifdef BENCH_TLS
+    SSL *tls;
+#endif
 } connection;
 
 static struct {
@@ -44,14 +56,14 @@ static struct {
     double seconds;
     uint64_t max_requests;
     pid_t server; /* whose processor time is to be told, or 0 */
-    bool interactive;
+    bool interactive, rounds;
 } option = {.label = "", .connections = 50, .size = 1024, .seconds = 3, .max_requests = UINT64_MAX};
 
 static unsigned char block[BLOCK];
 static connection connections[MAX_CONNECTIONS];
 static uint64_t requests, started, verified_bytes;
 static bench_histogram latencies;
-static int busy, epoll;
+static int busy, answered, epoll; /* answered: in this round */
 static bool ending;
 
 static _Noreturn void die(const char *what, const connection *c)
@@ -63,6 +75,73 @@ static _Noreturn void die(const char *what, const connection *c)
         fprintf(stderr, "\necho_load: %s\n", what);
     exit(1);
 }
+
+/* ---- plain or TLS: begun, ended, and bytes moved as by send() and recv() that do not wait ---- */
+
+#ifdef BENCH_TLS
+
+static void begin_tls(connection *c)
+{
+    static SSL_CTX *context;
+
+    if (!context && (context = SSL_CTX_new(TLS_client_method())))
+        SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    c->tls = context ? SSL_new(context) : NULL;
+    if (!c->tls || SSL_set_fd(c->tls, c->fd) != 1 || SSL_connect(c->tls) != 1)
+        die("no TLS connection", c);
+    fcntl(c->fd, F_SETFL, O_NONBLOCK);
+}
+
+static void end_tls(connection *c)
+{
+    fcntl(c->fd, F_SETFL, 0);
+    if (SSL_shutdown(c->tls) == 0)
+        SSL_shutdown(c->tls); /* the other side's */
+}
+
+static ssize_t result_of(const connection *c, int n)
+{
+    int error = SSL_get_error(c->tls, n);
+
+    if (n > 0 || error == SSL_ERROR_ZERO_RETURN)
+        return n;
+    errno = error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE ? EAGAIN : EPROTO;
+    return -1;
+}
+
+static ssize_t send_some(connection *c, const void *bytes, size_t count)
+{
+    return result_of(c, SSL_write(c->tls, bytes, (int)count));
+}
+
+static ssize_t receive_some(connection *c, void *bytes, size_t count)
+{
+    return result_of(c, SSL_read(c->tls, bytes, (int)count));
+}
+
+#else
+
+static void begin_tls(connection *c)
+{
+    (void)c;
+}
+
+static void end_tls(connection *c)
+{
+    (void)c;
+}
+
+static ssize_t send_some(connection *c, const void *bytes, size_t count)
+{
+    return send(c->fd, bytes, count, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+static ssize_t receive_some(connection *c, void *bytes, size_t count)
+{
+    return recv(c->fd, bytes, count, MSG_DONTWAIT);
+}
+
+#endif
 
 /* ---- one connection ---- */
 
@@ -78,7 +157,7 @@ static void send_more(connection *c)
     ssize_t n;
 
     while (c->sent < option.size) {
-        n = send(c->fd, message_of(c) + c->sent, option.size - c->sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+        n = send_some(c, message_of(c) + c->sent, option.size - c->sent);
         if (n < 0 && errno == EAGAIN)
             return;
         if (n < 0)
@@ -100,21 +179,32 @@ static void start_message(connection *c)
     send_more(c);
 }
 
+static void start_all(void)
+{
+    answered = 0;
+    for (int i = 0; i < option.connections; i++)
+        start_message(&connections[i]);
+}
+
 static void finish_message(connection *c)
 {
     bench_count(&latencies, bench_now() - c->sent_at);
     requests++;
     c->number++;
-    start_message(c);
+    if (!option.rounds)
+        start_message(c);
+    else if (++answered == option.connections)
+        start_all();
 }
 
-static void receive(connection *c)
+/* Whether there may be more: TLS hands out a record at a time. */
+static bool receive(connection *c)
 {
     static unsigned char buffer[MAX_SIZE];
-    ssize_t n = recv(c->fd, buffer, sizeof buffer, MSG_DONTWAIT);
+    ssize_t n = receive_some(c, buffer, sizeof buffer);
 
     if (n < 0 && errno == EAGAIN)
-        return;
+        return false;
     if (n < 0)
         die(strerror(errno), c);
     if (n == 0)
@@ -127,6 +217,11 @@ static void receive(connection *c)
     verified_bytes += (uint64_t)n;
     if (c->received == option.size)
         finish_message(c);
+#ifdef BENCH_TLS
+    return true;
+#else
+    return false; /* a message fits into the buffer */
+#endif
 }
 
 static int connect_tcp(void)
@@ -156,6 +251,7 @@ static void open_connection(connection *c)
     struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = c};
 
     c->fd = option.port ? connect_tcp() : connect_unix();
+    begin_tls(c);
     bench_check(epoll_ctl(epoll, EPOLL_CTL_ADD, c->fd, &event), "epoll_ctl");
 }
 
@@ -166,6 +262,7 @@ static void close_connection(connection *c)
     char byte;
 
     setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    end_tls(c);
     shutdown(c->fd, SHUT_WR);
     if (recv(c->fd, &byte, 1, 0) != 0)
         die("the server did not close after our end-of-file", c);
@@ -192,10 +289,9 @@ static int64_t load(double seconds)
 
     ending = false;
     busy = option.connections;
-    for (int i = 0; i < option.connections; i++) {
+    for (int i = 0; i < option.connections; i++)
         connections[i].idle = false;
-        start_message(&connections[i]);
-    }
+    start_all();
     while (busy > 0) {
         int n = epoll_wait(epoll, events, 64, 100);
 
@@ -204,8 +300,8 @@ static int64_t load(double seconds)
 
             if (!c->idle)
                 send_more(c);
-            if (events[i].events & ~(uint32_t)EPOLLOUT)
-                receive(c);
+            while (events[i].events & ~(uint32_t)EPOLLOUT && receive(c))
+                ;
         }
         time = bench_now();
         ending = time >= end;
@@ -240,7 +336,7 @@ static void load_when_told(void)
         int64_t cpu = bench_cpu_of(option.server);
         double seconds;
 
-        requests = 0;
+        requests = started = 0;
         latencies = (bench_histogram){0};
         seconds = (double)load(strtod(line, NULL)) / SECOND;
         cpu = bench_cpu_of(option.server) - cpu;
@@ -256,7 +352,7 @@ static void read_options(int argc, char **argv)
 {
     int letter;
 
-    while ((letter = getopt(argc, argv, "c:s:d:n:l:p:i")) != -1) {
+    while ((letter = getopt(argc, argv, "c:s:d:n:l:p:ir")) != -1) {
         if (letter == 'c')
             option.connections = atoi(optarg);
         else if (letter == 's')
@@ -271,6 +367,8 @@ static void read_options(int argc, char **argv)
             option.server = atoi(optarg);
         else if (letter == 'i')
             option.interactive = true;
+        else if (letter == 'r')
+            option.rounds = true;
         else
             optind = argc;
     }
@@ -278,7 +376,7 @@ static void read_options(int argc, char **argv)
         option.size < 1 || option.size > MAX_SIZE)
         bench_die(
             "usage: echo_load [-c connections] [-s bytes] [-d seconds] [-n requests] [-l label] [-p server's pid] "
-            "[-i] 127.0.0.1 PORT | PATH");
+            "[-i] [-r] 127.0.0.1 PORT | PATH");
     option.host = argv[optind];
     option.port = argv[optind + 1];
 }
