@@ -4,8 +4,8 @@ BUILD ?= build
 PREFIX ?= /usr/local
 
 .DEFAULT_GOAL := help
-.PHONY: demo test python wheel soak coverage check bench bench-workers format install help asan tsan valgrind aarch64 strangers \
-    fuzz test-windows demo-windows clean
+.PHONY: demo test python wheel soak coverage check bench bench-python bench-python-instructions bench-workers format \
+    install help asan tsan valgrind aarch64 strangers fuzz test-windows demo-windows clean
 
 demo: ## asyncio's example, then an echo server under load on io_uring and on epoll: in C, then in Python, with its peers
 	@scripts/install-packages build python
@@ -44,6 +44,14 @@ bench: ## speed against libuv, a plain epoll loop, Boost.Asio, Boost.Context and
 	@scripts/install-packages build
 	@for group in libuv boost go plot valgrind; do scripts/install-packages $$group || echo "without $$group"; done
 	@scripts/bench $(WORKLOADS)
+
+bench-python: ## Python's event loops against each other (WORKLOADS="echo-streams chain", QUICK=1)
+	@scripts/install-packages build python tls
+	@RINGPORT_BENCH_QUICK=$(QUICK) scripts/bench-python bench_python.py $(WORKLOADS)
+
+bench-python-instructions: ## the same, counted: user instructions an operation (WORKLOADS=chain)
+	@scripts/install-packages build python valgrind
+	@scripts/bench-python python_instructions.py $(WORKLOADS)
 
 bench-workers: ## what two workers serve against one
 	@scripts/install-packages build

@@ -29,7 +29,7 @@ def setting():
     permitted = subprocess.run(["scripts/io-uring-permitted"], stdout=subprocess.DEVNULL, check=False).returncode == 0
     return Setting(int(os.environ.get("RINGPORT_BENCH_ROUNDS", 5 if quick else 17)),
                    float(os.environ.get("RINGPORT_BENCH_SECONDS", 0.12 if quick else 0.2)),
-                   ("io_uring", "epoll") if permitted else ("epoll",))
+                   ("io_uring", "epoll") if permitted else ("epoll",), quick)
 
 
 def number(value):
@@ -101,4 +101,5 @@ def main(names):
     return failed
 
 
-sys.exit(main(sys.argv[1:]))
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -90,9 +90,9 @@ def run(*command, by=None, place=SERVERS, limit=120):
 class Program:
     """A program that is talked to in lines, while `with` lasts."""
 
-    def __init__(self, *command, by=None, place=LOADS, extra=None, under=()):
+    def __init__(self, *command, by=None, place=LOADS, extra=None, under=(), errors=None):
         self.name = " ".join(command)
-        self.process = start(command, by, place, stdin=subprocess.PIPE, extra=extra or {}, under=under)
+        self.process = start(command, by, place, stdin=subprocess.PIPE, extra=extra or {}, under=under, stderr=errors)
 
     def __enter__(self):
         return self
@@ -100,6 +100,12 @@ class Program:
     def __exit__(self, *_):
         self.process.terminate()
         self.process.communicate()
+
+    def finish(self):
+        """Lets it end by itself."""
+        self.process.stdin.close()
+        self.process.stdin = None
+        self.process.wait(60)
 
     def read(self):
         """Its next line."""
@@ -119,11 +125,16 @@ class Program:
 class Server(Program):
     """A server, by its program and what follows the address: it says first where it serves."""
 
-    def __init__(self, command, by, path=None, extra=None, under=()):
+    def __init__(self, command, by, path=None, extra=None, under=(), errors=None):
         program, *options = command.split()
-        super().__init__(program, path or "0", *options, by=by, place=SERVERS, extra=extra, under=under)
-        where = self.read().split()[2].rsplit(":", 1)
-        self.address = [path] if path else where
+        super().__init__(program, path or "0", *options, by=by, place=SERVERS, extra=extra, under=under, errors=errors)
+        try:
+            self.greeting = self.read().split()
+        except Failed:
+            self.process.kill()
+            self.process.communicate()
+            raise
+        self.address = [path] if path else self.greeting[2].rsplit(":", 1)
         self.pid = str(self.process.pid)
 
 

@@ -29,6 +29,7 @@ class Setting(typing.NamedTuple):
     rounds: int
     seconds: float  # of a turn
     backends: tuple
+    quick: bool  # the user is in a hurry
 
 
 def built(program):

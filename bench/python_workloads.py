@@ -1,0 +1,194 @@
+"""What is measured of Python's loops, and the advantages that ringport is to have.
+
+A workload is a function of a Setting and the contestants, which returns samples; WORKLOADS names them all.
+"""
+
+import contextlib
+import functools
+import itertools
+import pathlib
+import socket
+import ssl
+import subprocess
+import typing
+
+from measure import PROGRAMS, SERVERS, Failed, Ours, Peer, Program, Server, in_turns, scratch
+from python_peers import ASYNCIO, UVLOOP
+
+FLOOR = Peer("floor", "epoll")  # what a server costs that has no loop of Python's: echo_epoll, edge-triggered
+SIZES = {"64B": 64, "1KiB": 1024, "10KiB": 10 * 1024, "100KiB": 100 * 1024}
+CONNECTIONS = (1, 10, 100, 1000)
+KINDS = ("protocol", "buffered", "streams", "sock")
+MICRO = ("chain", "burst", "sleep-0", "call-later-cancel", "call-later", "threadsafe", "create-task", "gather",
+         "executor")
+REQUEST, OPERATION = "cpu_us_per_request", "cpu_ns_per_operation"
+
+
+class Workload(typing.NamedTuple):
+    """Something to measure."""
+
+    measure: typing.Callable  # (setting, contestants) -> samples
+    cost: str                 # the metric that counts
+    goals: dict               # (our backend, peer): what the ratio of the costs must be at least
+
+
+def is_ours(name):
+    """Whether a contestant is ringport."""
+    return isinstance(name, Ours)
+
+
+@contextlib.contextmanager
+def left_out_if_it_fails(name):
+    """Not each loop can do everything."""
+    try:
+        yield
+    except (Failed, OSError) as error:
+        print(f"without {name.backend if is_ours(name) else name.name} (see its log): {error}", flush=True)
+
+
+# ---- servers ----
+
+
+def certificate(directory):
+    """A key and a certificate that nobody has signed, in one file."""
+    path = pathlib.Path(directory, "certificate.pem")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                    "-subj", "/CN=localhost", "-days", "30", "-keyout", path, "-out", path],
+                   check=True, capture_output=True)
+    return str(path)
+
+
+def visit(server, tls):
+    """
+    Connects, has something echoed, and closes. The first connection that is closed teaches glibc not to map memory
+    for each large buffer of a loop's, which would make its receives many times as dear as they are in a server's life.
+    """
+    host, port = server.address
+    with contextlib.ExitStack() as stack:
+        client = stack.enter_context(socket.create_connection((host, int(port)), 60))
+        if tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            client = stack.enter_context(context.wrap_socket(client))
+        client.sendall(b"x")
+        client.recv(1)
+        with contextlib.suppress(OSError):  # not each loop ends TLS in order
+            client = client.unwrap() if tls else client
+        with contextlib.suppress(OSError):
+            client.shutdown(socket.SHUT_WR)
+            client.recv(1)
+
+
+def start(stack, name, contestant, kind, key=None):
+    """A server of one of the kinds, or the floor."""
+    if name == FLOOR:
+        server = Server("echo_epoll edge", name)
+    else:
+        command = [contestant.program("serve.py"), kind, contestant.name] + ([key] if key else [])
+        server = Server(" ".join(command), name, under=[contestant.python], errors=stack.enter_context(contestant.log()))
+    return stack.enter_context(server)
+
+
+def traffic(setting, contestants, kind, load, tls=False):
+    """Samples of servers that all run at once, each with a load of its own; only one of those is at work at a time."""
+    with scratch() as directory, contextlib.ExitStack() as stack:
+        key = certificate(directory) if tls else None
+        turns = {}
+        for name, contestant in (contestants if tls else contestants | {FLOOR: None}).items():
+            with left_out_if_it_fails(name):
+                server = start(stack, name, contestant, kind, key)
+                visit(server, tls)
+                client = stack.enter_context(Program(*load(server)))
+                stack.callback(client.finish)
+                client.ask(0.01)
+                turns[name] = functools.partial(client.ask, setting.seconds)
+        return in_turns(turns, setting.rounds)
+
+
+def goals(io_uring, epoll, others=None):
+    """The better of asyncio and uvloop is what counts: both must be outdone."""
+    both = {(backend, peer): value for backend, value in (("io_uring", io_uring), ("epoll", epoll))
+            for peer in (ASYNCIO, UVLOOP) if value}
+    return both | (others or {})
+
+
+def echo_goals(kind, size, connections, tls):
+    """What is asked of an echo server's processor time."""
+    if size == SIZES["100KiB"] or connections == 1000:
+        return goals(1.0, 1.0)
+    if (size, connections, tls) != (SIZES["1KiB"], 100, False):
+        return {}
+    if kind == "protocol":
+        return goals(1.0, 1.0, {("io_uring", FLOOR): 1 / 1.04})
+    if kind.startswith("streams"):
+        return {("io_uring", ASYNCIO): 1.45, ("io_uring", UVLOOP): 1.15}
+    return goals(1.0, 1.0)
+
+
+def echo(kind, label, connections, tls=False):
+    """Messages of one size, sent back."""
+    size = SIZES[label]
+
+    def load(server):
+        program = "echo_load_tls" if tls else "echo_load"
+        return [program, "-i", "-c", str(connections), "-s", str(size), "-p", server.pid, *server.address]
+
+    def measure(setting, contestants):
+        return traffic(setting, contestants, kind, load, tls)
+    return Workload(measure, REQUEST, echo_goals(kind, size, connections, tls))
+
+
+def connect(count):
+    """Connections of one request each, so many at once."""
+    def load(server):
+        return ["connect_load", str(count), server.pid, server.address[1]]
+
+    def measure(setting, contestants):
+        return traffic(setting, contestants, "protocol", load)
+    return Workload(measure, REQUEST, goals(1.3, 1.1))
+
+
+# ---- the loop alone ----
+
+
+def micro(what, *listener):
+    """One thing again and again."""
+    def measure(setting, contestants):
+        with contextlib.ExitStack() as stack:
+            turns = {}
+            for name, contestant in contestants.items():
+                with left_out_if_it_fails(name):
+                    command = [contestant.program("micro.py"), contestant.name, what, *listener]
+                    program = stack.enter_context(Program(*command, by=name, place=SERVERS, under=[contestant.python],
+                                                          errors=stack.enter_context(contestant.log())))
+                    program.read()
+                    turns[name] = functools.partial(program.ask, f"for {setting.seconds}")
+            return in_turns(turns, setting.rounds)
+    least = 1.15 if what == "gather" else None
+    return Workload(measure, OPERATION, goals(least or 1.3, least or 1.1) if listener else {})
+
+
+def every_echo():
+    """The names of the echo workloads, and they themselves."""
+    for tls, kind, label, connections in itertools.product((False, True), KINDS, SIZES, CONNECTIONS):
+        if not (tls and kind == "sock"):
+            name = f"{'tls' if tls else 'echo'}-{kind}-{label}-{connections}"
+            yield name, echo(kind, label, connections, tls)
+    yield "echo-streams-drain-1KiB-100", echo("streams-drain", "1KiB", 100)
+
+
+def built(program):
+    """Whether a program of ours is there: that for TLS needs OpenSSL."""
+    return (PROGRAMS / program).exists()
+
+
+WORKLOADS = dict(every_echo())
+WORKLOADS |= {f"connect-{count}": connect(count) for count in (1, 64)}
+WORKLOADS |= {f"{what}{'-' * bool(listener)}{listener}": micro(what, *([listener] if listener else []))
+              for what in MICRO for listener in ("listener", "")}
+
+
+def usual(quick):
+    """What is measured when nothing else is asked for: everything, or in a hurry what the goals are about."""
+    return [name for name, workload in WORKLOADS.items()
+            if not quick or workload.goals and not name.startswith("tls") and "-1000" not in name]
