@@ -200,6 +200,7 @@ RP_API void rp_op_recv(rp_op *op, rp_fd fd, void *buffer, size_t length, int fla
  * It completes, with RP_OP_MORE, whenever there may be something to take, until it is cancelled.
  * rp_op_receive() takes it.
  * A socket may have one receive stream at a time.
+ * On POSIX any descriptor that becomes readable will do, but rp_op_receive() is for sockets.
  */
 RP_API void rp_op_recv_stream(rp_op *op, rp_fd fd, rp_op_callback *callback, void *data);
 

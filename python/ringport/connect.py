@@ -11,7 +11,6 @@ from asyncio import sslproto
 from asyncio.log import logger
 
 from . import _core
-from .sockets import Sockets
 
 try:
     import ssl as ssl_module
@@ -24,7 +23,7 @@ PLAIN_PROTOCOLS = {0, socket.IPPROTO_TCP}
 
 def connects_itself(loop):
     """Whether sock_connect() is ours: neither a subclass nor the loop itself has another one."""
-    return type(loop).sock_connect is Sockets.sock_connect and "sock_connect" not in loop.__dict__
+    return type(loop).sock_connect is _core.Loop.sock_connect and "sock_connect" not in loop.__dict__
 
 
 def check_stream_socket(sock, family=None):

@@ -11,8 +11,8 @@ from asyncio import base_events
 class Sockets:
     """What Loop has of sock_connect() and sock_sendfile()."""
 
-    async def sock_connect(self, sock, address):
-        """Connect to an address, whose name is resolved by getaddrinfo()."""
+    async def _sock_connect(self, sock, address):
+        """sock_connect() where it is no matter of a moment in C."""
         base_events._check_ssl_socket(sock)
         self._check_blocking(sock)
         if sock.family in (socket.AF_INET, socket.AF_INET6):
@@ -22,7 +22,7 @@ class Sockets:
             if not infos:
                 raise OSError(f"getaddrinfo({address[0]!r}) returned empty list")
             address = infos[0][4]
-        return await self._sock_connect(sock, address)
+        return await self._sock_connect_resolved(sock, address)
 
     def _check_blocking(self, sock):
         if self._debug and sock.gettimeout() != 0:

@@ -4,6 +4,8 @@
 #ifndef RPY_COMPAT_H
 #define RPY_COMPAT_H
 
+#include <stdbool.h>
+
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #include <structmember.h>
@@ -57,6 +59,20 @@ static inline PyObject *rpy_weakref_object(PyObject *weak)
     PyObject *object = PyWeakref_GetObject(weak);
 
     return object && object != Py_None ? Py_NewRef(object) : NULL;
+#endif
+}
+
+/* Whether an object is what a weak reference is to. */
+static inline bool rpy_weakref_is(PyObject *reference, const PyObject *object)
+{
+#if PY_VERSION_HEX >= 0x030D0000
+    PyObject *referent = NULL;
+
+    PyWeakref_GetRef(reference, &referent);
+    Py_XDECREF(referent);
+    return referent == object;
+#else
+    return PyWeakref_GetObject(reference) == object;
 #endif
 }
 

@@ -72,6 +72,8 @@ static int traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT((PyObject *)state->op_type);
     Py_VISIT(state->check_ssl_socket);
     Py_VISIT((PyObject *)state->socket_type);
+    Py_VISIT(state->socket_family);
+    Py_VISIT(state->socket_kind);
     for (int i = 0; i < RPY_SOCKET_METHODS; i++) {
         Py_VISIT(state->socket_names[i]);
         Py_VISIT(state->socket_methods[i]);
@@ -116,6 +118,8 @@ static int clear(PyObject *module)
     Py_CLEAR(state->op_type);
     Py_CLEAR(state->check_ssl_socket);
     Py_CLEAR(state->socket_type);
+    Py_CLEAR(state->socket_family);
+    Py_CLEAR(state->socket_kind);
     for (int i = 0; i < RPY_SOCKET_METHODS; i++) {
         Py_CLEAR(state->socket_names[i]);
         Py_CLEAR(state->socket_methods[i]);

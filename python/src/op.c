@@ -122,7 +122,9 @@ static PyObject *begin_waiting(rpy_op *self)
         return NULL;
     self->waiter.ready = ready;
     self->waiter.gone = gone;
-    if (rpy_watch_wait(self->loop, self->fd, self->kind->direction, &self->waiter, (PyObject *)self) < 0)
+    /* What is to be sent may have gone in part, without finding that there is no more room. */
+    PyObject *socket = self->is_plain && self->kind->direction == RPY_READ ? self->socket : NULL;
+    if (rpy_watch_wait(self->loop, self->fd, self->kind->direction, &self->waiter, (PyObject *)self, socket) < 0)
         return NULL;
     self->state = WAITING;
     return Py_NewRef(self->future);
@@ -513,6 +515,12 @@ int rpy_op_init(PyObject *module, rpy_state *state)
         if (!state->socket_methods[i])
             return -1;
     }
+    PyObject *base = state->socket_type ? rpy_import("_socket", "socket") : NULL;
+    state->socket_family = base ? PyObject_GetAttrString(base, "family") : NULL;
+    state->socket_kind = base ? PyObject_GetAttrString(base, "type") : NULL;
+    Py_XDECREF(base);
+    if (!state->socket_family || !state->socket_kind)
+        return -1;
     state->op_type = state->socket_type ? rpy_add_type(module, &spec, NULL) : NULL;
     return state->op_type ? 0 : -1;
 }

@@ -8,10 +8,15 @@
  */
 #include "sock.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <unistd.h>
+
+#include "address.h"
 
 /* ---- what the kinds share ---- */
 
@@ -147,6 +152,21 @@ static int begin_recvfrom(rpy_op *self)
 
 static rpy_attempt attempt_recvfrom(rpy_op *self, PyObject **result)
 {
+    char *hot = self->is_plain ? rp_loop_receive_buffer(self->loop->loop) : NULL;
+    struct sockaddr_storage address;
+    socklen_t length = sizeof address;
+    ssize_t n;
+
+    if (hot && self->size <= RP_LOOP_RECEIVE_BUFFER) {
+        do
+            n = recvfrom(self->fd, hot, (size_t)self->size, MSG_DONTWAIT, (struct sockaddr *)&address, &length);
+        while (n < 0 && errno == EINTR);
+        if (n < 0)
+            return would_block_or_failed();
+        PyObject *from = rpy_address_object((struct sockaddr *)&address, length);
+        *result = from ? Py_BuildValue("(y#N)", hot, (Py_ssize_t)n, from) : NULL;
+        return *result ? RPY_DONE : RPY_FAILED;
+    }
     if (self->is_plain && !is_ready(self))
         return RPY_WAITS;
     return by_method(PyObject_CallMethodOneArg(self->socket, self->loop->state->names.recvfrom, self->args[0]),
@@ -174,24 +194,78 @@ static rpy_attempt attempt_recvfrom_into(rpy_op *self, PyObject **result)
                      result);
 }
 
-static rpy_attempt attempt_accept(rpy_op *self, PyObject **result)
+/* What _socket.socket has, which Python's class makes enumerations of. */
+static PyObject *member(const rpy_op *self, PyObject *descriptor)
 {
-    const rpy_names *names = &self->loop->state->names;
+    return Py_TYPE(descriptor)->tp_descr_get(descriptor, self->socket, (PyObject *)Py_TYPE(self->socket));
+}
 
-    if (self->is_plain && !is_ready(self))
-        return RPY_WAITS;
-    rpy_attempt attempt = by_method(PyObject_CallMethodNoArgs(self->socket, names->accept), result);
+/* The socket of a connection that was accepted; the descriptor is its own, or closed. */
+static PyObject *new_socket(const rpy_op *self, int fd)
+{
+    rpy_state *state = self->loop->state;
+    PyObject *family = member(self, state->socket_family);
+    PyObject *type = family ? member(self, state->socket_kind) : NULL;
+    PyObject *protocol = type ? PyObject_GetAttr(self->socket, state->names.proto) : NULL;
+    PyObject *number = protocol ? PyLong_FromLong(fd) : NULL;
+    PyObject *made =
+        number ? PyObject_CallFunctionObjArgs((PyObject *)state->socket_type, family, type, protocol, number, NULL)
+               : NULL;
+
+    Py_XDECREF(family);
+    Py_XDECREF(type);
+    Py_XDECREF(protocol);
+    Py_XDECREF(number);
+    if (!made)
+        close(fd);
+    return made;
+}
+
+static PyObject *without_blocking(const rpy_op *self, PyObject *socket)
+{
+    PyObject *set =
+        socket ? PyObject_CallMethodOneArg(socket, self->loop->state->names.setblocking, Py_False) : NULL;
+
+    Py_XDECREF(set);
+    if (!set)
+        Py_CLEAR(socket);
+    return socket;
+}
+
+static rpy_attempt accept_by_method(const rpy_op *self, PyObject **result)
+{
+    PyObject *accepted = PyObject_CallMethodNoArgs(self->socket, self->loop->state->names.accept);
+    rpy_attempt attempt = by_method(accepted, result);
+    PyObject *connection = attempt == RPY_DONE ? PySequence_GetItem(accepted, 0) : NULL;
+
     if (attempt != RPY_DONE)
         return attempt;
-    PyObject *connection = PySequence_GetItem(*result, 0);
-    PyObject *set = connection ? PyObject_CallMethodOneArg(connection, names->setblocking, Py_False) : NULL;
+    connection = without_blocking(self, connection);
     Py_XDECREF(connection);
-    if (!set) {
+    if (!connection)
         Py_CLEAR(*result);
-        return RPY_FAILED;
-    }
-    Py_DECREF(set);
-    return RPY_DONE;
+    return connection ? RPY_DONE : RPY_FAILED;
+}
+
+/* A listening socket that blocks would wait if another process has taken the connection: so it is asked first. */
+static rpy_attempt attempt_accept(rpy_op *self, PyObject **result)
+{
+    struct sockaddr_storage address;
+    socklen_t length = sizeof address;
+
+    if (!self->is_plain)
+        return accept_by_method(self, result);
+    if (!is_ready(self))
+        return RPY_WAITS;
+    int fd = accept4(self->fd, (struct sockaddr *)&address, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0)
+        return would_block_or_failed();
+    PyObject *connection = without_blocking(self, new_socket(self, fd));
+    PyObject *from = connection ? rpy_address_object((struct sockaddr *)&address, length) : NULL;
+    *result = from ? PyTuple_Pack(2, connection, from) : NULL;
+    Py_XDECREF(connection);
+    Py_XDECREF(from);
+    return *result ? RPY_DONE : RPY_FAILED;
 }
 
 /* ---- sending ---- */
@@ -261,8 +335,15 @@ static rpy_attempt attempt_sendall(rpy_op *self, PyObject **result)
 
 static rpy_attempt attempt_sendto(rpy_op *self, PyObject **result)
 {
-    if (self->is_plain && !is_ready(self))
-        return RPY_WAITS;
+    if (self->is_plain) {
+        PyObject *flags = PyLong_FromLong(MSG_DONTWAIT);
+        PyObject *sent = flags ? PyObject_CallMethodObjArgs(self->socket, self->loop->state->names.sendto,
+                                                            self->args[0], flags, self->args[1], NULL)
+                               : NULL;
+
+        Py_XDECREF(flags);
+        return by_method(sent, result);
+    }
     return by_method(PyObject_CallMethodObjArgs(self->socket, self->loop->state->names.sendto, self->args[0],
                                                 self->args[1], NULL),
                      result);
@@ -348,8 +429,36 @@ static bool is_refused_for_now(void)
     return refused;
 }
 
+/* args[1] is the address as the kernel has it, if it is one that needs no resolving. */
+static rpy_attempt connect_plainly(rpy_op *self, PyObject **result)
+{
+    if (PySys_Audit("socket.connect", "OO", self->socket, self->args[0]) < 0)
+        return RPY_FAILED;
+    if (connect(self->fd, (struct sockaddr *)PyBytes_AS_STRING(self->args[1]),
+                (socklen_t)PyBytes_GET_SIZE(self->args[1])) == 0) {
+        *result = Py_NewRef(Py_None);
+        return RPY_DONE;
+    }
+    if (errno == EINPROGRESS)
+        errno = EINTR;
+    return would_block_or_failed();
+}
+
+static bool blocks(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+
+    return flags >= 0 && !(flags & O_NONBLOCK);
+}
+
 static rpy_attempt begin_connecting(rpy_op *self, PyObject **result)
 {
+    if (self->args[1] && !blocks(self->fd)) {
+        rpy_attempt attempt = connect_plainly(self, result);
+
+        self->done = attempt == RPY_WAITS;
+        return attempt;
+    }
     PyObject *returned = call_connect(self);
 
     if (!returned && PyErr_ExceptionMatches(PyExc_BlockingIOError) && is_refused_for_now())
@@ -365,8 +474,12 @@ static rpy_attempt attempt_connect(rpy_op *self, PyObject **result)
     socklen_t length = sizeof error;
     struct sockaddr_storage peer;
 
-    if (!self->done)
-        return begin_connecting(self, result);
+    if (!self->done) {
+        rpy_attempt attempt = begin_connecting(self, result);
+
+        if (attempt != RPY_WAITS)
+            return attempt;
+    } /* on the loopback it has come about by now */
     if (getsockopt(self->fd, SOL_SOCKET, SO_ERROR, &error, &length) < 0) {
         PyErr_SetFromErrno(PyExc_OSError);
         return RPY_FAILED;
@@ -493,9 +606,61 @@ PyObject *rpy_sock_accept(PyObject *self, PyObject *const *args, Py_ssize_t coun
     return make(self, &accept_of, args, count, names);
 }
 
-PyObject *rpy_sock_connect(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names)
+PyObject *rpy_sock_connect_resolved(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names)
 {
     return make(self, &connect_of, args, count, names);
+}
+
+/* (host, port) with a number for the host, as bytes; NULL: it is something else. No exception is set. */
+static PyObject *ipv4_address(PyObject *address)
+{
+    struct sockaddr_in in = {.sin_family = AF_INET};
+
+    if (!PyTuple_Check(address) || PyTuple_GET_SIZE(address) != 2)
+        return NULL;
+    PyObject *host = PyTuple_GET_ITEM(address, 0), *port = PyTuple_GET_ITEM(address, 1);
+    if (!PyUnicode_CheckExact(host) || !PyUnicode_IS_COMPACT_ASCII(host) || !PyLong_CheckExact(port))
+        return NULL;
+    int overflow;
+    long number = PyLong_AsLongAndOverflow(port, &overflow);
+    if (number < 0 || number > 65535 || inet_pton(AF_INET, PyUnicode_AsUTF8(host), &in.sin_addr) != 1)
+        return NULL;
+    in.sin_port = htons((uint16_t)number);
+    PyObject *bytes = PyBytes_FromStringAndSize((char *)&in, sizeof in);
+    PyErr_Clear();
+    return bytes;
+}
+
+/* Whether it is a socket of IPv4. */
+static bool is_ipv4(rpy_loop *loop, PyObject *socket)
+{
+    PyObject *number = PyObject_CallMethodNoArgs(socket, loop->state->names.fileno);
+    int domain = 0, fd = number ? (int)PyLong_AsLong(number) : -1;
+    socklen_t length = sizeof domain;
+
+    PyErr_Clear();
+    Py_XDECREF(number);
+    return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) == 0 && domain == AF_INET;
+}
+
+PyObject *rpy_sock_connect(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names)
+{
+    rpy_loop *loop = (rpy_loop *)self;
+
+    if (count == 2 && !names && Py_TYPE(args[0]) == loop->state->socket_type && is_ipv4(loop, args[0])) {
+        PyObject *given[RPY_OP_ARGS] = {args[1], ipv4_address(args[1])};
+
+        if (given[1]) {
+            PyObject *operation = rpy_op_new(loop, &connect_of.kind, args[0], given);
+
+            Py_DECREF(given[1]);
+            return operation;
+        }
+    }
+    PyObject *method = PyObject_GetAttrString(self, "_sock_connect");
+    PyObject *coroutine = method ? PyObject_Vectorcall(method, args, (size_t)count, names) : NULL;
+    Py_XDECREF(method);
+    return coroutine;
 }
 
 PyObject *rpy_sock_sendfile(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names)

@@ -16,6 +16,7 @@ rpy_fast_method rpy_sock_sendall;
 rpy_fast_method rpy_sock_sendto;
 rpy_fast_method rpy_sock_accept;
 rpy_fast_method rpy_sock_connect;
+rpy_fast_method rpy_sock_connect_resolved;
 rpy_fast_method rpy_sock_sendfile;
 
 /* clang-format off */
@@ -36,7 +37,9 @@ rpy_fast_method rpy_sock_sendfile;
                     "(sock, data, address)\n--\n\nSend a datagram. Awaits the number of bytes."),                     \
     RPY_SOCK_METHOD("sock_accept", rpy_sock_accept,                                                                   \
                     "(sock)\n--\n\nAccept a connection. Awaits (non-blocking socket, address)."),                     \
-    RPY_SOCK_METHOD("_sock_connect", rpy_sock_connect,                                                                \
+    RPY_SOCK_METHOD("sock_connect", rpy_sock_connect,                                                                 \
+                    "(sock, address)\n--\n\nConnect; a name is resolved by getaddrinfo(). Awaits None."),             \
+    RPY_SOCK_METHOD("_sock_connect_resolved", rpy_sock_connect_resolved,                                              \
                     "(sock, address)\n--\n\nConnect to an address that needs no resolving. Awaits None."),            \
     RPY_SOCK_METHOD("_sock_sendfile", rpy_sock_sendfile,                                                              \
                     "(sock, file)\n--\n\n"                                                                            \

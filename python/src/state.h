@@ -45,6 +45,7 @@
     X(is_closing)                                                                                                 \
     X(pause_reading)                                                                                              \
     X(pause_writing)                                                                                              \
+    X(proto)                                                                                                      \
     X(recv)                                                                                                       \
     X(recv_into)                                                                                                  \
     X(recvfrom)                                                                                                   \
@@ -120,8 +121,10 @@ typedef struct rpy_state {
     PyTypeObject *socket_type;                    /* socket.socket */
     PyObject *socket_names[RPY_SOCKET_METHODS];   /* of methods that are not called where the class has */
     PyObject *socket_methods[RPY_SOCKET_METHODS]; /* these still */
-    unsigned socket_version;                      /* of the type, when that was found out; 0: it was not */
-    bool sockets_are_plain;                       /* it has them */
+    PyObject *socket_family;                      /* members of _socket.socket: its family and its type */
+    PyObject *socket_kind;
+    unsigned socket_version; /* of the type, when that was found out; 0: it was not */
+    bool sockets_are_plain;  /* it has them */
 } rpy_state;
 
 /* The state of a module object. */

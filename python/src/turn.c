@@ -13,13 +13,14 @@
 
 #include "loop/running.h"
 #include "loop/turn.h"
+#include "watch.h"
 
 #define SWITCH_INTERVAL RP_MSEC(5) /* CPython's own, unless sys.setswitchinterval() is called */
 
 static int wait(rpy_loop *self)
 {
     rp_loop *loop = self->loop;
-    int64_t deadline = rp_turn_deadline(loop);
+    int64_t deadline = self->look ? 0 : rp_turn_deadline(loop);
     int rc;
 
     if (deadline == 0 && loop->now - self->gil_released_at < SWITCH_INTERVAL) {
@@ -46,6 +47,8 @@ static int run_turn(rpy_loop *self)
     rc = rp_turn_run(loop);
     if (rc == 0)
         rc = rp_turn_deliver(loop);
+    if (rc == 0 && self->look)
+        rpy_watch_look(self);
     return rc == 0 ? rp_turn_timers(loop) : rc;
 }
 

@@ -5,10 +5,14 @@
  * such a file, refuses what it cannot watch, and tells what is ready by one system call for all: this is what programs
  * know from selectors.
  *
- * A descriptor is registered edge-triggered, for as long as something waits on it, and longer if that is an operation:
- * the next one is likely to follow. Each arming, which is one epoll_ctl(), has readiness told that is there already.
- * So a reader that has run is armed again, and those that try first lose no edge. If a number turns out to be another
- * file's since, what waited for the old one is dropped. An event says of which registering it is.
+ * A descriptor with a reader or a writer is registered level-triggered. So after an event of one, the next turn looks
+ * again, and does not sleep before. One with operations only is registered edge-triggered, and stays so when they have
+ * ended: the next one, of the same socket, tries first, and loses no edge. What else begins to wait is armed, which is
+ * one epoll_ctl(), and has readiness told that is there already. If a number turns out to be another file's since, what
+ * waited for the old one is dropped. An event says of which registering it is.
+ *
+ * The kernel keeps a registration until the file is closed under its last number, in the last process. One that cannot
+ * be taken back, and would be told of for ever, ends with the epoll instance, in whose place a new one is put.
  *
  * Readers and writers are run behind all that a turn delivers, before its timers, in the core's list of what is due.
  */
@@ -38,9 +42,10 @@ typedef struct side {
 struct watch {
     int fd;
     uint32_t generation; /* of the latest registering */
-    uint32_t registered; /* EPOLLIN, EPOLLOUT, as far as we know */
+    uint32_t registered; /* EPOLLIN, EPOLLOUT, EPOLLET, as far as we know */
     rpy_loop *loop;
-    PyObject *file; /* what the program named it by when its handles were added; NULL: a number */
+    PyObject *socket; /* a weak reference to the one that operations had it registered for, or NULL */
+    PyObject *file;   /* what the program named it by when its handles were added; NULL: a number */
     side sides[RPY_DIRECTIONS];
 };
 
@@ -56,6 +61,7 @@ typedef struct rpy_watches {
     int epoll;     /* -1: not made */
     rp_op arrived; /* polls it */
     bool is_polled;
+    bool is_stale;  /* it has a registration that cannot be taken back */
     place **chunks; /* by descriptors */
     size_t count;
 } rpy_watches;
@@ -132,20 +138,20 @@ static watch *make(rpy_loop *loop, int fd)
 
 /* ---- registering ---- */
 
-static uint32_t interest(const watch *of)
+/* What the kernel is to tell of: these events and what is waited for; levels if that is so, or if there is a handle. */
+static uint32_t wanted(const watch *of, uint32_t events, bool levels)
 {
-    uint32_t events = 0;
-
-    for (int i = 0; i < RPY_DIRECTIONS; i++)
+    for (int i = 0; i < RPY_DIRECTIONS; i++) {
         if (of->sides[i].handle || !rp_list_empty(&of->sides[i].waiting))
             events |= events_of[i];
-    return events;
+        levels = levels || of->sides[i].handle;
+    }
+    return events == 0 || levels ? events : events | EPOLLET;
 }
 
 static int control(watch *of, int operation, uint32_t events)
 {
-    struct epoll_event event = {.events = events | EPOLLET,
-                                .data.u64 = (uint64_t)of->generation << 32 | (uint32_t)of->fd};
+    struct epoll_event event = {.events = events, .data.u64 = (uint64_t)of->generation << 32 | (uint32_t)of->fd};
 
     if (epoll_ctl(of->loop->watches->epoll, operation, of->fd, &event) < 0)
         return -errno;
@@ -197,17 +203,17 @@ static void drop_waiting(watch *of)
 static void forget_file(watch *of)
 {
     of->registered = 0;
+    Py_CLEAR(of->socket);
     drop_waiting(of);
 }
 
-/* Has the kernel tell of readiness in one direction more, at once if it is there. 0 or an error. */
-static int arm(watch *of, int direction)
+/* Has the kernel tell of these too, and now of what holds already. 0 or an error. */
+static int arm(watch *of, uint32_t events, bool levels)
 {
     int rc = -ENOENT;
 
-    rp_proactor_ask(of->loop->loop->proactor);
     if (of->registered) {
-        rc = control(of, EPOLL_CTL_MOD, interest(of) | events_of[direction]);
+        rc = control(of, EPOLL_CTL_MOD, wanted(of, events, levels));
         if (rc == 0)
             return 0;
         forget_file(of);
@@ -215,26 +221,19 @@ static int arm(watch *of, int direction)
     if (rc != -ENOENT)
         return rc;
     of->generation++;
-    rc = control(of, EPOLL_CTL_ADD, interest(of) | events_of[direction]);
-    return rc == -EEXIST ? control(of, EPOLL_CTL_MOD, interest(of) | events_of[direction]) : rc;
+    rc = control(of, EPOLL_CTL_ADD, wanted(of, events, levels));
+    return rc == -EEXIST ? control(of, EPOLL_CTL_MOD, wanted(of, events, levels)) : rc;
 }
 
 /* Has the kernel tell of what is waited for, and of nothing else. */
 static void settle(watch *of)
 {
-    uint32_t events = interest(of);
+    uint32_t events = wanted(of, 0, false);
 
     if (events == of->registered || rp_loop_is_forked(of->loop->loop))
         return;
     if (control(of, events ? EPOLL_CTL_MOD : EPOLL_CTL_DEL, events) < 0)
         of->registered = 0; /* the program has closed it already */
-}
-
-/* Whoever is to be told again what holds now. What has been closed since is not told any more. */
-static void rearm(watch *of)
-{
-    if (of->registered && control(of, EPOLL_CTL_MOD, interest(of)) < 0)
-        of->registered = 0;
 }
 
 /* ---- what the kernel tells ---- */
@@ -250,8 +249,6 @@ static void run_handle(void *arg)
         drop_handle(s);
         drop_file(s->watch);
         settle(s->watch);
-    } else if (s->handle == handle) {
-        rearm(s->watch);
     }
     Py_DECREF((PyObject *)handle);
 }
@@ -287,45 +284,27 @@ static void dispatch(rpy_watches *w, const struct epoll_event *event, rp_node *d
     uint32_t events = event->events;
     bool found = true;
 
-    if (!of || of->generation != event->data.u64 >> 32)
+    if (!of || of->generation != event->data.u64 >> 32 || !of->registered) {
+        w->is_stale = true;
         return;
+    }
     if (events & ~(uint32_t)EPOLLOUT)
         found = serve(&of->sides[RPY_READ], due) || !(events & EPOLLIN);
     if (events & ~(uint32_t)EPOLLIN)
         found = (serve(&of->sides[RPY_WRITE], due) || !(events & EPOLLOUT)) && found;
     if (!found)
         settle(of);
+    if (of->registered && !(of->registered & EPOLLET))
+        w->loop->look = true;
 }
 
-static int poll_epoll(rpy_watches *w);
-
-static void on_arrived(rp_op *op)
-{
-    rpy_watches *w = op->data;
-    struct epoll_event events[EVENTS];
-    rp_node due;
-    int n;
-
-    if (!(op->flags & RP_OP_MORE)) {
-        w->is_polled = false;
-        if (poll_epoll(w) < 0)
-            PyErr_WriteUnraisable((PyObject *)w);
-    }
-    rp_list_init(&due);
-    do {
-        n = epoll_wait(w->epoll, events, EVENTS, 0);
-        for (int i = 0; i < n; i++)
-            dispatch(w, &events[i], &due);
-    } while (n == EVENTS);
-    rp_list_splice(&due, &w->loop->loop->due);
-    rp_list_splice(&w->loop->loop->due, &due);
-}
+static void on_arrived(rp_op *op);
 
 static int poll_epoll(rpy_watches *w)
 {
     if (w->is_polled)
         return 0;
-    rp_op_poll_multi(&w->arrived, w->epoll, RP_POLL_IN, on_arrived, w);
+    rp_op_recv_stream(&w->arrived, w->epoll, on_arrived, w); /* it tells edges, and asks nobody before it does */
     int rc = rp_submit(w->loop->loop, &w->arrived);
     if (rc < 0) {
         rpy_set_error(w->loop->state, rc);
@@ -333,6 +312,60 @@ static int poll_epoll(rpy_watches *w)
     }
     w->is_polled = true;
     return 0;
+}
+
+static void on_arrived(rp_op *op)
+{
+    rpy_watches *w = op->data;
+
+    w->loop->look = true;
+    if (op->flags & RP_OP_MORE)
+        return;
+    w->is_polled = false;
+    if (poll_epoll(w) < 0)
+        PyErr_WriteUnraisable((PyObject *)w);
+}
+
+/* Puts a new epoll in the old one's place, under its number. The poll of the old one ends, and begins anew. */
+static void renew(rpy_watches *w)
+{
+    int old = w->epoll, fresh = epoll_create1(EPOLL_CLOEXEC);
+
+    if (fresh < 0)
+        return; /* it is tried again */
+    w->is_stale = false;
+    w->epoll = fresh;
+    for (size_t i = 0; i < w->count; i++)
+        for (size_t j = 0; w->chunks[i] && j < PER_CHUNK; j++) {
+            watch *of = w->chunks[i][j].watch;
+
+            if (of && of->registered && control(of, EPOLL_CTL_ADD, of->registered) < 0)
+                of->registered = 0;
+        }
+    dup3(fresh, old, O_CLOEXEC);
+    close(fresh);
+    w->epoll = old;
+    rp_cancel(w->loop->loop, &w->arrived);
+}
+
+void rpy_watch_look(rpy_loop *loop)
+{
+    rpy_watches *w = loop->watches;
+    struct epoll_event events[EVENTS];
+    rp_node due;
+    int n;
+
+    loop->look = false;
+    rp_list_init(&due);
+    do {
+        n = epoll_wait(w->epoll, events, EVENTS, 0);
+        for (int i = 0; i < n; i++)
+            dispatch(w, &events[i], &due);
+    } while (n == EVENTS && !loop->look);
+    if (w->is_stale)
+        renew(w);
+    rp_list_splice(&due, &loop->loop->due);
+    rp_list_splice(&loop->loop->due, &due);
 }
 
 /* The descriptor's watch, when there is an epoll to register it with; NULL with an exception. */
@@ -352,16 +385,40 @@ static watch *prepare(rpy_loop *loop, int fd)
 
 /* ---- waiting ---- */
 
-int rpy_watch_wait(rpy_loop *loop, int fd, int direction, rpy_waiter *waiter, PyObject *object)
+/* Whether the socket is what the descriptor is registered for already: it tells of edges by itself. */
+static bool is_armed(const watch *of, int direction, PyObject *socket)
+{
+    return of->registered & events_of[direction] && of->registered & EPOLLET && of->socket &&
+           rpy_weakref_is(of->socket, socket);
+}
+
+/* The descriptor is registered, for this socket. */
+static void remember_socket(watch *of, PyObject *socket)
+{
+    if (of->socket && rpy_weakref_is(of->socket, socket))
+        return;
+    Py_XSETREF(of->socket, PyWeakref_NewRef(socket, NULL));
+    PyErr_Clear();
+}
+
+int rpy_watch_wait(rpy_loop *loop, int fd, int direction, rpy_waiter *waiter, PyObject *object, PyObject *socket)
 {
     watch *of = prepare(loop, fd);
 
     if (!of)
         return -1;
-    int rc = arm(of, direction);
-    if (rc < 0) {
-        rpy_set_error(loop->state, rc);
-        return -1;
+    rp_proactor_ask(loop->loop->proactor);
+    if (!socket || !is_armed(of, direction, socket)) {
+        int rc = arm(of, events_of[direction], false);
+
+        if (rc < 0) {
+            rpy_set_error(loop->state, rc);
+            return -1;
+        }
+        if (socket)
+            remember_socket(of, socket);
+        else
+            Py_CLEAR(of->socket);
     }
     waiter->object = Py_NewRef(object);
     rp_list_push(&of->sides[direction].waiting, &waiter->link);
@@ -380,8 +437,8 @@ void rpy_watch_again(rpy_loop *loop, int fd)
 {
     watch *of = find(loop->watches, fd);
 
-    if (of)
-        rearm(of);
+    if (of && of->registered && control(of, EPOLL_CTL_MOD, wanted(of, 0, false)) < 0)
+        of->registered = 0;
 }
 
 bool rpy_watch_is_busy(const rpy_loop *loop, int fd, int direction)
@@ -526,7 +583,8 @@ static PyObject *add(PyObject *object, int direction, bool own, PyObject *const 
         of ? rpy_handle_new(loop, loop->state->handle_type, args[1], args + 2, count - 2, NULL) : NULL;
     if (!handle)
         return NULL;
-    int rc = arm(of, direction);
+    rp_proactor_ask(loop->loop->proactor);
+    int rc = arm(of, events_of[direction], true);
     if (rc < 0) {
         Py_DECREF((PyObject *)handle);
         return rpy_set_error(loop->state, rc);
@@ -624,6 +682,7 @@ static void clear_watch(watch *of)
             rpy_watch_leave(rp_container_of(node, rpy_waiter, link));
     }
     Py_CLEAR(of->file);
+    Py_CLEAR(of->socket);
 }
 
 static int clear(PyObject *object)
@@ -652,6 +711,7 @@ static void dropped(PyObject *object)
 static int traverse_watch(const watch *of, visitproc visit, void *arg)
 {
     Py_VISIT(of->file);
+    Py_VISIT(of->socket);
     for (int i = 0; i < RPY_DIRECTIONS; i++) {
         const side *s = &of->sides[i];
         int rc = s->handle ? rpy_handle_traverse_pending(&s->handle->core.handle, visit, arg) : 0;

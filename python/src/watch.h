@@ -27,16 +27,23 @@ typedef struct rpy_waiter {
 } rpy_waiter;
 
 /*
- * Waits until the descriptor may have become ready since. 0, or -1 with an exception: RuntimeError if the loop is
+ * Waits until the descriptor may have become ready since. `socket`: Python's object for it, if that has found just now
+ * that it is not ready; else NULL. 0, or -1 with an exception: RuntimeError if the loop is
  * closed, OSError if the kernel cannot watch it.
  */
-int rpy_watch_wait(rpy_loop *loop, int fd, int direction, rpy_waiter *waiter, PyObject *object);
+int rpy_watch_wait(rpy_loop *loop, int fd, int direction, rpy_waiter *waiter, PyObject *object, PyObject *socket);
 
 /* Waits no more. Ignored if it does not. The object may be freed by that. */
 void rpy_watch_leave(rpy_waiter *waiter);
 
 /* Has the waiters asked again in the next turn if the descriptor is ready then: one that has not done all it can. */
 void rpy_watch_again(rpy_loop *loop, int fd);
+
+/*
+ * Has what waits try again where the kernel tells of readiness: when the turn has delivered its completions, if
+ * loop->look is set, and a turn does not sleep then.
+ */
+void rpy_watch_look(rpy_loop *loop);
 
 /* Whether others wait there. */
 bool rpy_watch_is_busy(const rpy_loop *loop, int fd, int direction);

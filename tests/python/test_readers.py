@@ -399,6 +399,39 @@ def test_a_number_that_is_used_again_is_not_watched(loop):
         assert seen == []
 
 
+@pytest.mark.own("asyncio's loop never sleeps again")
+@pytest.mark.parametrize("again", [False, True])
+def test_a_file_that_lives_on_under_another_number(loop, pair, again):
+    left, right = pair
+    here, there = os.pipe()
+    seen = []
+    loop.add_reader(here, seen.append, "of the closed one")
+    loop.add_reader(left, lambda: seen.append(left.recv(10)))
+    turns(loop, 1)
+    kept = os.dup(here)
+    os.close(here)
+    if again:
+        os.dup2(right.fileno(), here)
+    else:
+        assert loop.remove_reader(here) is True
+    os.write(there, b"x")
+    seen.clear()
+    turns(loop, 1)
+    if again:
+        loop.remove_reader(here)
+        os.close(here)
+    turns(loop, 5)
+    right.send(b"abc")
+    before = loop.stats()["turns"]
+    loop.call_later(0.02, loop.stop)
+    loop.run_forever()
+    assert loop.stats()["turns"] - before < 20
+    assert seen[-1] == b"abc"
+    loop.remove_reader(left)
+    os.close(kept)
+    os.close(there)
+
+
 def test_a_closed_loop(new_loop, pair):
     loop = new_loop()
     loop.add_reader(pair[0], print)
