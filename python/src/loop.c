@@ -172,13 +172,20 @@ int64_t rpy_loop_begin_timed(const rpy_loop *self)
     return rp_loop_time(self->loop);
 }
 
+static PyObject *describe(const rpy_state *state, PyObject *what)
+{
+    if (Py_TYPE(what) == state->handle_type || Py_TYPE(what) == state->timer_handle_type)
+        return PyObject_CallOneArg(state->format_handle, what);
+    return PyObject_Repr(what);
+}
+
 void rpy_loop_end_timed(rpy_loop *self, int64_t begun, PyObject *what)
 {
     double duration = (double)(rp_loop_time(self->loop) - begun) / 1e9;
 
     if (duration < self->slow_callback_duration)
         return;
-    PyObject *text = PyObject_CallOneArg(self->state->format_handle, what);
+    PyObject *text = describe(self->state, what);
     PyObject *result = text ? PyObject_CallMethod(self->state->logger, "warning", "sOd",
                                                   "Executing %s took %.3f seconds", text, duration)
                             : NULL;

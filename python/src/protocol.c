@@ -12,23 +12,28 @@
 
 /* ---- around a call ---- */
 
-typedef struct called {
-    rpy_transport *self;
-    int64_t begun; /* debug mode */
-} called;
-
-/* NULL with an exception if the context cannot be entered. */
-static called enter(rpy_transport *self)
+/* The transport stays until leave(). In debug mode this begins to take the time. */
+static inline int64_t enter(rpy_transport *self)
 {
     Py_INCREF((PyObject *)self);
-    return (called){self, self->loop->debug ? rpy_loop_begin_timed(self->loop) : 0};
+    return self->loop->debug ? rpy_loop_begin_timed(self->loop) : 0;
 }
 
-static void leave(called call)
+/* A slow call is told by the protocol's method. */
+static void end_timed(rpy_transport *self, PyObject *name, int64_t begun)
 {
-    if (call.begun)
-        rpy_loop_end_timed(call.self->loop, call.begun, (PyObject *)call.self);
-    Py_DECREF((PyObject *)call.self);
+    PyObject *method = self->protocol ? PyObject_GetAttr(self->protocol, name) : NULL;
+
+    PyErr_Clear();
+    rpy_loop_end_timed(self->loop, begun, method ? method : (PyObject *)self);
+    Py_XDECREF(method);
+}
+
+static inline void leave(rpy_transport *self, PyObject *name, int64_t begun)
+{
+    if (begun)
+        end_timed(self, name, begun);
+    Py_DECREF((PyObject *)self);
 }
 
 /* protocol.name(argument), or without an argument, in the context. A new reference, or NULL with an exception. */
@@ -60,7 +65,7 @@ static PyObject *call_data_received(rpy_transport *self, const void *data, size_
 static void data_received(void *arg, const void *data, size_t length)
 {
     rpy_transport *self = arg;
-    called call = enter(self);
+    int64_t begun = enter(self);
     PyObject *result = NULL;
 
     if (self->streamed)
@@ -71,7 +76,7 @@ static void data_received(void *arg, const void *data, size_t length)
         Py_DECREF(result);
     else
         rpy_connection_callback_failed(self, "Fatal error: protocol.data_received() call failed.");
-    leave(call);
+    leave(self, self->loop->state->names.data_received, begun);
 }
 
 /* Its length as len() has it; -1 with an exception if there is none, or it is 0. */
@@ -98,7 +103,7 @@ static int export_buffer(rpy_transport *self, PyObject *buffer)
 static void get_buffer(void *arg, size_t hint, void **data, size_t *length)
 {
     rpy_transport *self = arg;
-    called call = enter(self);
+    int64_t begun = enter(self);
     PyObject *buffer = call_method(self, self->loop->state->names.get_buffer, self->loop->state->minus_one);
 
     (void)hint;
@@ -112,7 +117,7 @@ static void get_buffer(void *arg, size_t hint, void **data, size_t *length)
         Py_INCREF((PyObject *)self);
     }
     Py_XDECREF(buffer);
-    leave(call);
+    leave(self, self->loop->state->names.get_buffer, begun);
 }
 
 static void buffer_unused(void *arg)
@@ -126,7 +131,7 @@ static void buffer_unused(void *arg)
 static void buffer_updated(void *arg, size_t length)
 {
     rpy_transport *self = arg;
-    called call = enter(self);
+    int64_t begun = enter(self);
 
     buffer_unused(self);
     PyObject *count = PyLong_FromSize_t(length);
@@ -136,14 +141,14 @@ static void buffer_updated(void *arg, size_t length)
         Py_DECREF(result);
     else
         rpy_connection_callback_failed(self, "Fatal error: protocol.buffer_updated() call failed.");
-    leave(call);
+    leave(self, self->loop->state->names.buffer_updated, begun);
 }
 
 /* After an interrupt the end is told again, in the next run. */
 static bool eof_received(void *arg)
 {
     rpy_transport *self = arg;
-    called call = enter(self);
+    int64_t begun = enter(self);
 
     if (self->loop->debug)
         rpy_connection_log(self, "%r received EOF");
@@ -157,7 +162,7 @@ static bool eof_received(void *arg)
         rpy_connection_callback_failed(self, "Fatal read error on socket transport");
     }
     rpy_connection_keep(self);
-    leave(call);
+    leave(self, self->loop->state->names.eof_received, begun);
     return true;
 }
 
@@ -190,7 +195,7 @@ static void pause_writing(void *arg)
 static void resume_writing(void *arg)
 {
     rpy_transport *self = arg;
-    called call = enter(self);
+    int64_t begun = enter(self);
     PyObject *result = call_method(self, self->loop->state->names.resume_writing, NULL);
     PyObject *exception = result ? NULL : rpy_loop_callback_failed(self->loop);
 
@@ -199,7 +204,7 @@ static void resume_writing(void *arg)
         report_flow_control(self, "protocol.resume_writing() failed", exception);
         Py_DECREF(exception);
     }
-    leave(call);
+    leave(self, self->loop->state->names.resume_writing, begun);
 }
 
 static void drained(void *arg)

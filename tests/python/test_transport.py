@@ -3,6 +3,8 @@
 import asyncio
 import contextvars
 import gc
+import logging
+import re
 import socket
 import sys
 import warnings
@@ -491,6 +493,46 @@ def test_system_exit_leaves_the_run_and_the_connection(loop, run, name):
         run(protocol.wait_for("again" if name in ("data_received", "eof_received") else "data_received"))
         transport.abort()
         run(turns(2))
+
+
+# ---- debug mode ----
+
+
+@pytest.mark.parametrize("kind", [Recorder, Buffered])
+def test_slow_methods_are_logged(loop, run, caplog, kind):
+    loop.set_debug(True)
+    loop.slow_callback_duration = 0
+    protocol = kind()
+
+    async def main():
+        transport, peer = connect(loop, protocol)
+        peer.send(b"x")
+        peer.close()
+        await protocol.wait_for("connection_lost")
+
+    with caplog.at_level(logging.DEBUG, "asyncio"):
+        run(main())
+    messages = [record.getMessage() for record in caplog.records]
+    assert len([text for text in messages if re.match("Executing <.*> took .* seconds", text)]) >= 4
+    assert [text for text in messages if re.match("<.*SocketTransport .*> received EOF", text)]
+
+
+def test_pausing_is_logged(loop, run, caplog):
+    loop.set_debug(True)
+
+    async def main():
+        transport, peer = connect(loop, Recorder())
+        with peer:
+            transport.pause_reading()
+            transport.resume_reading()
+            transport._fatal_error(ConnectionError("mine"), "message")
+            await turns(3)
+
+    with caplog.at_level(logging.DEBUG, "asyncio"):
+        run(main())
+    messages = [record.getMessage() for record in caplog.records]
+    for pattern in "<.*> pauses reading", "<.*> resumes reading", "<.*>: message":
+        assert [text for text in messages if re.match(pattern, text)]
 
 
 # ---- contexts ----
