@@ -11,7 +11,7 @@
 /* rp_handle.state */
 enum {
     RP_HANDLE_IDLE = 0,
-    RP_HANDLE_READY = 1,     /* in `ready`, `batch` or `due` */
+    RP_HANDLE_READY = 1,     /* in `ready`, `batch`, `due`, `arrivals` or `arrived` */
     RP_HANDLE_TIMED = 2,     /* in `timers` */
     RP_HANDLE_POSTED = 3,    /* in `posted`, under the mutex */
     RP_HANDLE_WAITING = 4,   /* in a future's list of callbacks */
@@ -37,8 +37,8 @@ static inline void rp_loop_ready(rp_loop *loop, rp_handle *handle)
     rp_list_push(&loop->ready, &handle->link);
 }
 
-/* Both in one. */
-static inline void rp_loop_ready_call(rp_loop *loop, rp_handle *handle, rp_callback *callback, void *arg)
+static inline void rp_handle_make_ready_in(rp_node *list, rp_loop *loop, rp_handle *handle, rp_callback *callback,
+                                           void *arg)
 {
     assert(!rp_node_linked(&handle->link));
     handle->callback = callback;
@@ -46,7 +46,19 @@ static inline void rp_loop_ready_call(rp_loop *loop, rp_handle *handle, rp_callb
     handle->loop = loop;
     handle->origin = NULL;
     handle->state = RP_HANDLE_READY;
-    rp_list_push(&loop->ready, &handle->link);
+    rp_list_push(list, &handle->link);
+}
+
+/* Both in one. */
+static inline void rp_loop_ready_call(rp_loop *loop, rp_handle *handle, rp_callback *callback, void *arg)
+{
+    rp_handle_make_ready_in(&loop->ready, loop, handle, callback, arg);
+}
+
+/* The same for a callback that is called where the next turn delivers completions. */
+static inline void rp_loop_arrive_call(rp_loop *loop, rp_handle *handle, rp_callback *callback, void *arg)
+{
+    rp_handle_make_ready_in(&loop->arrivals, loop, handle, callback, arg);
 }
 
 /* Runs a handle that was taken out of its list. */

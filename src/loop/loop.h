@@ -51,6 +51,8 @@ struct rp_loop {
     rp_node ready;           /* handles, by their links: what rp_turn_collect() takes next */
     rp_node batch;           /* what this turn has collected, and is yet to run */
     rp_node due;             /* likewise, of timers */
+    rp_node arrivals;        /* handles that the next turn delivers, as it does completions */
+    rp_node arrived;         /* what this turn has taken of them, and is yet to deliver */
     rp_timers timers;
     int64_t now; /* the clock at this turn's start */
     rp_turn_step turn;

@@ -1,7 +1,8 @@
 /*
  * turn.c - the steps of a turn: wait, deliver, collect, run, timers.
  *
- * What a turn has still to do stands in the loop: completions from `delivered` to `taken`, the lists `batch` and `due`.
+ * What a turn has still to do stands in the loop: completions from `delivered` to `taken`, the lists `arrived`, `batch`
+ * and `due`.
  * So a step can end anywhere between two callbacks. One comparison after each callback sees an interrupt and a fork:
  * that of the run's generation with the process's. A fork changes the process's, and an interrupt the run's.
  */
@@ -38,7 +39,8 @@ void rp_turn_interrupt(rp_loop *loop)
 
 int64_t rp_turn_deadline(rp_loop *loop)
 {
-    if (!rp_list_empty(&loop->ready) || loop->stopping || loop->turn != RP_TURN_ENDED)
+    if (!rp_list_empty(&loop->ready) || !rp_list_empty(&loop->arrivals) || loop->stopping ||
+        loop->turn != RP_TURN_ENDED)
         return 0;
     int64_t deadline = rp_timers_next(&loop->timers);
     if (deadline == RP_NEVER && loop->debug) {
@@ -63,6 +65,7 @@ static int take_completions(rp_loop *loop, int64_t deadline)
         return n;
     loop->delivered = 0;
     loop->taken = n;
+    rp_list_splice(&loop->arrived, &loop->arrivals);
     loop->stats.completions += (uint64_t)n;
     loop->turn = RP_TURN_WAITED;
     return 0;
@@ -76,6 +79,18 @@ int rp_turn_wait(rp_loop *loop, int64_t deadline)
 }
 
 /* ---- delivering ---- */
+
+static int run_all(rp_loop *loop, rp_node *handles)
+{
+    rp_node *node;
+
+    while ((node = rp_list_pop(handles))) {
+        rp_handle_run(loop, rp_container_of(node, rp_handle, link));
+        if (!rp_loop_may_go_on(loop))
+            return end_early(loop);
+    }
+    return 0;
+}
 
 static void deliver_timed(rp_loop *loop, rp_op *op)
 {
@@ -102,6 +117,12 @@ static void fetch_ahead(const rp_completion *completion)
 
 int rp_turn_deliver(rp_loop *loop)
 {
+    if (!rp_list_empty(&loop->arrived)) {
+        int rc = run_all(loop, &loop->arrived);
+
+        if (rc < 0)
+            return rc;
+    }
     while (loop->delivered < loop->taken) {
         const rp_completion *completion = &loop->completions[loop->delivered++];
         rp_op *op = completion->op;
@@ -138,18 +159,6 @@ void rp_turn_collect(rp_loop *loop)
     loop->turn = RP_TURN_COLLECTED;
 }
 
-static int run_all(rp_loop *loop, rp_node *handles)
-{
-    rp_node *node;
-
-    while ((node = rp_list_pop(handles))) {
-        rp_handle_run(loop, rp_container_of(node, rp_handle, link));
-        if (!rp_loop_may_go_on(loop))
-            return end_early(loop);
-    }
-    return 0;
-}
-
 int rp_turn_run(rp_loop *loop)
 {
     return run_all(loop, &loop->batch);
@@ -163,7 +172,8 @@ int rp_turn_timers(rp_loop *loop)
         if (rc < 0)
             return rc;
     }
-    assert(rp_list_empty(&loop->batch) && loop->delivered == loop->taken && loop->turn == RP_TURN_COLLECTED);
+    assert(rp_list_empty(&loop->arrived) && rp_list_empty(&loop->batch));
+    assert(loop->delivered == loop->taken && loop->turn == RP_TURN_COLLECTED);
     loop->turn = RP_TURN_ENDED;
     loop->stats.turns++;
     return 0;

@@ -120,7 +120,8 @@ struct rp_transport {
     bool eof_sent;
     bool end_hidden; /* a write was told how the stream ended, and the reader will not be */
     bool lost;
-    bool lost_early; /* before its turn had fixed what it runs: told in the next one */
+    bool pulled_soon; /* there may be something to receive, and the next turn does */
+    bool lost_early;  /* before its turn had fixed what it runs: told in the next one */
     bool told;
     bool released;
 };

@@ -33,8 +33,10 @@ static void pull(void *arg);
 
 RP_RARE static void schedule_pull(rp_transport *transport)
 {
-    if (!rp_handle_scheduled(&transport->reading))
-        rp_loop_ready_call(transport->loop, &transport->reading, pull, transport);
+    if (transport->pulled_soon)
+        return;
+    transport->pulled_soon = true;
+    rp_loop_arrive_call(transport->loop, &transport->reading, pull, transport);
 }
 
 static inline void pull_soon(rp_transport *transport)
@@ -156,6 +158,7 @@ static void pull(void *arg)
 {
     rp_transport *transport = arg;
 
+    transport->pulled_soon = false;
     if (can_pull(transport))
         pull_now(transport);
 }
@@ -164,7 +167,7 @@ void rp_transport_arrived(rp_transport *transport)
 {
     assert(transport->receiving);
     transport->readable = true;
-    if (is_wanted(transport))
+    if (is_wanted(transport) && !transport->pulled_soon)
         pull_now(transport);
 }
 

@@ -282,6 +282,40 @@ async def test_its_socket_may_be_closed_by_its_owner_at_once(loop):
 # ---- pausing ----
 
 
+async def test_what_was_scheduled_comes_before_what_is_received(loop):
+    protocol = Recorder()
+    transport, peer = connect(loop, protocol)
+    with peer:
+        await turns(3)
+        transport.pause_reading()
+        peer.send(b"x")
+        await turns(3)
+        transport.resume_reading()
+        loop.call_soon(protocol.note, "scheduled")
+        await protocol.wait_for("data_received")
+        assert protocol.names == ["connection_made", "scheduled", "data_received"]
+        transport.abort()
+        await turns(2)
+
+
+async def test_one_event_has_it_receive_once(loop):
+    class Scheduling(Buffered):
+        def buffer_updated(self, nbytes):
+            super().buffer_updated(nbytes)
+            loop.call_soon(self.note, "scheduled")
+
+    protocol = Scheduling(size=1)
+    transport, peer = connect(loop, protocol)
+    with peer:
+        peer.send(b"abc")
+        while len(protocol.events) < 8:
+            await protocol.next("buffer_updated")
+        names = [name for name in protocol.names if name != "get_buffer"]
+        assert names[:6] == ["connection_made"] + ["buffer_updated", "scheduled"] * 2 + ["buffer_updated"]
+        transport.abort()
+        await turns(2)
+
+
 @pytest.mark.parametrize("kind", [Recorder, Buffered])
 async def test_nothing_comes_while_reading_is_paused(loop, kind):
     protocol = kind()
