@@ -1,6 +1,7 @@
 """The examples in Python, each as its reader would run it."""
 
 import pathlib
+import signal
 import socket
 import subprocess
 import sys
@@ -48,3 +49,17 @@ def test_echo_server(start, name):
     _, line = start("echo_server.py", "0", name)
     message = bytes(range(256)) * 100
     assert echoed(int(line.rpartition(":")[2]), message) == message
+
+
+def test_mixed_server(start):
+    server, line = start("mixed_server.py", "0", "0")
+    echo_port, status_port = (int(part.rpartition(":")[2]) for part in line.split(","))
+    message = bytes(range(256)) * 4000
+    assert echoed(echo_port, message) == message
+    with socket.create_connection(("127.0.0.1", echo_port)) as client:
+        client.sendall(b"1")
+        assert client.recv(1) == b"1"
+        assert echoed(status_port, b"") == b"the echo server in C has 1 connections\n"
+    server.send_signal(signal.SIGTERM)
+    _, errors = server.communicate(timeout=60)
+    assert (server.returncode, errors) == (0, "")

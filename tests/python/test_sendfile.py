@@ -293,7 +293,7 @@ async def test_a_transport_that_is_cancelled(loop, pair, file):
 
 
 @pytest.mark.own("asyncio waits for ever")
-@pytest.mark.parametrize("written", [b"", DATA])
+@pytest.mark.parametrize("written", [b"", DATA], ids=["nothing", "much"])
 async def test_a_transport_that_is_aborted_meanwhile(loop, pair, file, written):
     transport, protocol = await connected(loop, pair)
     transport.write(written)

@@ -1,7 +1,6 @@
 """BufferedProtocol: whose buffer it is, what it must be, and that it is given back in any case."""
 
 import asyncio
-import socket
 
 import pytest
 

@@ -3,7 +3,6 @@
 import asyncio
 import contextvars
 import gc
-import socket
 import sys
 
 import pytest

@@ -1,7 +1,6 @@
 """Writing: what is accepted, what waits, when the protocol is told of it, and what comes last."""
 
 import array
-import asyncio
 import logging
 import socket
 
