@@ -1,13 +1,14 @@
 """Connections: to names, addresses and paths, of sockets that are given, and by TLS.
 
 Whatever fails or is cancelled leaves nothing open: a socket that was made here is closed unless a transport has it.
+Sockets are made by what asyncio.base_events has as `socket`: whoever replaces that, as tests do, replaces it here, too.
 """
 
 import asyncio
 import itertools
 import os
 import socket
-from asyncio import sslproto
+from asyncio import base_events, sslproto
 from asyncio.log import logger
 
 from . import _core
@@ -22,7 +23,9 @@ PLAIN_PROTOCOLS = {0, socket.IPPROTO_TCP}
 
 
 def connects_itself(loop):
-    """Whether sock_connect() is ours: neither a subclass nor the loop itself has another one."""
+    """Whether sock_connect() is ours: neither a subclass nor the loop itself has another one. Nor are sockets replaced."""
+    if base_events.socket is not socket:
+        return False
     return type(loop).sock_connect is _core.Loop.sock_connect and "sock_connect" not in loop.__dict__
 
 
@@ -181,74 +184,58 @@ class Connecting:
             server_hostname = host
         check_tls_timeouts(ssl, ssl_handshake_timeout, ssl_shutdown_timeout)
         given = sock is not None
-        connected = None
-        if not given and not ssl and local_addr is None and proto in PLAIN_PROTOCOLS and connects_itself(self):
-            connected = await self._connect_at_once(protocol_factory, host, port, family, all_errors)
-        if connected is None and (host is not None or port is not None):
-            if given:
-                raise ValueError("host/port and sock can not be specified at the same time")
-            if happy_eyeballs_delay is not None and interleave is None:
-                interleave = 1
-            sock = await self._connect_to_name(
-                (host, port),
-                local_addr,
-                {"family": family, "type": socket.SOCK_STREAM, "proto": proto, "flags": flags},
-                happy_eyeballs_delay,
-                interleave,
-                all_errors,
-            )
-        elif given:
-            check_stream_socket(sock)
-        elif connected is None:
-            raise ValueError("host and port was not specified and no sock specified")
-        if connected is None:
-            connected = await self._use_socket(
+        begun = None
+        plain = not given and not ssl and local_addr is None and not all_errors
+        if plain and proto in PLAIN_PROTOCOLS and connects_itself(self):
+            begun = _core.connect(self, protocol_factory, host, port, family)
+        if type(begun) is tuple:
+            transport, protocol, waiter = begun
+            try:
+                await waiter
+            except BaseException:
+                transport.close()
+                raise
+        else:
+            if begun is not None:
+                sock = await self._go_on_connecting(begun, (host, port))
+            elif host is not None or port is not None:
+                if given:
+                    raise ValueError("host/port and sock can not be specified at the same time")
+                if happy_eyeballs_delay is not None and interleave is None:
+                    interleave = 1
+                hints = {"family": family, "type": socket.SOCK_STREAM, "proto": proto, "flags": flags}
+                sock = await self._connect_to_name(
+                    (host, port), local_addr, hints, happy_eyeballs_delay, interleave, all_errors
+                )
+            elif given:
+                check_stream_socket(sock)
+            else:
+                raise ValueError("host and port was not specified and no sock specified")
+            transport, protocol = await self._use_socket(
                 sock,
                 given,
                 protocol_factory,
                 ssl,
+                server_side=False,
                 server_hostname=server_hostname,
                 ssl_handshake_timeout=ssl_handshake_timeout,
                 ssl_shutdown_timeout=ssl_shutdown_timeout,
             )
         if self._debug:
-            sock = connected[0].get_extra_info("socket")
-            logger.debug("%r connected to %s:%r: (%r, %r)", sock, host, port, *connected)
-        return connected
+            sock = transport.get_extra_info("socket")
+            logger.debug("%r connected to %s:%r: (%r, %r)", sock, host, port, transport, protocol)
+        return transport, protocol
 
-    async def _connect_at_once(self, protocol_factory, host, port, family, all_errors):
-        """A connection to a numeric address, without a Python object for its socket. None: it is something else."""
-        try:
-            begun = _core.connect(self, host, port, family)
-        except OSError as error:
-            if all_errors:
-                raise combine([error], all_errors) from None
-            raise
-        if begun is None:
-            return None
-        descriptor, connected = begun
-        if not connected:
-            return await self._go_on_connecting(descriptor, protocol_factory, (host, port), all_errors)
-        try:
-            protocol = protocol_factory()
-            waiter = self.create_future()
-            transport = _core.attach(self, descriptor, protocol, waiter)
-        except BaseException:
-            os.close(descriptor)
-            raise
-        return await self._await_transport(transport, protocol, waiter)
-
-    async def _go_on_connecting(self, descriptor, protocol_factory, address, all_errors):
+    async def _go_on_connecting(self, descriptor, address):
+        """The socket, when it is connected."""
         sock = socket.socket(fileno=descriptor)
         try:
             sock.setblocking(False)
             await self.sock_connect(sock, address)
-        except BaseException as error:
+            return sock
+        except BaseException:
             sock.close()
-            if all_errors and isinstance(error, OSError):
-                raise combine([error], all_errors) from None
             raise
-        return await self._use_socket(sock, False, protocol_factory, None)
 
     async def _connect_to_name(self, address, local_address, hints, delay, interleave, all_errors):
         """A socket that is connected to one of a name's addresses."""
@@ -289,7 +276,7 @@ class Connecting:
         family, kind, proto, _, address = info
         sock = None
         try:
-            sock = socket.socket(family, kind, proto)
+            sock = base_events.socket.socket(family=family, type=kind, proto=proto)
             sock.setblocking(False)
             if local_infos is not None:
                 bind_to_first(sock, local_infos, errors)
@@ -319,11 +306,6 @@ class Connecting:
             if not given:
                 sock.close()
             raise
-        return await self._await_transport(transport, protocol, waiter)
-
-    @staticmethod
-    async def _await_transport(transport, protocol, waiter):
-        """The two, when connection_made has been called, or the handshake is done."""
         try:
             await waiter
         except BaseException:
@@ -385,6 +367,7 @@ class Connecting:
             given,
             protocol_factory,
             ssl,
+            server_side=False,
             server_hostname=server_hostname,
             ssl_handshake_timeout=ssl_handshake_timeout,
             ssl_shutdown_timeout=ssl_shutdown_timeout,

@@ -161,7 +161,7 @@ def bind_socket(info, reuse_address, reuse_port, keep_alive):
     """A socket that is bound to an address, or None if this machine has no such socket."""
     family, kind, proto, _, address = info
     try:
-        sock = socket.socket(family, kind, proto)
+        sock = base_events.socket.socket(family, kind, proto)
     except OSError:
         return None
     try:
@@ -187,7 +187,7 @@ def bind_socket(info, reuse_address, reuse_port, keep_alive):
 
 
 def set_reuse_port(sock):
-    if not hasattr(socket, "SO_REUSEPORT"):
+    if not hasattr(base_events.socket, "SO_REUSEPORT"):
         raise ValueError("reuse_port not supported by socket module")
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)

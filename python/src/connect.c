@@ -86,63 +86,77 @@ static PyObject *set_failed(const target *t, int error)
 
 /* ---- connecting ---- */
 
-PyDoc_STRVAR(connect_doc,
-             "connect(loop, host, port, family)\n--\n\n"
-             "Begin to connect a new socket to a numeric address.\n\n"
-             "Return (descriptor, whether it is connected), or None: the host is no numeric address.");
-
-static PyObject *module_connect(PyObject *module, PyObject *const *args, Py_ssize_t count)
+/* A socket that is connected, or -EINPROGRESS and one that is being; an error is raised, and false returned. */
+static bool begin(const rpy_loop *loop, const target *t, rp_fd *fd, int *rc)
 {
-    rpy_state *state = rpy_module_state(module);
-    target t;
-    rp_fd fd;
-
-    if (count != 4 || !PyObject_TypeCheck(args[0], state->loop_type)) {
-        PyErr_SetString(PyExc_TypeError, "connect() takes a loop, a host, a port and a family");
-        return NULL;
-    }
-    rpy_loop *loop = (rpy_loop *)args[0];
-    int rc = parse(&t, args[1], args[2], args[3]);
-    if (rc <= 0)
-        return rc < 0 ? NULL : Py_NewRef(Py_None);
-    if (rpy_loop_check(loop) < 0)
-        return NULL;
     const rp_kernel *kernel = loop->loop->kernel;
-    const struct sockaddr *address = (const struct sockaddr *)&t.address;
-    rc = rp_kernel_open(kernel, address->sa_family, SOCK_STREAM, IPPROTO_TCP, &fd);
-    if (rc < 0)
-        return rpy_set_error(state, rc);
-    rp_kernel_set_number(kernel, fd, IPPROTO_TCP, TCP_NODELAY, 1);
-    rc = rp_kernel_connect(kernel, fd, address, t.length);
-    bool begun = rc == -EINPROGRESS;
+    const struct sockaddr *address = (const struct sockaddr *)&t->address;
+
+    *rc = rp_kernel_open(kernel, address->sa_family, SOCK_STREAM, IPPROTO_TCP, fd);
+    if (*rc < 0)
+        return rpy_set_error(loop->state, *rc);
+    rp_kernel_set_number(kernel, *fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    *rc = rp_kernel_connect(kernel, *fd, address, t->length);
+    bool begun = *rc == -EINPROGRESS;
     if (begun)
-        rc = rp_kernel_connect(kernel, fd, address, t.length);
-    if (rc < 0 && rc != -EINPROGRESS) {
-        rp_kernel_close(kernel, fd);
-        return begun ? set_failed(&t, rc) : rpy_set_error(state, rc);
-    }
-    PyObject *result = Py_BuildValue("iO", fd, rc == 0 ? Py_True : Py_False);
-    if (!result)
-        rp_kernel_close(kernel, fd);
+        *rc = rp_kernel_connect(kernel, *fd, address, t->length);
+    if (*rc == 0 || *rc == -EINPROGRESS)
+        return true;
+    rp_kernel_close(kernel, *fd);
+    if (begun)
+        set_failed(t, *rc);
+    else
+        rpy_set_error(loop->state, *rc);
+    return false;
+}
+
+/* (transport, protocol, waiter) */
+static PyObject *attach(rpy_loop *loop, PyObject *factory, rp_fd fd)
+{
+    PyObject *protocol = PyObject_CallNoArgs(factory), *result = NULL;
+    PyObject *waiter =
+        protocol ? PyObject_CallMethodNoArgs((PyObject *)loop, loop->state->names.create_future) : NULL;
+    PyObject *transport = waiter ? rpy_transport_new(loop, fd, NULL, protocol, NULL, waiter, NULL) : NULL;
+
+    if (transport)
+        result = PyTuple_Pack(3, transport, protocol, waiter);
+    else if (!rp_loop_is_forked(loop->loop)) /* else the connection is the parent's */
+        rp_kernel_close(loop->loop->kernel, fd);
+    Py_XDECREF(protocol);
+    Py_XDECREF(waiter);
+    Py_XDECREF(transport);
     return result;
 }
 
-PyDoc_STRVAR(attach_doc, "attach(loop, descriptor, protocol, waiter)\n--\n\n"
-                         "Make the transport of a socket that connect() has connected.");
+PyDoc_STRVAR(connect_doc,
+             "connect(loop, factory, host, port, family)\n--\n\n"
+             "Begin to connect to a numeric address.\n\n"
+             "Return (transport, protocol, waiter) if that has taken no time, or else the descriptor of a "
+             "socket; or None: the host is no numeric address.");
 
-static PyObject *module_attach(PyObject *module, PyObject *const *args, Py_ssize_t count)
+static PyObject *module_connect(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
-    if (count != 4 || !PyObject_TypeCheck(args[0], rpy_module_state(module)->loop_type)) {
-        PyErr_SetString(PyExc_TypeError, "attach() takes a loop, a descriptor, a protocol and a waiter");
+    target t;
+    rp_fd fd;
+    int rc;
+
+    if (count != 5 || !PyObject_TypeCheck(args[0], rpy_module_state(module)->loop_type)) {
+        PyErr_SetString(PyExc_TypeError, "connect() takes a loop, a factory, a host, a port and a family");
         return NULL;
     }
-    int fd = PyObject_AsFileDescriptor(args[1]);
-    return fd < 0 ? NULL : rpy_transport_new((rpy_loop *)args[0], fd, NULL, args[2], NULL, args[3], NULL);
+    rpy_loop *loop = (rpy_loop *)args[0];
+    rc = parse(&t, args[2], args[3], args[4]);
+    if (rc <= 0)
+        return rc < 0 ? NULL : Py_NewRef(Py_None);
+    if (PySys_Audit("socket.connect", "O(Ol)", Py_None, t.host, t.port) < 0)
+        return NULL;
+    if (rpy_loop_check(loop) < 0 || !begin(loop, &t, &fd, &rc))
+        return NULL;
+    return rc == 0 ? attach(loop, args[1], fd) : PyLong_FromLong(fd);
 }
 
 static PyMethodDef functions[] = {
     {"connect", (PyCFunction)(void (*)(void))module_connect, METH_FASTCALL, connect_doc},
-    {"attach", (PyCFunction)(void (*)(void))module_attach, METH_FASTCALL, attach_doc},
     {0},
 };
 

@@ -439,7 +439,7 @@ static rpy_attempt connect_plainly(rpy_op *self, PyObject **result)
         *result = Py_NewRef(Py_None);
         return RPY_DONE;
     }
-    if (errno == EINPROGRESS)
+    if (errno == EINPROGRESS || errno == EALREADY) /* the latter if somebody has begun it before */
         errno = EINTR;
     return would_block_or_failed();
 }
