@@ -60,7 +60,7 @@ class Server(_core.Server, base_events.Server):
         if waiting is not None and not waiting.done():
             waiting.cancel()
             self._serving_forever_fut = None
-        if not self._transports():
+        if self._connections() == 0:
             self._wakeup()
 
     def close_clients(self):

@@ -261,23 +261,35 @@ static PyObject *method_stop(PyObject *object, PyObject *unused)
 }
 
 PyDoc_STRVAR(transports_doc,
-             "_transports()\n--\n\nThe transports of the connections that have not ended: a list.");
+             "_transports()\n--\n\n"
+             "The transports of the connections that have not ended: a list. One that nobody referred to "
+             "any more is being closed, and left out.");
 
 static PyObject *method_transports(PyObject *object, PyObject *unused)
 {
     rpy_server *self = (rpy_server *)object;
-    PyObject *list = PyList_New(self->connection_count);
-    Py_ssize_t count = 0;
+    PyObject *list = PyList_New(0);
 
     (void)unused;
     if (!list)
         return NULL;
     for (rp_node *node = self->connections.next; node != &self->connections; node = node->next) {
-        rp_transport *core = rp_container_of(node, rp_transport, maker_link);
+        PyObject *transport = rpy_transport_object(rp_container_of(node, rp_transport, maker_link));
 
-        PyList_SET_ITEM(list, count++, Py_NewRef(rpy_transport_object(core)));
+        if (transport && PyList_Append(list, transport) < 0) {
+            Py_DECREF(list);
+            return NULL;
+        }
     }
     return list;
+}
+
+PyDoc_STRVAR(connections_doc, "_connections()\n--\n\nHow many connections have not ended.");
+
+static PyObject *method_connections(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    return PyLong_FromSsize_t(((rpy_server *)self)->connection_count);
 }
 
 /* ---- the type ---- */
@@ -330,6 +342,7 @@ static void dealloc(PyObject *object)
 static PyMethodDef methods[] = {
     {"_serve", (PyCFunction)(void (*)(void))method_serve, METH_METHOD | METH_FASTCALL | METH_KEYWORDS, serve_doc},
     {"_stop", method_stop, METH_NOARGS, stop_doc},
+    {"_connections", method_connections, METH_NOARGS, connections_doc},
     {"_transports", method_transports, METH_NOARGS, transports_doc},
     {0},
 };

@@ -577,6 +577,23 @@ async def test_a_server_that_has_ended_is_freed(loop):
     await until(lambda: gc.collect() >= 0 and weak() is None and factory() is None)
 
 
+@since_312
+@pytest.mark.filterwarnings("ignore:unclosed transport:ResourceWarning")
+async def test_a_connection_that_nobody_refers_to(loop):
+    class Protocol(asyncio.Protocol):
+        def connection_made(self, transport):
+            transport.pause_reading()
+            paused.append(True)
+
+    paused = []
+    server = await loop.create_server(Protocol, "127.0.0.1", 0)
+    with connect(server):
+        while not paused:
+            await asyncio.sleep(0)
+        server.close_clients()
+        await ended(server)
+
+
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_loop_is_closed_under_a_server(new_loop):
