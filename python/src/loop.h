@@ -11,20 +11,22 @@
 #include "loop/loop.h"
 #include "state.h"
 
+enum { RPY_BOUND = 3 };
+
 typedef struct rpy_loop {
     PyObject_HEAD
     rpy_state *state;
-    rp_loop *loop;            /* NULL before __init__ only */
-    PyObject *call_soon;      /* the bound method, or NULL: made when it is first asked for */
-    unsigned own;             /* which methods are ours: see loop_type.c */
-    unsigned own_version;     /* of the type, when that was found out; 0: it was not */
-    unsigned patched;         /* which of them the instance has others for */
-    PyObject *loop_kwargs;    /* {'loop': self} */
-    PyObject *failure;        /* the exception that is to leave the run, or NULL */
-    PyObject *task_factory;   /* or NULL */
-    PyObject *current_handle; /* debug mode: which is running */
-    unsigned long thread;     /* that runs the loop, as PyThread_get_thread_ident() has it; 0: none */
-    int64_t gil_released_at;  /* on the loop's clock */
+    rp_loop *loop;              /* NULL before __init__ only */
+    PyObject *bound[RPY_BOUND]; /* methods, or NULL: see loop_type.c */
+    unsigned own;               /* which methods are ours: see loop_type.c */
+    unsigned own_version;       /* of the type, when that was found out; 0: it was not */
+    unsigned patched;           /* which of them the instance has others for */
+    PyObject *loop_kwargs;      /* {'loop': self} */
+    PyObject *failure;          /* the exception that is to leave the run, or NULL */
+    PyObject *task_factory;     /* or NULL */
+    PyObject *current_handle;   /* debug mode: which is running */
+    unsigned long thread;       /* that runs the loop, as PyThread_get_thread_ident() has it; 0: none */
+    int64_t gil_released_at;    /* on the loop's clock */
     double slow_callback_duration;
     char debug;
     struct rpy_watches *watches; /* of watch.c; NULL until there is something to watch */

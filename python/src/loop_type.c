@@ -19,7 +19,34 @@
 
 /* ---- methods that others may replace ---- */
 
-enum { OWN_CALL_SOON = 1, OWN_CALL_AT = 2, OWN_TIME = 4, OWN_VALID = 8 };
+/*
+ * The first ones, RPY_BOUND of them, are asked for by a name at each callback or wait, by asyncio's own code. They are
+ * bound once.
+ */
+typedef enum method {
+    CALL_SOON,
+    CREATE_FUTURE,
+    GET_DEBUG,
+    CALL_AT,
+    TIME,
+    METHODS,
+} method;
+
+static PyObject *name_of(const rpy_names *names, method which)
+{
+    switch (which) {
+    case CALL_SOON:
+        return names->call_soon;
+    case CREATE_FUTURE:
+        return names->create_future;
+    case GET_DEBUG:
+        return names->get_debug;
+    case CALL_AT:
+        return names->call_at;
+    default:
+        return names->time;
+    }
+}
 
 static bool type_has_ours(rpy_loop *self, PyObject *name)
 {
@@ -35,53 +62,55 @@ static bool type_has_ours(rpy_loop *self, PyObject *name)
 
 static unsigned find_out_own(rpy_loop *self)
 {
-    const rpy_names *names = &self->state->names;
-
     self->own = 0;
-    if (!(self->patched & OWN_CALL_SOON) && type_has_ours(self, names->call_soon))
-        self->own |= OWN_CALL_SOON;
-    if (!(self->patched & OWN_CALL_AT) && type_has_ours(self, names->call_at))
-        self->own |= OWN_CALL_AT;
-    if (!(self->patched & OWN_TIME) && type_has_ours(self, names->time))
-        self->own |= OWN_TIME;
+    for (unsigned i = 0; i < METHODS; i++)
+        if (!(self->patched & 1u << i) && type_has_ours(self, name_of(&self->state->names, i)))
+            self->own |= 1u << i;
     self->own_version = Py_TYPE((PyObject *)self)->tp_version_tag;
     return self->own;
 }
 
-static inline unsigned own(rpy_loop *self)
+static inline bool is_own(rpy_loop *self, method which)
 {
     unsigned version = Py_TYPE((PyObject *)self)->tp_version_tag;
+    unsigned own = version && version == self->own_version ? self->own : find_out_own(self);
 
-    return version && version == self->own_version ? self->own : find_out_own(self);
+    return own & 1u << which;
 }
 
 static PyObject *getattro(PyObject *object, PyObject *name)
 {
     rpy_loop *self = (rpy_loop *)object;
+    const rpy_names *names = &self->state->names;
+    method which = name == names->call_soon       ? CALL_SOON
+                   : name == names->create_future ? CREATE_FUTURE
+                   : name == names->get_debug     ? GET_DEBUG
+                                                  : METHODS;
 
-    if (name == self->state->names.call_soon && (own(self) & OWN_CALL_SOON)) {
-        if (!self->call_soon)
-            self->call_soon = PyObject_GenericGetAttr(object, name);
-        return Py_XNewRef(self->call_soon);
-    }
-    return PyObject_GenericGetAttr(object, name);
+    if (which == METHODS || !is_own(self, which))
+        return PyObject_GenericGetAttr(object, name);
+    if (!self->bound[which])
+        self->bound[which] = PyObject_GenericGetAttr(object, name);
+    return Py_XNewRef(self->bound[which]);
+}
+
+static void forget_bound(rpy_loop *self)
+{
+    for (int i = 0; i < RPY_BOUND; i++)
+        Py_CLEAR(self->bound[i]);
 }
 
 static int setattro(PyObject *object, PyObject *name, PyObject *value)
 {
     rpy_loop *self = (rpy_loop *)object;
-    const rpy_names *names = &self->state->names;
     int rc = PyObject_GenericSetAttr(object, name, value);
     unsigned which = 0;
 
     if (rc < 0 || !PyUnicode_Check(name))
         return rc;
-    if (PyUnicode_Compare(name, names->call_soon) == 0)
-        which = OWN_CALL_SOON;
-    else if (PyUnicode_Compare(name, names->call_at) == 0)
-        which = OWN_CALL_AT;
-    else if (PyUnicode_Compare(name, names->time) == 0)
-        which = OWN_TIME;
+    for (unsigned i = 0; i < METHODS; i++)
+        if (PyUnicode_Compare(name, name_of(&self->state->names, i)) == 0)
+            which = 1u << i;
     self->patched = value ? self->patched | which : self->patched & ~which;
     self->own_version = 0;
     return 0;
@@ -280,7 +309,7 @@ static PyObject *call_later(PyObject *object, PyObject *const *args, Py_ssize_t 
         return call_by_names(object, call_later, "call_later", "delay", args, count, names);
     if (is_none(args[0], "delay must not be None"))
         return NULL;
-    if ((own(self) & (OWN_CALL_AT | OWN_TIME)) != (OWN_CALL_AT | OWN_TIME))
+    if (!is_own(self, CALL_AT) || !is_own(self, TIME))
         return call_later_by_theirs(object, args, count, names);
     double delay = PyFloat_AsDouble(args[0]);
     if (delay == -1 && PyErr_Occurred())
@@ -482,7 +511,7 @@ static PyObject *method_close(PyObject *object, PyObject *unused)
     if (rc < 0)
         return rpy_set_error(self->state, rc);
     rpy_loop_drop_kept(self);
-    Py_CLEAR(self->call_soon);
+    forget_bound(self);
     Py_RETURN_NONE;
 }
 
@@ -636,7 +665,8 @@ static int traverse(PyObject *object, visitproc visit, void *arg)
     int rc = 0;
 
     Py_VISIT(Py_TYPE(object));
-    Py_VISIT(self->call_soon);
+    for (int i = 0; i < RPY_BOUND; i++)
+        Py_VISIT(self->bound[i]);
     Py_VISIT(self->failure);
     Py_VISIT(self->task_factory);
     Py_VISIT(self->current_handle);
@@ -662,7 +692,7 @@ static int clear(PyObject *object)
         rp_loop_close(self->loop);
         rpy_loop_drop_kept(self);
     }
-    Py_CLEAR(self->call_soon);
+    forget_bound(self);
     Py_CLEAR(self->failure);
     Py_CLEAR(self->task_factory);
     Py_CLEAR(self->current_handle);

@@ -64,6 +64,7 @@ static int traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->transport_socket);
     Py_VISIT((PyObject *)state->stream_protocol_type);
     Py_VISIT((PyObject *)state->stream_reader_type);
+    Py_VISIT((PyObject *)state->future_type);
     Py_VISIT(state->stream_data_received);
     Py_VISIT(state->stream_property);
     Py_VISIT(state->stream_feed_data);
@@ -110,6 +111,7 @@ static int clear(PyObject *module)
     Py_CLEAR(state->transport_socket);
     Py_CLEAR(state->stream_protocol_type);
     Py_CLEAR(state->stream_reader_type);
+    Py_CLEAR(state->future_type);
     Py_CLEAR(state->stream_data_received);
     Py_CLEAR(state->stream_property);
     Py_CLEAR(state->stream_feed_data);

@@ -41,6 +41,7 @@
     X(feed_data)                                                                                                  \
     X(fileno)                                                                                                     \
     X(get_buffer)                                                                                                 \
+    X(get_debug)                                                                                                  \
     X(gettimeout)                                                                                                 \
     X(is_closing)                                                                                                 \
     X(pause_reading)                                                                                              \
@@ -105,6 +106,7 @@ typedef struct rpy_state {
     /* streams.c: classes of asyncio.streams, and what was in them when we were loaded */
     PyTypeObject *stream_protocol_type;
     PyTypeObject *stream_reader_type;
+    PyTypeObject *future_type; /* asyncio.Future, when we were loaded */
     PyObject *stream_data_received;
     PyObject *stream_property;
     PyObject *stream_feed_data;

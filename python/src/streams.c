@@ -99,12 +99,41 @@ static bool append(PyObject *buffer, const void *data, size_t length)
     return true;
 }
 
+/* waiter.set_result(None), unless it was cancelled. Of a future of asyncio's that is asked when it refuses. */
+static int set_result(rpy_state *state, PyObject *waiter)
+{
+    const rpy_names *names = &state->names;
+    PyObject *result, *error;
+    int cancelled = 0;
+
+    if (Py_TYPE(waiter) != state->future_type) {
+        result = PyObject_CallMethodNoArgs(waiter, names->cancelled);
+        cancelled = result ? PyObject_IsTrue(result) : -1;
+        Py_XDECREF(result);
+        if (cancelled != 0)
+            return cancelled < 0 ? -1 : 0;
+    }
+    result = PyObject_CallMethodOneArg(waiter, names->set_result, Py_None);
+    if (result) {
+        Py_DECREF(result);
+        return 0;
+    }
+    error = rpy_take_exception();
+    result = PyObject_CallMethodNoArgs(waiter, names->cancelled);
+    cancelled = result ? PyObject_IsTrue(result) : -1;
+    Py_XDECREF(result);
+    if (cancelled == 0)
+        rpy_set_exception(error);
+    else
+        Py_DECREF(error);
+    return cancelled > 0 ? 0 : -1;
+}
+
 static int wake_waiter(rpy_state *state, PyObject *reader)
 {
     const rpy_names *names = &state->names;
     PyObject *waiter = PyObject_GetAttr(reader, names->_waiter);
-    PyObject *result = NULL;
-    int cancelled;
+    int rc;
 
     if (!waiter)
         return -1;
@@ -112,17 +141,11 @@ static int wake_waiter(rpy_state *state, PyObject *reader)
         Py_DECREF(waiter);
         return 0;
     }
-    if (PyObject_SetAttr(reader, names->_waiter, Py_None) == 0)
-        result = PyObject_CallMethodNoArgs(waiter, names->cancelled);
-    cancelled = result ? PyObject_IsTrue(result) : -1;
-    Py_XDECREF(result);
-    if (cancelled == 0) {
-        result = PyObject_CallMethodOneArg(waiter, names->set_result, Py_None);
-        cancelled = result ? 0 : -1;
-        Py_XDECREF(result);
-    }
+    rc = PyObject_SetAttr(reader, names->_waiter, Py_None);
+    if (rc == 0)
+        rc = set_result(state, waiter);
     Py_DECREF(waiter);
-    return cancelled < 0 ? -1 : 0;
+    return rc;
 }
 
 /* size > 2 * reader._limit: 1 or 0, or -1 with an exception. */
@@ -246,6 +269,9 @@ int rpy_stream_init(rpy_state *state)
     state->stream_reader_type =
         state->stream_protocol_type ? (PyTypeObject *)rpy_import("asyncio.streams", "StreamReader") : NULL;
     if (!state->stream_reader_type)
+        return -1;
+    state->future_type = (PyTypeObject *)rpy_import("asyncio.futures", "Future");
+    if (!state->future_type)
         return -1;
     state->stream_data_received = own_method(state->stream_protocol_type, names->data_received);
     state->stream_property = own_method(state->stream_protocol_type, names->_stream_reader);

@@ -9,6 +9,7 @@
 
 #include "handle.h"
 #include "net/socket_transport.h"
+#include "net/transport_read.h"
 #include "protocol.h"
 #include "streams.h"
 #include "watch.h"
@@ -306,6 +307,7 @@ static PyObject *method_resume_reading(PyObject *object, PyObject *unused)
     if (rpy_loop_check(self->loop) < 0)
         return NULL;
     rp_transport_resume_reading(self->core);
+    rp_transport_pull_next_turn(self->core); /* this one may have taken an event already */
     rpy_connection_keep(self);
     if (self->loop->debug)
         rpy_connection_log(self, "%r resumes reading");

@@ -31,9 +31,9 @@ static bool can_pull(const rp_transport *transport)
 
 static void pull(void *arg);
 
-RP_RARE static void schedule_pull(rp_transport *transport)
+void rp_transport_pull_next_turn(rp_transport *transport)
 {
-    if (transport->pulled_soon)
+    if (transport->pulled_soon || !transport->receiving) /* its handle is in use before that */
         return;
     transport->pulled_soon = true;
     rp_loop_arrive_call(transport->loop, &transport->reading, pull, transport);
@@ -42,7 +42,7 @@ RP_RARE static void schedule_pull(rp_transport *transport)
 static inline void pull_soon(rp_transport *transport)
 {
     if (can_pull(transport))
-        schedule_pull(transport);
+        rp_transport_pull_next_turn(transport);
 }
 
 /* When writing has failed there is nothing to keep the transport open for. */

@@ -4,6 +4,7 @@
 #ifndef RP_NET_TRANSPORT_READ_H
 #define RP_NET_TRANSPORT_READ_H
 
+#include "base/rare.h"
 #include "net/transport.h"
 
 /* Whether a reader would find nothing, and has something to wait for. */
@@ -29,6 +30,9 @@ static inline int64_t rp_transport_take(rp_transport *transport, void *buffer, s
         rp_transport_take_end(transport, received);
     return received;
 }
+
+/* What there is to receive is handed over by the next turn, and not by this one: for faces. Nothing may come of it. */
+RP_RARE void rp_transport_pull_next_turn(rp_transport *transport);
 
 /* There may be something to receive: hands it over, unless reading is paused. */
 void rp_transport_arrived(rp_transport *transport);

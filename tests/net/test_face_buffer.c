@@ -5,6 +5,7 @@
 #include "harness/face.h"
 #include "loop/running.h"
 #include "loop/turn.h"
+#include "net/transport_read.h"
 
 TEST(a_buffer_that_is_filled_is_told_how_far)
 {
@@ -288,6 +289,30 @@ TEST(receiving_goes_on_where_events_are_delivered)
     CHECK_INT(rp_call_soon(the_loop, NULL, point, &f), ==, 0);
     run_turn_of_a_face();
     CHECK_STR(f.log, "MGN.GU");
+    finish(there);
+}
+
+static void resume_for_the_next_turn(void *arg)
+{
+    face *f = arg;
+
+    rp_transport_resume_reading(f->transport);
+    rp_transport_pull_next_turn(f->transport);
+    CHECK_INT(rp_call_soon(the_loop, NULL, point, f), ==, 0);
+}
+
+TEST(what_a_turn_has_taken_is_received_by_the_next_one_if_the_face_wants_so)
+{
+    face f = {0};
+    int there = attach(&f, &one_by_one);
+
+    run_turn_of_a_face();
+    rp_transport_pause_reading(f.transport);
+    say(there, "x");
+    CHECK_INT(rp_call_soon(the_loop, NULL, resume_for_the_next_turn, &f), ==, 0);
+    run_turn_of_a_face();
+    run_turn_of_a_face();
+    CHECK_STR(f.log, "M.GU");
     finish(there);
 }
 
