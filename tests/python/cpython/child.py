@@ -1,6 +1,6 @@
 """child.py MODULE REPORT-FD LIST [--reference]: runs tests of test.test_asyncio.MODULE with ringport's loop.
 
-LIST is a file with the names of the tests; all if it is empty. What comes of each is written to REPORT-FD, a JSON object a
+LIST is a file with the names of the tests, or of those that are left out, with a minus before them. What comes of each is written to REPORT-FD, a JSON object a
 line. Nothing of the test suite is changed: the names by which its tests get a loop are made to lead to ours after it has
 been imported, so that the classes which it derives from asyncio's stay what they are.
 """
@@ -11,10 +11,13 @@ import gc
 import importlib
 import json
 import os
+import signal
+import socket
 import sys
 import unittest
 import warnings
 from asyncio import base_events, selector_events, unix_events
+from unittest import mock
 
 DEADLINE = 120  # seconds for one test, for hangs alone
 
@@ -24,7 +27,25 @@ LOOK_INSIDE = {"test_selector_events", "test_proactor_events", "test_unix_events
 # The same tests as in SelectEventLoopTests, with another argument that our loop ignores.
 THE_SAME = {"EPollEventLoopTests", "PollEventLoopTests"}
 
+# Whose tests make a loop of a base class.
+IN_PLACE_OF_BASES = {
+    "test_base_events": ((base_events, "BaseEventLoop"), (selector_events, "BaseSelectorEventLoop")),
+    "test_pep492": ((asyncio, "BaseEventLoop"),),
+    "test_runners": ((asyncio, "BaseEventLoop"),),
+}
+
 made = 0  # loops of ours
+
+
+class Replaceable:
+    """For ringport's own modules: a module, or what a test has put in its place in one of asyncio's modules."""
+
+    def __init__(self, module):
+        self.module = module
+
+    def __getattr__(self, name):
+        places = (getattr(place, self.module.__name__) for place in (base_events, unix_events))
+        return getattr(next((place for place in places if isinstance(place, mock.Mock)), self.module), name)
 
 
 def replace_loops(module):
@@ -44,13 +65,10 @@ def replace_loops(module):
     for owner, name in (
         (asyncio, "SelectorEventLoop"),
         (asyncio, "EventLoop"),
-        (asyncio, "BaseEventLoop"),
         (unix_events, "SelectorEventLoop"),
         (unix_events, "_UnixSelectorEventLoop"),
         (unix_events, "EventLoop"),
-        (base_events, "BaseEventLoop"),
-        (selector_events, "BaseSelectorEventLoop"),
-    ):
+    ) + IN_PLACE_OF_BASES.get(module, ()):
         if hasattr(owner, name):
             setattr(owner, name, Loop)
     unix_events._UnixDefaultEventLoopPolicy._loop_factory = Loop
@@ -64,6 +82,13 @@ def replace_loops(module):
         return loop
 
     utils.TestCase.new_test_loop = new_test_loop
+
+    ringport.connect.socket = ringport.server.socket = Replaceable(socket)
+    if module == "test_unix_events":
+        from ringport import signals
+
+        base_events.signal = signal
+        signals.signal, signals.sys = Replaceable(signal), Replaceable(sys)
 
     if module == "test_tasks":
         from test.test_asyncio import test_tasks
@@ -163,6 +188,9 @@ def main():
     wanted = set(open(wanted).read().split())
     suite = unittest.defaultTestLoader.loadTestsFromModule(importlib.import_module(f"test.test_asyncio.{module}"))
     tests = [test for test in flat(suite) if type(test).__name__ not in THE_SAME]
+    left_out = {name[1:] for name in wanted if name.startswith("-")}
+    wanted -= {"-" + name for name in left_out}
+    chosen = [test for test in tests if name_of(test) not in left_out and (not wanted or name_of(test) in wanted)]
     if "--reference" not in sys.argv:
         replace_loops(module)
     warnings.simplefilter("default")
@@ -172,7 +200,7 @@ def main():
         result = Result(report)
         if not wanted:
             result.tell(tests=[name_of(test) for test in tests])
-        unittest.TestSuite(test for test in tests if not wanted or name_of(test) in wanted).run(result)
+        unittest.TestSuite(chosen).run(result)
         result.finish()
         result.tell(ended=True)
 

@@ -36,10 +36,10 @@ def modules():
 class Excused:
     """An entry of a list: a name or a pattern of names, and the versions that it is about."""
 
-    FORM = re.compile(r"(but )?([\w.*]+)(?: (<|>=)(3)\.(\d+))?$")
+    FORM = re.compile(r"(but |hangs: )?([\w.*]+)(?: (<|>=)(3)\.(\d+))?$")
 
     def __init__(self, line, reason, where):
-        self.but, self.pattern, self.relation, *version = self.FORM.match(line).groups()
+        self.kind, self.pattern, self.relation, *version = self.FORM.match(line).groups()
         self.version = tuple(map(int, version)) if self.relation else None
         self.reason = reason
         self.where = where
@@ -55,7 +55,7 @@ class Excused:
 
 
 def excused():
-    """What the lists name for this version. A paragraph is a reason, as a comment, and the tests: all but some, perhaps."""
+    """What the lists name for this version. A paragraph is a reason, as a comment, and the tests: all but some, perhaps; some would hang."""
     entries = []
     for name in LISTS:
         reason = ""
@@ -72,18 +72,22 @@ def excused():
     return [entry for entry in entries if entry.applies()]
 
 
-def run_module(module, reference):
+def run_module(module, entries, reference):
     """The outcomes of a module's tests: {name: {outcome, why, loops}}."""
     outcomes = {}
     missing = None  # names of tests whose outcome is not known yet; None: all
     while missing is None or missing:
         with tempfile.TemporaryDirectory() as directory:
             wanted = pathlib.Path(directory) / "wanted"
-            wanted.write_text("\n".join(missing or []))
+            wanted.write_text("\n".join((missing or []) + ["-" + entry.pattern for entry in entries if entry.kind == "hangs: "]))
             begun, known = None, len(outcomes)
             for told, printed in run_child(module, wanted, directory, reference):
                 if "tests" in told:
                     missing = told["tests"]
+                    for entry in entries:
+                        if entry.kind == "hangs: " and entry.pattern in missing:
+                            missing.remove(entry.pattern)
+                            outcomes[entry.pattern] = {"outcome": "failed", "why": "is not run"}
                 elif "begun" in told:
                     begun = told["begun"]
                 elif "test" in told:
@@ -136,7 +140,7 @@ def judge(outcomes, entries, verbose):
     counts = collections.Counter()
     for name, what in sorted(outcomes.items()):
         matching = [entry for entry in entries if entry.matches(name)]
-        entry = None if any(entry.but for entry in matching) else next(iter(matching), None)
+        entry = None if any(entry.kind == "but " for entry in matching) else next(iter(matching), None)
         outcome = what["outcome"]
         for one in matching:
             one.met = True
@@ -171,15 +175,15 @@ def main():
         print(f"no io_uring here: {why}\n# 0 passed, 0 failed, 1 skipped")
         return 0
     chosen = arguments.modules or modules()
+    entries = [] if arguments.reference else excused()
     outcomes = {}
     with concurrent.futures.ThreadPoolExecutor(arguments.j) as pool:
-        for result in pool.map(lambda module: run_module(module, arguments.reference), chosen):
+        for result in pool.map(lambda module: run_module(module, entries, arguments.reference), chosen):
             outcomes.update(result)
     if arguments.json:
         arguments.json.write_text(json.dumps(outcomes, indent=1))
     if arguments.k:
         outcomes = {name: what for name, what in outcomes.items() if fnmatch.fnmatchcase(name, f"*{arguments.k}*")}
-    entries = [] if arguments.reference else excused()
     counts = judge(outcomes, entries, arguments.verbose)
     for entry in entries:
         if not entry.met and not arguments.k and entry.pattern.partition(".")[0] in chosen:
