@@ -306,7 +306,6 @@ TEST(what_a_turn_has_taken_is_received_by_the_next_one_if_the_face_wants_so)
     face f = {0};
     int there = attach(&f, &one_by_one);
 
-    run_turn_of_a_face();
     rp_transport_pause_reading(f.transport);
     say(there, "x");
     CHECK_INT(rp_call_soon(the_loop, NULL, resume_for_the_next_turn, &f), ==, 0);
