@@ -13,6 +13,7 @@
 
 #include "loop/running.h"
 #include "loop/turn.h"
+#include "proactor/proactor.h"
 #include "watch.h"
 
 #define SWITCH_INTERVAL RP_MSEC(5) /* CPython's own, unless sys.setswitchinterval() is called */
@@ -23,6 +24,7 @@ static int wait(rpy_loop *self)
     int64_t deadline = self->look ? 0 : rp_turn_deadline(loop);
     int rc;
 
+    rp_proactor_ask(loop->proactor); /* asyncio asks in each turn, and order tells */
     if (deadline == 0 && loop->now - self->gil_released_at < SWITCH_INTERVAL) {
         rc = rp_turn_wait(loop, 0);
     } else {

@@ -407,7 +407,6 @@ int rpy_watch_wait(rpy_loop *loop, int fd, int direction, rpy_waiter *waiter, Py
 
     if (!of)
         return -1;
-    rp_proactor_ask(loop->loop->proactor);
     if (!socket || !is_armed(of, direction, socket)) {
         int rc = arm(of, events_of[direction], false);
 
@@ -583,7 +582,6 @@ static PyObject *add(PyObject *object, int direction, bool own, PyObject *const 
         of ? rpy_handle_new(loop, loop->state->handle_type, args[1], args + 2, count - 2, NULL) : NULL;
     if (!handle)
         return NULL;
-    rp_proactor_ask(loop->loop->proactor);
     int rc = arm(of, events_of[direction], true);
     if (rc < 0) {
         Py_DECREF((PyObject *)handle);

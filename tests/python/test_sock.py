@@ -357,6 +357,36 @@ async def test_connect_of_datagram_sockets(loop, datagrams):
     assert one.getpeername() == other.getsockname()
 
 
+async def test_connect_of_one_that_connects_already(loop, listener):
+    with socket.socket() as client:
+        client.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            client.connect(listener.getsockname())
+        await loop.sock_connect(client, listener.getsockname())
+        assert client.getpeername() == listener.getsockname()
+
+
+async def test_connect_that_takes_its_time(loop):
+    with contextlib.ExitStack() as stack:
+        listening = stack.enter_context(socket.socket())
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(0)
+        listening.setblocking(False)
+        clients = [stack.enter_context(socket.socket()) for _ in range(4)]  # more than there is room for
+        for client in clients:
+            client.setblocking(False)
+        tasks = [loop.create_task(loop.sock_connect(client, listening.getsockname())) for client in clients]
+        for _ in range(5):
+            await asyncio.sleep(0)
+        late = [task for task in tasks if not task.done()]
+        assert late
+        for task in late:
+            task.cancel()
+        done = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [type(result) for result in done].count(asyncio.CancelledError) == len(late)
+        assert done.count(None) == len(tasks) - len(late)
+
+
 # ---- cancelling ----
 
 
