@@ -4,6 +4,7 @@ import asyncio
 import contextvars
 import gc
 import logging
+import os
 import re
 import socket
 import sys
@@ -616,6 +617,36 @@ async def test_what_data_received_sets_is_there_at_the_next_one(loop):
         transport.close()
         await protocol.wait_for("lost")
         assert protocol.events[-1] == ("lost", "closer")
+
+
+# ---- children of fork ----
+
+
+@pytest.mark.own("asyncio's child would do it, and take part in the parent's connection")
+def test_in_a_child_of_fork_what_touches_the_loop_is_refused(loop, run):
+    protocol = Recorder()
+    transport, peer = connect(loop, protocol)
+    with peer:
+        run(turns(3))
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                calls = [(transport.write, b"x"), (transport.writelines, [b"x"]), (transport._force_close, None)]
+                calls += [(getattr(transport, name),) for name in ("close", "abort", "write_eof")]
+                for method, *arguments in calls:
+                    with pytest.raises(RuntimeError, match="child of fork"):
+                        method(*arguments)
+                assert not transport.is_closing() and transport.get_write_buffer_size() == 0
+                status = 0
+            finally:
+                os._exit(status)
+        assert os.waitpid(child, 0)[1] == 0
+        peer.send(b"x")
+        run(protocol.wait_for("data_received"))
+        transport.close()
+        run(protocol.wait_for("connection_lost"))
+        assert protocol.events[1:] == [("data_received", b"x"), ("connection_lost", None)]
 
 
 # ---- what is left open ----
