@@ -168,7 +168,10 @@ TEST(the_kernel_connects_and_says_so)
         do
             rc = rp_kernel_connect(kernel, fd, (struct sockaddr *)&address, sizeof address);
         while (rc == -EINPROGRESS);
-        CHECK_INT(rc, ==, i == 0 ? 0 : -ECONNREFUSED);
+        if (i == 0)
+            CHECK_INT(rc, ==, 0);
+        else
+            CHECK(rc == -ECONNREFUSED || rc == -ECONNABORTED); /* the latter on Windows, which tells it once */
         rp_kernel_close(kernel, fd);
         if (i == 0)
             rp_kernel_close(kernel, listener);
