@@ -10,6 +10,7 @@
 #include "base/socket.h"
 #include "loop.h"
 #include "net/transport.h"
+#include "streams.h"
 
 enum { RPY_SHADOWED = 5 };
 
@@ -19,12 +20,13 @@ typedef struct rpy_transport {
     rpy_loop *loop;
     rp_transport *core; /* a reference */
     PyObject *protocol; /* NULL: connection_lost was called */
-    PyObject *context;  /* that its methods are called in */
-    bool streamed;      /* the protocol is a StreamReaderProtocol of asyncio's, and no subclass */
-    bool barred;        /* nothing may be written: after write_eof(), or while a file is sent */
-    bool eof;           /* write_eof() was called */
-    bool closing;       /* close() was called, or abort(), or something has failed */
-    bool ended;         /* connection_lost was called */
+    rpy_stream_seen seen;
+    PyObject *context; /* that its methods are called in */
+    bool streamed;     /* the protocol is a StreamReaderProtocol of asyncio's, and no subclass */
+    bool barred;       /* nothing may be written: after write_eof(), or while a file is sent */
+    bool eof;          /* write_eof() was called */
+    bool closing;      /* close() was called, or abort(), or something has failed */
+    bool ended;        /* connection_lost was called */
     unsigned lost_writes;
     PyObject *error;           /* for connection_lost; NULL: the core has it */
     PyObject *closing_context; /* that connection_lost is called in; NULL: a copy of `context` */

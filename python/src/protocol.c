@@ -69,7 +69,7 @@ static void data_received(void *arg, const void *data, size_t length)
     PyObject *result = NULL;
 
     if (self->streamed)
-        result = rpy_stream_feed(self->loop->state, self->context, self->protocol, data, length);
+        result = rpy_stream_feed(self->loop->state, &self->seen, self->context, self->protocol, data, length);
     if (!result && !PyErr_Occurred())
         result = call_data_received(self, data, length);
     if (result)
@@ -316,6 +316,7 @@ int rpy_protocol_set(rpy_transport *self, PyObject *protocol)
     if (buffered < 0)
         return -1;
     Py_XSETREF(self->protocol, Py_NewRef(protocol));
+    self->seen = (rpy_stream_seen){0};
     self->streamed = !buffered && rpy_stream_may_feed(state, protocol);
     rp_transport_set_protocol(self->core, buffered ? &buffered_protocol : &data_protocol, self);
     return 0;

@@ -61,13 +61,62 @@ static bool is_bound(PyObject *object, PyObject *name, PyObject *function)
     return same;
 }
 
+/*
+ * Asking an instance for a method makes a bound one each time. An attribute that has come since it was asked last is
+ * one more that the collector is shown of the instance, and counting those costs less. Attributes in a dict, which is
+ * where they are once somebody has looked at it, cannot be counted so.
+ */
+static int count_reference(PyObject *object, void *count)
+{
+    if (PyDict_CheckExact(object))
+        return -1;
+    ++*(int *)count;
+    return 0;
+}
+
+/* 0: they cannot be counted. */
+static int count_references(PyObject *object)
+{
+    int count = 0;
+
+    return Py_TYPE(object)->tp_traverse(object, count_reference, &count) == 0 ? count : 0;
+}
+
+static bool protocol_is_own(const rpy_state *state, rpy_stream_seen *seen, PyObject *protocol)
+{
+    int count = count_references(protocol);
+
+    if (count > 0 && count == seen->protocol_references)
+        return true;
+    seen->protocol_references = 0;
+    if (!is_bound(protocol, state->names.data_received, state->stream_data_received))
+        return false;
+    seen->protocol_references = count;
+    return true;
+}
+
+static bool reader_is_own(const rpy_state *state, rpy_stream_seen *seen, PyObject *reader)
+{
+    int count = count_references(reader);
+
+    if (count > 0 && count == seen->reader_references && reader == seen->reader)
+        return true;
+    seen->reader_references = 0;
+    if (!is_bound(reader, state->names.feed_data, state->stream_feed_data) ||
+        !is_bound(reader, state->names._wakeup_waiter, state->stream_wakeup))
+        return false;
+    seen->reader_references = count;
+    seen->reader = reader;
+    return true;
+}
+
 /* The reader, if it can be fed from here: a new reference, or NULL without an exception. */
-static PyObject *reader_of(rpy_state *state, PyObject *protocol)
+static PyObject *reader_of(rpy_state *state, rpy_stream_seen *seen, PyObject *protocol)
 {
     const rpy_names *names = &state->names;
     PyObject *weak, *eof, *reader = NULL;
 
-    if (!classes_are_own(state) || !is_bound(protocol, names->data_received, state->stream_data_received))
+    if (!classes_are_own(state) || !protocol_is_own(state, seen, protocol))
         return NULL;
     weak = PyObject_GetAttr(protocol, names->_stream_reader_wr);
     if (weak && PyWeakref_CheckRefExact(weak))
@@ -76,8 +125,7 @@ static PyObject *reader_of(rpy_state *state, PyObject *protocol)
     if (reader && Py_TYPE(reader) == state->stream_reader_type) {
         eof = PyObject_GetAttr(reader, names->_eof);
         Py_XDECREF(eof);
-        if (eof == Py_False && is_bound(reader, names->feed_data, state->stream_feed_data) &&
-            is_bound(reader, names->_wakeup_waiter, state->stream_wakeup))
+        if (eof == Py_False && reader_is_own(state, seen, reader))
             return reader;
     }
     PyErr_Clear();
@@ -218,14 +266,15 @@ static int feed(rpy_state *state, PyObject *reader, const void *data, size_t len
     return rc < 0 ? -1 : 1;
 }
 
-PyObject *rpy_stream_feed(rpy_state *state, PyObject *context, PyObject *protocol, const void *data, size_t length)
+PyObject *rpy_stream_feed(rpy_state *state, rpy_stream_seen *seen, PyObject *context, PyObject *protocol,
+                          const void *data, size_t length)
 {
     PyObject *reader;
     int rc = 0;
 
     if (PyContext_Enter(context) < 0)
         return NULL;
-    reader = reader_of(state, protocol);
+    reader = reader_of(state, seen, protocol);
     if (reader) {
         rc = feed(state, reader, data, length);
         Py_DECREF(reader);
