@@ -276,6 +276,19 @@ int rpy_handle_schedule_at(rpy_handle *self, double when)
 
 /* ---- ending without a run ---- */
 
+/* It does not run, and refers to nothing any more. */
+static void take_back(rpy_handle *self)
+{
+    /* A loop at its end gives the handle back by itself; and in a child of fork() its lists are the parent's. */
+    rp_loop *core = self->loop->loop;
+    bool taken_back = !core->closed && !rp_loop_is_forked(core) && rp_handle_cancel(&self->core.handle);
+
+    if (!self->running)
+        clear_contents(self);
+    if (taken_back)
+        Py_DECREF((PyObject *)self);
+}
+
 void rpy_handle_cancel(rpy_handle *self)
 {
     if (self->cancelled)
@@ -286,13 +299,15 @@ void rpy_handle_cancel(rpy_handle *self)
         if (!self->repr)
             PyErr_Clear();
     }
-    /* A loop at its end gives the handle back by itself; and in a child of fork() its lists are the parent's. */
-    rp_loop *core = self->loop->loop;
-    bool taken_back = !core->closed && !rp_loop_is_forked(core) && rp_handle_cancel(&self->core.handle);
-    if (!self->running)
-        clear_contents(self);
-    if (taken_back)
-        Py_DECREF((PyObject *)self);
+    take_back(self);
+}
+
+void rpy_handle_discard(rpy_handle *self)
+{
+    if (self->cancelled)
+        return;
+    self->cancelled = true;
+    take_back(self);
 }
 
 static int traverse(PyObject *object, visitproc visit, void *arg)
@@ -312,7 +327,7 @@ static int traverse(PyObject *object, visitproc visit, void *arg)
 
 static int clear(PyObject *object)
 {
-    rpy_handle_cancel((rpy_handle *)object);
+    rpy_handle_discard((rpy_handle *)object);
     return 0;
 }
 

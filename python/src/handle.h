@@ -54,6 +54,9 @@ void rpy_handle_call(rpy_handle *handle);
 /* Handle.cancel(): also of a handle that was never scheduled. */
 void rpy_handle_cancel(rpy_handle *handle);
 
+/* The same for a tp_clear: in debug mode it is not shown any more as it was, since that would call Python. */
+void rpy_handle_discard(rpy_handle *handle);
+
 /* For the Loop's tp_traverse: visits a pending handle of the core's, or what it refers to, if it is one of ours. */
 int rpy_handle_traverse_pending(rp_handle *handle, visitproc visit, void *arg);
 

@@ -16,6 +16,7 @@ enum { RPY_BOUND = 3 };
 typedef struct rpy_loop {
     PyObject_HEAD
     rpy_state *state;
+    PyObject *module;           /* has the state */
     rp_loop *loop;              /* NULL before __init__ only */
     PyObject *bound[RPY_BOUND]; /* methods, or NULL: see loop_type.c */
     unsigned own;               /* which methods are ours: see loop_type.c */

@@ -571,23 +571,24 @@ static PyObject *get_fallback_reason(PyObject *self, void *unused)
 static void dealloc(PyObject *object);
 
 /* Of a type of ours, or a subclass of it, which Python frees in a way of its own. */
-static rpy_state *state_of(PyTypeObject *type)
+static PyObject *module_of(PyTypeObject *type)
 {
     while (type->tp_dealloc != dealloc)
         type = type->tp_base;
-    return PyType_GetModuleState(type);
+    return PyType_GetModule(type);
 }
 
 static PyObject *new (PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    rpy_state *state = state_of(type);
-    rpy_loop *self = state ? (rpy_loop *)PyType_GenericAlloc(type, 0) : NULL;
+    PyObject *module = module_of(type);
+    rpy_loop *self = module ? (rpy_loop *)PyType_GenericAlloc(type, 0) : NULL;
 
     (void)args;
     (void)kwargs;
     if (!self)
         return NULL;
-    self->state = state;
+    self->module = Py_NewRef(module);
+    self->state = rpy_module_state(module);
     self->slow_callback_duration = 0.1;
     rp_list_init(&self->kept);
     return (PyObject *)self;
@@ -665,6 +666,7 @@ static int traverse(PyObject *object, visitproc visit, void *arg)
     int rc = 0;
 
     Py_VISIT(Py_TYPE(object));
+    Py_VISIT(self->module);
     for (int i = 0; i < RPY_BOUND; i++)
         Py_VISIT(self->bound[i]);
     Py_VISIT(self->failure);
@@ -709,8 +711,10 @@ static void dealloc(PyObject *object)
     PyObject_GC_UnTrack(object);
     clear(object);
     rp_loop_free(self->loop);
+    PyObject *module = self->module;
     type->tp_free(object);
     Py_DECREF((PyObject *)type);
+    Py_DECREF(module);
 }
 
 #define FASTCALL(name)                                                                                            \

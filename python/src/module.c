@@ -82,7 +82,11 @@ static int traverse(PyObject *module, visitproc visit, void *arg)
     return 0;
 }
 
-static int clear(PyObject *module)
+/*
+ * When the module is freed, and not before: it has no m_clear. A loop refers to the module (loop_type.c): the
+ * interpreter's end would clear that under loops that are freed after it.
+ */
+static void release(void *module)
 {
     rpy_state *state = rpy_module_state(module);
 
@@ -126,12 +130,6 @@ static int clear(PyObject *module)
         Py_CLEAR(state->socket_names[i]);
         Py_CLEAR(state->socket_methods[i]);
     }
-    return 0;
-}
-
-static void release(void *module)
-{
-    clear(module);
 }
 
 static PyModuleDef_Slot slots[] = {
@@ -152,7 +150,6 @@ static PyModuleDef definition = {
     .m_size = sizeof(rpy_state),
     .m_slots = slots,
     .m_traverse = traverse,
-    .m_clear = clear,
     .m_free = release,
 };
 

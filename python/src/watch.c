@@ -675,6 +675,8 @@ static void clear_watch(watch *of)
     for (int i = 0; i < RPY_DIRECTIONS; i++) {
         rp_node *node;
 
+        if (of->sides[i].handle)
+            rpy_handle_discard(of->sides[i].handle);
         drop_handle(&of->sides[i]);
         while ((node = of->sides[i].waiting.next) != &of->sides[i].waiting)
             rpy_watch_leave(rp_container_of(node, rpy_waiter, link));
