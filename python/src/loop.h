@@ -31,7 +31,7 @@ typedef struct rpy_loop {
     double slow_callback_duration;
     char debug;
     struct rpy_watches *watches; /* of watch.c; NULL until there is something to watch */
-    bool look;                   /* this turn, or the next one, is to look at them: rpy_watch_look() */
+    bool look;                   /* the next turn is to look at them, and not to sleep before */
     rp_node kept;                /* rpy_kept: what the loop keeps alive */
 } rpy_loop;
 

@@ -45,12 +45,13 @@ static int run_turn(rpy_loop *self)
         return -EINTR;
     if (rc < 0)
         return rc;
+    rpy_watch_collect(self);
     rp_turn_collect(loop);
     rc = rp_turn_run(loop);
     if (rc == 0)
         rc = rp_turn_deliver(loop);
-    if (rc == 0 && self->look)
-        rpy_watch_look(self);
+    if (rc == 0)
+        rpy_watch_schedule(self);
     return rc == 0 ? rp_turn_timers(loop) : rc;
 }
 

@@ -14,7 +14,8 @@
  * The kernel keeps a registration until the file is closed under its last number, in the last process. One that cannot
  * be taken back, and would be told of for ever, ends with the epoll instance, in whose place a new one is put.
  *
- * Readers and writers are run behind all that a turn delivers, before its timers, in the core's list of what is due.
+ * Each turn learns what is ready when it has waited, as asyncio does, and runs it behind all that it delivers, before
+ * its timers: as handles in the core's list of what is due.
  */
 #include "watch.h"
 
@@ -35,7 +36,9 @@ typedef struct watch watch;
 typedef struct side {
     watch *watch;
     rpy_handle *handle; /* of add_reader() or add_writer(), or NULL */
-    rp_handle ready;    /* runs it */
+    uint64_t serial;    /* of that */
+    uint64_t told;      /* that of the one which was there when the kernel told of readiness */
+    rp_handle ready;    /* runs the handle, and has what waits try again */
     rp_node waiting;    /* rpy_waiters */
 } side;
 
@@ -62,6 +65,7 @@ typedef struct rpy_watches {
     rp_op arrived; /* polls it */
     bool is_polled;
     bool is_stale;  /* it has a registration that cannot be taken back */
+    rp_node due;    /* sides, by their handles: what this turn is to run */
     place **chunks; /* by descriptors */
     size_t count;
 } rpy_watches;
@@ -166,8 +170,7 @@ static void drop_handle(side *of)
     if (!handle)
         return;
     of->handle = NULL;
-    if (!of->watch->loop->loop->closed)
-        rp_handle_cancel(&of->ready);
+    of->serial++;
     rpy_handle_cancel(handle);
     Py_DECREF((PyObject *)handle);
 }
@@ -238,9 +241,8 @@ static void settle(watch *of)
 
 /* ---- what the kernel tells ---- */
 
-static void run_handle(void *arg)
+static void call_handle(side *s)
 {
-    side *s = arg;
     rpy_handle *handle = (rpy_handle *)Py_NewRef((PyObject *)s->handle);
 
     if (!handle->cancelled)
@@ -253,32 +255,46 @@ static void run_handle(void *arg)
     Py_DECREF((PyObject *)handle);
 }
 
-/* Whether anything waits there. */
-static bool serve(side *s, rp_node *due)
+static void serve_waiters(side *s)
 {
-    bool found = s->handle || !rp_list_empty(&s->waiting);
+    bool done = true;
 
-    if (s->handle && !rp_node_linked(&s->ready.link)) {
-        rp_handle_prepare(&s->ready, s->watch->loop->loop, run_handle, s);
-        s->ready.state = RP_HANDLE_READY;
-        rp_list_push(due, &s->ready.link);
-    }
-    while (!rp_list_empty(&s->waiting)) {
+    while (done && !rp_list_empty(&s->waiting)) {
         rpy_waiter *waiter = rp_container_of(s->waiting.next, rpy_waiter, link);
         PyObject *object = Py_NewRef(waiter->object);
-        bool done = waiter->ready(object);
 
+        done = waiter->ready(object);
         if (done)
             rpy_watch_leave(waiter);
         Py_DECREF(object);
-        if (!done)
-            break;
     }
-    return found;
+}
+
+static void run_side(void *arg)
+{
+    side *s = arg;
+
+    if (s->handle && s->told == s->serial)
+        call_handle(s);
+    serve_waiters(s);
+}
+
+/* Whether anything waits there, which is to run. */
+static bool tell(side *s)
+{
+    if (!s->handle && rp_list_empty(&s->waiting))
+        return false;
+    s->told = s->serial;
+    if (!rp_node_linked(&s->ready.link)) {
+        rp_handle_prepare(&s->ready, s->watch->loop->loop, run_side, s);
+        s->ready.state = RP_HANDLE_READY;
+        rp_list_push(&s->watch->loop->watches->due, &s->ready.link);
+    }
+    return true;
 }
 
 /* An error, or the end of both directions, concerns both. */
-static void dispatch(rpy_watches *w, const struct epoll_event *event, rp_node *due)
+static void dispatch(rpy_watches *w, const struct epoll_event *event)
 {
     watch *of = find(w, (int)(uint32_t)event->data.u64);
     uint32_t events = event->events;
@@ -289,9 +305,9 @@ static void dispatch(rpy_watches *w, const struct epoll_event *event, rp_node *d
         return;
     }
     if (events & ~(uint32_t)EPOLLOUT)
-        found = serve(&of->sides[RPY_READ], due) || !(events & EPOLLIN);
+        found = tell(&of->sides[RPY_READ]) || !(events & EPOLLIN);
     if (events & ~(uint32_t)EPOLLIN)
-        found = (serve(&of->sides[RPY_WRITE], due) || !(events & EPOLLOUT)) && found;
+        found = (tell(&of->sides[RPY_WRITE]) || !(events & EPOLLOUT)) && found;
     if (!found)
         settle(of);
     if (of->registered && !(of->registered & EPOLLET))
@@ -314,11 +330,11 @@ static int poll_epoll(rpy_watches *w)
     return 0;
 }
 
+/* What it tells is seen when the turn has waited. If it ends, which is rare, it begins anew. */
 static void on_arrived(rp_op *op)
 {
     rpy_watches *w = op->data;
 
-    w->loop->look = true;
     if (op->flags & RP_OP_MORE)
         return;
     w->is_polled = false;
@@ -348,24 +364,30 @@ static void renew(rpy_watches *w)
     rp_cancel(w->loop->loop, &w->arrived);
 }
 
-void rpy_watch_look(rpy_loop *loop)
+void rpy_watch_collect(rpy_loop *loop)
 {
     rpy_watches *w = loop->watches;
     struct epoll_event events[EVENTS];
-    rp_node due;
     int n;
 
+    if (!w || !(rp_proactor_has_told(&w->arrived) || loop->look))
+        return;
     loop->look = false;
-    rp_list_init(&due);
     do {
         n = epoll_wait(w->epoll, events, EVENTS, 0);
         for (int i = 0; i < n; i++)
-            dispatch(w, &events[i], &due);
+            dispatch(w, &events[i]);
     } while (n == EVENTS && !loop->look);
     if (w->is_stale)
         renew(w);
-    rp_list_splice(&due, &loop->loop->due);
-    rp_list_splice(&loop->loop->due, &due);
+}
+
+void rpy_watch_schedule(rpy_loop *loop)
+{
+    if (!loop->watches || rp_list_empty(&loop->watches->due))
+        return;
+    rp_list_splice(&loop->watches->due, &loop->loop->due);
+    rp_list_splice(&loop->loop->due, &loop->watches->due);
 }
 
 /* The descriptor's watch, when there is an epoll to register it with; NULL with an exception. */
@@ -764,6 +786,7 @@ static rpy_watches *make_watches(rpy_loop *loop)
         return NULL;
     w->loop = loop;
     w->epoll = -1;
+    rp_list_init(&w->due);
     rpy_loop_keep(loop, &w->kept, (PyObject *)w, dropped);
     loop->watches = w;
     Py_DECREF((PyObject *)w);

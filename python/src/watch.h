@@ -40,10 +40,11 @@ void rpy_watch_leave(rpy_waiter *waiter);
 void rpy_watch_again(rpy_loop *loop, int fd);
 
 /*
- * Has what waits try again where the kernel tells of readiness: when the turn has delivered its completions, if
- * loop->look is set, and a turn does not sleep then.
+ * What a turn does about it: collects what has become ready, when it has waited; and puts that before the timers that
+ * it runs, when it has delivered the rest. A turn does not sleep while loop->look is set.
  */
-void rpy_watch_look(rpy_loop *loop);
+void rpy_watch_collect(rpy_loop *loop);
+void rpy_watch_schedule(rpy_loop *loop);
 
 /* Whether others wait there. */
 bool rpy_watch_is_busy(const rpy_loop *loop, int fd, int direction);

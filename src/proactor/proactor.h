@@ -29,6 +29,15 @@ static inline void rp_proactor_ask(rp_proactor *proactor)
     proactor->asking.last = 0;
 }
 
+/* Whether a receive stream has told of something since this was last asked, for whoever takes that by other means. */
+static inline bool rp_proactor_has_told(rp_op *op)
+{
+    bool told = op->ready != 0;
+
+    op->ready = 0;
+    return told;
+}
+
 /* rp_op_receive() for what is known to be a receive stream that was submitted, and a length that is not 0. */
 static inline int64_t rp_proactor_receive(rp_op *op, void *buffer, size_t length)
 {
