@@ -284,9 +284,7 @@ class Serving:
             sockets = [sock]
         else:
             raise ValueError("Neither host/port nor sock were specified")
-        server = Server(
-            self, sockets, protocol_factory, ssl, backlog, ssl_handshake_timeout, ssl_shutdown_timeout
-        )
+        server = Server(self, sockets, protocol_factory, ssl, backlog, ssl_handshake_timeout, ssl_shutdown_timeout)
         return await self._begin_serving(server, start_serving, given=sock is not None)
 
     async def _resolve_hosts(self, host, port, family, flags):
@@ -300,9 +298,7 @@ class Serving:
         return dict.fromkeys(itertools.chain.from_iterable(await asyncio.gather(*lookups)))
 
     async def _resolve_host(self, host, port, family, flags):
-        infos = await self._ensure_resolved(
-            (host, port), family=family, type=socket.SOCK_STREAM, flags=flags, loop=self
-        )
+        infos = await self._ensure_resolved((host, port), family=family, type=socket.SOCK_STREAM, flags=flags, loop=self)
         if not infos:
             raise OSError(f"getaddrinfo({host!r}) returned empty list")
         return infos
@@ -358,9 +354,7 @@ class Serving:
             check_stream_socket(sock, socket.AF_UNIX)
         else:
             raise ValueError("path was not specified, and no sock specified")
-        server = Server(
-            self, [sock], protocol_factory, ssl, backlog, ssl_handshake_timeout, ssl_shutdown_timeout
-        )
+        server = Server(self, [sock], protocol_factory, ssl, backlog, ssl_handshake_timeout, ssl_shutdown_timeout)
         if cleanup_socket:
             server._note_path()
         return await self._begin_serving(server, start_serving, given)

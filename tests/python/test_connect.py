@@ -86,9 +86,7 @@ async def test_names_are_resolved_by_the_loops_getaddrinfo(loop, monkeypatch):
         _, protocol = await loop.create_connection(
             Recorder, "name.test", 80, family=socket.AF_INET, proto=socket.IPPROTO_TCP, flags=socket.AI_ADDRCONFIG
         )
-        assert asked == [
-            ("name.test", 80, socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, socket.AI_ADDRCONFIG)
-        ]
+        assert asked == [("name.test", 80, socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, socket.AI_ADDRCONFIG)]
         await end(protocol)
 
 

@@ -54,9 +54,7 @@ def network(loop, monkeypatch):
 
 
 def begin(loop, delay=FAR, **options):
-    return asyncio.ensure_future(
-        loop.create_connection(Recorder, "name.test", 1, happy_eyeballs_delay=delay, **options)
-    )
+    return asyncio.ensure_future(loop.create_connection(Recorder, "name.test", 1, happy_eyeballs_delay=delay, **options))
 
 
 async def test_the_first_one_wins_alone(loop, network):

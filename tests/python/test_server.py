@@ -270,9 +270,7 @@ async def test_hosts_are_resolved_by_the_loops_getaddrinfo(loop, monkeypatch):
 
     monkeypatch.setattr(loop, "getaddrinfo", getaddrinfo)
     server = await loop.create_server(Recorder, ["a.test", "b.test"], 80, family=socket.AF_INET)
-    assert asked == [
-        (host, 80, socket.AF_INET, socket.SOCK_STREAM, socket.AI_PASSIVE) for host in ("a.test", "b.test")
-    ]
+    assert asked == [(host, 80, socket.AF_INET, socket.SOCK_STREAM, socket.AI_PASSIVE) for host in ("a.test", "b.test")]
     assert len(server.sockets) == 1
     await ended(server)
 

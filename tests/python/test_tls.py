@@ -169,9 +169,7 @@ async def test_close_and_abort_clients(loop, server_context, client_context, abo
 async def test_handshake_timeout(loop, client_context):
     with listening() as listener:
         with pytest.raises(ConnectionAbortedError, match="SSL handshake is taking longer than 0.01 seconds"):
-            await loop.create_connection(
-                Recorder, *listener.getsockname(), ssl=client_context, ssl_handshake_timeout=0.01
-            )
+            await loop.create_connection(Recorder, *listener.getsockname(), ssl=client_context, ssl_handshake_timeout=0.01)
 
 
 @pytest.mark.parametrize("name", ["ssl_handshake_timeout", "ssl_shutdown_timeout"])
@@ -193,9 +191,7 @@ async def test_cancelled_handshake(loop, client_context):
             made.append(Recorder())
             return made[-1]
 
-        task = asyncio.ensure_future(
-            loop.create_connection(factory, *listener.getsockname(), ssl=client_context)
-        )
+        task = asyncio.ensure_future(loop.create_connection(factory, *listener.getsockname(), ssl=client_context))
         with await loop.run_in_executor(None, lambda: listener.accept()[0]) as peer:
             assert (await loop.run_in_executor(None, peer.recv, 1000))[:1] == b"\x16"  # it has begun
             task.cancel()
