@@ -146,6 +146,9 @@ struct rp_op {
             uint32_t events;
         } poll;
         struct {
+            int family; /* of a receive stream's socket: AF_INET and so on, or 0: it is asked */
+        } stream;
+        struct {
             int how;
         } shutdown;
         struct {
@@ -197,6 +200,7 @@ RP_API void rp_op_recv(rp_op *op, rp_fd fd, void *buffer, size_t length, int fla
 
 /*
  * A receive stream on a connected socket, for readers that take what there is.
+ * u.stream.family may be set after this: it spares a system call.
  * It completes, with RP_OP_MORE, whenever there may be something to take, until it is cancelled.
  * rp_op_receive() takes it.
  * A socket may have one receive stream at a time.

@@ -138,6 +138,8 @@ static void connected(attempt *self)
 
     c.rc = c.transport ? self->factory(self->arg, &protocol, &state) : -ENOMEM;
     c.made = true;
+    if (c.transport)
+        rp_socket_transport_set_family(c.transport, self->address->ai_family);
     if (rp_loop_is_forked(self->future.loop)) /* the factory has forked: the connection is the parent's */
         c.rc = RP_EFORK;
     if (c.rc < 0)

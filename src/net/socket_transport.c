@@ -15,6 +15,7 @@
 typedef struct socket_transport {
     rp_transport base;
     rp_fd fd;
+    int family;    /* 0: nobody has told it */
     rp_op receive; /* a receive stream, from start to end */
     rp_op send;    /* sends the buffer's front */
 } socket_transport;
@@ -46,6 +47,7 @@ static int start(rp_transport *transport)
     socket_transport *self = socket_of(transport);
 
     rp_op_recv_stream(&self->receive, self->fd, on_receivable, NULL);
+    self->receive.u.stream.family = self->family;
     return rp_submit(transport->loop, &self->receive);
 }
 
@@ -161,6 +163,11 @@ rp_transport *rp_socket_transport_new(rp_loop *loop, rp_fd fd)
     if (transport)
         socket_of(transport)->fd = fd;
     return transport;
+}
+
+void rp_socket_transport_set_family(rp_transport *transport, int family)
+{
+    socket_of(transport)->family = family;
 }
 
 int rp_connect_accepted_socket(rp_loop *loop, rp_fd fd, const rp_protocol *protocol, void *self,

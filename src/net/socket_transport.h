@@ -9,4 +9,7 @@
 /* Allocates a transport of a connected socket, and does nothing else. NULL: no memory. */
 rp_transport *rp_socket_transport_new(rp_loop *loop, rp_fd fd);
 
+/* Tells it the socket's family, before it starts, which is asked otherwise. */
+void rp_socket_transport_set_family(rp_transport *transport, int family);
+
 #endif

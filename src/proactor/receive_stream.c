@@ -11,10 +11,12 @@
 
 void rp_receive_stream_begin(rp_op *op)
 {
-    int domain;
-    socklen_t length = sizeof domain;
+    int family = op->u.stream.family;
+    socklen_t length = sizeof family;
 
-    if (getsockopt(op->fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) == 0 && domain == AF_UNIX)
+    if (family == 0 && getsockopt(op->fd, SOL_SOCKET, SO_DOMAIN, &family, &length) < 0)
+        return;
+    if (family == AF_UNIX)
         op->ready = RP_READY_UNIX;
 }
 
