@@ -7,6 +7,12 @@
 #include "base/socket.h"
 #include "state.h"
 
+/* What is known already of the names of a connection's two ends. A length of 0: it is asked. */
+typedef struct rpy_ends {
+    const struct sockaddr *address[2]; /* the socket's, the peer's */
+    uint32_t length[2];
+} rpy_ends;
+
 /*
  * An address as socket.getsockname() returns it: (host, port), (host, port, flow info, scope), a path, b'' and so on.
  * No address at all (length 0) is None.

@@ -111,12 +111,13 @@ static bool begin(const rpy_loop *loop, const target *t, rp_fd *fd, int *rc)
 }
 
 /* (transport, protocol, waiter) */
-static PyObject *attach(rpy_loop *loop, PyObject *factory, rp_fd fd)
+static PyObject *attach(rpy_loop *loop, PyObject *factory, rp_fd fd, const target *t)
 {
+    rpy_ends ends = {{NULL, (const struct sockaddr *)&t->address}, {0, t->length}};
     PyObject *protocol = PyObject_CallNoArgs(factory), *result = NULL;
     PyObject *waiter =
         protocol ? PyObject_CallMethodNoArgs((PyObject *)loop, loop->state->names.create_future) : NULL;
-    PyObject *transport = waiter ? rpy_transport_new(loop, fd, NULL, protocol, NULL, waiter, NULL) : NULL;
+    PyObject *transport = waiter ? rpy_transport_new(loop, fd, NULL, protocol, NULL, waiter, NULL, &ends) : NULL;
 
     if (transport)
         result = PyTuple_Pack(3, transport, protocol, waiter);
@@ -152,7 +153,7 @@ static PyObject *module_connect(PyObject *module, PyObject *const *args, Py_ssiz
         return NULL;
     if (rpy_loop_check(loop) < 0 || !begin(loop, &t, &fd, &rc))
         return NULL;
-    return rc == 0 ? attach(loop, args[1], fd) : PyLong_FromLong(fd);
+    return rc == 0 ? attach(loop, args[1], fd, &t) : PyLong_FromLong(fd);
 }
 
 static PyMethodDef functions[] = {

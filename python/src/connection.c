@@ -15,8 +15,13 @@
 
 static const char *const name_keys[2] = {"sockname", "peername"};
 
-static int note_name(rpy_transport *self, int which)
+static int note_name(rpy_transport *self, int which, const rpy_ends *ends)
 {
+    if (ends && ends->length[which] > 0) {
+        memcpy(&self->names[which], ends->address[which], ends->length[which]);
+        self->name_lengths[which] = ends->length[which];
+        return 0;
+    }
     struct sockaddr_storage address = {0};
     uint32_t length = sizeof address;
     const rp_kernel *kernel = self->loop->loop->kernel;
@@ -48,15 +53,15 @@ static int count_reader(PyObject *socket, int difference)
     return rc;
 }
 
-int rpy_connection_open(rpy_transport *self, rp_fd fd, PyObject *socket)
+int rpy_connection_open(rpy_transport *self, rp_fd fd, PyObject *socket, const rpy_ends *ends)
 {
     int known = PyMapping_HasKeyString(self->extra, "peername");
 
     self->fd = fd;
     if (socket && rpy_watch_check_free(self->loop, fd, socket) < 0)
         return -1;
-    if (rpy_watch_own(self->loop, fd, (PyObject *)self) < 0 || note_name(self, 0) < 0 ||
-        (!known && note_name(self, 1) < 0))
+    if (rpy_watch_own(self->loop, fd, (PyObject *)self) < 0 || note_name(self, 0, ends) < 0 ||
+        (!known && note_name(self, 1, ends) < 0))
         return -1;
     if (!socket)
         return 0;

@@ -7,6 +7,7 @@
 #ifndef RPY_CONNECTION_H
 #define RPY_CONNECTION_H
 
+#include "address.h"
 #include "base/socket.h"
 #include "loop.h"
 #include "net/transport.h"
@@ -62,7 +63,7 @@ static inline bool rpy_connection_is_closing(const rpy_transport *self)
 int rpy_connection_init(rpy_state *state);
 
 /* Remembers the names of the two ends, and which Python object has the socket (NULL: none). 0, or -1. */
-int rpy_connection_open(rpy_transport *self, rp_fd fd, PyObject *socket);
+int rpy_connection_open(rpy_transport *self, rp_fd fd, PyObject *socket, const rpy_ends *ends);
 
 /* Lets go of the socket's object, which is its owner's again. */
 void rpy_connection_forget_socket(rpy_transport *self);

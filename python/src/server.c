@@ -7,10 +7,18 @@
  */
 #include "server.h"
 
+#include <string.h>
+
 #include "loop.h"
 #include "net/listen.h"
 #include "net/transport.h"
 #include "transport.h"
+
+/* What accepted sockets have as their own name, as the listening one has it. A length of 0: theirs are others. */
+typedef struct rpy_own_name {
+    struct sockaddr_in6 address;
+    uint32_t length;
+} rpy_own_name;
 
 typedef struct rpy_server {
     PyObject_HEAD
@@ -21,6 +29,7 @@ typedef struct rpy_server {
     rp_node connections; /* the core's transports, by their maker_link */
     Py_ssize_t connection_count;
     rp_listener *listeners; /* freed when the last one is closed */
+    rpy_own_name *names;    /* of their sockets, likewise */
     Py_ssize_t listener_count;
     Py_ssize_t open_listeners;
     bool nodelay; /* accepted sockets do not have TCP_NODELAY already */
@@ -33,7 +42,9 @@ static void settle(rpy_server *self)
 {
     if (self->open_listeners == 0) {
         PyMem_Free(self->listeners);
+        PyMem_Free(self->names);
         self->listeners = NULL;
+        self->names = NULL;
         self->listener_count = 0;
     }
     if (self->open_listeners == 0 && self->connection_count == 0)
@@ -94,15 +105,18 @@ static PyObject *make_protocol(PyObject *factory, PyObject *context)
     return protocol;
 }
 
-static PyObject *make_transport(rpy_server *self, rp_fd fd, PyObject *context, PyObject **protocol)
+static PyObject *make_transport(rpy_server *self, const rpy_own_name *name, rp_fd fd, PyObject *context,
+                                PyObject **protocol)
 {
+    rpy_own_name own = *name; /* the factory may close the server */
+    rpy_ends ends = {{(struct sockaddr *)&own.address, NULL}, {own.length, 0}};
     PyObject *factory = Py_NewRef(self->factory); /* it may close the server */
 
     *protocol = make_protocol(factory, context);
     Py_DECREF(factory);
     if (!*protocol)
         return NULL;
-    return rpy_transport_new(self->loop, fd, NULL, *protocol, context, NULL, NULL);
+    return rpy_transport_new(self->loop, fd, NULL, *protocol, context, NULL, NULL, &ends);
 }
 
 static void report_failure(rpy_loop *loop, PyObject *protocol)
@@ -123,11 +137,11 @@ static void adopt(rpy_server *self, rp_transport *transport)
     self->connection_count++;
 }
 
-static void serve(rpy_server *self, rp_fd fd)
+static void serve(rpy_server *self, const rpy_own_name *name, rp_fd fd)
 {
     rpy_loop *loop = self->loop;
     PyObject *context = PyContext_Copy(self->context), *protocol = NULL;
-    PyObject *transport = context ? make_transport(self, fd, context, &protocol) : NULL;
+    PyObject *transport = context ? make_transport(self, name, fd, context, &protocol) : NULL;
 
     if (transport) {
         if (self->nodelay)
@@ -153,7 +167,7 @@ static void on_accepted(rp_listener *listener, rp_fd fd)
     }
     int64_t begun = self->loop->debug ? rpy_loop_begin_timed(self->loop) : 0;
     PyObject *object = Py_NewRef((PyObject *)self);
-    serve(self, fd);
+    serve(self, &self->names[listener - self->listeners], fd);
     if (self->loop->debug)
         rpy_loop_end_timed(self->loop, begun, object);
     Py_DECREF(object);
@@ -185,12 +199,37 @@ static const rp_listener_type listener_type = {
 
 /* ---- methods ---- */
 
+/* One that is bound to all addresses, or transparent, accepts connections to others than its own. */
+static void note_own_name(const rp_kernel *kernel, rp_fd fd, rpy_own_name *name)
+{
+    struct sockaddr_storage address = {0};
+    uint32_t length = sizeof address;
+    const struct sockaddr_in *v4 = (struct sockaddr_in *)&address;
+    const struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&address;
+    bool single = false;
+
+    if (rp_kernel_name(kernel, fd, (struct sockaddr *)&address, &length) < 0)
+        return;
+    if (address.ss_family == AF_INET)
+        single =
+            v4->sin_addr.s_addr != INADDR_ANY && rp_kernel_get_number(kernel, fd, IPPROTO_IP, IP_TRANSPARENT) == 0;
+    else if (address.ss_family == AF_INET6)
+        single = !IN6_IS_ADDR_UNSPECIFIED(&v6->sin6_addr) &&
+                 rp_kernel_get_number(kernel, fd, IPPROTO_IPV6, IPV6_TRANSPARENT) == 0;
+    if (!single)
+        return;
+    memcpy(&name->address, &address, length);
+    name->length = length;
+}
+
 static int take_descriptors(rpy_server *self, rpy_loop *loop, PyObject *descriptors)
 {
     Py_ssize_t count = PyList_GET_SIZE(descriptors);
 
     self->listeners = PyMem_Calloc((size_t)count, sizeof *self->listeners);
-    if (!self->listeners) {
+    self->names = PyMem_Calloc((size_t)count, sizeof *self->names);
+    if (!self->listeners || !self->names) {
+        settle(self);
         PyErr_NoMemory();
         return -1;
     }
@@ -198,10 +237,10 @@ static int take_descriptors(rpy_server *self, rpy_loop *loop, PyObject *descript
         int fd = PyObject_AsFileDescriptor(PyList_GET_ITEM(descriptors, i));
 
         if (fd < 0) {
-            PyMem_Free(self->listeners);
-            self->listeners = NULL;
+            settle(self);
             return -1;
         }
+        note_own_name(loop->loop->kernel, fd, &self->names[i]);
         rp_listener_init(&self->listeners[i], loop->loop, fd, &listener_type, self);
     }
     self->listener_count = self->open_listeners = count;

@@ -660,6 +660,8 @@ static void start(rpy_transport *self, rpy_handle *made, rpy_handle *waiter)
 {
     const rp_kernel *kernel = self->loop->loop->kernel;
 
+    if (self->name_lengths[0] > 0)
+        rp_socket_transport_set_family(self->core, self->names[0].sin6_family);
     if (self->socket) {
         rp_kernel_set_nonblocking(kernel, self->fd);
         rp_kernel_set_number(kernel, self->fd, IPPROTO_TCP, TCP_NODELAY,
@@ -673,14 +675,14 @@ static void start(rpy_transport *self, rpy_handle *made, rpy_handle *waiter)
 }
 
 static PyObject *make(rpy_loop *loop, rp_fd fd, PyObject *socket, PyObject *protocol, PyObject *context,
-                      PyObject *waiter, PyObject *extra, PyObject *server)
+                      PyObject *waiter, PyObject *extra, PyObject *server, const rpy_ends *ends)
 {
     rpy_transport *self = rpy_loop_check(loop) == 0 ? allocate(loop, fd, context, extra) : NULL;
     rpy_handle *made = NULL, *woken = NULL;
 
     if (!self)
         return NULL;
-    if (rpy_connection_open(self, fd, socket) == 0 && rpy_protocol_set(self, protocol) == 0)
+    if (rpy_connection_open(self, fd, socket, ends) == 0 && rpy_protocol_set(self, protocol) == 0)
         made = handle_for_protocol(self, protocol);
     if (made && waiter && waiter != Py_None)
         woken = handle_for_waiter(loop, waiter);
@@ -696,9 +698,9 @@ static PyObject *make(rpy_loop *loop, rp_fd fd, PyObject *socket, PyObject *prot
 }
 
 PyObject *rpy_transport_new(rpy_loop *loop, rp_fd fd, PyObject *socket, PyObject *protocol, PyObject *context,
-                            PyObject *waiter, PyObject *extra)
+                            PyObject *waiter, PyObject *extra, const rpy_ends *ends)
 {
-    return make(loop, fd, socket, protocol, context, waiter, extra, NULL);
+    return make(loop, fd, socket, protocol, context, waiter, extra, NULL, ends);
 }
 
 PyObject *rpy_make_socket_transport(PyObject *loop, PyObject *args, PyObject *kwargs)
@@ -714,7 +716,8 @@ PyObject *rpy_make_socket_transport(PyObject *loop, PyObject *args, PyObject *kw
     int fd = PyObject_AsFileDescriptor(socket);
     if (fd < 0)
         return NULL;
-    return make((rpy_loop *)loop, fd, socket, protocol, NULL, waiter, extra == Py_None ? NULL : extra, server);
+    return make((rpy_loop *)loop, fd, socket, protocol, NULL, waiter, extra == Py_None ? NULL : extra, server,
+                NULL);
 }
 
 rp_transport *rpy_transport_core(PyObject *transport)

@@ -6,6 +6,7 @@
 #ifndef RPY_TRANSPORT_H
 #define RPY_TRANSPORT_H
 
+#include "address.h"
 #include "loop.h"
 #include "ringport/net.h"
 
@@ -20,10 +21,11 @@ int rpy_transport_init(PyObject *module, rpy_state *state);
  *   context   what the protocol is called in; NULL: a copy of the current one
  *   waiter    a Future, or NULL
  *   extra     a dict for get_extra_info(), or NULL
+ *   ends      or NULL
  * A new reference. NULL with an exception: the descriptor is still the caller's.
  */
 PyObject *rpy_transport_new(rpy_loop *loop, rp_fd fd, PyObject *socket, PyObject *protocol, PyObject *context,
-                            PyObject *waiter, PyObject *extra);
+                            PyObject *waiter, PyObject *extra, const rpy_ends *ends);
 
 /* The method Loop._make_socket_transport(sock, protocol, waiter=None, *, extra=None, server=None). */
 PyObject *rpy_make_socket_transport(PyObject *loop, PyObject *args, PyObject *kwargs);
