@@ -5,8 +5,8 @@
    A public header belongs to the layer that it declares.
 2. Circles. A header and the file of its name are one: x.h, x.c, and for each platform x_posix.c, x_windows.c, x_linux.c,
    or x_x86_64.S. Including makes one file need another, and nothing needs itself, by whatever way.
-3. Owners. A function or variable that a header of src/ declares is defined in the file of its name. A header without
-   any, or with inline functions only, needs no file.
+3. Owners. A function or variable that a header of src/ or python/src/ declares is defined in the file of its name. A
+   header without any, or with inline functions only, needs no file.
 
 `check_layers.py --self-test` proves that it can fail.
 """
@@ -160,8 +160,8 @@ def defined(text):
 
 
 def strangers(files):
-    """What a header of src/ declares for another file, or for none, a line each."""
-    sources = {path: text for path, text in files.items() if path.parts[0] == "src"}
+    """What a header that is not public declares for another file, or for none, a line each."""
+    sources = {path: text for path, text in files.items() if path.parts[0] != "include"}
     homes = {}
     for path, text in sources.items():
         for name in defined(text) if path.suffix != ".h" else []:
@@ -229,6 +229,7 @@ def self_test():
     assert count(strangers, src__net__a0h=header) == 1
     assert count(strangers, src__net__a0h=header, src__net__a_x86_640S="a_do:\n", src__net__a_aarch64_linux0S="a_do:\n") == 0
     assert count(strangers, src__net__a0h="typedef int f(int x);\nstruct b { int (*f)(int); };\nstruct c;\n") == 0
+    assert count(strangers, python__src__a0h="int a(void);\n", python__src__b0c="int a(void)\n{\n}\n") == 1
     header = "extern const int *x, y;\nextern _Thread_local int z __attribute__((tls_model(\"initial-exec\")));\n"
     assert count(strangers, src__net__a0h=header, src__net__a0c="const int *x;\nconst int y = 1;\nint z;\n") == 0
     assert count(strangers, src__net__a0h=header, src__net__b0c="const int *x;\nconst int y = 1;\nint z;\n") == 3

@@ -74,7 +74,8 @@ def callbacks(loop):
         loop.call_soon(lambda *_: None, *arguments).cancel()
     loop.call_soon(loop.call_soon, loop.stop)
     loop.run_forever()
-    repr(loop), loop.stats() if hasattr(loop, 'stats') else None, loop.time(), loop.get_debug(), loop.is_running(), loop.is_closed()
+    repr(loop), loop.stats() if hasattr(loop, "stats") else None, loop.time(), loop.get_debug()
+    loop.is_running(), loop.is_closed()
 
 
 @scenario

@@ -28,7 +28,8 @@ LEFT = {
     "    await asyncio.sleep(0.001)\n"
     "loop.run_until_complete(main())",
     "threads": "loop.run_until_complete(loop.run_in_executor(None, int))",
-    "asynchronous generators": "async def generate():\n    try:\n        yield 1\n    finally:\n        await asyncio.sleep(0)\n"
+    "asynchronous generators": "async def generate():\n    try:\n        yield 1\n"
+    "    finally:\n        await asyncio.sleep(0)\n"
     "generator = generate()\n"
     "async def main():\n    await anext(generator)\n"
     "loop.run_until_complete(main())",

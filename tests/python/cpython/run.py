@@ -10,19 +10,22 @@ there is no test, is a failure too. Tests that make no loop of ours are counted 
 import argparse
 import collections
 import concurrent.futures
+import contextlib
 import fnmatch
 import importlib.util
 import json
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
-LISTS = "not_applicable.txt", "later.txt"
+LISTS = ["not_applicable.txt", "later.txt"] + ["sanitized.txt"] * ("libasan" in os.environ.get("LD_PRELOAD", ""))
 LONGEST = "test_ssl", "test_events", "test_tasks", "test_sslproto", "test_sendfile"
 
 
@@ -55,7 +58,10 @@ class Excused:
 
 
 def excused():
-    """What the lists name for this version. A paragraph is a reason, as a comment, and the tests: all but some, perhaps; some would hang."""
+    """What the lists name for this version.
+
+    A paragraph is a reason, as a comment, and the tests: all but some, perhaps; some would hang.
+    """
     entries = []
     for name in LISTS:
         reason = ""
@@ -79,7 +85,8 @@ def run_module(module, entries, reference):
     while missing is None or missing:
         with tempfile.TemporaryDirectory() as directory:
             wanted = pathlib.Path(directory) / "wanted"
-            wanted.write_text("\n".join((missing or []) + ["-" + entry.pattern for entry in entries if entry.kind == "hangs: "]))
+            left_out = ["-" + entry.pattern for entry in entries if entry.kind == "hangs: "]
+            wanted.write_text("\n".join((missing or []) + left_out))
             begun, known = None, len(outcomes)
             for told, printed in run_child(module, wanted, directory, reference):
                 if "tests" in told:
@@ -113,9 +120,10 @@ def run_child(module, wanted, directory, reference):
         command = [sys.executable, HERE / "child.py", module, str(writer), wanted]
         child = subprocess.Popen(
             command + ["--reference"] * reference, pass_fds=[writer], cwd=directory,
-            stdin=subprocess.DEVNULL, stdout=printed, stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL, stdout=printed, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
         os.close(writer)
+        threading.Thread(target=end_session, args=[child]).start()
         ended = False
         for line in report:
             told = json.loads(line)
@@ -125,6 +133,13 @@ def run_child(module, wanted, directory, reference):
         if not ended:
             printed.seek(0)
             yield {"died": f"the process ended with status {status}\n"}, "".join(printed.readlines()[-60:])
+
+
+def end_session(child):
+    """Ends what a child leaves: it would keep the report open for as long as it runs."""
+    child.wait()
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
 
 
 def refused():
