@@ -57,6 +57,12 @@ EXCEPTIONS = {
     "net/socket_file_windows": (
         ["CreateFileA", "CloseHandle", "GetFileInformationByHandle", "GetFileInformationByHandleEx", "DeleteFileA"],
         "the same"),
+    "python/sock": (
+        ["accept4", "close", "connect", "fcntl", "getpeername", "getsockopt", "poll", "recv", "recvfrom", "send", "sendfile"],
+        "the sockets are Python's own, which are the system's whatever the loop's kernel is"),
+    "python/watch": (
+        ["close", "dup3", "epoll_create1", "epoll_ctl", "epoll_wait", "fcntl"],
+        "the descriptors are the program's, and what becomes of them is for an epoll instance to know"),
 }
 
 MEMBER = re.compile(r"^(?:(?:.*/)?(python)/[^/]+/src|(?:.*/)?src_([a-z]+))_(\w+)\.[cS]\.o(?:bj)?:$")

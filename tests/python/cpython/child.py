@@ -1,8 +1,8 @@
 """child.py MODULE REPORT-FD LIST [--reference]: runs tests of test.test_asyncio.MODULE with ringport's loop.
 
 LIST is a file with the names of the tests, or of those that are left out, with a minus before them. What comes of each is
-written to REPORT-FD, a JSON object a line. Nothing of the test suite is changed: the names by which its tests get a loop are made to lead to ours after it has
-been imported, so that the classes which it derives from asyncio's stay what they are.
+written to REPORT-FD, a JSON object a line. Nothing of the test suite is changed: the names by which its tests get a loop are
+made to lead to ours after it has been imported, so that the classes which it derives from asyncio's stay what they are.
 """
 
 import asyncio
