@@ -12,6 +12,7 @@
 
 #include "handle.h"
 #include "proactor/proactor.h"
+#include "readers.h"
 #include "report.h"
 #include "transport.h"
 #include "sock.h"
@@ -750,7 +751,7 @@ static PyMethodDef methods[] = {
     NOARGS(get_debug, get_debug),
     NOARGS(_close, method_close),
     NOARGS(stats, stats),
-    RPY_WATCH_METHODS,
+    RPY_READER_METHODS,
     RPY_SOCK_METHODS,
     {0},
 };

@@ -9,7 +9,6 @@
 #include "op.h"
 
 #include <errno.h>
-#include <string.h>
 
 enum { NEW, WAITING, ENDED, CLOSED };
 
@@ -30,6 +29,27 @@ static void leave(rpy_op *self)
     rpy_watch_leave(&self->waiter);
     if (self->kind->is_last && self->future)
         rpy_watch_settle(self->loop, self->fd);
+}
+
+/* ---- attempts ---- */
+
+rpy_attempt rpy_op_call_failed(void)
+{
+    if (errno == EAGAIN || errno == EINTR)
+        return RPY_WAITS;
+    PyErr_SetFromErrno(PyExc_OSError);
+    return RPY_FAILED;
+}
+
+rpy_attempt rpy_op_by_method(PyObject *returned, PyObject **result)
+{
+    *result = returned;
+    if (returned)
+        return RPY_DONE;
+    if (!PyErr_ExceptionMatches(PyExc_BlockingIOError) && !PyErr_ExceptionMatches(PyExc_InterruptedError))
+        return RPY_FAILED;
+    PyErr_Clear();
+    return RPY_WAITS;
 }
 
 /* ---- waiting ---- */

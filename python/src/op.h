@@ -57,6 +57,12 @@ int rpy_op_init(PyObject *module, rpy_state *state);
 /* An operation that is to be awaited; `args` are RPY_OP_ARGS pointers, NULL where nothing was given. */
 PyObject *rpy_op_new(rpy_loop *loop, const rpy_op_kind *kind, PyObject *socket, PyObject *const *args);
 
+/* What a system call came to that has failed: errno says whether it would have blocked. */
+rpy_attempt rpy_op_call_failed(void);
+
+/* What a method of the socket's came to: what it has returned, which is taken, or its exception. */
+rpy_attempt rpy_op_by_method(PyObject *returned, PyObject **result);
+
 /* Whether it has waited already: it tries because the socket may be ready. */
 bool rpy_op_has_waited(const rpy_op *op);
 

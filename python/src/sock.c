@@ -8,37 +8,16 @@
  */
 #include "sock.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "address.h"
+#include "sock_connect.h"
 
 /* ---- what the kinds share ---- */
-
-static rpy_attempt would_block_or_failed(void)
-{
-    if (errno == EAGAIN || errno == EINTR)
-        return RPY_WAITS;
-    PyErr_SetFromErrno(PyExc_OSError);
-    return RPY_FAILED;
-}
-
-/* What a method of the socket's came to. */
-static rpy_attempt by_method(PyObject *returned, PyObject **result)
-{
-    *result = returned;
-    if (returned)
-        return RPY_DONE;
-    if (!PyErr_ExceptionMatches(PyExc_BlockingIOError) && !PyErr_ExceptionMatches(PyExc_InterruptedError))
-        return RPY_FAILED;
-    PyErr_Clear();
-    return RPY_WAITS;
-}
 
 /* Before a method of a socket that may block, or else would raise an exception: whether it is worth calling. */
 static bool is_ready(const rpy_op *self)
@@ -84,14 +63,14 @@ static int64_t receive(const rpy_op *self, void *buffer, size_t length, int flag
 static rpy_attempt receive_much(const rpy_op *self, char *hot, PyObject **result)
 {
     if (receive(self, hot, 1, MSG_PEEK) < 0)
-        return would_block_or_failed();
+        return rpy_op_call_failed();
     *result = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)self->size);
     if (!*result)
         return RPY_FAILED;
     int64_t n = receive(self, PyBytes_AS_STRING(*result), (size_t)self->size, 0);
     if (n < 0) {
         Py_CLEAR(*result);
-        return would_block_or_failed();
+        return rpy_op_call_failed();
     }
     return _PyBytes_Resize(result, (Py_ssize_t)n) < 0 ? RPY_FAILED : RPY_DONE;
 }
@@ -99,8 +78,8 @@ static rpy_attempt receive_much(const rpy_op *self, char *hot, PyObject **result
 static rpy_attempt attempt_recv(rpy_op *self, PyObject **result)
 {
     if (!self->is_plain)
-        return by_method(PyObject_CallMethodOneArg(self->socket, self->loop->state->names.recv, self->args[0]),
-                         result);
+        return rpy_op_by_method(
+            PyObject_CallMethodOneArg(self->socket, self->loop->state->names.recv, self->args[0]), result);
     if (self->size == 0) {
         *result = PyBytes_FromStringAndSize(NULL, 0);
         return *result ? RPY_DONE : RPY_FAILED;
@@ -114,7 +93,7 @@ static rpy_attempt attempt_recv(rpy_op *self, PyObject **result)
         return receive_much(self, hot, result);
     int64_t n = receive(self, hot, (size_t)self->size, 0);
     if (n < 0)
-        return would_block_or_failed();
+        return rpy_op_call_failed();
     *result = PyBytes_FromStringAndSize(hot, (Py_ssize_t)n);
     return *result ? RPY_DONE : RPY_FAILED;
 }
@@ -125,7 +104,7 @@ static rpy_attempt attempt_recv_into(rpy_op *self, PyObject **result)
     Py_buffer view;
 
     if (!self->is_plain)
-        return by_method(
+        return rpy_op_by_method(
             PyObject_CallMethodOneArg(self->socket, self->loop->state->names.recv_into, self->args[0]), result);
     if (PyObject_GetBuffer(self->args[0], &view, PyBUF_WRITABLE) < 0) {
         if (PyErr_ExceptionMatches(PyExc_BufferError) || PyErr_ExceptionMatches(PyExc_TypeError)) {
@@ -140,7 +119,7 @@ static rpy_attempt attempt_recv_into(rpy_op *self, PyObject **result)
     PyBuffer_Release(&view);
     errno = error;
     if (n < 0)
-        return would_block_or_failed();
+        return rpy_op_call_failed();
     *result = PyLong_FromLongLong(n);
     return *result ? RPY_DONE : RPY_FAILED;
 }
@@ -162,15 +141,15 @@ static rpy_attempt attempt_recvfrom(rpy_op *self, PyObject **result)
             n = recvfrom(self->fd, hot, (size_t)self->size, MSG_DONTWAIT, (struct sockaddr *)&address, &length);
         while (n < 0 && errno == EINTR);
         if (n < 0)
-            return would_block_or_failed();
+            return rpy_op_call_failed();
         PyObject *from = rpy_address_object((struct sockaddr *)&address, length);
         *result = from ? Py_BuildValue("(y#N)", hot, (Py_ssize_t)n, from) : NULL;
         return *result ? RPY_DONE : RPY_FAILED;
     }
     if (self->is_plain && !is_ready(self))
         return RPY_WAITS;
-    return by_method(PyObject_CallMethodOneArg(self->socket, self->loop->state->names.recvfrom, self->args[0]),
-                     result);
+    return rpy_op_by_method(
+        PyObject_CallMethodOneArg(self->socket, self->loop->state->names.recvfrom, self->args[0]), result);
 }
 
 /* No number of bytes, or 0, means the whole buffer. */
@@ -189,9 +168,9 @@ static rpy_attempt attempt_recvfrom_into(rpy_op *self, PyObject **result)
 {
     if (self->is_plain && !is_ready(self))
         return RPY_WAITS;
-    return by_method(PyObject_CallMethodObjArgs(self->socket, self->loop->state->names.recvfrom_into,
-                                                self->args[0], self->args[1], NULL),
-                     result);
+    return rpy_op_by_method(PyObject_CallMethodObjArgs(self->socket, self->loop->state->names.recvfrom_into,
+                                                       self->args[0], self->args[1], NULL),
+                            result);
 }
 
 /* What _socket.socket has, which Python's class makes enumerations of. */
@@ -235,7 +214,7 @@ static PyObject *without_blocking(const rpy_op *self, PyObject *socket)
 static rpy_attempt accept_by_method(const rpy_op *self, PyObject **result)
 {
     PyObject *accepted = PyObject_CallMethodNoArgs(self->socket, self->loop->state->names.accept);
-    rpy_attempt attempt = by_method(accepted, result);
+    rpy_attempt attempt = rpy_op_by_method(accepted, result);
     PyObject *connection = attempt == RPY_DONE ? PySequence_GetItem(accepted, 0) : NULL;
 
     if (attempt != RPY_DONE)
@@ -259,7 +238,7 @@ static rpy_attempt attempt_accept(rpy_op *self, PyObject **result)
         return RPY_WAITS;
     int fd = accept4(self->fd, (struct sockaddr *)&address, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0)
-        return would_block_or_failed();
+        return rpy_op_call_failed();
     PyObject *connection = without_blocking(self, new_socket(self, fd));
     PyObject *from = connection ? rpy_address_object((struct sockaddr *)&address, length) : NULL;
     *result = from ? PyTuple_Pack(2, connection, from) : NULL;
@@ -289,7 +268,8 @@ static rpy_attempt send_by_method(rpy_op *self, int64_t *n)
     rpy_attempt attempt = RPY_FAILED;
 
     if (rest)
-        attempt = by_method(PyObject_CallMethodOneArg(self->socket, self->loop->state->names.send, rest), &sent);
+        attempt =
+            rpy_op_by_method(PyObject_CallMethodOneArg(self->socket, self->loop->state->names.send, rest), &sent);
     *n = sent ? PyLong_AsLongLong(sent) : 0;
     if (sent && *n == -1 && PyErr_Occurred())
         attempt = RPY_FAILED;
@@ -308,7 +288,7 @@ static rpy_attempt send_some(rpy_op *self, int64_t *n)
         *n = send(self->fd, (char *)self->view.buf + self->done, (size_t)(self->size - self->done),
                   MSG_DONTWAIT | MSG_NOSIGNAL);
     while (*n < 0 && errno == EINTR);
-    return *n < 0 ? would_block_or_failed() : RPY_DONE;
+    return *n < 0 ? rpy_op_call_failed() : RPY_DONE;
 }
 
 /* After a part: the rest when there is room, which may be now, but not before others have had their turn. */
@@ -342,11 +322,11 @@ static rpy_attempt attempt_sendto(rpy_op *self, PyObject **result)
                                : NULL;
 
         Py_XDECREF(flags);
-        return by_method(sent, result);
+        return rpy_op_by_method(sent, result);
     }
-    return by_method(PyObject_CallMethodObjArgs(self->socket, self->loop->state->names.sendto, self->args[0],
-                                                self->args[1], NULL),
-                     result);
+    return rpy_op_by_method(PyObject_CallMethodObjArgs(self->socket, self->loop->state->names.sendto,
+                                                       self->args[0], self->args[1], NULL),
+                            result);
 }
 
 /* args[0] is (fileno, offset, count, block). */
@@ -375,7 +355,7 @@ static rpy_attempt attempt_sendfile(rpy_op *self, PyObject **result)
         n = sendfile(self->fd, (int)file, &offset, (size_t)block);
     while (n < 0 && errno == EINTR);
     if (n < 0)
-        return would_block_or_failed();
+        return rpy_op_call_failed();
     self->offset = offset;
     self->done += n;
     if (n > 0 && self->done != self->size)
@@ -384,151 +364,46 @@ static rpy_attempt attempt_sendfile(rpy_op *self, PyObject **result)
     return *result ? RPY_DONE : RPY_FAILED;
 }
 
-/* ---- connecting ---- */
-
-/* socket.connect(), which must not wait: a socket that may is made one that may not for as long as the call takes. */
-static PyObject *call_connect(const rpy_op *self)
-{
-    const rpy_names *names = &self->loop->state->names;
-    PyObject *timeout = PyObject_CallMethodNoArgs(self->socket, names->gettimeout);
-    int waits = !timeout ? -1 : timeout == Py_None ? 1 : PyObject_IsTrue(timeout);
-    PyObject *returned = NULL;
-
-    if (waits == 0) {
-        returned = PyObject_CallMethodOneArg(self->socket, names->connect, self->args[0]);
-    } else if (waits > 0) {
-        PyObject *set = PyObject_CallMethodOneArg(self->socket, names->setblocking, Py_False);
-
-        if (set)
-            returned = PyObject_CallMethodOneArg(self->socket, names->connect, self->args[0]);
-        Py_XDECREF(set);
-        PyObject *exception = returned || !set ? NULL : rpy_take_exception();
-        PyObject *restored = set ? PyObject_CallMethodOneArg(self->socket, names->settimeout, timeout) : NULL;
-        if (set && !restored)
-            Py_CLEAR(returned);
-        if (exception && restored)
-            rpy_set_exception(exception);
-        else
-            Py_XDECREF(exception);
-        Py_XDECREF(restored);
-    }
-    Py_XDECREF(timeout);
-    return returned;
-}
-
-/* A Unix socket whose peer's queue is full: nothing tells when it is not. */
-static bool is_refused_for_now(void)
-{
-    PyObject *exception = rpy_take_exception();
-    PyObject *number = PyObject_GetAttrString(exception, "errno");
-    bool refused = number && PyLong_Check(number) && PyLong_AsLong(number) == EAGAIN;
-
-    PyErr_Clear();
-    Py_XDECREF(number);
-    rpy_set_exception(exception);
-    return refused;
-}
-
-/* args[1] is the address as the kernel has it, if it is one that needs no resolving. */
-static rpy_attempt connect_plainly(rpy_op *self, PyObject **result)
-{
-    if (PySys_Audit("socket.connect", "OO", self->socket, self->args[0]) < 0)
-        return RPY_FAILED;
-    if (connect(self->fd, (struct sockaddr *)PyBytes_AS_STRING(self->args[1]),
-                (socklen_t)PyBytes_GET_SIZE(self->args[1])) == 0) {
-        *result = Py_NewRef(Py_None);
-        return RPY_DONE;
-    }
-    if (errno == EINPROGRESS || errno == EALREADY) /* the latter if somebody has begun it before */
-        errno = EINTR;
-    return would_block_or_failed();
-}
-
-static bool blocks(int fd)
-{
-    int flags = fcntl(fd, F_GETFL);
-
-    return flags >= 0 && !(flags & O_NONBLOCK);
-}
-
-static rpy_attempt begin_connecting(rpy_op *self, PyObject **result)
-{
-    if (self->args[1] && !blocks(self->fd)) {
-        rpy_attempt attempt = connect_plainly(self, result);
-
-        self->done = attempt == RPY_WAITS;
-        return attempt;
-    }
-    PyObject *returned = call_connect(self);
-
-    if (!returned && PyErr_ExceptionMatches(PyExc_BlockingIOError) && is_refused_for_now())
-        return RPY_FAILED;
-    rpy_attempt attempt = by_method(returned, result);
-    self->done = attempt == RPY_WAITS;
-    return attempt;
-}
-
-static rpy_attempt attempt_connect(rpy_op *self, PyObject **result)
-{
-    int error = 0;
-    socklen_t length = sizeof error;
-    struct sockaddr_storage peer;
-
-    if (!self->done) {
-        rpy_attempt attempt = begin_connecting(self, result);
-
-        if (attempt != RPY_WAITS)
-            return attempt;
-    } /* on the loopback it has come about by now */
-    if (getsockopt(self->fd, SOL_SOCKET, SO_ERROR, &error, &length) < 0) {
-        PyErr_SetFromErrno(PyExc_OSError);
-        return RPY_FAILED;
-    }
-    if (error != 0) {
-        PyObject *text = PyUnicode_FromFormat("Connect call failed %S", self->args[0]);
-        PyObject *exception = text ? PyObject_CallFunction(PyExc_OSError, "iO", error, text) : NULL;
-
-        Py_XDECREF(text);
-        if (exception)
-            rpy_set_exception(exception);
-        return RPY_FAILED;
-    }
-    length = sizeof peer;
-    if (getpeername(self->fd, (struct sockaddr *)&peer, &length) < 0 && errno == ENOTCONN)
-        return RPY_WAITS;
-    *result = Py_NewRef(Py_None);
-    return RPY_DONE;
-}
-
 /* ---- the methods ---- */
 
 enum { MAX_ARGS = 1 + RPY_OP_ARGS };
 
 typedef struct signature {
-    rpy_op_kind kind;
+    const rpy_op_kind *kind;
     int required; /* arguments, of those named */
     const char *args[MAX_ARGS];
 } signature;
 
-static const signature recv_of = {
-    {"sock_recv", RPY_READ, false, false, begin_recv, attempt_recv}, 2, {"sock", "n"}};
-static const signature recv_into_of = {
-    {"sock_recv_into", RPY_READ, false, false, NULL, attempt_recv_into}, 2, {"sock", "buf"}};
-static const signature recvfrom_of = {
-    {"sock_recvfrom", RPY_READ, false, false, begin_recvfrom, attempt_recvfrom}, 2, {"sock", "bufsize"}};
-static const signature recvfrom_into_of = {
-    {"sock_recvfrom_into", RPY_READ, false, false, begin_recvfrom_into, attempt_recvfrom_into},
-    2,
-    {"sock", "buf", "nbytes"}};
-static const signature sendall_of = {
-    {"sock_sendall", RPY_WRITE, false, false, begin_sendall, attempt_sendall}, 2, {"sock", "data"}};
-static const signature sendto_of = {
-    {"sock_sendto", RPY_WRITE, false, false, NULL, attempt_sendto}, 3, {"sock", "data", "address"}};
-static const signature accept_of = {{"sock_accept", RPY_READ, false, false, NULL, attempt_accept}, 1, {"sock"}};
-static const signature connect_of = {
-    {"sock_connect", RPY_WRITE, true, false, NULL, attempt_connect}, 2, {"sock", "address"}};
-static const signature sendfile_of = {
-    {"sock_sendfile", RPY_WRITE, true, true, begin_sendfile, attempt_sendfile}, 2, {"sock", "file"}};
+static const rpy_op_kind recv_kind = {
+    .name = "sock_recv", .direction = RPY_READ, .begin = begin_recv, .attempt = attempt_recv};
+static const rpy_op_kind recv_into_kind = {
+    .name = "sock_recv_into", .direction = RPY_READ, .attempt = attempt_recv_into};
+static const rpy_op_kind recvfrom_kind = {
+    .name = "sock_recvfrom", .direction = RPY_READ, .begin = begin_recvfrom, .attempt = attempt_recvfrom};
+static const rpy_op_kind recvfrom_into_kind = {.name = "sock_recvfrom_into",
+                                               .direction = RPY_READ,
+                                               .begin = begin_recvfrom_into,
+                                               .attempt = attempt_recvfrom_into};
+static const rpy_op_kind sendall_kind = {
+    .name = "sock_sendall", .direction = RPY_WRITE, .begin = begin_sendall, .attempt = attempt_sendall};
+static const rpy_op_kind sendto_kind = {.name = "sock_sendto", .direction = RPY_WRITE, .attempt = attempt_sendto};
+static const rpy_op_kind accept_kind = {.name = "sock_accept", .direction = RPY_READ, .attempt = attempt_accept};
+static const rpy_op_kind sendfile_kind = {.name = "sock_sendfile",
+                                          .direction = RPY_WRITE,
+                                          .is_last = true,
+                                          .for_transports = true,
+                                          .begin = begin_sendfile,
+                                          .attempt = attempt_sendfile};
+
+static const signature recv_of = {&recv_kind, 2, {"sock", "n"}};
+static const signature recv_into_of = {&recv_into_kind, 2, {"sock", "buf"}};
+static const signature recvfrom_of = {&recvfrom_kind, 2, {"sock", "bufsize"}};
+static const signature recvfrom_into_of = {&recvfrom_into_kind, 2, {"sock", "buf", "nbytes"}};
+static const signature sendall_of = {&sendall_kind, 2, {"sock", "data"}};
+static const signature sendto_of = {&sendto_kind, 3, {"sock", "data", "address"}};
+static const signature accept_of = {&accept_kind, 1, {"sock"}};
+static const signature connect_of = {&rpy_connect_kind, 2, {"sock", "address"}};
+static const signature sendfile_of = {&sendfile_kind, 2, {"sock", "file"}};
 
 /* Where a keyword's value belongs; -1 with an exception. */
 static int place_of(const signature *of, PyObject *keyword)
@@ -536,7 +411,7 @@ static int place_of(const signature *of, PyObject *keyword)
     for (int i = 0; i < MAX_ARGS && of->args[i]; i++)
         if (PyUnicode_CompareWithASCIIString(keyword, of->args[i]) == 0)
             return i;
-    PyErr_Format(PyExc_TypeError, "%s() got an unexpected keyword argument '%U'", of->kind.name, keyword);
+    PyErr_Format(PyExc_TypeError, "%s() got an unexpected keyword argument '%U'", of->kind->name, keyword);
     return -1;
 }
 
@@ -549,7 +424,7 @@ static PyObject *make(PyObject *loop, const signature *of, PyObject *const *args
     while (known < MAX_ARGS && of->args[known])
         known++;
     if (count > known)
-        return PyErr_Format(PyExc_TypeError, "%s() takes %d arguments but %zd were given", of->kind.name, known,
+        return PyErr_Format(PyExc_TypeError, "%s() takes %d arguments but %zd were given", of->kind->name, known,
                             count);
     for (Py_ssize_t i = 0; i < count; i++)
         given[i] = args[i];
@@ -560,15 +435,15 @@ static PyObject *make(PyObject *loop, const signature *of, PyObject *const *args
         if (place < 0)
             return NULL;
         if (given[place])
-            return PyErr_Format(PyExc_TypeError, "%s() got multiple values for argument '%U'", of->kind.name,
+            return PyErr_Format(PyExc_TypeError, "%s() got multiple values for argument '%U'", of->kind->name,
                                 name);
         given[place] = args[count + i];
     }
     for (int i = 0; i < of->required; i++)
         if (!given[i])
             return PyErr_Format(PyExc_TypeError, "%s() missing 1 required positional argument: '%s'",
-                                of->kind.name, of->args[i]);
-    return rpy_op_new((rpy_loop *)loop, &of->kind, given[0], given + 1);
+                                of->kind->name, of->args[i]);
+    return rpy_op_new((rpy_loop *)loop, of->kind, given[0], given + 1);
 }
 
 PyObject *rpy_sock_recv(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names)
@@ -609,58 +484,6 @@ PyObject *rpy_sock_accept(PyObject *self, PyObject *const *args, Py_ssize_t coun
 PyObject *rpy_sock_connect_resolved(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names)
 {
     return make(self, &connect_of, args, count, names);
-}
-
-/* (host, port) with a number for the host, as bytes; NULL: it is something else. No exception is set. */
-static PyObject *ipv4_address(PyObject *address)
-{
-    struct sockaddr_in in = {.sin_family = AF_INET};
-
-    if (!PyTuple_Check(address) || PyTuple_GET_SIZE(address) != 2)
-        return NULL;
-    PyObject *host = PyTuple_GET_ITEM(address, 0), *port = PyTuple_GET_ITEM(address, 1);
-    if (!PyUnicode_CheckExact(host) || !PyUnicode_IS_COMPACT_ASCII(host) || !PyLong_CheckExact(port))
-        return NULL;
-    int overflow;
-    long number = PyLong_AsLongAndOverflow(port, &overflow);
-    if (number < 0 || number > 65535 || inet_pton(AF_INET, PyUnicode_AsUTF8(host), &in.sin_addr) != 1)
-        return NULL;
-    in.sin_port = htons((uint16_t)number);
-    PyObject *bytes = PyBytes_FromStringAndSize((char *)&in, sizeof in);
-    PyErr_Clear();
-    return bytes;
-}
-
-/* Whether it is a socket of IPv4. */
-static bool is_ipv4(rpy_loop *loop, PyObject *socket)
-{
-    PyObject *number = PyObject_CallMethodNoArgs(socket, loop->state->names.fileno);
-    int domain = 0, fd = number ? (int)PyLong_AsLong(number) : -1;
-    socklen_t length = sizeof domain;
-
-    PyErr_Clear();
-    Py_XDECREF(number);
-    return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) == 0 && domain == AF_INET;
-}
-
-PyObject *rpy_sock_connect(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names)
-{
-    rpy_loop *loop = (rpy_loop *)self;
-
-    if (count == 2 && !names && Py_TYPE(args[0]) == loop->state->socket_type && is_ipv4(loop, args[0])) {
-        PyObject *given[RPY_OP_ARGS] = {args[1], ipv4_address(args[1])};
-
-        if (given[1]) {
-            PyObject *operation = rpy_op_new(loop, &connect_of.kind, args[0], given);
-
-            Py_DECREF(given[1]);
-            return operation;
-        }
-    }
-    PyObject *method = PyObject_GetAttrString(self, "_sock_connect");
-    PyObject *coroutine = method ? PyObject_Vectorcall(method, args, (size_t)count, names) : NULL;
-    Py_XDECREF(method);
-    return coroutine;
 }
 
 PyObject *rpy_sock_sendfile(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names)

@@ -4,7 +4,7 @@
 #ifndef RPY_SOCK_H
 #define RPY_SOCK_H
 
-#include "op.h"
+#include "sock_connect.h"
 
 typedef PyObject *rpy_fast_method(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names);
 
@@ -15,7 +15,6 @@ rpy_fast_method rpy_sock_recvfrom_into;
 rpy_fast_method rpy_sock_sendall;
 rpy_fast_method rpy_sock_sendto;
 rpy_fast_method rpy_sock_accept;
-rpy_fast_method rpy_sock_connect;
 rpy_fast_method rpy_sock_connect_resolved;
 rpy_fast_method rpy_sock_sendfile;
 

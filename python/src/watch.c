@@ -518,176 +518,45 @@ int rpy_watch_check_free(const rpy_loop *loop, int fd, PyObject *file)
     return is_closing > 0 ? 0 : -1;
 }
 
-/* ---- readers and writers ---- */
+/* ---- handles ---- */
 
-/* What selectors make of a file: its number, perhaps a negative one; or -2 with an exception. */
-static int number_of(PyObject *file)
+int rpy_watch_set_handle(rpy_loop *loop, int fd, int direction, rpy_handle *handle, PyObject *file)
 {
-    PyObject *number = NULL;
+    watch *of = prepare(loop, fd);
+    int rc = of ? arm(of, events_of[direction], true) : 0;
 
-    if (PyLong_Check(file)) {
-        number = Py_NewRef(file);
-    } else {
-        PyObject *method = PyObject_GetAttrString(file, "fileno");
-        PyObject *result = method ? PyObject_CallNoArgs(method) : NULL;
-
-        number = result ? PyNumber_Long(result) : NULL;
-        Py_XDECREF(method);
-        Py_XDECREF(result);
-        if (!number && (PyErr_ExceptionMatches(PyExc_AttributeError) || PyErr_ExceptionMatches(PyExc_TypeError) ||
-                        PyErr_ExceptionMatches(PyExc_ValueError))) {
-            PyErr_Clear();
-            PyErr_Format(PyExc_ValueError, "Invalid file object: %R", file);
-        }
-    }
-    int overflow = 0;
-    long value = number ? PyLong_AsLongAndOverflow(number, &overflow) : -2;
-    Py_XDECREF(number);
-    if (overflow > 0 || value > INT_MAX) {
-        PyErr_SetString(PyExc_OverflowError, "Python int too large to convert to C int");
-        return -2;
-    }
-    if (value < 0 || overflow < 0)
-        return PyErr_Occurred() ? -2 : -1;
-    return (int)value;
-}
-
-/* Of a file that has been closed: by what it was when it was added. NULL: none. */
-static watch *find_closed(const rpy_watches *w, const PyObject *file)
-{
-    for (size_t i = 0; w && i < w->count; i++)
-        for (size_t j = 0; w->chunks[i] && j < PER_CHUNK; j++)
-            if (w->chunks[i][j].watch && w->chunks[i][j].watch->file == file)
-                return w->chunks[i][j].watch;
-    return NULL;
-}
-
-/* The number of a file that is to be watched, or is. -1 with an exception. */
-static int checked_number_of(rpy_loop *loop, PyObject *file, bool may_be_closed, bool own)
-{
-    int fd = number_of(file);
-
-    if (fd == -2)
+    if (rc < 0)
+        rpy_set_error(loop->state, rc);
+    if (!of || rc < 0)
         return -1;
-    if (!own && rpy_watch_check_free(loop, fd, file) < 0)
-        return -1;
-    if (fd < 0 && may_be_closed && !PyLong_Check(file)) {
-        const watch *of = find_closed(loop->watches, file);
-
-        if (of)
-            return of->fd;
-    }
-    if (fd < 0)
-        PyErr_Format(PyExc_ValueError, "Invalid file descriptor: %i", fd);
-    return fd;
-}
-
-PyObject *rpy_ensure_fd_no_transport(PyObject *loop, PyObject *file)
-{
-    int fd = number_of(file);
-
-    if (fd == -2 || rpy_watch_check_free((rpy_loop *)loop, fd, file) < 0)
-        return NULL;
-    Py_RETURN_NONE;
-}
-
-static PyObject *add(PyObject *object, int direction, bool own, PyObject *const *args, Py_ssize_t count)
-{
-    rpy_loop *loop = (rpy_loop *)object;
-
-    if (count < 2)
-        return PyErr_Format(PyExc_TypeError, "%s() takes a descriptor and a callback",
-                            direction == RPY_READ ? "add_reader" : "add_writer");
-    int fd = checked_number_of(loop, args[0], false, own);
-    watch *of = fd < 0 ? NULL : prepare(loop, fd);
-    rpy_handle *handle =
-        of ? rpy_handle_new(loop, loop->state->handle_type, args[1], args + 2, count - 2, NULL) : NULL;
-    if (!handle)
-        return NULL;
-    int rc = arm(of, events_of[direction], true);
-    if (rc < 0) {
-        Py_DECREF((PyObject *)handle);
-        return rpy_set_error(loop->state, rc);
-    }
     drop_handle(&of->sides[direction]);
     of->sides[direction].handle = (rpy_handle *)Py_NewRef((PyObject *)handle);
-    if (!of->file && !PyLong_Check(args[0]))
-        of->file = Py_NewRef(args[0]);
-    return (PyObject *)handle;
+    if (!of->file && file)
+        of->file = Py_NewRef(file);
+    return 0;
 }
 
-static PyObject *take(PyObject *object, int direction, bool own, PyObject *file)
+bool rpy_watch_drop_handle(rpy_loop *loop, int fd, int direction)
 {
-    rpy_loop *loop = (rpy_loop *)object;
-
-    if (!own && loop->loop->closed)
-        Py_RETURN_FALSE;
-    int fd = checked_number_of(loop, file, true, own);
-    if (fd < 0 && PyErr_ExceptionMatches(PyExc_OverflowError)) {
-        PyErr_Clear();
-        Py_RETURN_FALSE;
-    }
-    if (fd < 0)
-        return NULL;
-    if (loop->loop->closed)
-        Py_RETURN_FALSE;
-    if (rpy_loop_check(loop) < 0)
-        return NULL;
     watch *of = find(loop->watches, fd);
+
     if (!of || !of->sides[direction].handle)
-        Py_RETURN_FALSE;
+        return false;
     drop_handle(&of->sides[direction]);
     drop_file(of);
     settle(of);
-    Py_RETURN_TRUE;
+    return true;
 }
 
-static PyObject *none(PyObject *result)
+int rpy_watch_find_file(const rpy_loop *loop, const PyObject *file)
 {
-    if (!result)
-        return NULL;
-    Py_DECREF(result);
-    Py_RETURN_NONE;
-}
+    const rpy_watches *w = loop->watches;
 
-PyObject *rpy_add_reader(PyObject *loop, PyObject *const *args, Py_ssize_t count)
-{
-    return none(add(loop, RPY_READ, false, args, count));
-}
-
-PyObject *rpy_add_writer(PyObject *loop, PyObject *const *args, Py_ssize_t count)
-{
-    return none(add(loop, RPY_WRITE, false, args, count));
-}
-
-PyObject *rpy_remove_reader(PyObject *loop, PyObject *file)
-{
-    return take(loop, RPY_READ, false, file);
-}
-
-PyObject *rpy_remove_writer(PyObject *loop, PyObject *file)
-{
-    return take(loop, RPY_WRITE, false, file);
-}
-
-PyObject *rpy_add_own_reader(PyObject *loop, PyObject *const *args, Py_ssize_t count)
-{
-    return add(loop, RPY_READ, true, args, count);
-}
-
-PyObject *rpy_add_own_writer(PyObject *loop, PyObject *const *args, Py_ssize_t count)
-{
-    return add(loop, RPY_WRITE, true, args, count);
-}
-
-PyObject *rpy_remove_own_reader(PyObject *loop, PyObject *file)
-{
-    return take(loop, RPY_READ, true, file);
-}
-
-PyObject *rpy_remove_own_writer(PyObject *loop, PyObject *file)
-{
-    return take(loop, RPY_WRITE, true, file);
+    for (size_t i = 0; w && i < w->count; i++)
+        for (size_t j = 0; w->chunks[i] && j < PER_CHUNK; j++)
+            if (w->chunks[i][j].watch && w->chunks[i][j].watch->file == file)
+                return w->chunks[i][j].watch->fd;
+    return -1;
 }
 
 /* ---- life ---- */

@@ -5,7 +5,7 @@
 #ifndef RPY_WATCH_H
 #define RPY_WATCH_H
 
-#include "loop.h"
+#include "handle.h"
 
 enum { RPY_READ, RPY_WRITE, RPY_DIRECTIONS };
 
@@ -67,40 +67,18 @@ void rpy_watch_disown(rpy_loop *loop, int fd, const PyObject *transport);
 /* Refuses the descriptor of a transport. `file` is what the program named it by. 0, or -1 with a RuntimeError. */
 int rpy_watch_check_free(const rpy_loop *loop, int fd, PyObject *file);
 
-/* ---- methods of the Loop, for its type ---- */
+/* ---- handles ---- */
 
-PyObject *rpy_ensure_fd_no_transport(PyObject *loop, PyObject *file);
-PyObject *rpy_add_reader(PyObject *loop, PyObject *const *args, Py_ssize_t count);
-PyObject *rpy_add_writer(PyObject *loop, PyObject *const *args, Py_ssize_t count);
-PyObject *rpy_remove_reader(PyObject *loop, PyObject *file);
-PyObject *rpy_remove_writer(PyObject *loop, PyObject *file);
-PyObject *rpy_add_own_reader(PyObject *loop, PyObject *const *args, Py_ssize_t count);
-PyObject *rpy_add_own_writer(PyObject *loop, PyObject *const *args, Py_ssize_t count);
-PyObject *rpy_remove_own_reader(PyObject *loop, PyObject *file);
-PyObject *rpy_remove_own_writer(PyObject *loop, PyObject *file);
+/*
+ * Runs the handle in each turn in which the descriptor is ready, in place of the one that is there. `file` is Python's
+ * object for it, NULL if it was named by its number. 0, or -1 with an exception.
+ */
+int rpy_watch_set_handle(rpy_loop *loop, int fd, int direction, rpy_handle *handle, PyObject *file);
 
-/* clang-format off */
-#define RPY_WATCH_METHODS                                                                                             \
-    {"_ensure_fd_no_transport", rpy_ensure_fd_no_transport, METH_O,                                                   \
-     PyDoc_STR("_ensure_fd_no_transport(fd, /)\n--\n\nRaise RuntimeError if the descriptor is a transport's.")},   \
-    {"add_reader", (PyCFunction)(void (*)(void))rpy_add_reader, METH_FASTCALL,                                        \
-     PyDoc_STR("add_reader(fd, callback, /, *args)\n--\n\n"                                                           \
-               "Run callback(*args) in every turn in which the descriptor is readable.")},                            \
-    {"add_writer", (PyCFunction)(void (*)(void))rpy_add_writer, METH_FASTCALL,                                        \
-     PyDoc_STR("add_writer(fd, callback, /, *args)\n--\n\n"                                                           \
-               "Run callback(*args) in every turn in which the descriptor is writable.")},                            \
-    {"remove_reader", rpy_remove_reader, METH_O,                                                                      \
-     PyDoc_STR("remove_reader(fd, /)\n--\n\nUndo add_reader(). Return whether there was one.")},                      \
-    {"remove_writer", rpy_remove_writer, METH_O,                                                                      \
-     PyDoc_STR("remove_writer(fd, /)\n--\n\nUndo add_writer(). Return whether there was one.")},                      \
-    {"_add_reader", (PyCFunction)(void (*)(void))rpy_add_own_reader, METH_FASTCALL,                                   \
-     PyDoc_STR("_add_reader(fd, callback, /, *args)\n--\n\nadd_reader() for transports. Return the Handle.")},        \
-    {"_add_writer", (PyCFunction)(void (*)(void))rpy_add_own_writer, METH_FASTCALL,                                   \
-     PyDoc_STR("_add_writer(fd, callback, /, *args)\n--\n\nadd_writer() for transports. Return the Handle.")},        \
-    {"_remove_reader", rpy_remove_own_reader, METH_O,                                                                 \
-     PyDoc_STR("_remove_reader(fd, /)\n--\n\nremove_reader() for transports.")},                                      \
-    {"_remove_writer", rpy_remove_own_writer, METH_O,                                                                 \
-     PyDoc_STR("_remove_writer(fd, /)\n--\n\nremove_writer() for transports.")}
-/* clang-format on */
+/* Undoes that, and cancels the handle. Returns whether there was one. */
+bool rpy_watch_drop_handle(rpy_loop *loop, int fd, int direction);
+
+/* The number of a file that has a handle, even if it has been closed since; -1: there is none. */
+int rpy_watch_find_file(const rpy_loop *loop, const PyObject *file);
 
 #endif
