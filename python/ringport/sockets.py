@@ -16,9 +16,7 @@ class Sockets:
         base_events._check_ssl_socket(sock)
         self._check_blocking(sock)
         if sock.family in (socket.AF_INET, socket.AF_INET6):
-            infos = await self._ensure_resolved(
-                address, family=sock.family, type=sock.type, proto=sock.proto, loop=self
-            )
+            infos = await self._ensure_resolved(address, family=sock.family, type=sock.type, proto=sock.proto, loop=self)
             if not infos:
                 raise OSError(f"getaddrinfo({address[0]!r}) returned empty list")
             address = infos[0][4]

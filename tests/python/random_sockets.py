@@ -4,7 +4,6 @@ Nothing comes from outside: the peers are sockets of the scenario's own. What as
 operation, or two operations, that wait for the same socket and direction.
 """
 
-import asyncio
 import contextvars
 import socket
 
