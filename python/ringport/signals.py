@@ -9,7 +9,6 @@ signals too, and set again afterwards.
 """
 
 import asyncio
-import contextvars
 import errno
 import os
 import signal
@@ -75,13 +74,6 @@ def _nothing(signum, frame):
     """What a handler of add_signal_handler() is to Python: the number comes through the pipe."""
 
 
-def _check(sig):
-    if not isinstance(sig, int):
-        raise TypeError(f"sig must be an int, not {sig!r}")
-    if sig not in signal.valid_signals():
-        raise ValueError(f"invalid signal number {sig}")
-
-
 def _set_handler(sig, handler):
     try:
         signal.signal(sig, handler)
@@ -95,7 +87,7 @@ class Signals:
     """The part of a Loop that deals with signals."""
 
     def __init__(self):
-        self._signal_handlers = {}  # number: callback, arguments, context
+        self._signal_handlers = {}  # number: Handle
         self._signal_pipe = None  # made when it is first needed: read end, write end
         self._run_listens = False  # whether this is a run in the main thread
 
@@ -161,9 +153,19 @@ class Signals:
             self._handle_signal(number)
 
     def _handle_signal(self, sig):
-        if handler := self._signal_handlers.get(sig):
-            callback, args, context = handler
-            self.call_soon(callback, *args, context=context)
+        handle = self._signal_handlers.get(sig)
+        if handle is None:
+            return
+        if handle.cancelled():
+            self.remove_signal_handler(sig)
+        else:
+            self.call_soon(handle._callback, *handle._args, context=handle._context)
+
+    def _check_signal(self, sig):
+        if not isinstance(sig, int):
+            raise TypeError(f"sig must be an int, not {sig!r}")
+        if sig not in signal.valid_signals():
+            raise ValueError(f"invalid signal number {sig}")
 
     def add_signal_handler(self, sig, callback, *args):
         """Run callback(*args) in the loop each time the signal comes.
@@ -173,13 +175,13 @@ class Signals:
         """
         if asyncio.iscoroutine(callback) or asyncio.iscoroutinefunction(callback):
             raise TypeError("coroutines cannot be used with add_signal_handler()")
-        _check(sig)
+        self._check_signal(sig)
         self._check_closed()
         try:
             self._listen()
         except (ValueError, OSError) as exception:
             raise RuntimeError(str(exception)) from exception
-        self._signal_handlers[sig] = callback, args, contextvars.copy_context()
+        self._signal_handlers[sig] = asyncio.Handle(callback, args, self, None)
         try:
             _set_handler(sig, _nothing)
             signal.siginterrupt(sig, False)  # system calls go on, rather than fail with EINTR
@@ -190,7 +192,7 @@ class Signals:
 
     def remove_signal_handler(self, sig):
         """Do at the signal what Python does by default. Return whether there was a handler."""
-        _check(sig)
+        self._check_signal(sig)
         if self._signal_handlers.pop(sig, None) is None:
             return False
         _set_handler(sig, signal.default_int_handler if sig == signal.SIGINT else signal.SIG_DFL)

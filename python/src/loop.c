@@ -185,10 +185,12 @@ void rpy_loop_end_timed(rpy_loop *self, int64_t begun, PyObject *what)
 
     if (duration < self->slow_callback_duration)
         return;
-    PyObject *text = describe(self->state, what);
-    PyObject *result = text ? PyObject_CallMethod(self->state->logger, "warning", "sOd",
-                                                  "Executing %s took %.3f seconds", text, duration)
-                            : NULL;
+    PyObject *logger = rpy_import("asyncio.base_events", "logger"); /* which programs replace */
+    PyObject *text = logger ? describe(self->state, what) : NULL;
+    PyObject *result =
+        text ? PyObject_CallMethod(logger, "warning", "sOd", "Executing %s took %.3f seconds", text, duration)
+             : NULL;
+    Py_XDECREF(logger);
     Py_XDECREF(text);
     Py_XDECREF(result);
     if (!result)

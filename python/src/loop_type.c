@@ -349,10 +349,10 @@ static PyObject *create_task(PyObject *object, PyObject *const *args, Py_ssize_t
     rpy_loop *self = (rpy_loop *)object;
 
     if (names || self->task_factory || count != 1) {
-        PyObject *method = PyObject_GetAttrString(object, "_create_task");
-        PyObject *task = method ? PyObject_Vectorcall(method, args, (size_t)count, names) : NULL;
+        PyObject *general = PyObject_GetAttrString(object, "_create_task");
+        PyObject *task = general ? PyObject_Vectorcall(general, args, (size_t)count, names) : NULL;
 
-        Py_XDECREF(method);
+        Py_XDECREF(general);
         return task;
     }
     if (rpy_loop_check(self) < 0)
