@@ -55,12 +55,20 @@ static bool is_refused_for_now(void)
 }
 
 /* args[1] is the address as the kernel has it, if it is one that needs no resolving. */
+static int call_connect_plainly(const rpy_op *self)
+{
+    return connect(self->fd, (struct sockaddr *)PyBytes_AS_STRING(self->args[1]),
+                   (socklen_t)PyBytes_GET_SIZE(self->args[1]));
+}
+
 static rpy_attempt connect_plainly(rpy_op *self, PyObject **result)
 {
     if (PySys_Audit("socket.connect", "OO", self->socket, self->args[0]) < 0)
         return RPY_FAILED;
-    if (connect(self->fd, (struct sockaddr *)PyBytes_AS_STRING(self->args[1]),
-                (socklen_t)PyBytes_GET_SIZE(self->args[1])) == 0) {
+    int rc = call_connect_plainly(self);
+    if (rc < 0 && errno == ECONNABORTED) /* once, if an earlier attempt has failed and its error was taken */
+        rc = call_connect_plainly(self);
+    if (rc == 0) {
         *result = Py_NewRef(Py_None);
         return RPY_DONE;
     }
