@@ -39,13 +39,16 @@ static int note_name(rpy_transport *self, int which, const rpy_ends *ends)
     return rc;
 }
 
-/* By one more reader of the socket's, as makefile() counts them, its owner's close() waits. */
-static int count_reader(PyObject *socket, int difference)
+/*
+ * By one more reader of the socket's, as makefile() counts them, its owner's close() waits. No memory is needed for
+ * it: names are interned, and small numbers are there.
+ */
+static int count_reader(const rpy_names *names, PyObject *socket, int difference)
 {
-    PyObject *count = PyObject_GetAttrString(socket, "_io_refs");
+    PyObject *count = PyObject_GetAttr(socket, names->_io_refs);
     PyObject *change = count ? PyLong_FromLong(difference) : NULL;
     PyObject *changed = change ? PyNumber_Add(count, change) : NULL;
-    int rc = changed ? PyObject_SetAttrString(socket, "_io_refs", changed) : -1;
+    int rc = changed ? PyObject_SetAttr(socket, names->_io_refs, changed) : -1;
 
     Py_XDECREF(count);
     Py_XDECREF(change);
@@ -66,7 +69,7 @@ int rpy_connection_open(rpy_transport *self, rp_fd fd, PyObject *socket, const r
     if (!socket)
         return 0;
     int held = PyObject_IsInstance(socket, self->loop->state->socket_class);
-    if (held < 0 || (held && count_reader(socket, 1) < 0))
+    if (held < 0 || (held && count_reader(&self->loop->state->names, socket, 1) < 0))
         return -1;
     self->socket_held = held;
     self->socket = Py_NewRef(socket);
@@ -75,7 +78,7 @@ int rpy_connection_open(rpy_transport *self, rp_fd fd, PyObject *socket, const r
 
 static void release_socket(rpy_transport *self)
 {
-    if (self->socket_held && count_reader(self->socket, -1) < 0)
+    if (self->socket_held && count_reader(&self->loop->state->names, self->socket, -1) < 0)
         PyErr_WriteUnraisable(self->socket);
     self->socket_held = false;
 }
@@ -90,17 +93,34 @@ void rpy_connection_forget_socket(rpy_transport *self)
         rpy_set_exception(exception);
 }
 
+/* As socket.detach() does, but without memory for a frame, too: else it would close a number that is another's. */
+static bool detach(const rpy_state *state, PyObject *socket)
+{
+    PyObject *result = PyObject_CallOneArg(state->socket_detach, socket);
+
+    if (!result && PyErr_ExceptionMatches(PyExc_MemoryError)) { /* for the number, which is not its any more */
+        PyErr_Clear();
+        result = Py_NewRef(Py_None);
+    }
+    Py_XDECREF(result);
+    return result && PyObject_SetAttr(socket, state->names._closed, Py_True) == 0;
+}
+
 /* What it closes is the core's: so it is detached. */
 static void close_socket_object(rpy_transport *self)
 {
+    PyObject *socket = self->socket;
     PyObject *result;
 
-    if (!self->socket)
+    if (!socket)
         return;
     release_socket(self);
-    result = PyObject_CallMethod(self->socket, "detach", NULL);
+    int ours = PyObject_IsInstance(socket, self->loop->state->socket_class);
+    if (ours > 0 && detach(self->loop->state, socket))
+        return;
+    result = ours == 0 ? PyObject_CallMethodNoArgs(socket, self->loop->state->names.detach) : NULL;
     if (!result)
-        PyErr_WriteUnraisable(self->socket);
+        PyErr_WriteUnraisable(socket);
     Py_XDECREF(result);
 }
 
@@ -117,8 +137,8 @@ static PyObject *make_socket(rpy_transport *self)
     if (socket && !result) {
         PyObject *error = rpy_take_exception();
 
-        Py_XDECREF(PyObject_CallMethod(socket, "detach", NULL));
-        PyErr_Clear();
+        if (!detach(self->loop->state, socket))
+            PyErr_Clear();
         Py_CLEAR(socket);
         rpy_set_exception(error);
     }
@@ -375,7 +395,11 @@ void rpy_connection_abandon(rpy_transport *self)
 
 int rpy_connection_init(rpy_state *state)
 {
-    state->socket_class = rpy_import("socket", "socket");
+    PyObject *base = rpy_import("_socket", "socket");
+
+    state->socket_detach = base ? PyObject_GetAttrString(base, "detach") : NULL;
+    Py_XDECREF(base);
+    state->socket_class = state->socket_detach ? rpy_import("socket", "socket") : NULL;
     state->transport_socket = state->socket_class ? rpy_import("asyncio.trsock", "TransportSocket") : NULL;
     return state->transport_socket ? 0 : -1;
 }

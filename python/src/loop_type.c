@@ -24,16 +24,16 @@
  * The first ones, RPY_BOUND of them, are asked for by a name at each callback or wait, by asyncio's own code. They are
  * bound once.
  */
-typedef enum method {
+typedef enum own_method {
     CALL_SOON,
     CREATE_FUTURE,
     GET_DEBUG,
     CALL_AT,
     TIME,
     METHODS,
-} method;
+} own_method;
 
-static PyObject *name_of(const rpy_names *names, method which)
+static PyObject *name_of(const rpy_names *names, own_method which)
 {
     switch (which) {
     case CALL_SOON:
@@ -71,7 +71,7 @@ static unsigned find_out_own(rpy_loop *self)
     return self->own;
 }
 
-static inline bool is_own(rpy_loop *self, method which)
+static inline bool is_own(rpy_loop *self, own_method which)
 {
     unsigned version = Py_TYPE((PyObject *)self)->tp_version_tag;
     unsigned own = version && version == self->own_version ? self->own : find_out_own(self);
@@ -83,10 +83,10 @@ static PyObject *getattro(PyObject *object, PyObject *name)
 {
     rpy_loop *self = (rpy_loop *)object;
     const rpy_names *names = &self->state->names;
-    method which = name == names->call_soon       ? CALL_SOON
-                   : name == names->create_future ? CREATE_FUTURE
-                   : name == names->get_debug     ? GET_DEBUG
-                                                  : METHODS;
+    own_method which = name == names->call_soon       ? CALL_SOON
+                       : name == names->create_future ? CREATE_FUTURE
+                       : name == names->get_debug     ? GET_DEBUG
+                                                      : METHODS;
 
     if (which == METHODS || !is_own(self, which))
         return PyObject_GenericGetAttr(object, name);

@@ -60,6 +60,7 @@ static int traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->set_result);
     Py_VISIT(state->minus_one);
     Py_VISIT(state->buffered_protocol);
+    Py_VISIT(state->socket_detach);
     Py_VISIT(state->socket_class);
     Py_VISIT(state->transport_socket);
     Py_VISIT((PyObject *)state->stream_protocol_type);
@@ -111,6 +112,7 @@ static void release(void *module)
     Py_CLEAR(state->set_result);
     Py_CLEAR(state->minus_one);
     Py_CLEAR(state->buffered_protocol);
+    Py_CLEAR(state->socket_detach);
     Py_CLEAR(state->socket_class);
     Py_CLEAR(state->transport_socket);
     Py_CLEAR(state->stream_protocol_type);

@@ -16,7 +16,9 @@
     X(Task)                                                                                                       \
     X(_asyncio_future_blocking)                                                                                   \
     X(_buffer)                                                                                                    \
+    X(_closed)                                                                                                    \
     X(_eof)                                                                                                       \
+    X(_io_refs)                                                                                                   \
     X(_limit)                                                                                                     \
     X(_paused)                                                                                                    \
     X(_stream_reader)                                                                                             \
@@ -36,6 +38,7 @@
     X(context)                                                                                                    \
     X(create_future)                                                                                              \
     X(data_received)                                                                                              \
+    X(detach)                                                                                                     \
     X(done)                                                                                                       \
     X(eof_received)                                                                                               \
     X(feed_data)                                                                                                  \
@@ -100,6 +103,7 @@ typedef struct rpy_state {
     PyObject *set_result; /* asyncio.futures._set_result_unless_cancelled */
     PyObject *minus_one;
     PyObject *buffered_protocol; /* asyncio.BufferedProtocol */
+    PyObject *socket_detach;     /* _socket.socket.detach */
     PyObject *socket_class;      /* socket.socket */
     PyObject *transport_socket;  /* asyncio.trsock.TransportSocket */
 

@@ -619,6 +619,25 @@ async def test_what_data_received_sets_is_there_at_the_next_one(loop):
         assert protocol.events[-1] == ("lost", "closer")
 
 
+# ---- no memory ----
+
+
+@pytest.mark.own("asyncio's own code needs memory to close a socket")
+def test_without_memory_the_socket_of_a_lost_connection_is_given_up(loop):
+    memory = pytest.importorskip("_testcapi")
+    protocol = Recorder()
+    ours, peer = socket.socketpair()
+    ours.setblocking(False)
+    transport = loop._make_socket_transport(ours, protocol)
+    with peer:
+        loop.run_until_complete(turns(3))
+        protocol.connection_lost = lambda exc: memory.set_nomemory(0)
+        transport.close()
+        loop.call_soon(memory.remove_mem_hooks)
+        loop.run_until_complete(turns(3))
+        assert ours.fileno() == -1 and ours._closed
+
+
 # ---- children of fork ----
 
 
