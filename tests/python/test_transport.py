@@ -488,7 +488,7 @@ def test_connection_lost_may_fail(loop, run):
 
     run(main())
     assert len(contexts) == 1 and contexts[0]["exception"] is error
-    assert "_call_connection_lost(None)" in contexts[0]["message"]
+    assert "_call_connection_lost(" in contexts[0]["message"]
 
 
 @pytest.mark.own("asyncio leaves what it has made by then to the collector, which warns")
