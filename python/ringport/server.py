@@ -8,17 +8,19 @@ import itertools
 import os
 import socket
 import stat
+import sys
 from asyncio import base_events, sslproto, trsock
 from asyncio.log import logger
 
 from . import _core
 from .connect import check_stream_socket, check_tls_timeouts
 
+WAITS_FOR_CONNECTIONS = sys.version_info >= (3, 12)
 OUT_OF_RESOURCES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
 class Server(_core.Server, base_events.Server):
-    """A server that create_server() has made. It behaves as in Python 3.14 in all versions."""
+    """A server that create_server() has made. It behaves as in Python 3.14, but for wait_closed()."""
 
     _path = None  # of a Unix socket that is removed with the server, and its inode
     _inode = None
@@ -74,8 +76,11 @@ class Server(_core.Server, base_events.Server):
             transport.abort()
 
     async def wait_closed(self):
-        """Wait until the server is closed, and its last connection has ended."""
-        if self._waiters is not None:
+        """Wait until the server is closed, and its last connection has ended.
+
+        Before Python 3.12 asyncio does not wait for connections once the server is closed, and programs rely on it.
+        """
+        if self._waiters is not None and (WAITS_FOR_CONNECTIONS or self._sockets is not None):
             waiter = self._loop.create_future()
             self._waiters.append(waiter)
             await waiter

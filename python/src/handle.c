@@ -3,9 +3,10 @@
  *
  * A handle lies in the core's lists by its own rp_handle: scheduling allocates nothing else. Memory of handles is used
  * again, from a list of free ones.
- * A handle that has run drops callback, arguments and context if somebody holds it still, so that it is part of no
- * cycle. So a Handle, which is made for each callback and seldom held, is no object of the garbage collector's: the
- * Loop traverses what the pending ones refer to. A TimerHandle, which is held to be cancelled, is one.
+ * A handle that has run or was cancelled drops callback, arguments, context and loop if somebody holds it still, so
+ * that it is part of no cycle. So a Handle, which is made for each callback and seldom held, is no object of the
+ * garbage collector's: the Loop traverses what the pending ones refer to. A TimerHandle, which is held to be cancelled,
+ * is one.
  */
 #include "handle.h"
 
@@ -72,6 +73,7 @@ rpy_handle *rpy_handle_new(rpy_loop *loop, PyTypeObject *type, PyObject *callbac
     if (!self)
         return NULL;
     self->loop = (rpy_loop *)Py_NewRef((PyObject *)loop);
+    self->state = loop->state;
     self->callback = Py_NewRef(callback);
     self->context = NULL;
     self->args = NULL;
@@ -106,7 +108,7 @@ static void dealloc(PyObject *object)
     PyTypeObject *type = Py_TYPE(object);
     rpy_loop *loop = self->loop;
     bool timed = is_timed(self);
-    rpy_free_handles *spare = timed ? &loop->state->free_timer_handles : &loop->state->free_handles;
+    rpy_free_handles *spare = timed ? &self->state->free_timer_handles : &self->state->free_handles;
 
     assert(self->core.handle.state == RP_HANDLE_IDLE); /* the loop owns a reference to what is scheduled */
     if (timed)
@@ -123,8 +125,8 @@ static void dealloc(PyObject *object)
     } else {
         free_memory(self, timed);
     }
-    Py_DECREF((PyObject *)loop);
-    Py_DECREF((PyObject *)type);
+    Py_XDECREF((PyObject *)loop);
+    Py_DECREF((PyObject *)type); /* the state goes with the last type */
 }
 
 static void free_all(rpy_free_handles *spare, bool timed)
@@ -183,8 +185,8 @@ static PyObject *failure_message(rpy_handle *self)
     PyObject *source = NULL, *message = NULL;
 
     if (args)
-        source = PyObject_CallMethod(self->loop->state->format_helpers, "_format_callback_source", "OO",
-                                     self->callback, args);
+        source = PyObject_CallMethod(self->state->format_helpers, "_format_callback_source", "OO", self->callback,
+                                     args);
     if (source)
         message = PyUnicode_FromFormat("Exception in callback %U", source);
     Py_XDECREF(source);
@@ -241,6 +243,13 @@ void rpy_handle_call(rpy_handle *self)
     self->running = false;
 }
 
+/* The handle has no future: what it refers to may refer to it, which the collector would not see. */
+static void let_go(rpy_handle *self)
+{
+    clear_contents(self);
+    Py_CLEAR(self->loop);
+}
+
 /* What the core calls when it gives the handle back: to be run, or because the loop was closed. */
 static void run(void *arg)
 {
@@ -251,7 +260,7 @@ static void run(void *arg)
     else
         rpy_handle_call(self);
     if (Py_REFCNT((PyObject *)self) > 1)
-        clear_contents(self);
+        let_go(self);
     Py_DECREF((PyObject *)self);
 }
 
@@ -280,11 +289,11 @@ int rpy_handle_schedule_at(rpy_handle *self, double when)
 static void take_back(rpy_handle *self)
 {
     /* A loop at its end gives the handle back by itself; and in a child of fork() its lists are the parent's. */
-    rp_loop *core = self->loop->loop;
-    bool taken_back = !core->closed && !rp_loop_is_forked(core) && rp_handle_cancel(&self->core.handle);
+    rp_loop *core = self->loop ? self->loop->loop : NULL;
+    bool taken_back = core && !core->closed && !rp_loop_is_forked(core) && rp_handle_cancel(&self->core.handle);
 
     if (!self->running)
-        clear_contents(self);
+        let_go(self);
     if (taken_back)
         Py_DECREF((PyObject *)self);
 }
@@ -294,7 +303,7 @@ void rpy_handle_cancel(rpy_handle *self)
     if (self->cancelled)
         return;
     self->cancelled = true;
-    if (self->loop->debug && !self->repr && self->callback) {
+    if (self->loop && self->loop->debug && !self->repr && self->callback) {
         self->repr = PyObject_Repr((PyObject *)self);
         if (!self->repr)
             PyErr_Clear();
@@ -386,7 +395,7 @@ static PyObject *method_when(PyObject *self, PyObject *unused)
 /* isinstance() asks for it: a Handle of ours is an asyncio.Handle, though it is made in another way. */
 static PyObject *get_class(PyObject *self, void *unused)
 {
-    const rpy_state *state = ((rpy_handle *)self)->loop->state;
+    const rpy_state *state = ((rpy_handle *)self)->state;
 
     (void)unused;
     return Py_NewRef(is_timed((rpy_handle *)self) ? state->asyncio_timer_handle : state->asyncio_handle);
@@ -415,7 +424,7 @@ static PyObject *get_scheduled(PyObject *self, void *unused)
 static PyObject *repr(PyObject *object)
 {
     rpy_handle *self = (rpy_handle *)object;
-    rpy_state *state = self->loop->state;
+    rpy_state *state = self->state;
 
     if (self->repr)
         return Py_NewRef(self->repr);

@@ -1,8 +1,7 @@
 /*
  * handle.h - Handle and TimerHandle: a callback with its arguments and context, scheduled in the core's own lists.
  *
- * While a handle is scheduled, the loop owns a reference to it. When it has run or was cancelled, it refers to its loop
- * only.
+ * While a handle is scheduled, the loop owns a reference to it. When it has run or was cancelled, it refers to nothing.
  */
 #ifndef RPY_HANDLE_H
 #define RPY_HANDLE_H
@@ -14,7 +13,8 @@ enum { RPY_INLINE_ARGS = 2 };
 typedef struct rpy_handle rpy_handle;
 struct rpy_handle {
     PyObject_HEAD
-    rpy_loop *loop;
+    rpy_state *state;
+    rpy_loop *loop;     /* NULL: as the callback */
     PyObject *callback; /* NULL: it has run, or was cancelled */
     PyObject *context;
     PyObject *args;                     /* a tuple, or NULL: they are below */

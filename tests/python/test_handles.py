@@ -427,3 +427,25 @@ def test_types(loop):
     handle, timer = loop.call_soon(callback), loop.call_later(1, callback)
     assert isinstance(handle, asyncio.Handle) and not isinstance(handle, asyncio.TimerHandle)
     assert isinstance(timer, asyncio.TimerHandle) and isinstance(timer, asyncio.Handle)
+
+
+def test_a_handle_that_has_run_keeps_nothing_alive(loop_factory):
+    class Program:
+        pass
+
+    program = Program()
+    program.loop = loop_factory()
+    program.loop.set_exception_handler(lambda loop, context: program)
+    program.ran = program.loop.call_soon(program.loop.stop)
+    program.cancelled = program.loop.call_later(60, print)
+    program.cancelled.cancel()
+    program.loop.run_forever()
+    program.loop.close()
+    assert not program.ran.cancelled()
+    program.ran.cancel()
+    assert program.ran.cancelled() and program.cancelled.cancelled()
+    assert "Handle" in repr(program.ran) and "TimerHandle cancelled" in repr(program.cancelled)
+    alive = weakref.ref(program)
+    del program
+    gc.collect()
+    assert alive() is None
