@@ -15,7 +15,6 @@ from asyncio.log import logger
 from . import _core
 from .connect import check_stream_socket, check_tls_timeouts
 
-WAITS_FOR_CONNECTIONS = sys.version_info >= (3, 12)
 OUT_OF_RESOURCES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
@@ -24,6 +23,7 @@ class Server(_core.Server, base_events.Server):
 
     _path = None  # of a Unix socket that is removed with the server, and its inode
     _inode = None
+    _waits_for_connections = sys.version_info >= (3, 12)  # in wait_closed(), when the server is closed already
 
     def _start_serving(self):
         if self._serving:
@@ -67,11 +67,13 @@ class Server(_core.Server, base_events.Server):
 
     def close_clients(self):
         """Close the transports of all connections: what they have buffered is sent first."""
+        self._waits_for_connections = True
         for transport in self._transports():
             transport.close()
 
     def abort_clients(self):
         """Close the transports of all connections at once."""
+        self._waits_for_connections = True
         for transport in self._transports():
             transport.abort()
 
@@ -79,8 +81,9 @@ class Server(_core.Server, base_events.Server):
         """Wait until the server is closed, and its last connection has ended.
 
         Before Python 3.12 asyncio does not wait for connections once the server is closed, and programs rely on it.
+        Those that close the connections by methods of later versions mean to wait for them.
         """
-        if self._waiters is not None and (WAITS_FOR_CONNECTIONS or self._sockets is not None):
+        if self._waiters is not None and (self._waits_for_connections or self._sockets is not None):
             waiter = self._loop.create_future()
             self._waiters.append(waiter)
             await waiter
