@@ -184,8 +184,6 @@ static void collect_performed(epoll *e)
 {
     rp_node performed;
 
-    if (!e->pool)
-        return;
     rp_list_init(&performed);
     rp_mutex_lock(&e->mutex);
     rp_list_splice(&performed, &e->performed);
@@ -405,11 +403,17 @@ static int store_signalled(epoll *e, rp_completion *completions, int capacity)
 /* Neither multishot operations nor single ones can keep the others from being delivered. */
 static int take(epoll *e, rp_completion *completions, int capacity)
 {
-    int n = store_signalled(e, completions, (capacity + 1) / 2);
+    int n = 0;
 
-    collect_performed(e);
-    n += rp_proactor_take_finished(&e->base, completions + n, capacity - n);
-    return n + store_signalled(e, completions + n, capacity - n);
+    if (!rp_list_empty(&e->signalled))
+        n = store_signalled(e, completions, (capacity + 1) / 2);
+    if (e->pool)
+        collect_performed(e);
+    if (!rp_list_empty(&e->base.finished))
+        n += rp_proactor_take_finished(&e->base, completions + n, capacity - n);
+    if (!rp_list_empty(&e->signalled))
+        n += store_signalled(e, completions + n, capacity - n);
+    return n;
 }
 
 /* Whether a wait that has something else to do leaves the kernel alone. */

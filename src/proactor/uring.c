@@ -53,6 +53,14 @@ static int uring_check_thread(const rp_proactor *proactor)
     return !u->enabled || uring_is_own(u) || uring_can_move(u, &issued) ? 0 : RP_ETHREAD;
 }
 
+/* Nothing to submit, to collect or to ask for: so most turns of a loop that has callbacks to run find it. */
+static bool has_nothing_to_do(const uring *u)
+{
+    return rp_list_empty(&u->base.finished) && rp_list_empty(&u->hasty) && rp_list_empty(&u->cancelled) &&
+           rp_list_empty(&u->backlog) && rp_list_empty(&u->cancels) && !uring_ring_wants_call(&u->ring) &&
+           io_uring_cq_ready(&u->ring.uring) == 0;
+}
+
 static int uring_wait(rp_proactor *proactor, rp_completion *completions, int capacity, int64_t deadline)
 {
     uring *u = (uring *)proactor;
@@ -64,6 +72,10 @@ static int uring_wait(rp_proactor *proactor, rp_completion *completions, int cap
         if (n > 0)
             return n;
         RP_TRY(uring_own(u));
+    }
+    if (deadline == 0 && has_nothing_to_do(u)) {
+        rp_proactor_awake(proactor);
+        return 0;
     }
     if (deadline != 0 && !u->wake_polled)
         poll_wake_fd(u);

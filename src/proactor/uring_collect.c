@@ -209,7 +209,7 @@ int uring_collect(uring *u, rp_completion *completions, int capacity)
     struct io_uring_cqe *cqe;
     int n = 0;
 
-    while (n < capacity && io_uring_peek_cqe(&u->ring.uring, &cqe) == 0) {
+    while (n < capacity && (cqe = uring_ring_peek(&u->ring))) {
         uint64_t data = cqe->user_data;
         int result = cqe->res;
         bool more = (cqe->flags & IORING_CQE_F_MORE) != 0;

@@ -212,9 +212,7 @@ int uring_ring_enter(uring_ring *ring, int64_t limit, uint64_t *entries)
     struct __kernel_timespec timeout, *timeout_pointer = NULL;
 
     if (limit == 0) {
-        unsigned flags = __atomic_load_n(ring->uring.sq.kflags, __ATOMIC_RELAXED);
-
-        if (io_uring_sq_ready(&ring->uring) == 0 && !(flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)))
+        if (!uring_ring_wants_call(ring))
             return 0;
         (*entries)++;
         return io_uring_submit_and_get_events(&ring->uring);

@@ -52,4 +52,25 @@ int uring_ring_send(int ring_fd, uint64_t user_data);
  */
 int uring_ring_enter(uring_ring *ring, int64_t limit, uint64_t *entries);
 
+/* Whether the kernel has more completions than there are in the queue, which a call would bring. */
+static inline bool uring_ring_is_behind(const uring_ring *ring)
+{
+    return __atomic_load_n(ring->uring.sq.kflags, __ATOMIC_RELAXED) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW);
+}
+
+/* Whether there is something to submit, or to bring. */
+static inline bool uring_ring_wants_call(const uring_ring *ring)
+{
+    return io_uring_sq_ready(&ring->uring) > 0 || uring_ring_is_behind(ring);
+}
+
+/* The next completion, which stays in the queue; NULL: there is none. It may take a call to bring it. */
+static inline struct io_uring_cqe *uring_ring_peek(uring_ring *ring)
+{
+    struct io_uring_cqe *cqe;
+    bool may_be_one = io_uring_cq_ready(&ring->uring) > 0 || uring_ring_is_behind(ring);
+
+    return may_be_one && io_uring_peek_cqe(&ring->uring, &cqe) == 0 ? cqe : NULL;
+}
+
 #endif
