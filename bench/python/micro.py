@@ -45,11 +45,14 @@ async def chain(loop, count, call=None):
 async def burst(loop, count):
     """Callbacks that are all scheduled in one turn."""
     for _ in range(count // BATCH):
-        await all_called(loop, loop.call_soon)
+        step, done = countdown(loop)
+        for _ in range(BATCH):
+            loop.call_soon(step)
+        await done
 
 
-async def all_called(loop, call, *arguments):
-    """Schedules a batch of callbacks, and waits until the last has been called."""
+def countdown(loop):
+    """A callback, and a future that is done when that has been called once for each of a batch."""
     left, done = BATCH, loop.create_future()
 
     def step():
@@ -57,9 +60,7 @@ async def all_called(loop, call, *arguments):
         left -= 1
         if not left:
             done.set_result(None)
-    for _ in range(BATCH):
-        call(*arguments, step)
-    await done
+    return step, done
 
 
 async def sleep(_loop, count):
@@ -79,7 +80,10 @@ async def call_later_cancel(loop, count):
 async def call_later(loop, count):
     """Timers that are due at once."""
     for _ in range(count // BATCH):
-        await all_called(loop, loop.call_later, 0)
+        step, done = countdown(loop)
+        for _ in range(BATCH):
+            loop.call_later(0, step)
+        await done
 
 
 async def threadsafe(loop, count):

@@ -24,7 +24,7 @@ static void clear_contents(rpy_handle *self)
 
 static bool is_timed(const rpy_handle *self)
 {
-    return PyObject_IS_GC((PyObject *)self);
+    return self->timed;
 }
 
 static rpy_handle *allocate(rpy_state *state, PyTypeObject *type)
@@ -80,6 +80,7 @@ rpy_handle *rpy_handle_new(rpy_loop *loop, PyTypeObject *type, PyObject *callbac
     self->count = 0;
     self->cancelled = false;
     self->running = false;
+    self->timed = type == loop->state->timer_handle_type;
     self->source_traceback = NULL;
     self->repr = NULL;
     self->weakrefs = NULL;

@@ -22,6 +22,7 @@ struct rpy_handle {
     int count;                          /* of those */
     bool cancelled;
     bool running;
+    bool timed;                 /* a TimerHandle, which is an object of the garbage collector's */
     PyObject *source_traceback; /* debug mode, or NULL */
     PyObject *repr;             /* debug mode: of a cancelled one, as it was before */
     PyObject *weakrefs;

@@ -60,16 +60,12 @@ PyObject *rpy_set_error(rpy_state *state, int64_t error)
     return NULL;
 }
 
-int rpy_loop_check(rpy_loop *self)
+int rpy_loop_refuse(rpy_loop *self)
 {
-    if (!self->loop) {
+    if (self->loop)
+        rpy_set_error(self->state, rp_loop_check(self->loop));
+    else
         PyErr_SetString(PyExc_RuntimeError, "the loop's __init__() has not been called");
-        return -1;
-    }
-    int rc = rp_loop_check(self->loop);
-    if (rc == 0)
-        return 0;
-    rpy_set_error(self->state, rc);
     return -1;
 }
 

@@ -56,10 +56,16 @@ void rpy_loop_let_go(rpy_kept *kept);
 /* The loop is closed: calls each `dropped`, and lets go. */
 void rpy_loop_drop_kept(rpy_loop *loop);
 
+/* -1 with the reason why the loop cannot be used here. */
+int rpy_loop_refuse(rpy_loop *loop);
+
 /*
  * Whether the loop can be used here: it is open, and this is no child of fork(). 0, or -1 with a RuntimeError.
  */
-int rpy_loop_check(rpy_loop *loop);
+static inline int rpy_loop_check(rpy_loop *loop)
+{
+    return loop->loop && rp_loop_check(loop->loop) == 0 ? 0 : rpy_loop_refuse(loop);
+}
 
 /* In debug mode also that this is the thread that runs the loop. */
 int rpy_loop_check_thread(rpy_loop *loop);

@@ -123,6 +123,10 @@ static int setattro(PyObject *object, PyObject *name, PyObject *value)
 static bool parse_context(rpy_loop *self, const char *function, PyObject *const *keywords, PyObject *names,
                           PyObject **context)
 {
+    if (names == self->state->context_names) {
+        *context = keywords[0] == Py_None ? NULL : keywords[0];
+        return true;
+    }
     *context = NULL;
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(names); i++) {
         PyObject *name = PyTuple_GET_ITEM(names, i);
@@ -133,6 +137,8 @@ static bool parse_context(rpy_loop *self, const char *function, PyObject *const 
         }
         *context = keywords[i] == Py_None ? NULL : keywords[i];
     }
+    if (PyTuple_GET_SIZE(names) == 1 && PyTuple_GET_ITEM(names, 0) != self->state->names.context)
+        Py_XSETREF(self->state->context_names, Py_NewRef(names));
     return true;
 }
 

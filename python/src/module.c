@@ -47,6 +47,7 @@ static int traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->tasks);
     Py_VISIT(state->futures);
     Py_VISIT(state->no_args);
+    Py_VISIT(state->context_names);
     Py_VISIT(state->gaierror);
     Py_VISIT(state->format_handle);
     Py_VISIT(state->logger);
@@ -99,6 +100,7 @@ static void release(void *module)
     Py_CLEAR(state->tasks);
     Py_CLEAR(state->futures);
     Py_CLEAR(state->no_args);
+    Py_CLEAR(state->context_names);
     Py_CLEAR(state->gaierror);
     Py_CLEAR(state->format_handle);
     Py_CLEAR(state->logger);

@@ -81,9 +81,11 @@ typedef struct rpy_state {
 
     /* loop.c */
     PyTypeObject *loop_type;
-    PyObject *tasks;         /* the dict of asyncio.tasks: its Task may be replaced at any time */
-    PyObject *futures;       /* likewise, for Future */
-    PyObject *no_args;       /* () */
+    PyObject *tasks;   /* the dict of asyncio.tasks: its Task may be replaced at any time */
+    PyObject *futures; /* likewise, for Future */
+    PyObject *no_args; /* () */
+    PyObject *
+        context_names; /* a call's tuple ("context",) that was seen to be that, or NULL: asyncio's tasks have one */
     PyObject *gaierror;      /* socket.gaierror */
     PyObject *format_handle; /* asyncio.base_events._format_handle */
     PyObject *logger;        /* asyncio's */
