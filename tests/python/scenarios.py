@@ -9,7 +9,6 @@ import contextvars
 import functools
 import gc
 import importlib.util
-import inspect
 import logging
 import os
 import pathlib
@@ -25,7 +24,7 @@ SCENARIOS = {}
 
 def scenario(function):
     """Takes a function of a loop, or a coroutine, which is run on it."""
-    if inspect.iscoroutinefunction(function):
+    if asyncio.iscoroutinefunction(function):
 
         def run(loop):
             loop.run_until_complete(function(loop))

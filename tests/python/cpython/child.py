@@ -205,5 +205,4 @@ def main():
         result.tell(ended=True)
 
 
-if __name__ == "__main__":  # not in a process that multiprocessing has started
-    main()
+main()
