@@ -244,13 +244,6 @@ void rpy_handle_call(rpy_handle *self)
     self->running = false;
 }
 
-/* The handle has no future: what it refers to may refer to it, which the collector would not see. */
-static void let_go(rpy_handle *self)
-{
-    clear_contents(self);
-    Py_CLEAR(self->loop);
-}
-
 /* What the core calls when it gives the handle back: to be run, or because the loop was closed. */
 static void run(void *arg)
 {
@@ -260,8 +253,10 @@ static void run(void *arg)
         self->cancelled = true;
     else
         rpy_handle_call(self);
-    if (Py_REFCNT((PyObject *)self) > 1)
-        let_go(self);
+    if (Py_REFCNT((PyObject *)self) > 1) {
+        clear_contents(self);
+        Py_CLEAR(self->loop);
+    }
     Py_DECREF((PyObject *)self);
 }
 
@@ -294,7 +289,9 @@ static void take_back(rpy_handle *self)
     bool taken_back = core && !core->closed && !rp_loop_is_forked(core) && rp_handle_cancel(&self->core.handle);
 
     if (!self->running)
-        let_go(self);
+        clear_contents(self);
+    if (!self->running && !rp_handle_scheduled(&self->core.handle))
+        Py_CLEAR(self->loop); /* else it is given back with the loop */
     if (taken_back)
         Py_DECREF((PyObject *)self);
 }
