@@ -435,7 +435,7 @@ def test_a_handle_that_has_run_keeps_nothing_alive(loop_factory):
 
     program = Program()
     program.loop = loop_factory()
-    program.loop.set_exception_handler(lambda loop, context: program)
+    program.loop.set_exception_handler(lambda loop, context, program=program: program)
     program.ran = program.loop.call_soon(program.loop.stop)
     program.cancelled = program.loop.call_later(60, print)
     program.cancelled.cancel()
