@@ -20,6 +20,9 @@ SIGNALS = signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP, signal.SIGCHLD, signal.
 @pytest.fixture(autouse=True)
 def as_before():
     """Each test leaves handlers and the wakeup descriptor as it has found them."""
+    for sig in SIGNALS:
+        if signal.getsignal(sig) is signal.SIG_IGN:  # as under nohup; asyncio puts the default one in its place
+            signal.signal(sig, signal.SIG_DFL)
     handlers = [signal.getsignal(sig) for sig in (signal.SIGINT, *SIGNALS)]
     yield
     now = [signal.getsignal(sig) for sig in (signal.SIGINT, *SIGNALS)]

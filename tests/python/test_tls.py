@@ -143,8 +143,9 @@ async def test_closed_server_waits_for_handshakes(loop, server_context):
     with socket.create_connection(server.sockets[0].getsockname()) as client:
         while not server._transports():
             await asyncio.sleep(0.001)
-        server.close()
         waiting = asyncio.ensure_future(server.wait_closed())
+        await asyncio.sleep(0)
+        server.close()
         for _ in range(5):
             await asyncio.sleep(0)
         assert not waiting.done()

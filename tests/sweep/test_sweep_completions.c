@@ -13,6 +13,14 @@ static uint64_t left;      /* until one fails */
 static bool second;        /* by the second error of its kind */
 static int error;          /* that it failed by; 0: none has */
 static const rp_op *dying; /* a multishot operation whose last completion is to bring the error */
+static const rp_op *taken; /* it has brought that in this turn */
+static bool unheard;       /* the library has given it up before it heard of the error */
+
+WRAP(void, rp_proactor_cancel, rp_proactor *proactor, rp_op *op)
+{
+    unheard = unheard || op == dying || op == taken;
+    __real_rp_proactor_cancel(proactor, op);
+}
 
 /* What an operation of a kind really fails by. */
 static int error_of(const rp_op *op)
@@ -45,7 +53,7 @@ static bool fail(rp_proactor *proactor, rp_completion *completion)
     give_back(completion);
     if (completion->flags & RP_OP_MORE) {
         dying = completion->op;
-        rp_proactor_cancel(proactor, completion->op);
+        __real_rp_proactor_cancel(proactor, completion->op);
         return false;
     }
     completion->result = error;
@@ -61,6 +69,7 @@ static bool pass(rp_completion *completion)
     completion->result = error;
     if (completion->flags & RP_OP_MORE)
         return false;
+    taken = dying;
     dying = NULL;
     return true;
 }
@@ -70,6 +79,7 @@ WRAP(int, rp_proactor_wait, rp_proactor *proactor, rp_completion *completions, i
     int n = __real_rp_proactor_wait(proactor, completions, capacity, deadline);
     int kept = 0;
 
+    taken = NULL;
     for (int i = 0; i < n; i++) {
         bool fails = left > 0 && completions[i].result != -ECANCELED && --left == 0;
 
@@ -87,6 +97,8 @@ static void arm(uint64_t nth, bool by_second)
     second = by_second;
     error = 0;
     dying = NULL;
+    taken = NULL;
+    unheard = false;
 }
 
 static void arm_first(uint64_t nth)
@@ -104,7 +116,7 @@ static int disarm(void)
     left = 0;
     if (error == 0)
         return UNTOUCHED;
-    return dying == NULL ? error : HARMLESS; /* the loop was closed before the error could be delivered */
+    return !dying && !unheard ? error : HARMLESS; /* dying: the loop was closed before it was over */
 }
 
 static const fault first_error = {"first error", arm_first, disarm};
