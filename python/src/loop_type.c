@@ -152,6 +152,10 @@ static bool check_callback(rpy_loop *self, PyObject *callback, const char *funct
     return result;
 }
 
+/*
+ * The loop is asked last, as well: what was before may run Python code, and other threads meanwhile. Any of these may
+ * close the loop.
+ */
 static rpy_handle *handle_of_call(rpy_loop *self, PyTypeObject *type, const char *function, bool this_thread,
                                   Py_ssize_t before, PyObject *const *args, Py_ssize_t count, PyObject *names)
 {
@@ -160,11 +164,12 @@ static rpy_handle *handle_of_call(rpy_loop *self, PyTypeObject *type, const char
     assert(count > before);
     if (names && !parse_context(self, function, args + count, names, &context))
         return NULL;
-    if (rpy_loop_check(self) < 0)
+    if (self->debug && (rpy_loop_check(self) < 0 || !check_callback(self, args[before], function, this_thread)))
         return NULL;
-    if (self->debug && !check_callback(self, args[before], function, this_thread))
-        return NULL;
-    return rpy_handle_new(self, type, args[before], args + before + 1, count - before - 1, context);
+    rpy_handle *handle = rpy_handle_new(self, type, args[before], args + before + 1, count - before - 1, context);
+    if (handle && rpy_loop_check(self) < 0)
+        Py_CLEAR(handle);
+    return handle;
 }
 
 typedef PyObject *fastcall(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names);

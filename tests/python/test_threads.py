@@ -210,6 +210,21 @@ def test_threadsafe_while_the_loop_is_closed(loop):
     assert errors == ["Event loop is closed"]
 
 
+@pytest.mark.own("asyncio schedules a callback that never runs")
+@pytest.mark.parametrize("method, args", [("call_soon_threadsafe", ()), ("call_soon", ()), ("call_later", (1,))])
+def test_closed_while_a_callback_is_being_scheduled(loop, monkeypatch, method, args):
+    """In debug mode that runs Python code, during which another thread may run."""
+
+    def extract_stack(*args):
+        in_thread(loop.close)
+        return []
+
+    loop.set_debug(True)
+    monkeypatch.setattr(asyncio.format_helpers, "extract_stack", extract_stack)
+    with pytest.raises(RuntimeError, match="^Event loop is closed$"):
+        getattr(loop, method)(*args, print)
+
+
 def test_threadsafe_to_a_loop_that_does_not_run(loop):
     seen = []
     in_thread(loop.call_soon_threadsafe, seen.append, 1)
