@@ -36,16 +36,28 @@ static inline void leave(rpy_transport *self, PyObject *name, int64_t begun)
     Py_DECREF((PyObject *)self);
 }
 
-/* protocol.name(argument), or without an argument, in the context. A new reference, or NULL with an exception. */
-static PyObject *call_method(rpy_transport *self, PyObject *name, PyObject *argument)
+/*
+ * protocol.name(argument), or without an argument. A new reference, or NULL with an exception. The protocol stays until
+ * its method has returned, even if that has another one take its place.
+ */
+static PyObject *call_method(const rpy_transport *self, PyObject *name, PyObject *argument)
 {
-    PyObject *result, *args[2] = {self->protocol, argument};
+    PyObject *protocol = self->protocol, *args[2] = {protocol, argument};
 
-    if (!self->protocol) /* the collector has taken it */
-        return Py_NewRef(Py_None);
+    if (!protocol) /* it has ended, or the collector has taken it */
+        Py_RETURN_NONE;
+    Py_INCREF(protocol);
+    PyObject *result =
+        PyObject_VectorcallMethod(name, args, (argument ? 2 : 1) | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+    Py_DECREF(protocol);
+    return result;
+}
+
+static PyObject *call_in_context(const rpy_transport *self, PyObject *name, PyObject *argument)
+{
     if (PyContext_Enter(self->context) < 0)
         return NULL;
-    result = PyObject_VectorcallMethod(name, args, (argument ? 2 : 1) | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+    PyObject *result = call_method(self, name, argument);
     if (PyContext_Exit(self->context) < 0)
         Py_CLEAR(result);
     return result;
@@ -56,7 +68,7 @@ static PyObject *call_method(rpy_transport *self, PyObject *name, PyObject *argu
 static PyObject *call_data_received(rpy_transport *self, const void *data, size_t length)
 {
     PyObject *bytes = PyBytes_FromStringAndSize(data, (Py_ssize_t)length);
-    PyObject *result = bytes ? call_method(self, self->loop->state->names.data_received, bytes) : NULL;
+    PyObject *result = bytes ? call_in_context(self, self->loop->state->names.data_received, bytes) : NULL;
 
     Py_XDECREF(bytes);
     return result;
@@ -104,7 +116,7 @@ static void get_buffer(void *arg, size_t hint, void **data, size_t *length)
 {
     rpy_transport *self = arg;
     int64_t begun = enter(self);
-    PyObject *buffer = call_method(self, self->loop->state->names.get_buffer, self->loop->state->minus_one);
+    PyObject *buffer = call_in_context(self, self->loop->state->names.get_buffer, self->loop->state->minus_one);
 
     (void)hint;
     if (!buffer || check_length(buffer) < 0) {
@@ -135,7 +147,7 @@ static void buffer_updated(void *arg, size_t length)
 
     buffer_unused(self);
     PyObject *count = PyLong_FromSize_t(length);
-    PyObject *result = count ? call_method(self, self->loop->state->names.buffer_updated, count) : NULL;
+    PyObject *result = count ? call_in_context(self, self->loop->state->names.buffer_updated, count) : NULL;
     Py_XDECREF(count);
     if (result)
         Py_DECREF(result);
@@ -152,7 +164,7 @@ static bool eof_received(void *arg)
 
     if (self->loop->debug)
         rpy_connection_log(self, "%r received EOF");
-    PyObject *result = call_method(self, self->loop->state->names.eof_received, NULL);
+    PyObject *result = call_in_context(self, self->loop->state->names.eof_received, NULL);
     int open = result ? PyObject_IsTrue(result) : -1;
     Py_XDECREF(result);
     if (open < 0) {
@@ -178,7 +190,7 @@ static void report_flow_control(rpy_transport *self, const char *message, PyObje
 static void pause_writing(void *arg)
 {
     rpy_transport *self = arg;
-    PyObject *result = PyObject_CallMethodNoArgs(self->protocol, self->loop->state->names.pause_writing);
+    PyObject *result = call_method(self, self->loop->state->names.pause_writing, NULL);
     PyObject *exception;
 
     if (result) {
@@ -196,7 +208,7 @@ static void resume_writing(void *arg)
 {
     rpy_transport *self = arg;
     int64_t begun = enter(self);
-    PyObject *result = call_method(self, self->loop->state->names.resume_writing, NULL);
+    PyObject *result = call_in_context(self, self->loop->state->names.resume_writing, NULL);
     PyObject *exception = result ? NULL : rpy_loop_callback_failed(self->loop);
 
     Py_XDECREF(result);
@@ -223,13 +235,10 @@ static void drained(void *arg)
 
 PyObject *rpy_protocol_connection_lost(rpy_transport *self, PyObject *exception)
 {
-    PyObject *result, *error;
+    PyObject *result = call_method(self, self->loop->state->names.connection_lost, exception);
+    PyObject *error = result ? NULL : rpy_take_exception();
 
-    if (!self->protocol)
-        Py_RETURN_NONE;
-    result = PyObject_CallMethodOneArg(self->protocol, self->loop->state->names.connection_lost, exception);
     Py_XDECREF(result);
-    error = result ? NULL : rpy_take_exception();
     rpy_connection_end(self);
     if (!error)
         Py_RETURN_NONE;

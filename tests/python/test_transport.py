@@ -771,3 +771,27 @@ async def test_references_of_a_transport(loop):
         assert all(abs(a - b) < 5 for a, b in zip(before, after))
         transport.abort()
         await protocol.wait_for("connection_lost")
+
+
+async def test_a_protocol_stays_until_its_method_has_returned(loop):
+    """Also one whose method is in C, which refers to the protocol by nothing but the call."""
+
+    class Item:
+        def __lt__(self, other):
+            transport.set_protocol(recorder)
+            return False
+
+    class Sorting(list):
+        eof_received = list.sort
+
+        def connection_made(self, transport):
+            pass
+
+    recorder = Recorder()
+    protocol = Sorting(Item() for _ in range(100))
+    gone = weakref.ref(protocol)
+    transport, peer = connect(loop, protocol)
+    del protocol
+    peer.close()
+    await recorder.wait_for("connection_lost")
+    assert gone() is None
