@@ -362,11 +362,15 @@ static void end_empty_waiter(rpy_transport *self)
     Py_XDECREF(error);
 }
 
+static const rp_protocol nobody = {.receives = 1};
+
+/* From here on nothing is told of the connection: the object may go before the core's transport. */
 void rpy_connection_end(rpy_transport *self)
 {
     if (self->ended)
         return;
     self->ended = true;
+    rp_transport_set_protocol(self->core, &nobody, NULL);
     close_socket_object(self);
     rpy_watch_disown(self->loop, self->fd, (PyObject *)self);
     Py_CLEAR(self->protocol);
@@ -376,8 +380,6 @@ void rpy_connection_end(rpy_transport *self)
     rpy_connection_keep(self);
 }
 
-static const rp_protocol nobody = {.receives = 1};
-
 void rpy_connection_abandon(rpy_transport *self)
 {
     rp_transport *core = self->core;
@@ -386,11 +388,9 @@ void rpy_connection_abandon(rpy_transport *self)
         return;
     if (PyErr_ResourceWarning((PyObject *)self, 1, "unclosed transport %R", self) < 0)
         PyErr_WriteUnraisable((PyObject *)self);
-    rp_transport_set_protocol(core, &nobody, NULL);
     rp_transport_lose(core, 0);
-    close_socket_object(self);
-    rpy_watch_disown(self->loop, self->fd, (PyObject *)self);
-    leave_server(self);
+    Py_CLEAR(self->empty_waiter); /* whoever waits for it is garbage, too */
+    rpy_connection_end(self);
 }
 
 int rpy_connection_init(rpy_state *state)

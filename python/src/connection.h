@@ -95,7 +95,7 @@ void rpy_connection_callback_failed(rpy_transport *self, const char *message);
 /* The write buffer is empty, or never will be: whoever waits for that is told. */
 void rpy_connection_tell_empty(rpy_transport *self, PyObject *exception);
 
-/* After connection_lost, or the loop's close: lets go of all that goes with the connection. */
+/* After connection_lost, or when there is nobody to be told: lets go of all that goes with the connection. */
 void rpy_connection_end(rpy_transport *self);
 
 /* Nobody refers to it: warns if it is open, and closes it without telling the protocol. */

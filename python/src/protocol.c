@@ -327,7 +327,8 @@ int rpy_protocol_set(rpy_transport *self, PyObject *protocol)
     Py_XSETREF(self->protocol, Py_NewRef(protocol));
     self->seen = (rpy_stream_seen){0};
     self->streamed = !buffered && rpy_stream_may_feed(state, protocol);
-    rp_transport_set_protocol(self->core, buffered ? &buffered_protocol : &data_protocol, self);
+    if (!self->ended)
+        rp_transport_set_protocol(self->core, buffered ? &buffered_protocol : &data_protocol, self);
     return 0;
 }
 

@@ -402,8 +402,11 @@ static PyObject *method_fatal_error(PyObject *object, PyObject *args, PyObject *
     return force_close(of(object), exception);
 }
 
+/* What asyncio schedules when a connection is lost. */
 static PyObject *method_call_connection_lost(PyObject *object, PyObject *exception)
 {
+    if (!of(object)->core->lost)
+        return force_close(of(object), exception);
     return rpy_protocol_connection_lost(of(object), exception);
 }
 

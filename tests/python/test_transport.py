@@ -795,3 +795,52 @@ async def test_a_protocol_stays_until_its_method_has_returned(loop):
     peer.close()
     await recorder.wait_for("connection_lost")
     assert gone() is None
+
+
+@pytest.mark.own("asyncio's transport stays alive while it reads, and its socket is closed when that goes")
+async def test_one_that_a_warning_has_kept_alive_is_closed(loop):
+    """The warning of an unclosed transport refers to it: whoever records warnings has it again."""
+    protocol = Recorder()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        transport, peer = connect(loop, Recorder())
+        await turns(2)
+        transport.pause_reading()
+        del transport
+        gc.collect()
+    (transport,) = [warning.source for warning in caught if "unclosed transport" in str(warning.message)]
+    del caught
+    assert transport.is_closing()
+    transport.set_protocol(protocol)
+    transport.write(b"lost")
+    transport.close()
+    transport.abort()
+    assert await receive(peer, 1) == b""
+    ends = socket.socketpair()  # with the number of the transport's
+    assert transport.get_extra_info("socket").fileno() == -1
+    del transport
+    gc.collect()
+    await turns(3)
+    assert protocol.events == []
+    ends[0].send(b"x")
+    assert ends[1].recv(1) == b"x"
+    for end in (peer, *ends):
+        end.close()
+
+
+@pytest.mark.own("asyncio closes the socket in the middle of the call")
+@pytest.mark.parametrize("lost", [False, True])
+async def test_the_callback_of_the_end_called_by_somebody_else(loop, lost):
+    protocol = Recorder()
+    transport, peer = connect(loop, protocol)
+    await turns(2)
+    if lost:
+        transport.abort()
+    transport._call_connection_lost(None)
+    transport.write(b"x" * (1 << 22))
+    del transport, protocol.transport
+    gc.collect()
+    await turns(3)
+    assert protocol.names == ["connection_made", "connection_lost"]
+    assert await receive(peer, 1) == b""
+    peer.close()
