@@ -228,8 +228,11 @@ static void call_timed(rpy_handle *self)
     Py_XSETREF(loop->current_handle, outer);
 }
 
+/* It may be called in the middle of a call: what it refers to stays until the outer one has returned. */
 void rpy_handle_call(rpy_handle *self)
 {
+    bool outer = self->running;
+
     self->running = true;
     if (self->loop->debug) {
         call_timed(self);
@@ -241,7 +244,7 @@ void rpy_handle_call(rpy_handle *self)
         else
             report(self);
     }
-    self->running = false;
+    self->running = outer;
 }
 
 /* What the core calls when it gives the handle back: to be run, or because the loop was closed. */

@@ -235,6 +235,23 @@ def test_cancel_of_one_that_runs(loop, ran):
     assert seen == ["argument"] and run.handle.cancelled()
 
 
+def test_cancel_of_one_that_runs_in_its_own_run(loop, ran, reports):
+    calls = []
+
+    def fail():
+        calls.append(len(calls))
+        if len(calls) == 1:
+            handle._run()  # refused: its context is entered
+            handle.cancel()
+            raise ValueError("after the cancellation")
+
+    handle = loop.call_soon(fail)
+    ran()
+    assert calls == [0]
+    assert len(reports) == 2
+    reports.clear()
+
+
 def test_cancel_within_the_turn(loop, ran):
     seen = []
     loop.call_soon(lambda: (second.cancel(), timer.cancel()))
