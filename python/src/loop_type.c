@@ -347,6 +347,8 @@ static PyObject *create_future(PyObject *object, PyObject *unused)
     PyObject *type = PyDict_GetItemWithError(self->state->futures, self->state->names.Future);
 
     (void)unused;
+    if (!self->loop_kwargs && rpy_loop_check(self) < 0)
+        return NULL;
     if (!type)
         return PyErr_Occurred() ? NULL : PyErr_Format(PyExc_AttributeError, "asyncio.futures has no Future");
     return PyObject_Call(type, self->state->no_args, self->loop_kwargs);
@@ -636,7 +638,8 @@ static int init(PyObject *object, PyObject *args, PyObject *kwargs)
         PyErr_SetString(PyExc_ValueError, "busy_poll must not be negative");
         return -1;
     }
-    self->loop_kwargs = Py_BuildValue("{s:O}", "loop", object);
+    if (!self->loop_kwargs) /* unless an earlier attempt has failed */
+        self->loop_kwargs = Py_BuildValue("{s:O}", "loop", object);
     if (!self->loop_kwargs)
         return -1;
     int rc = rp_loop_new(&(rp_loop_options){.backend = backend,

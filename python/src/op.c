@@ -198,6 +198,8 @@ static PySendResult start(rpy_op *self, PyObject **result)
     rpy_attempt attempt = RPY_WAITS;
 
     self->state = CLOSED; /* unless it waits */
+    if (rpy_loop_check(self->loop) < 0)
+        return PYGEN_ERROR;
     self->is_plain =
         Py_TYPE(self->socket) == self->loop->state->socket_type && sockets_are_plain(self->loop->state);
     if (!self->is_plain && check_ssl(self) < 0)

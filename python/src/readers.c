@@ -90,6 +90,8 @@ static PyObject *take(PyObject *object, int direction, bool own, PyObject *file)
 {
     rpy_loop *loop = (rpy_loop *)object;
 
+    if (!loop->loop && rpy_loop_check(loop) < 0)
+        return NULL;
     if (!own && loop->loop->closed)
         Py_RETURN_FALSE;
     int fd = checked_number_of(loop, file, true, own);

@@ -2,8 +2,11 @@
 
 import asyncio
 import gc
+import inspect
+import socket
 import sys
 import threading
+import warnings
 import weakref
 
 import pytest
@@ -680,3 +683,67 @@ def test_attributes_of_ones_own(loop):
     assert loop.mine == 1
     del loop.mine
     assert not hasattr(loop, "mine")
+
+
+# ---- before its beginning, and after its end ----
+
+
+def attempts(sock):
+    """Arguments that methods may take, one or the other."""
+    yield ()
+    for first in sock, 1.0, print, sock.fileno():
+        yield (first,)
+        for second in 10, b"data", bytearray(1), print, ("127.0.0.1", 1):
+            yield first, second
+            yield first, second, "127.0.0.1"
+
+
+def call_all(loop):
+    """Call each method that is in C, and begin to await what that returns. What each has raised."""
+    base = next(kind for kind in type(loop).__mro__ if kind.__name__ == "Loop" and kind.__module__ == "ringport._core")
+    methods = [name for name, value in vars(base).items() if inspect.ismethoddescriptor(value) and name[:2] != "__"]
+    raised = {name: [] for name in methods}
+    for name in methods:
+        one, other = socket.socketpair()
+        with one, other, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            one.setblocking(False)
+            other.send(b"something to receive")
+            for args in attempts(one):
+                try:
+                    result = getattr(loop, name)(*args)
+                    if inspect.isawaitable(result):
+                        result.send(None)
+                except Exception as error:
+                    raised[name].append(error)
+            del args
+    return raised
+
+
+@pytest.mark.own("of a Loop that asyncio has not initialized")
+def test_init_was_not_called(loop):
+    raised = call_all(type(loop).__new__(type(loop)))
+    for name in "call_soon", "call_at", "create_future", "remove_reader", "sock_recv", "sock_sendall", "sock_accept":
+        errors = {str(error) for error in raised[name] if isinstance(error, RuntimeError)}
+        assert errors == {"the loop's __init__() has not been called"}, name
+
+
+@pytest.mark.own("asyncio's operations on sockets may still succeed")
+def test_all_after_the_close(loop):
+    loop.close()
+    raised = call_all(loop)
+    for name in "call_soon", "call_at", "add_reader", "sock_recv", "sock_sendall", "sock_accept":
+        errors = {str(error) for error in raised[name] if isinstance(error, RuntimeError)}
+        assert errors == {"Event loop is closed"}, name
+
+
+@pytest.mark.own("of options that asyncio does not have")
+def test_an_init_that_fails_leaves_nothing(loop):
+    new = type(loop).__new__(type(loop))
+    for _ in range(10):
+        with pytest.raises(ValueError):
+            new.__init__(backend="none such")
+        references = sys.getrefcount(new)
+        with pytest.raises(ValueError):
+            new.__init__(backend="none such")
+        assert sys.getrefcount(new) == references
