@@ -314,7 +314,7 @@ static PyObject *method_send(PyObject *self, PyObject *value)
 static PyObject *method_throw(PyObject *object, PyObject *args)
 {
     rpy_op *self = (rpy_op *)object;
-    PyObject *type, *value = NULL, *traceback = NULL;
+    PyObject *type, *value = NULL, *traceback = NULL, *own = NULL;
 
     if (!PyArg_ParseTuple(args, "O|OO:throw", &type, &value, &traceback))
         return NULL;
@@ -322,29 +322,29 @@ static PyObject *method_throw(PyObject *object, PyObject *args)
         PyErr_SetString(PyExc_RuntimeError, "cannot reuse already awaited coroutine");
         return NULL;
     }
-    if (traceback && traceback != Py_None && !PyTraceBack_Check(traceback)) {
+    if (traceback == Py_None)
+        traceback = NULL;
+    if (traceback && !PyTraceBack_Check(traceback)) {
         PyErr_SetString(PyExc_TypeError, "throw() third argument must be a traceback object");
         return NULL;
     }
-    if (PyExceptionInstance_Check(type) && value && value != Py_None) {
-        PyErr_SetString(PyExc_TypeError, "instance exception may not have a separate value");
+    if (PyExceptionInstance_Check(type)) {
+        if (value && value != Py_None) {
+            PyErr_SetString(PyExc_TypeError, "instance exception may not have a separate value");
+            return NULL;
+        }
+        value = type;
+        type = (PyObject *)Py_TYPE(value);
+        if (!traceback)
+            traceback = own = PyException_GetTraceback(value);
+    } else if (!PyExceptionClass_Check(type)) {
+        PyErr_SetString(PyExc_TypeError, "exceptions must be classes or instances deriving from BaseException");
         return NULL;
     }
-    PyObject *exception = NULL;
-    if (PyExceptionInstance_Check(type))
-        exception = Py_NewRef(type);
-    else if (PyExceptionClass_Check(type) && value && PyExceptionInstance_Check(value))
-        exception = Py_NewRef(value);
-    else if (PyExceptionClass_Check(type))
-        exception = value && value != Py_None ? PyObject_CallOneArg(type, value) : PyObject_CallNoArgs(type);
-    else
-        PyErr_SetString(PyExc_TypeError, "exceptions must be classes or instances deriving from BaseException");
-    if (!exception)
-        return NULL;
-    if (traceback && traceback != Py_None)
-        PyException_SetTraceback(exception, traceback);
     abandon(self);
-    rpy_set_exception(exception);
+    PyErr_Restore(Py_NewRef(type), Py_XNewRef(value),
+                  Py_XNewRef(traceback)); /* an instance is made when it is caught */
+    Py_XDECREF(own);
     return NULL;
 }
 

@@ -9,6 +9,7 @@ import inspect
 import socket
 import sys
 import threading
+import warnings
 
 import pytest
 
@@ -872,3 +873,27 @@ async def test_many_at_once(loop):
     await asyncio.gather(*echoing)
     for left, _ in pairs:
         left.close()
+
+
+async def test_what_is_thrown_into_one_is_made_as_by_a_coroutine(loop, pair):
+    class Fake(Exception):
+        def __new__(cls):
+            return 5
+
+    def thrown(*args):
+        operation = loop.sock_recv(pair[0], 1)
+        with pytest.raises(BaseException) as raised:
+            operation.throw(*args)
+        operation.close()
+        return raised.value
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of more than one argument
+        assert type(thrown(Fake)) is TypeError
+        assert thrown(OSError, (2, "text")).errno == 2
+        assert thrown(OSError, OSError(3, "text")).errno == 3
+        assert thrown(KeyError, None).args == ()
+        error = ValueError("itself")
+        assert thrown(error) is error
+        assert type(thrown(5)) is TypeError
+        assert str(thrown(error, 1)) == "instance exception may not have a separate value"
