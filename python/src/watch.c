@@ -163,21 +163,39 @@ static int control(watch *of, int operation, uint32_t events)
     return 0;
 }
 
-static void drop_handle(side *of)
+/* `handle` takes the place of the one that there is, which is returned, and the caller's to let go of. */
+static rpy_handle *exchange_handle(side *of, rpy_handle *handle)
 {
-    rpy_handle *handle = of->handle;
+    rpy_handle *before = of->handle;
 
+    of->handle = handle;
+    of->serial++;
+    return before;
+}
+
+/* What the handle refers to may close the loop when it goes, and with that the watches end: so this comes last. */
+static void let_go(rpy_handle *handle)
+{
     if (!handle)
         return;
-    of->handle = NULL;
-    of->serial++;
     rpy_handle_cancel(handle);
     Py_DECREF((PyObject *)handle);
 }
 
+static void drop_handle(side *of)
+{
+    if (of->handle)
+        let_go(exchange_handle(of, NULL));
+}
+
+static bool has_handle(const watch *of)
+{
+    return of->sides[RPY_READ].handle || of->sides[RPY_WRITE].handle;
+}
+
 static void drop_file(watch *of)
 {
-    if (!of->sides[RPY_READ].handle && !of->sides[RPY_WRITE].handle)
+    if (!has_handle(of))
         Py_CLEAR(of->file);
 }
 
@@ -529,10 +547,9 @@ int rpy_watch_set_handle(rpy_loop *loop, int fd, int direction, rpy_handle *hand
         rpy_set_error(loop->state, rc);
     if (!of || rc < 0)
         return -1;
-    drop_handle(&of->sides[direction]);
-    of->sides[direction].handle = (rpy_handle *)Py_NewRef((PyObject *)handle);
     if (!of->file && file)
         of->file = Py_NewRef(file);
+    let_go(exchange_handle(&of->sides[direction], (rpy_handle *)Py_NewRef((PyObject *)handle)));
     return 0;
 }
 
@@ -542,9 +559,13 @@ bool rpy_watch_drop_handle(rpy_loop *loop, int fd, int direction)
 
     if (!of || !of->sides[direction].handle)
         return false;
-    drop_handle(&of->sides[direction]);
-    drop_file(of);
+    rpy_handle *handle = exchange_handle(&of->sides[direction], NULL);
+    PyObject *file = has_handle(of) ? NULL : of->file;
+    if (file)
+        of->file = NULL;
     settle(of);
+    let_go(handle);
+    Py_XDECREF(file);
     return true;
 }
 

@@ -600,3 +600,30 @@ def test_debug_mode(loop, pair):
     loop.run_forever()
     assert seen == [b"a", b"b"]
     loop.remove_reader(left)
+
+
+class Closing:
+    """A callback whose end closes the loop."""
+
+    def __init__(self, loop):
+        self.loop = loop
+
+    def __call__(self):
+        pass
+
+    def __del__(self):
+        self.loop.close()
+
+
+def test_a_handle_that_closes_the_loop_when_it_is_removed(loop_factory, pair):
+    loop = loop_factory()
+    loop.add_reader(pair[0], Closing(loop))
+    assert loop.remove_reader(pair[0])
+    assert loop.is_closed()
+
+
+def test_a_handle_that_closes_the_loop_when_it_is_replaced(loop_factory, pair):
+    loop = loop_factory()
+    loop.add_writer(pair[0], Closing(loop))
+    loop.add_writer(pair[0], print)
+    assert loop.is_closed()
