@@ -689,7 +689,9 @@ static PyObject *make(rpy_loop *loop, rp_fd fd, PyObject *socket, PyObject *prot
         made = handle_for_protocol(self, protocol);
     if (made && waiter && waiter != Py_None)
         woken = handle_for_waiter(loop, waiter);
-    if (made && (woken || !waiter || waiter == Py_None) && join_server(self, server) == 0) {
+    /* What was called, or collected, may have closed the loop: so it is asked again. */
+    if (made && (woken || !waiter || waiter == Py_None) && rpy_loop_check(loop) == 0 &&
+        join_server(self, server) == 0) {
         start(self, made, woken);
     } else {
         discard(self);

@@ -372,3 +372,27 @@ async def test_cancelled_while_it_resolves(loop, monkeypatch):
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+@pytest.mark.own("asyncio leaves half a transport behind")
+@pytest.mark.parametrize("when", ["factory", "connection_made"])
+def test_a_protocol_that_closes_the_loop(loop_factory, when):
+    """Only by hand can a coroutine run outside a run, in which a loop cannot be closed."""
+
+    class Protocol(asyncio.Protocol):
+        @property
+        def connection_made(self):
+            if when == "connection_made":
+                loop.close()
+            return super().connection_made
+
+    def factory():
+        if when == "factory":
+            loop.close()
+        return Protocol()
+
+    loop = loop_factory()
+    left, right = socket.socketpair()
+    with left, right:
+        with pytest.raises(RuntimeError, match="^Event loop is closed$"):
+            loop.create_connection(factory, sock=left).send(None)
