@@ -85,12 +85,8 @@ static void release_socket(rpy_transport *self)
 
 void rpy_connection_forget_socket(rpy_transport *self)
 {
-    PyObject *exception = rpy_take_exception();
-
     release_socket(self);
     Py_CLEAR(self->socket);
-    if (exception)
-        rpy_set_exception(exception);
 }
 
 /* As socket.detach() does, but without memory for a frame, too: else it would close a number that is another's. */

@@ -649,14 +649,17 @@ static int join_server(rpy_transport *self, PyObject *server)
     return 0;
 }
 
-/* Nothing of it is going to happen: the descriptor is the caller's. */
+/* Nothing of it is going to happen: the descriptor is the caller's. The exception that is set stays so. */
 static void discard(rpy_transport *self)
 {
+    PyObject *exception = rpy_take_exception();
+
     rpy_connection_forget_socket(self);
     rpy_watch_disown(self->loop, self->fd, (PyObject *)self);
     self->ended = true;
     rp_transport_discard(self->core);
     Py_DECREF((PyObject *)self);
+    rpy_set_exception(exception);
 }
 
 static void start(rpy_transport *self, rpy_handle *made, rpy_handle *waiter)

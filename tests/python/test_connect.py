@@ -324,6 +324,19 @@ async def test_factory_that_raises_leaves_a_given_socket_open(loop):
         assert here.fileno() != -1
 
 
+@pytest.mark.own("asyncio closes the socket, and with it what waits")
+async def test_no_protocol_on_a_socket_where_something_waits(loop):
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        receiving = loop.create_task(loop.sock_recv(ours, 10))
+        await asyncio.sleep(0)
+        with pytest.raises(AttributeError, match="connection_made"):
+            await loop.create_connection(object, sock=ours)
+        theirs.send(b"data")
+        assert await receiving == b"data"
+
+
 async def test_cancelled_while_it_connects(loop):
     with listening(backlog=0) as listener:
         # The queue is full after these: the next attempt has to wait.
