@@ -248,6 +248,34 @@ def test_a_second_one_replaces_the_first(loop, pair):
     assert second.cancelled()
 
 
+@pytest.mark.own("asyncio's handles hold a callback until the collector finds it")
+def test_one_that_adds_another_when_it_goes(loop, pair):
+    left, right = pair
+    called = []
+
+    class Callback:
+        def __init__(self, name):
+            self.name = name
+
+        def __call__(self):
+            called.append(self.name)
+            loop.remove_reader(left)
+
+    class Successor(Callback):
+        def __del__(self):
+            inner = Callback("inner")
+            gone.append(weakref.ref(inner))
+            loop.add_reader(left, inner)
+
+    gone = []
+    loop.add_reader(left, Successor("old"))
+    loop.add_reader(left, Callback("outer"))
+    right.send(b"x")
+    turns(loop, 3)
+    assert called == ["inner"]
+    assert gone[0]() is None
+
+
 def test_one_that_is_replaced_in_its_turn_is_not_called(loop, pair):
     left, right = pair
     other, peer = socket.socketpair()
