@@ -150,11 +150,11 @@ PyObject *rpy_connection_socket(rpy_transport *self)
 }
 
 /* What is asked for by `name` comes into `extra`, if it is one of ours. */
-static int make_extra(rpy_transport *self, const char *name)
+static int make_extra(rpy_transport *self, PyObject *name)
 {
     PyObject *object = NULL;
 
-    if (strcmp(name, "socket") == 0) {
+    if (PyUnicode_CompareWithASCIIString(name, "socket") == 0) {
         PyObject *socket = rpy_connection_socket(self);
 
         object = socket ? PyObject_CallOneArg(self->loop->state->transport_socket, socket) : NULL;
@@ -162,12 +162,12 @@ static int make_extra(rpy_transport *self, const char *name)
             return -1;
     }
     for (int i = 0; i < 2 && !object; i++)
-        if (self->name_lengths[i] > 0 && strcmp(name, name_keys[i]) == 0) {
+        if (self->name_lengths[i] > 0 && PyUnicode_CompareWithASCIIString(name, name_keys[i]) == 0) {
             object = rpy_address_object((struct sockaddr *)&self->names[i], self->name_lengths[i]);
             if (!object)
                 return -1;
         }
-    int rc = object ? PyDict_SetItemString(self->extra, name, object) : 0;
+    int rc = object ? PyDict_SetItem(self->extra, name, object) : 0;
     Py_XDECREF(object);
     return rc;
 }
@@ -177,9 +177,7 @@ PyObject *rpy_connection_extra(rpy_transport *self, PyObject *name, PyObject *mi
     PyObject *value = PyDict_GetItemWithError(self->extra, name);
 
     if (!value && !PyErr_Occurred() && PyUnicode_Check(name)) {
-        const char *text = PyUnicode_AsUTF8(name);
-
-        if (!text || make_extra(self, text) < 0)
+        if (make_extra(self, name) < 0)
             return NULL;
         value = PyDict_GetItemWithError(self->extra, name);
     }
@@ -192,9 +190,16 @@ PyObject *rpy_connection_extras(rpy_transport *self)
 {
     const char *const names[] = {"socket", "sockname", "peername"};
 
-    for (int i = 0; i < 3; i++)
-        if (!PyMapping_HasKeyString(self->extra, names[i]) && make_extra(self, names[i]) < 0)
+    for (int i = 0; i < 3; i++) {
+        PyObject *name = PyUnicode_FromString(names[i]);
+        int there = name ? PyDict_Contains(self->extra, name) : -1;
+
+        if (there == 0)
+            there = make_extra(self, name);
+        Py_XDECREF(name);
+        if (there < 0)
             return NULL;
+    }
     return self->extra;
 }
 

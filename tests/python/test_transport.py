@@ -77,6 +77,7 @@ async def test_extra_info(loop):
         assert transport.get_extra_info("mine") == 1
         assert transport.get_extra_info("none of these") is None
         assert transport.get_extra_info("none of these", default=2) == 2
+        assert transport.get_extra_info("\ud800", 3) == 3  # which no UTF-8 has
         assert set(transport._extra) == {"socket", "sockname", "peername", "mine"}
         transport.close()
         await protocol.wait_for("connection_lost")
