@@ -385,8 +385,12 @@ void rpy_connection_abandon(rpy_transport *self)
 {
     rp_transport *core = self->core;
 
-    if (!core || self->ended || rp_loop_is_forked(core->loop))
+    if (!core || self->ended)
         return;
+    if (rp_loop_is_forked(core->loop)) { /* the connection is the parent's */
+        rpy_watch_disown(self->loop, self->fd, (PyObject *)self);
+        return;
+    }
     if (PyErr_ResourceWarning((PyObject *)self, 1, "unclosed transport %R", self) < 0)
         PyErr_WriteUnraisable((PyObject *)self);
     rp_transport_lose(core, 0);

@@ -2,6 +2,7 @@
 
 import asyncio
 import concurrent.futures
+import gc
 import multiprocessing
 import os
 import signal
@@ -117,6 +118,33 @@ def test_child_that_uses_the_parents_loop(loop):
     loop.stop()
     loop.run_forever()
     handles[1].cancel()
+
+
+@pytest.mark.own("a child may use asyncio's loop, and breaks the parent's")
+def test_child_that_lets_go_of_a_transport(loop, loop_factory):
+    """Its loop does not know the transport any more: there another one may be, in the same place of memory."""
+
+    async def connect(sock):
+        return await asyncio.get_running_loop().create_connection(asyncio.Protocol, sock=sock)
+
+    def child():
+        kept.clear()
+        gc.collect()
+        another = loop_factory()
+        transport, _ = another.run_until_complete(connect(right))
+        with pytest.raises(RuntimeError, match=REFUSED):
+            loop.remove_reader(left)
+        transport.abort()
+        another.run_until_complete(asyncio.sleep(0))
+        return "refused"
+
+    left, right = socket.socketpair()
+    with left, right:
+        kept = list(loop.run_until_complete(connect(left)))
+        kept[0].pause_reading()
+        assert in_child(child) == "refused"
+        kept[0].abort()
+        loop.run_until_complete(asyncio.sleep(0))
 
 
 @pytest.mark.own("asyncio's loops know nothing of forks")
