@@ -199,9 +199,15 @@ static void drop_file(watch *of)
         Py_CLEAR(of->file);
 }
 
-/* Nothing comes any more for handles, and for what waits for a file that has been closed. */
-static void drop_waiting(watch *of)
+/*
+ * Nothing comes any more for handles, and for what waits for a file that has been closed. false: something of that has
+ * closed the loop, and the watch has ended.
+ */
+static bool drop_waiting(watch *of)
 {
+    rpy_loop *loop = of->loop;
+    PyObject *watches = Py_NewRef((PyObject *)loop->watches);
+
     for (int i = 0; i < RPY_DIRECTIONS; i++) {
         side *s = &of->sides[i];
         rp_node *node = s->waiting.next;
@@ -218,14 +224,16 @@ static void drop_waiting(watch *of)
         }
     }
     drop_file(of);
+    Py_DECREF(watches);
+    return !loop->loop->closed;
 }
 
-/* The number is another file's, or none's. */
-static void forget_file(watch *of)
+/* The number is another file's, or none's. false as above. */
+static bool forget_file(watch *of)
 {
     of->registered = 0;
     Py_CLEAR(of->socket);
-    drop_waiting(of);
+    return drop_waiting(of);
 }
 
 /* Has the kernel tell of these too, and now of what holds already. 0 or an error. */
@@ -237,7 +245,8 @@ static int arm(watch *of, uint32_t events, bool levels)
         rc = control(of, EPOLL_CTL_MOD, wanted(of, events, levels));
         if (rc == 0)
             return 0;
-        forget_file(of);
+        if (!forget_file(of))
+            return RP_ECLOSED;
     }
     if (rc != -ENOENT)
         return rc;
@@ -516,8 +525,8 @@ void rpy_watch_disown(rpy_loop *loop, int fd, const PyObject *transport)
     p->transport = NULL;
     if (!p->watch || loop->loop->closed || rp_loop_is_forked(loop->loop))
         return;
-    drop_waiting(p->watch);
-    settle(p->watch);
+    if (drop_waiting(p->watch))
+        settle(p->watch);
 }
 
 int rpy_watch_check_free(const rpy_loop *loop, int fd, PyObject *file)

@@ -655,3 +655,18 @@ def test_a_handle_that_closes_the_loop_when_it_is_replaced(loop_factory, pair):
     loop.add_writer(pair[0], Closing(loop))
     loop.add_writer(pair[0], print)
     assert loop.is_closed()
+
+
+@pytest.mark.own("asyncio registers the new file, and has the loop closed then")
+def test_a_handle_that_closes_the_loop_when_its_number_is_another_files(loop_factory, pair):
+    loop = loop_factory()
+    old = os.dup(pair[0].fileno())
+    loop.add_reader(old, Closing(loop))
+    os.close(old)
+    assert os.dup(pair[1].fileno()) == old
+    try:
+        with pytest.raises(RuntimeError, match="^Event loop is closed$"):
+            loop.add_reader(old, print)
+    finally:
+        os.close(old)
+    assert loop.is_closed()
