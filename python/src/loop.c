@@ -92,6 +92,11 @@ static void leave_run(rpy_loop *self, PyObject *exception)
     rp_turn_interrupt(self->loop);
 }
 
+void rpy_loop_leave_run(rpy_loop *self)
+{
+    leave_run(self, rpy_take_exception());
+}
+
 PyObject *rpy_loop_callback_failed(rpy_loop *self)
 {
     PyObject *exception = rpy_take_exception();
@@ -125,7 +130,7 @@ static void report(rpy_loop *self, PyObject *message, PyObject *exception, va_li
     if (result)
         Py_DECREF(result);
     else
-        leave_run(self, rpy_take_exception());
+        rpy_loop_leave_run(self);
 }
 
 void rpy_loop_report(rpy_loop *self, PyObject *message, PyObject *exception, ...)
@@ -143,7 +148,7 @@ void rpy_loop_call_exception_handler(rpy_loop *self, const char *text, PyObject 
     va_list pairs;
 
     if (!message) {
-        leave_run(self, rpy_take_exception());
+        rpy_loop_leave_run(self);
         return;
     }
     va_start(pairs, exception);

@@ -77,6 +77,12 @@ int rpy_loop_check_thread(rpy_loop *loop);
 PyObject *rpy_loop_callback_failed(rpy_loop *loop);
 
 /*
+ * What a task waits for cannot be told it: the exception that is set is taken, and the run raises it as soon as the
+ * callback that runs has returned. Outside a run, or if another one leaves it already, it is unraisable.
+ */
+void rpy_loop_leave_run(rpy_loop *loop);
+
+/*
  * loop.call_exception_handler({'message': message, 'exception': exception, name: value, ...}), by attribute.
  * `exception` may be NULL. Pairs of (char *, PyObject *) follow, ended by NULL; a pair whose value is NULL is left out.
  * An exception that comes out of it is dealt with.

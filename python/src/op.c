@@ -64,18 +64,7 @@ static int ask_number(const rpy_op *self)
     return (int)fd;
 }
 
-/* Whether its task waits no more: it was cancelled. */
-static bool is_abandoned(const rpy_op *self)
-{
-    PyObject *done = PyObject_CallMethodNoArgs(self->future, self->loop->state->names.done);
-    bool abandoned = !done || done == Py_True;
-
-    PyErr_Clear();
-    Py_XDECREF(done);
-    return abandoned;
-}
-
-/* Takes the result, or the exception that is set. */
+/* Takes the result, or the exception that is set. If its task cannot be woken, the reason leaves the run. */
 static void end(rpy_op *self, PyObject *result)
 {
     self->result = result;
@@ -85,17 +74,31 @@ static void end(rpy_op *self, PyObject *result)
     release_view(self);
     PyObject *woken = PyObject_CallMethodOneArg(self->future, self->loop->state->names.set_result, Py_None);
     if (!woken)
-        PyErr_WriteUnraisable(self->future);
+        rpy_loop_leave_run(self->loop);
     Py_XDECREF(woken);
+}
+
+/* Whether its task waits no more: it was cancelled. If that cannot be found out, the reason is the task's. */
+static bool is_abandoned(rpy_op *self)
+{
+    PyObject *done = PyObject_CallMethodNoArgs(self->future, self->loop->state->names.done);
+    bool abandoned = done == Py_True;
+
+    Py_XDECREF(done);
+    if (!done)
+        end(self, NULL);
+    return !done || abandoned;
 }
 
 static bool is_closed(rpy_op *self)
 {
     if (ask_number(self) == self->fd)
         return false;
-    PyErr_Clear();
-    errno = EBADF;
-    PyErr_SetFromErrno(PyExc_OSError);
+    if (!PyErr_Occurred() || !PyErr_ExceptionMatches(PyExc_MemoryError)) {
+        PyErr_Clear();
+        errno = EBADF;
+        PyErr_SetFromErrno(PyExc_OSError);
+    }
     end(self, NULL);
     return true;
 }

@@ -4,6 +4,7 @@ import asyncio
 import collections.abc
 import contextlib
 import errno
+import functools
 import gc
 import inspect
 import socket
@@ -897,3 +898,79 @@ async def test_what_is_thrown_into_one_is_made_as_by_a_coroutine(loop, pair):
         assert thrown(error) is error
         assert type(thrown(5)) is TypeError
         assert str(thrown(error, 1)) == "instance exception may not have a separate value"
+
+
+# ---- lack of memory ----
+
+
+class Failing(asyncio.Future):
+    """A future of which one method finds no memory, once."""
+
+    def __init__(self, name, loop):
+        super().__init__(loop=loop)
+        self.name = name
+
+    def fail(self, name):
+        if self.name == name:
+            self.name = None
+            raise MemoryError
+
+    def done(self):
+        self.fail("done")
+        return super().done()
+
+    def set_result(self, result):
+        self.fail("set_result")
+        super().set_result(result)
+
+
+def waiting_for(method, loop, sock):
+    """A task that receives, and waits for a future of which that method fails."""
+    loop.create_future = functools.partial(Failing, method, loop)
+    receiving = loop.run_until_complete(waiting(loop.sock_recv(sock, 100)))
+    del loop.create_future
+    return receiving
+
+
+@pytest.mark.own("asyncio's loops report it, and the task waits for ever")
+def test_a_wakeup_that_fails_leaves_the_run(loop, pair):
+    receiving = waiting_for("set_result", loop, pair[0])
+    pair[1].send(b"hello")
+    with pytest.raises(MemoryError):
+        loop.run_until_complete(receiving)
+    receiving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        loop.run_until_complete(receiving)
+
+
+@pytest.mark.own("asyncio's loops report it, and the task waits for ever")
+def test_a_future_that_cannot_be_asked_fails_its_task(loop, pair):
+    receiving = waiting_for("done", loop, pair[0])
+    pair[1].send(b"hello")
+    with pytest.raises(MemoryError):
+        loop.run_until_complete(receiving)
+    assert loop.run_until_complete(loop.sock_recv(pair[0], 100)) == b"hello"
+
+
+class Forgetful(socket.socket):
+    """A socket that finds no memory for its number, once it is told so."""
+
+    forgets = False
+
+    def fileno(self):
+        if self.forgets:
+            raise MemoryError
+        return super().fileno()
+
+
+@pytest.mark.own("asyncio's loops ask for no number")
+def test_a_number_that_takes_memory_fails_its_task(loop, pair):
+    with Forgetful(fileno=pair[0].detach()) as sock:
+        sock.setblocking(False)
+        receiving = loop.run_until_complete(waiting(loop.sock_recv(sock, 100)))
+        sock.forgets = True
+        pair[1].send(b"hello")
+        with pytest.raises(MemoryError):
+            loop.run_until_complete(receiving)
+        sock.forgets = False
+        assert loop.run_until_complete(loop.sock_recv(sock, 100)) == b"hello"
