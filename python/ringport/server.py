@@ -98,7 +98,7 @@ class Server(_core.Server, base_events.Server):
     def _accept_failed(self, index, error):
         """Report that nothing can be accepted now: called by _core.Server, which tries again in a second."""
         message = "socket.accept() out of system resource"
-        if error.errno not in OUT_OF_RESOURCES:
+        if not isinstance(error, MemoryError) and error.errno not in OUT_OF_RESOURCES:
             message = "socket.accept() has failed"
         sock = trsock.TransportSocket(self._sockets[index])
         self._loop.call_exception_handler({"message": message, "exception": error, "socket": sock})

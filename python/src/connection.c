@@ -328,7 +328,7 @@ void rpy_connection_tell_empty(rpy_transport *self, PyObject *exception)
         result = exception ? PyObject_CallMethod(waiter, "set_exception", "O", exception)
                            : PyObject_CallMethod(waiter, "set_result", "O", Py_None);
     if (PyErr_Occurred())
-        PyErr_WriteUnraisable(waiter);
+        rpy_loop_leave_run(self->loop);
     Py_XDECREF(done);
     Py_XDECREF(result);
 }
@@ -342,7 +342,7 @@ static void leave_server(rpy_transport *self)
     self->server = NULL;
     PyObject *result = PyObject_CallMethod(server, "_detach", "O", self);
     if (!result)
-        PyErr_WriteUnraisable(server);
+        rpy_loop_leave_run(self->loop);
     Py_XDECREF(result);
     Py_DECREF(server);
 }
@@ -359,7 +359,7 @@ static void end_empty_waiter(rpy_transport *self)
     if (error)
         rpy_connection_tell_empty(self, error);
     else
-        PyErr_WriteUnraisable((PyObject *)self);
+        rpy_loop_leave_run(self->loop);
     Py_XDECREF(error);
 }
 

@@ -84,7 +84,7 @@ static void detach(rp_transport *transport)
         PyObject *result = PyObject_CallMethod(object, "_wakeup", NULL);
 
         if (!result)
-            PyErr_WriteUnraisable(object);
+            rpy_loop_leave_run(self->loop);
         Py_XDECREF(result);
     }
     settle(self);

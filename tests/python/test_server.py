@@ -550,6 +550,32 @@ async def test_lack_of_descriptors_is_reported_and_over_in_time(loop, contexts, 
     await ended(server)
 
 
+@pytest.mark.own("asyncio's server has no such method")
+async def test_lack_of_memory_is_reported_as_lack_of_resources(loop, contexts):
+    server = await loop.create_server(asyncio.Protocol, "127.0.0.1", 0)
+    server._accept_failed(0, MemoryError())
+    assert contexts[0]["message"] == "socket.accept() out of system resource"
+    assert isinstance(contexts[0]["exception"], MemoryError)
+    await ended(server)
+
+
+@pytest.mark.own("asyncio's server does so by itself")
+def test_an_end_that_cannot_be_told_leaves_the_run(loop, monkeypatch):
+    def fail(server):
+        raise MemoryError
+
+    accepting = Accepting()
+    server = loop.run_until_complete(loop.create_server(accepting, "127.0.0.1", 0))
+    with socket.create_connection(server.sockets[0].getsockname()):
+        loop.run_until_complete(accepting.count(1))
+        monkeypatch.setattr(type(server), "_wakeup", fail)
+        server._stop()
+    with pytest.raises(MemoryError):
+        loop.run_forever()
+    monkeypatch.undo()
+    server.close()
+
+
 # ---- who refers to whom ----
 
 
