@@ -56,20 +56,20 @@ INSIDE = {
 }
 
 
-def body(random, table, depth):
+def body(random, tables, kind, depth):
+    """Steps of that kind: of the table that has its name."""
+    table = tables[kind]
     steps = []
     for _ in range(random.randrange(1, 5) if depth else 0):
         name = random.choices(list(table), [weight for weight, _ in table.values()])[0]
-        arguments = (
-            random.randrange(8) if kind == "n" else body(random, PLAIN if kind == "b" else INSIDE, depth - 1)
-            for kind in table[name][1]
-        )
+        arguments = (random.randrange(8) if k == "n" else body(random, tables, k, depth - 1) for k in table[name][1])
         steps.append((name, *arguments))
     return steps
 
 
 def generate(random):
-    return [step for _ in range(4) for step in body(random, PLAIN, 4)]
+    tables = {"b": PLAIN, "a": INSIDE}
+    return [step for _ in range(4) for step in body(random, tables, "b", 4)]
 
 
 class Failure(Exception):

@@ -27,17 +27,8 @@ TABLE = {
 }
 
 
-def body(random, depth):
-    steps = []
-    for _ in range(random.randrange(1, 5) if depth else 0):
-        name = random.choices(list(TABLE), [weight for weight, _ in TABLE.values()])[0]
-        arguments = (random.randrange(8) if kind == "n" else body(random, depth - 1) for kind in TABLE[name][1])
-        steps.append((name, *arguments))
-    return steps
-
-
 def generate(random):
-    return [step for _ in range(5) for step in body(random, 3)]
+    return [step for _ in range(5) for step in random_callbacks.body(random, {"b": TABLE}, "b", 3)]
 
 
 class Scenario(random_callbacks.Scenario):

@@ -5,6 +5,7 @@ import pytest
 import differential
 import random_callbacks
 import random_sockets
+import random_transports
 
 pytestmark = pytest.mark.own("compares the two by itself")
 
@@ -15,3 +16,11 @@ def test_callbacks():
 
 def test_sockets():
     differential.compare(random_sockets.generate, random_sockets.play, 1000)
+
+
+def test_transports():
+    differential.compare(random_transports.generate, random_transports.play, 500)
+
+
+def test_streams():
+    differential.compare(random_transports.generate_streams, random_transports.play_streams, 500)
