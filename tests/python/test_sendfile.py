@@ -354,3 +354,26 @@ async def test_a_transports_descriptor(loop, pair, file):
         await loop.sock_sendfile(sock._sock, file)
     transport.close()
     await protocol.lost
+
+
+@pytest.mark.own("asyncio's transport reports it, and whoever sends waits for ever")
+def test_an_empty_buffer_that_cannot_be_told_leaves_the_run(loop):
+    class Failing(asyncio.Future):
+        def set_result(self, result):
+            raise MemoryError
+
+    ours, theirs = socket.socketpair()
+    with theirs:
+        transport, _ = loop.run_until_complete(loop.create_connection(asyncio.Protocol, sock=ours))
+        transport.write(bytes(10_000_000))
+        loop.create_future = lambda: Failing(loop=loop)
+        waiter = transport._make_empty_waiter()
+        del loop.create_future
+        theirs.setblocking(False)
+        loop.add_reader(theirs, lambda: theirs.recv(1 << 20))
+        with pytest.raises(MemoryError):
+            loop.run_forever()
+        loop.remove_reader(theirs)
+        waiter.cancel()
+        transport.abort()
+        loop.run_until_complete(asyncio.sleep(0))
