@@ -324,11 +324,13 @@ int rpy_protocol_set(rpy_transport *self, PyObject *protocol)
 
     if (buffered < 0)
         return -1;
-    Py_XSETREF(self->protocol, Py_NewRef(protocol));
+    PyObject *former = self->protocol;
+    self->protocol = Py_NewRef(protocol);
     self->seen = (rpy_stream_seen){0};
     self->streamed = !buffered && rpy_stream_may_feed(state, protocol);
     if (!self->ended)
         rp_transport_set_protocol(self->core, buffered ? &buffered_protocol : &data_protocol, self);
+    Py_XDECREF(former); /* last: its end may set another one */
     return 0;
 }
 

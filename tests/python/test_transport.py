@@ -397,6 +397,23 @@ async def test_set_protocol_changes_its_kind(loop):
         assert third.names == ["data_received", "connection_lost"]
 
 
+async def test_set_protocol_by_the_end_of_the_former(loop):
+    class First(asyncio.Protocol):
+        def __del__(self):
+            transport.set_protocol(last)
+
+    last = Recorder()
+    transport, peer = connect(loop, First())
+    with peer:
+        await turns(3)
+        transport.set_protocol(Buffered())
+        assert transport.get_protocol() is last
+        peer.send(b"x")
+        await last.wait_for("data_received")
+        transport.close()
+        await last.wait_for("connection_lost")
+
+
 async def test_set_protocol_before_the_beginning(loop):
     first, second = Recorder(), Recorder()
     transport, peer = connect(loop, first)
