@@ -343,6 +343,8 @@ static PyObject *method_throw(PyObject *object, PyObject *args)
     } else if (!PyExceptionClass_Check(type)) {
         PyErr_SetString(PyExc_TypeError, "exceptions must be classes or instances deriving from BaseException");
         return NULL;
+    } else if (value && PyExceptionInstance_Check(value) && PyErr_GivenExceptionMatches(value, type)) {
+        type = (PyObject *)Py_TYPE(value); /* else, from 3.12 on, it would be an argument of a new one */
     }
     abandon(self);
     PyErr_Restore(Py_NewRef(type), Py_XNewRef(value),

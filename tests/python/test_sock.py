@@ -892,7 +892,8 @@ async def test_what_is_thrown_into_one_is_made_as_by_a_coroutine(loop, pair):
         warnings.simplefilter("ignore", DeprecationWarning)  # of more than one argument
         assert type(thrown(Fake)) is TypeError
         assert thrown(OSError, (2, "text")).errno == 2
-        assert thrown(OSError, OSError(3, "text")).errno == 3
+        error = FileNotFoundError(3, "text")
+        assert thrown(OSError, error) is error
         assert thrown(KeyError, None).args == ()
         error = ValueError("itself")
         assert thrown(error) is error
