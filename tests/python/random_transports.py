@@ -134,7 +134,7 @@ class Scenario(random_callbacks.Scenario):
         self.on = {}  # event: what is done the next time that it is told
         self.keeps = self.gone = False
         self.vague = False
-        self.settling = self.turns = 0
+        self.settling = self.turns = self.since_data = 0
         self.sent = self.written = 0
         connecting = self.loop.create_task(self.connect())
         try:
@@ -152,6 +152,7 @@ class Scenario(random_callbacks.Scenario):
 
     def tick(self):
         super().tick()
+        self.since_data += 1
         if self.vague:
             self.events.pop()
             self.settle()
@@ -187,7 +188,7 @@ class Scenario(random_callbacks.Scenario):
 
     def next(self):
         self.turns = 0 if self.vague else self.turns + 1
-        if self.vague or self.turns % 3:  # a turn's event may be told before the turn that has caused the next
+        if self.vague or self.turns % 3:  # what a step has caused is told before the next step
             self.loop.call_soon(self.next)
         else:
             super().next()
@@ -197,6 +198,8 @@ class Scenario(random_callbacks.Scenario):
         self.event("failed", message, repr(context.get("exception")), sorted(context))
 
     def told(self, what, *arguments):
+        if what == "data":
+            self.since_data = 0
         self.event(what, *arguments)
         self.do(self.on.pop(what, []))
 
@@ -218,7 +221,7 @@ class Scenario(random_callbacks.Scenario):
         return self.transport is not None and self.transport.is_closing()
 
     def do_send(self, n):
-        if self.ends():
+        if self.ends() or self.since_data == 1:  # ringport may look for more in the turn after it has received
             return
         start = self.sent % 251
         try:
@@ -303,7 +306,7 @@ class Scenario(random_callbacks.Scenario):
         self.on[EVENTS[n]] = steps
 
     def do_protocol(self, n):
-        protocol = Protocol(self) if n % 2 else BufferedProtocol(self, max(SIZES[n], 500))
+        protocol = Protocol(self) if n % 2 else BufferedProtocol(self, max(SIZES[n], 10_000))  # all is read before the peer drains
         self.call("set_protocol", protocol)
 
     def do_keep(self, n):
