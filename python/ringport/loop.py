@@ -58,20 +58,28 @@ class Loop(_core.Loop, Connecting, Serving, Sockets, Signals, Executor, BaseEven
 
     def run_forever(self):
         """Run until stop() is called."""
-        self._check_closed()
-        self._check_running()
-        self._set_coroutine_origin_tracking(self._debug)
-        hooks = sys.get_asyncgen_hooks()
+        self._run_forever_setup()
         try:
-            sys.set_asyncgen_hooks(firstiter=self._asyncgen_firstiter_hook, finalizer=self._asyncgen_finalizer_hook)
-            events._set_running_loop(self)
             self._begin_listening()
             self._run()
         finally:
-            events._set_running_loop(None)
-            self._set_coroutine_origin_tracking(False)
-            sys.set_asyncgen_hooks(*hooks)
+            self._run_forever_cleanup()
             self._end_listening()
+
+    def _run_forever_setup(self):
+        """What precedes a run. Since Python 3.13 subclasses may add to it."""
+        self._check_closed()
+        self._check_running()
+        self._set_coroutine_origin_tracking(self._debug)
+        self._old_agen_hooks = sys.get_asyncgen_hooks()
+        sys.set_asyncgen_hooks(firstiter=self._asyncgen_firstiter_hook, finalizer=self._asyncgen_finalizer_hook)
+        events._set_running_loop(self)
+
+    def _run_forever_cleanup(self):
+        """What follows a run."""
+        events._set_running_loop(None)
+        self._set_coroutine_origin_tracking(False)
+        sys.set_asyncgen_hooks(*self._old_agen_hooks)
 
     def close(self):
         """Close the loop: what it still has to do is dropped, and the default executor is not waited for."""

@@ -77,6 +77,22 @@ class Server(_core.Server, base_events.Server):
         for transport in self._transports():
             transport.abort()
 
+    async def serve_forever(self):
+        """Serve until this is cancelled, or the server is closed: the connections are closed then, too."""
+        if self._serving_forever_fut is not None:
+            raise RuntimeError(f"server {self!r} is already being awaited on serve_forever()")
+        self._start_serving()
+        self._serving_forever_fut = self._loop.create_future()
+        try:
+            await self._serving_forever_fut
+        except asyncio.CancelledError:
+            self.close()
+            self.close_clients()
+            await self.wait_closed()
+            raise
+        finally:
+            self._serving_forever_fut = None
+
     async def wait_closed(self):
         """Wait until the server is closed, and its last connection has ended.
 

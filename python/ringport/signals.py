@@ -10,11 +10,15 @@ signals too, and set again afterwards.
 
 import asyncio
 import errno
+import inspect
 import os
 import signal
 import sys
 import threading
 import warnings
+
+# Before 3.14 a mark of asyncio's own made one, too; since then the function warns that it is going to be removed.
+is_coroutine_function = inspect.iscoroutinefunction if sys.version_info >= (3, 14) else asyncio.iscoroutinefunction
 
 _taken = []  # the write ends of loops' pipes; the last one is the wakeup descriptor
 _others = -1  # what was set before the first of them
@@ -173,7 +177,7 @@ class Signals:
         It replaces the handler that there was. Only the main thread may call this.
         ValueError: there is no such signal. RuntimeError: this is another thread, or the signal cannot be caught.
         """
-        if asyncio.iscoroutine(callback) or asyncio.iscoroutinefunction(callback):
+        if asyncio.iscoroutine(callback) or is_coroutine_function(callback):
             raise TypeError("coroutines cannot be used with add_signal_handler()")
         self._check_signal(sig)
         self._check_closed()

@@ -47,6 +47,26 @@ static inline void rpy_set_exception(PyObject *exception)
 }
 #endif
 
+/* What asyncio shows of a callback and its arguments. From 3.13 on it shows these in debug mode only. */
+static inline PyObject *rpy_format_callback(PyObject *helpers, PyObject *callback, PyObject *args, bool debug)
+{
+    PyObject *function = PyObject_GetAttrString(helpers, "_format_callback_source");
+    PyObject *positional = function ? PyTuple_Pack(2, callback, args) : NULL;
+#if PY_VERSION_HEX >= 0x030D0000
+    PyObject *keywords = positional ? Py_BuildValue("{s:O}", "debug", debug ? Py_True : Py_False) : NULL;
+    PyObject *shown = keywords ? PyObject_Call(function, positional, keywords) : NULL;
+
+    Py_XDECREF(keywords);
+#else
+    PyObject *shown = positional ? PyObject_CallObject(function, positional) : NULL;
+
+    (void)debug;
+#endif
+    Py_XDECREF(positional);
+    Py_XDECREF(function);
+    return shown;
+}
+
 /* What a weak reference refers to: a new reference, or NULL. */
 static inline PyObject *rpy_weakref_object(PyObject *weak)
 {

@@ -186,8 +186,7 @@ static PyObject *failure_message(rpy_handle *self)
     PyObject *source = NULL, *message = NULL;
 
     if (args)
-        source = PyObject_CallMethod(self->state->format_helpers, "_format_callback_source", "OO", self->callback,
-                                     args);
+        source = rpy_format_callback(self->state->format_helpers, self->callback, args, self->loop->debug);
     if (source)
         message = PyUnicode_FromFormat("Exception in callback %U", source);
     Py_XDECREF(source);

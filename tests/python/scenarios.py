@@ -9,6 +9,7 @@ import contextvars
 import functools
 import gc
 import importlib.util
+import inspect
 import logging
 import os
 import pathlib
@@ -24,7 +25,7 @@ SCENARIOS = {}
 
 def scenario(function):
     """Takes a function of a loop, or a coroutine, which is run on it."""
-    if asyncio.iscoroutinefunction(function):
+    if inspect.iscoroutinefunction(function):
 
         def run(loop):
             loop.run_until_complete(function(loop))

@@ -89,6 +89,39 @@ def test_another_loop_is_refused(loop, new_loop):
         asyncio.get_running_loop()
 
 
+@pytest.mark.own("before 3.13 asyncio has no such steps")
+def test_a_subclass_adds_to_a_run():
+    import ringport
+
+    seen = []
+
+    class Loop(ringport.Loop):
+        def _run_forever_setup(self):
+            super()._run_forever_setup()
+            seen.append(asyncio.get_running_loop())
+
+        def _run_forever_cleanup(self):
+            seen.append(asyncio.get_running_loop())
+            super()._run_forever_cleanup()
+
+    loop = Loop()
+    loop.run_until_complete(asyncio.sleep(0))
+    assert seen == [loop, loop] and asyncio._get_running_loop() is None
+    loop.close()
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_arguments_in_reports(loop, debug):
+    loop.set_debug(debug)
+    contexts = []
+    loop.set_exception_handler(lambda loop, context: contexts.append(context))
+    loop.call_soon(int, "secret")
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    shown = debug or sys.version_info < (3, 13)
+    assert contexts[0]["message"].startswith("Exception in callback int(" + "'secret')" * shown + ")" * (not shown))
+
+
 def test_another_loop_inside_for_whoever_insists(loop, new_loop):
     """Some programs hide the loop that runs, and run another one meanwhile."""
     other = new_loop()

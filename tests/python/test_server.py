@@ -199,6 +199,24 @@ async def test_serve_forever_until_it_is_cancelled(loop):
     assert server.sockets == ()
 
 
+@pytest.mark.own("before 3.13.2 asyncio leaves the connections open, for which it may wait then")
+@pytest.mark.parametrize("how", ["cancel", "close"])
+async def test_connections_end_with_serve_forever(loop, how):
+    accepting = Accepting()
+    server = await loop.create_server(accepting, "127.0.0.1", 0)
+    task = asyncio.ensure_future(server.serve_forever())
+    with connect(server) as peer:
+        (protocol,) = await accepting.count(1)
+        if how == "cancel":
+            task.cancel()
+        else:
+            server.close()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert protocol.events == ["made", "lost"]
+        assert await loop.sock_recv(peer, 1) == b""
+
+
 async def test_serve_forever_until_the_server_is_closed(loop):
     server = await loop.create_server(Recorder, "127.0.0.1", 0)
     task = asyncio.ensure_future(server.serve_forever())

@@ -205,4 +205,5 @@ def main():
         result.tell(ended=True)
 
 
-main()
+if __name__ == "__main__":  # not in a process that multiprocessing has started
+    main()
