@@ -16,7 +16,7 @@ import sys
 
 import bench
 import python_peers
-from measure import Failed, row
+from measure import Failed
 from python_workloads import FLOOR, WORKLOADS, built, is_ours, usual
 
 OUTPUT = pathlib.Path("build/bench-python.json")
@@ -28,9 +28,9 @@ def label(name):
     return name.backend if is_ours(name) else name.name
 
 
-def advantage(samples, ours, peer, metric):
-    """By how much ours is ahead."""
-    return row("", samples, ours, peer, metric, None).advantage
+def ratio(samples, one, other, cost):
+    """What one costs in terms of another: the median of what ran side by side."""
+    return statistics.median(sample[one][cost] / sample[other][cost] for sample in samples)
 
 
 def results(name, workload, samples):
@@ -41,9 +41,9 @@ def results(name, workload, samples):
         result = {"workload": name, "loop": "ringport" if is_ours(contestant) else contestant.name,
                   "backend": contestant.backend, "rounds": len(samples), **figures}
         if FLOOR in samples[0]:
-            result["to_floor"] = advantage(samples, FLOOR, contestant, workload.cost)
+            result["to_floor"] = ratio(samples, contestant, FLOOR, workload.cost)
         if is_ours(contestant):
-            result["ahead"] = {peer.name: advantage(samples, contestant, peer, workload.cost)
+            result["ahead"] = {peer.name: ratio(samples, peer, contestant, workload.cost)
                                for peer in samples[0] if not is_ours(peer)}
             result["goals"] = {peer.name: goal for (backend, peer), goal in workload.goals.items()
                                if backend == contestant.backend and peer in samples[0]}
