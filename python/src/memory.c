@@ -27,9 +27,9 @@ static void raw_free(void *memory, void *data)
 }
 
 /*
- * glibc gives memory back at a free() that leaves 128 KiB unused at the end of the heap, and then takes it again, with a
- * fault for each page; until something larger has been freed: twice as much is kept from then on. asyncio's receives of
- * 256 KiB see to that. Ours need no such memory, and the buffers of streams would go back and forth with each large
+ * glibc gives memory back at a free() that leaves 128 KiB unused at the end of the heap, and then takes it again, with
+ * a fault for each page; until something larger has been freed: twice as much is kept from then on. asyncio's receives
+ * of 256 KiB see to that. Ours need no such memory, and the buffers of streams would go back and forth with each large
  * message. Whoever has set glibc's thresholds has them as they are.
  */
 static void teach_allocator(void)

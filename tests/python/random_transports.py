@@ -306,7 +306,8 @@ class Scenario(random_callbacks.Scenario):
         self.on[EVENTS[n]] = steps
 
     def do_protocol(self, n):
-        protocol = Protocol(self) if n % 2 else BufferedProtocol(self, max(SIZES[n], 10_000))  # all is read before the peer drains
+        room = max(SIZES[n], 10_000)  # all is read before the peer drains
+        protocol = Protocol(self) if n % 2 else BufferedProtocol(self, room)
         self.call("set_protocol", protocol)
 
     def do_keep(self, n):
