@@ -37,21 +37,20 @@ def modules():
 
 
 class Excused:
-    """An entry of a list: a name or a pattern of names, and the versions that it is about."""
+    """An entry of a list: a name or a pattern of names, and the versions that it is about, as in ">=3.12 <3.14"."""
 
-    FORM = re.compile(r"(but |hangs: )?([\w.*]+)(?: (<|>=)(3)\.(\d+))?$")
+    FORM = re.compile(r"(but |hangs: )?([\w.*]+)((?: (?:<|>=)3\.\d+)*)$")
 
     def __init__(self, line, reason, where):
-        self.kind, self.pattern, self.relation, *version = self.FORM.match(line).groups()
-        self.version = tuple(map(int, version)) if self.relation else None
+        self.kind, self.pattern, self.bounds = self.FORM.match(line).groups()
         self.reason = reason
         self.where = where
         self.met = False
 
     def applies(self):
-        if not self.relation:
-            return True
-        return (sys.version_info[:2] < self.version) == (self.relation == "<")
+        minor = sys.version_info.minor
+        bounds = re.findall(r"(<|>=)3\.(\d+)", self.bounds)
+        return all((minor < int(bound)) == (relation == "<") for relation, bound in bounds)
 
     def matches(self, name):
         return fnmatch.fnmatchcase(name, self.pattern)
