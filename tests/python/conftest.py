@@ -12,6 +12,7 @@ import gc
 import inspect
 import os
 import pathlib
+import socket
 import subprocess
 
 import pytest
@@ -136,6 +137,24 @@ def end(loop):
 def loop(new_loop):
     """A loop: not running, unless the test is a coroutine."""
     return new_loop()
+
+
+@pytest.fixture
+def contexts(loop):
+    """What the loop's exception handler is told."""
+    told = []
+    loop.set_exception_handler(lambda loop, context: told.append(context))
+    return told
+
+
+@pytest.fixture
+def pair():
+    """Two connected sockets, which do not block."""
+    left, right = socket.socketpair()
+    with left, right:
+        left.setblocking(False)
+        right.setblocking(False)
+        yield left, right
 
 
 @pytest.fixture

@@ -11,15 +11,6 @@ import weakref
 import pytest
 
 
-@pytest.fixture
-def pair():
-    left, right = socket.socketpair()
-    with left, right:
-        left.setblocking(False)
-        right.setblocking(False)
-        yield left, right
-
-
 def turns(loop, count):
     """Runs so many turns."""
     for _ in range(count):

@@ -453,14 +453,6 @@ async def test_each_connection_has_a_context_of_its_own(loop):
     assert seen == [("factory", 1), ("made", 2), ("lost", 2)] * 2
 
 
-@pytest.fixture
-def contexts(loop):
-    """What the loop's exception handler is told."""
-    told = []
-    loop.set_exception_handler(lambda loop, context: told.append(context))
-    return told
-
-
 async def until(condition):
     while not condition():
         await asyncio.sleep(0.001)

@@ -16,15 +16,6 @@ import pytest
 
 
 @pytest.fixture
-def pair():
-    left, right = socket.socketpair()
-    with left, right:
-        left.setblocking(False)
-        right.setblocking(False)
-        yield left, right
-
-
-@pytest.fixture
 def listener():
     with socket.create_server(("127.0.0.1", 0)) as listening:
         listening.setblocking(False)

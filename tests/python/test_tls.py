@@ -14,14 +14,6 @@ from peers import Accepting, Recorder, end, listening
 LARGE = 300 * 1024
 
 
-@pytest.fixture
-def contexts(loop):
-    """What the loop's exception handler is told."""
-    told = []
-    loop.set_exception_handler(lambda loop, context: told.append(context))
-    return told
-
-
 async def ended(server):
     server.close()
     await server.wait_closed()
