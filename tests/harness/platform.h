@@ -39,6 +39,9 @@
 /* Whether Wine stands in for Windows, for the little that it does otherwise. */
 bool test_under_wine(void);
 
+/* Skips the test under Wine, which does otherwise: `what` says what it lacks. */
+void test_need_real_windows(const char *what);
+
 /* Skips the test where there are no Unix sockets. */
 void test_need_unix_sockets(void);
 

@@ -405,6 +405,12 @@ bool test_under_wine(void)
     return GetProcAddress(GetModuleHandleA("ntdll.dll"), "wine_get_version") != NULL;
 }
 
+void test_need_real_windows(const char *what)
+{
+    if (test_under_wine())
+        SKIP("not under Wine: %s", what);
+}
+
 void test_need_unix_sockets(void)
 {
     int fd = test_socket(AF_UNIX, SOCK_STREAM, 0);
