@@ -35,6 +35,7 @@ typedef struct rp_backend {
     void (*forget)(rp_proactor *proactor, rp_fd fd);  /* NULL: there is nothing that it might remember */
     void (*let_go)(rp_proactor *proactor);            /* NULL: what is cancelled holds its file no longer */
     int (*check_thread)(const rp_proactor *proactor); /* NULL: any thread may wait */
+    /* It may end early with 0. If a signal has ended it, it sets `woken`. */
     int (*wait)(rp_proactor *proactor, rp_completion *completions, int capacity, int64_t deadline);
     void (*kick)(rp_proactor *proactor); /* ends a wait that has gone to sleep, for rp_proactor_wake() */
     int64_t (*receive)(rp_op *op, void *buffer, size_t length);
@@ -57,7 +58,7 @@ struct rp_proactor {
     const rp_kernel *kernel; /* its sockets and its clock: whoever has a proactor asks this one */
     unsigned fork_generation;
     atomic_int wake_state; /* RP_AWAKE, RP_ASLEEP, RP_NOTIFIED */
-    bool woken;            /* a wait has found it NOTIFIED, since this was last cleared */
+    bool woken; /* a wait has found it NOTIFIED, or a signal has ended one, since this was last cleared */
     rp_busy_poll busy_poll;
     rp_asking asking;
     uint64_t in_flight;      /* operations submitted, whose last completion no wait has stored yet */

@@ -461,6 +461,7 @@ static int poll_kernel(epoll *e, rp_completion *completions, int capacity, int64
     deadline = rp_proactor_fall_asleep(&e->base, deadline);
     int n = enter(e, events, deadline);
     int rc = n < 0 && errno != EINTR ? -errno : 0;
+    e->base.woken |= n < 0 && errno == EINTR;
     rp_proactor_awake(&e->base);
     note_answer(&e->base.asking, n > 0);
     for (int i = 0; i < n; i++) {

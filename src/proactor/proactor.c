@@ -253,6 +253,21 @@ static int poll_busily(rp_proactor *proactor, rp_completion *completions, int ca
     return n;
 }
 
+/*
+ * A backend's wait may end by what completes nothing: a part of what an operation wants, or an edge that is not its
+ * own. What nobody hears of ends no wait.
+ */
+static int wait_for_something(rp_proactor *proactor, rp_completion *completions, int capacity, int64_t deadline)
+{
+    int n;
+
+    proactor->woken = false;
+    do
+        n = proactor->backend->wait(proactor, completions, capacity, deadline);
+    while (n == 0 && deadline != 0 && !proactor->woken && rp_proactor_now(proactor) < deadline);
+    return n;
+}
+
 int rp_proactor_wait(rp_proactor *proactor, rp_completion *completions, int capacity, int64_t deadline)
 {
     if (rp_proactor_is_forked(proactor))
@@ -265,7 +280,7 @@ int rp_proactor_wait(rp_proactor *proactor, rp_completion *completions, int capa
         if (n != 0 || proactor->woken)
             return n;
     }
-    return proactor->backend->wait(proactor, completions, capacity, deadline);
+    return wait_for_something(proactor, completions, capacity, deadline);
 }
 
 void rp_proactor_wake(rp_proactor *proactor)

@@ -91,6 +91,7 @@ static int uring_wait(rp_proactor *proactor, rp_completion *completions, int cap
     if (deadline != 0 && deadline != RP_NEVER)
         deadline = rp_time_left(rp_proactor_now(proactor), deadline);
     rc = uring_ring_enter(&u->ring, deadline, &u->base.kernel_entries);
+    proactor->woken |= rc == -EINTR;
     rp_proactor_awake(proactor);
     /* Neither the ring's completions nor our own can keep the others from being delivered. */
     n = uring_collect(u, completions, (capacity + 1) / 2);

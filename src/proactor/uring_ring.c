@@ -193,7 +193,8 @@ int uring_ring_send(int ring_fd, uint64_t user_data)
 #ifdef RP_TSAN
 /*
  * ThreadSanitizer runs a signal's handler at the next library call that it knows, and io_uring_enter() is none. A
- * signal that came just before would wait for as long as the ring does. So the ring does not wait long.
+ * signal that came just before would wait for as long as the ring does. So the ring does not wait long, and says then
+ * that a signal has come.
  */
 static int64_t at_most(int64_t limit)
 {
@@ -217,11 +218,12 @@ int uring_ring_enter(uring_ring *ring, int64_t limit, uint64_t *entries)
         (*entries)++;
         return io_uring_submit_and_get_events(&ring->uring);
     }
-    limit = at_most(limit);
-    if (limit != RP_NEVER) {
-        timeout = (struct __kernel_timespec){.tv_sec = limit / RP_SEC(1), .tv_nsec = limit % RP_SEC(1)};
+    int64_t wait = at_most(limit);
+    if (wait != RP_NEVER) {
+        timeout = (struct __kernel_timespec){.tv_sec = wait / RP_SEC(1), .tv_nsec = wait % RP_SEC(1)};
         timeout_pointer = &timeout;
     }
     (*entries)++;
-    return io_uring_submit_and_wait_timeout(&ring->uring, &cqe, 1, timeout_pointer, NULL);
+    int rc = io_uring_submit_and_wait_timeout(&ring->uring, &cqe, 1, timeout_pointer, NULL);
+    return rc == -ETIME && wait < limit ? -EINTR : rc;
 }
