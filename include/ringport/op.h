@@ -194,7 +194,11 @@ RP_API void rp_op_accept_multi(rp_op *op, rp_fd fd, rp_op_callback *callback, vo
 RP_API void rp_op_connect(rp_op *op, rp_fd fd, const struct sockaddr *address, uint32_t length,
                           rp_op_callback *callback, void *data);
 
-/* recv() with MSG_* flags. */
+/*
+ * recv() with MSG_* flags.
+ * MSG_WAITALL is for stream sockets, and ignored elsewhere.
+ * With MSG_PEEK it is ignored, too: a peek completes with what there is.
+ */
 RP_API void rp_op_recv(rp_op *op, rp_fd fd, void *buffer, size_t length, int flags, rp_op_callback *callback,
                        void *data);
 

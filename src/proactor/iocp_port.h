@@ -54,6 +54,7 @@ typedef struct iocp_extra {
         struct {
             size_t done; /* bytes, of a transfer that goes on after a part */
             DWORD flags; /* recv's: the kernel reads them */
+            bool fills;  /* a receive that ends only when its buffer is full */
             iocp_poll poll;
         } transfer;
         struct {

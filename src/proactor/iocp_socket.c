@@ -272,6 +272,8 @@ static int64_t recv_start(iocp *i, rp_op *op)
         return -EMSGSIZE;
     if (iocp_gather(op, 0, &first, 1) == 0 && rp_kernel_type(i->base.kernel, op->fd) == SOCK_STREAM)
         return 0; /* else it would wait for something to come, and take none of it */
+    iocp_extra_of(op)->u.transfer.fills =
+        rp_op_fills_buffer(op) && rp_kernel_type(i->base.kernel, op->fd) == SOCK_STREAM;
     int64_t result = recv_issue(op);
     if (result == IOCP_PENDING && flags_of(op) & MSG_DONTWAIT) {
         op->phase |= IOCP_CANCELLED;
@@ -295,7 +297,7 @@ static int64_t recv_collect(iocp *i, rp_op *op, NTSTATUS status, size_t bytes)
         op->u.message.header->msg_controllen = 0;
     }
     *done += bytes;
-    if (!(flags_of(op) & MSG_WAITALL) || op->phase & IOCP_CANCELLED || bytes == 0 ||
+    if (!iocp_extra_of(op)->u.transfer.fills || op->phase & IOCP_CANCELLED || bytes == 0 ||
         iocp_gather(op, *done, &rest, 1) == 0)
         return (int64_t)*done;
     int64_t result = recv_issue(op);

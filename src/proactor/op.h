@@ -4,6 +4,7 @@
 #ifndef RP_PROACTOR_OP_H
 #define RP_PROACTOR_OP_H
 
+#include "base/socket.h"
 #include "ringport/op.h"
 
 /* rp_op.state */
@@ -27,6 +28,15 @@ enum {
 static inline bool rp_op_is_in_flight(const rp_op *op)
 {
     return op->state == RP_OP_QUEUED || op->state == RP_OP_SUBMITTED || op->state == RP_OP_FINISHED;
+}
+
+/*
+ * Whether a receive ends only when its buffer is full (MSG_WAITALL), on a stream. One that peeks never does: it would
+ * find the same bytes again, and no kernel tells when there are more of them.
+ */
+static inline bool rp_op_fills_buffer(const rp_op *op)
+{
+    return op->kind == RP_OP_RECV && (op->u.buffer.flags & (MSG_WAITALL | MSG_PEEK | MSG_DONTWAIT)) == MSG_WAITALL;
 }
 
 /* Whether it completes many times. */

@@ -287,7 +287,7 @@ int64_t rp_ready_attempt(rp_op *op)
     case RP_OP_CONNECT:
         return attempt_connect(op);
     case RP_OP_RECV:
-        return attempt_transfer(op, (op->u.buffer.flags & (MSG_WAITALL | MSG_DONTWAIT)) == MSG_WAITALL, false);
+        return attempt_transfer(op, rp_op_fills_buffer(op), false);
     case RP_OP_SEND:
         return attempt_transfer(op, (op->u.buffer.flags & (RP_SEND_ALL | MSG_WAITALL)) != 0, true);
     case RP_OP_SENDMSG:

@@ -16,6 +16,11 @@ static unsigned clamp_length(size_t length)
     return length > MAX_TRANSFER ? MAX_TRANSFER : (unsigned)length;
 }
 
+static int receive_flags(const rp_op *op)
+{
+    return rp_op_fills_buffer(op) ? op->u.buffer.flags : op->u.buffer.flags & ~MSG_WAITALL;
+}
+
 static int send_flags(int flags)
 {
     return (flags & ~RP_SEND_ALL) | MSG_NOSIGNAL | (flags & RP_SEND_ALL ? MSG_WAITALL : 0);
@@ -64,7 +69,7 @@ static void prepare_network(struct io_uring_sqe *sqe, const rp_op *op)
         io_uring_prep_connect(sqe, op->fd, op->u.connect.address, op->u.connect.length);
         break;
     case RP_OP_RECV:
-        io_uring_prep_recv(sqe, op->fd, op->u.buffer.base, length, op->u.buffer.flags);
+        io_uring_prep_recv(sqe, op->fd, op->u.buffer.base, length, receive_flags(op));
         break;
     case RP_OP_SEND:
         io_uring_prep_send(sqe, op->fd, op->u.buffer.base, length, send_flags(op->u.buffer.flags));

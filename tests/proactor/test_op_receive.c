@@ -1,6 +1,8 @@
 /*
  * test_op_receive.c - receiving once or until all is there, messages and datagrams: the same on every backend.
  */
+#include <pthread.h>
+
 #include "proactor/proactor.h"
 #include "harness/support.h"
 
@@ -80,6 +82,104 @@ TEST(recv_all)
         stays_quiet(port);
         rp_proactor_cancel(port, &op);
         CHECK_INT(finish(port, &op), ==, 3);
+        close_pair(fds);
+    }
+    rp_proactor_close(port);
+}
+
+/* The rest of a message, sent when the first part has been taken. */
+static void *send_rest(void *arg)
+{
+    const int *fds = arg;
+    char byte;
+
+    while (recv(fds[0], &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1)
+        usleep(1000);
+    CHECK_INT(write(fds[1], "cd", 2), ==, 2);
+    return NULL;
+}
+
+/* A wait without a time limit ends by a completion, not by a part of what is to complete. */
+TEST(a_part_ends_no_wait)
+{
+    rp_proactor *port = open_port();
+    rp_completion completion;
+    pthread_t thread;
+    char bytes[4];
+    int fds[2];
+    rp_op op;
+
+    for (int i = 0; i < PAIR_KINDS; i++) {
+        pair_of_kind(i, fds);
+        set_nonblocking(fds[0]);
+        rp_op_recv(&op, fds[0], bytes, 4, MSG_WAITALL, NULL, NULL);
+        submit(port, &op);
+        CHECK_INT(collect_once(port, 0), ==, 0);
+        CHECK_INT(write(fds[1], "ab", 2), ==, 2);
+        CHECK_INT(pthread_create(&thread, NULL, send_rest, fds), ==, 0);
+        CHECK_INT(rp_proactor_wait(port, &completion, 1, RP_NEVER), ==, 1);
+        CHECK_INT(completion.result, ==, 4);
+        CHECK(memcmp(bytes, "abcd", 4) == 0);
+        CHECK_INT(pthread_join(thread, NULL), ==, 0);
+        close_pair(fds);
+    }
+    rp_proactor_close(port);
+}
+
+/* What wakes a descriptor's operations and is for none of them ends no wait before its time. */
+TEST(what_nobody_waits_for_ends_no_wait)
+{
+    rp_proactor *port = open_port();
+    int fds[2];
+    rp_op op;
+
+    tcp_pair(fds);
+    rp_op_poll(&op, fds[0], RP_POLL_PRI, NULL, NULL);
+    submit(port, &op);
+    CHECK_INT(collect_once(port, 0), ==, 0);
+    CHECK_INT(write(fds[1], "x", 1), ==, 1);
+    int64_t deadline = rp_monotonic() + RP_MSEC(20);
+    CHECK_INT(collect_once(port, deadline), ==, 0);
+    CHECK_INT(rp_monotonic(), >=, deadline);
+    cancel_and_finish(port, &op);
+    close_pair(fds);
+    rp_proactor_close(port);
+}
+
+/* Until a peek finds so many bytes. */
+static void await_bytes(int fd, ssize_t count)
+{
+    char bytes[64];
+
+    while (recv(fd, bytes, sizeof bytes, MSG_PEEK) < count)
+        usleep(1000);
+}
+
+/* A peek leaves what it finds: it cannot go on behind it, and completes with what there is. */
+TEST(a_peek_does_not_wait_for_all)
+{
+    rp_proactor *port = open_port();
+    char bytes[8];
+    int fds[2];
+    rp_op op;
+
+    for (int i = 0; i < PAIR_KINDS; i++) {
+        pair_of_kind(i, fds);
+        memset(bytes, 0, sizeof bytes);
+        rp_op_recv(&op, fds[0], bytes, 4, MSG_PEEK | MSG_WAITALL, NULL, NULL);
+        submit(port, &op);
+        stays_quiet(port);
+        CHECK_INT(write(fds[1], "ab", 2), ==, 2);
+        CHECK_INT(finish(port, &op), ==, 2);
+        CHECK(memcmp(bytes, "ab\0\0", 4) == 0);
+        CHECK_INT(perform(port, &op), ==, 2);
+        CHECK_INT(write(fds[1], "cdef", 4), ==, 4);
+        await_bytes(fds[0], 6);
+        CHECK_INT(perform(port, &op), ==, 4);
+        CHECK(memcmp(bytes, "abcd", 4) == 0);
+        rp_op_recv(&op, fds[0], bytes, 8, 0, NULL, NULL);
+        CHECK_INT(perform(port, &op), ==, 6);
+        CHECK(memcmp(bytes, "abcdef", 6) == 0);
         close_pair(fds);
     }
     rp_proactor_close(port);
@@ -212,7 +312,6 @@ TEST(descriptor_in_message)
 TEST_ABSENT(descriptor_in_message, "no descriptors pass through sockets on Windows");
 #endif
 
-#ifndef _WIN32
 /* MSG_WAITALL is for streams: a datagram is whole. */
 TEST(datagrams_are_not_put_together)
 {
@@ -230,6 +329,25 @@ TEST(datagrams_are_not_put_together)
     close_pair(fds);
     rp_proactor_close(port);
 }
-#else
-TEST_ABSENT(datagrams_are_not_put_together, "MSG_WAITALL is for streams only on Windows");
-#endif
+
+/* It is for rp_op_recv() alone: a message completes with what there is. */
+TEST(messages_do_not_wait_for_all)
+{
+    rp_proactor *port = open_port();
+    char bytes[8];
+    struct iovec vector = {.iov_base = bytes, .iov_len = sizeof bytes};
+    struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1};
+    int fds[2];
+    rp_op op;
+
+    for (int i = 0; i < PAIR_KINDS; i++) {
+        pair_of_kind(i, fds);
+        rp_op_recvmsg(&op, fds[0], &message, MSG_WAITALL, NULL, NULL);
+        submit(port, &op);
+        stays_quiet(port);
+        CHECK_INT(write(fds[1], "abc", 3), ==, 3);
+        CHECK_INT(finish(port, &op), ==, 3);
+        close_pair(fds);
+    }
+    rp_proactor_close(port);
+}
