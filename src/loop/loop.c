@@ -174,6 +174,6 @@ void rp_cancel(rp_loop *loop, rp_op *op)
 void rp_loop_close_socket(rp_loop *loop, rp_fd fd)
 {
     if (loop->proactor) /* else the loop is closed, and a handler closes what it is told of */
-        rp_proactor_forget(loop->proactor, fd);
+        rp_proactor_closing(loop->proactor, fd);
     rp_kernel_close(loop->kernel, fd);
 }

@@ -175,7 +175,7 @@ static int start_connecting(attempt *self, const struct addrinfo *address)
     }
     self->connecting = rc == 0;
     if (rc < 0) {
-        rp_kernel_close(self->future.loop->kernel, self->fd);
+        rp_loop_close_socket(self->future.loop, self->fd);
         self->fd = -1;
     }
     return rc;

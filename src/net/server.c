@@ -247,7 +247,7 @@ static void turn_away(incoming *in)
         return;
     if (in->transport)
         rp_transport_discard(in->transport);
-    rp_kernel_close(in->server->loop->kernel, in->fd);
+    rp_loop_close_socket(in->server->loop, in->fd);
     lighten(in->server);
 }
 

@@ -33,6 +33,7 @@ typedef struct rp_backend {
     void (*submit)(rp_proactor *proactor, rp_op *op);
     void (*cancel)(rp_proactor *proactor, rp_op *op);
     void (*forget)(rp_proactor *proactor, rp_fd fd);  /* NULL: there is nothing that it might remember */
+    void (*closing)(rp_proactor *proactor, rp_fd fd); /* NULL: the same */
     void (*let_go)(rp_proactor *proactor);            /* NULL: what is cancelled holds its file no longer */
     int (*check_thread)(const rp_proactor *proactor); /* NULL: any thread may wait */
     /* It may end early with 0. If a signal has ended it, it sets `woken`. */

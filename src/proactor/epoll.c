@@ -559,6 +559,7 @@ const rp_backend rp_epoll_backend = {
     .submit = epoll_submit,
     .cancel = epoll_cancel,
     .forget = epoll_forget,
+    .closing = epoll_forget,
     .wait = epoll_wait_,
     .kick = epoll_kick,
     .receive = rp_receive_stream_take,

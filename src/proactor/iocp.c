@@ -230,6 +230,11 @@ static int iocp_wait(rp_proactor *proactor, rp_completion *completions, int capa
     return n == 0 ? rc : n;
 }
 
+static void iocp_closing(rp_proactor *proactor, rp_fd fd)
+{
+    iocp_forget((iocp *)proactor, fd);
+}
+
 static void iocp_kick(rp_proactor *proactor)
 {
     iocp_post_packet(((iocp *)proactor)->port, IOCP_KEY_WAKE, 0, NULL);
@@ -293,6 +298,7 @@ const rp_backend rp_iocp_backend = {
     .close = iocp_close_,
     .submit = iocp_submit,
     .cancel = iocp_cancel,
+    .closing = iocp_closing,
     .wait = iocp_wait,
     .kick = iocp_kick,
     .receive = iocp_receive,

@@ -220,6 +220,12 @@ void rp_proactor_forget(rp_proactor *proactor, rp_fd fd)
         proactor->backend->forget(proactor, fd);
 }
 
+void rp_proactor_closing(rp_proactor *proactor, rp_fd fd)
+{
+    if (proactor->backend->closing && !rp_proactor_is_forked(proactor))
+        proactor->backend->closing(proactor, fd);
+}
+
 void rp_proactor_let_go(rp_proactor *proactor)
 {
     if (proactor->backend->let_go && !rp_proactor_is_forked(proactor))

@@ -8,11 +8,16 @@
 
 /*
  * Makes the backend forget a descriptor, unless operations wait on it: whoever waited may close it now, while others
- * still hold the file (a duplicate, a child of fork()). Call it before a close by rp_kernel_close(), and when a
- * descriptor of the program is watched no more. An operation that is cancelled does it by itself, and so does
- * RP_OP_CLOSE. In a child of fork() it does nothing.
+ * still hold the file (a duplicate, a child of fork()). Call it when a descriptor of the program is watched no more. An
+ * operation that is cancelled does it by itself. In a child of fork() it does nothing.
  */
 void rp_proactor_forget(rp_proactor *proactor, rp_fd fd);
+
+/*
+ * The same for a descriptor that is about to be closed by rp_kernel_close(), after operations that it was in: its
+ * number may be another file's next. RP_OP_CLOSE does it by itself.
+ */
+void rp_proactor_closing(rp_proactor *proactor, rp_fd fd);
 
 /*
  * Has the kernel let go, now, of the files of operations that were cancelled: whoever closes one of them is the last

@@ -2,6 +2,7 @@
  * test_iocp_handles.c - a handle is associated with one port, once: numbers used again, handles that are closed.
  */
 #include "proactor/iocp_port.h"
+#include "ringport/net.h"
 #include "harness/support.h"
 
 /* Sends until the peer's buffers are full, too: the system moves on what it has taken. */
@@ -188,6 +189,108 @@ TEST(registered_elsewhere_with_an_old_number)
         CloseHandle(files[count]);
     rp_proactor_close(other);
     rp_proactor_close(port);
+}
+
+/* ---- what transports, servers and attempts to connect have closed is known no more ---- */
+
+static const rp_protocol silent;
+
+static int make_silent(void *arg, const rp_protocol **protocol, void **self)
+{
+    *protocol = &silent;
+    return 0;
+}
+
+static void turn_until_closed(rp_loop *loop, int fd)
+{
+    DWORD flags;
+
+    while (GetHandleInformation((HANDLE)(intptr_t)fd, &flags)) {
+        rp_loop_stop(loop);
+        CHECK_INT(rp_run_forever(loop), ==, 0);
+    }
+}
+
+static int close_by_transport(rp_loop *loop)
+{
+    rp_transport *transport;
+    int fds[2];
+
+    tcp_pair(fds);
+    CHECK_INT(rp_connect_accepted_socket(loop, fds[0], &silent, NULL, &transport), ==, 0);
+    rp_transport_abort(transport);
+    turn_until_closed(loop, fds[0]);
+    close(fds[1]);
+    return fds[0];
+}
+
+static int close_by_server(rp_loop *loop)
+{
+    struct sockaddr_in address;
+    int listener = listen_tcp(&address);
+    rp_server *server;
+
+    CHECK_INT(rp_create_server_fd(loop, make_silent, NULL, listener, NULL, &server), ==, 0);
+    rp_server_close(server);
+    turn_until_closed(loop, listener);
+    rp_server_free(server);
+    return listener;
+}
+
+static int close_by_attempt(rp_loop *loop)
+{
+    struct sockaddr_in address;
+    rp_future *future;
+    int refused = bound_tcp(&address), fd = tcp_socket();
+
+    CHECK_INT(rp_create_connection_fd(loop, make_silent, NULL, fd, (struct sockaddr *)&address, sizeof address,
+                                      NULL, &future),
+              ==, 0);
+    turn_until_closed(loop, fd);
+    CHECK_INT(rp_future_result(future), ==, -ECONNREFUSED);
+    rp_future_unref(future);
+    close(refused);
+    return fd;
+}
+
+/* Makes the number another socket's, of the port of somebody else: a receive is refused. Whether the number came. */
+static bool is_refused_under(rp_loop *loop, int number, HANDLE others)
+{
+    enum { SOCKETS = 64 };
+    int fds[SOCKETS], count = 0;
+    char byte;
+    rp_op op;
+
+    do
+        fds[count] = tcp_socket();
+    while (fds[count++] != number && count < SOCKETS);
+    bool came = fds[count - 1] == number;
+    if (came) {
+        CHECK(CreateIoCompletionPort((HANDLE)(intptr_t)number, others, 0, 0) == others);
+        rp_op_recv(&op, number, &byte, 1, 0, NULL, NULL);
+        CHECK_INT(perform(rp_loop_proactor(loop), &op), ==, -EBUSY);
+    }
+    while (count-- > 0)
+        close(fds[count]);
+    return came;
+}
+
+TEST(registered_no_more_when_it_is_closed_above)
+{
+    static int (*const close_one[])(rp_loop * loop) = {close_by_transport, close_by_server, close_by_attempt};
+    HANDLE others = CreateIoCompletionPort(INVALID_HANDLE_VALUE, NULL, 0, 0);
+    rp_loop *loop;
+
+    CHECK_INT(rp_loop_new(NULL, &loop), ==, 0);
+    for (size_t i = 0; i < sizeof close_one / sizeof close_one[0]; i++) {
+        int rounds = 0;
+
+        while (
+            !is_refused_under(loop, close_one[i](loop), others)) /* what is opened for good may take the first */
+            CHECK_INT(++rounds, <, 20);
+    }
+    CloseHandle(others);
+    rp_loop_free(loop);
 }
 
 /* ---- unregistered: the late completion of a cancelled operation is swallowed ---- */
