@@ -67,9 +67,12 @@ typedef int rp_coro(rp_co *co, void *arg);
  *   asynchronous generators and the default executor are shut down
  *   the loop is closed
  * SIGINT cancels the main task, if this is the main thread; a second SIGINT ends the process.
+ * Windows knows no main thread: there SIGINT (Ctrl-C) is that of the run that began first, in whichever thread.
+ * There the end of the console or of the machine cancels the main tasks of all runs, if no loop has asked for SIGTERM.
+ * The process then lives until the loops are closed, and a second more, if the system lets it (some 5 s).
  * Blocks the calling thread.
  * Errors:
- *   -EINTR        SIGINT cancelled the main task, which ended by that
+ *   -EINTR        SIGINT, or such an end, cancelled the main task, which ended by that
  *   -ECANCELED    the main task was cancelled otherwise
  *   -EINVAL       the coroutine is NULL
  *   RP_ERUNNING   a loop runs in this thread
@@ -83,8 +86,8 @@ RP_API int rp_run(rp_coro *coro, void *arg);
  * The calling thread is one of them. A task stays on the thread that it began on.
  * Nothing of one loop may be used from another.
  * Blocks the calling thread until all workers have ended, and returns 0 or the first error.
- * The first error cancels the main tasks of the other workers, and so does SIGINT, if this is the main thread and while
- * its own worker runs.
+ * The first error cancels the main tasks of the other workers, and so does SIGINT, while the calling thread's worker
+ * runs, if that is the main thread (on Windows: any).
  *
  * rp_start_server() in a worker listens on an address that all workers share:
  *   The kernel spreads the connections, by a hash of the client's address.

@@ -151,9 +151,9 @@ RP_API int64_t rp_wait_child(rp_co *co, int64_t pid);
  *   the loop is closed
  *   rp_remove_signal_handler() is called while no task waits
  *   the last wait is cancelled, and there is no handler
- * Main thread only.
+ * Main thread only; on Windows any thread.
  * Errors:
- *   RP_ETHREAD   called in another thread than the main one
+ *   RP_ETHREAD   called in another thread than the main one; not on Windows
  *   -EINVAL      there is no such signal, or none that can be waited for: see rp_add_signal_handler()
  *   -ECANCELED
  * asyncio has nothing like it but loop.add_signal_handler() with an event.

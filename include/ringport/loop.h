@@ -323,10 +323,12 @@ RP_API int rp_remove_writer(rp_loop *loop, rp_fd fd);
  * Arrivals that come close together may be told by one call.
  * A second call replaces the callback. A signal goes to the loop that asked for it last.
  * While tasks wait for the signal by rp_wait_signal() (io.h), it is theirs, and the callback is not called.
- * Windows has SIGINT (Ctrl-C), SIGBREAK, and SIGTERM for the console's end.
- * Main thread only.
+ * Windows has SIGINT (Ctrl-C), SIGBREAK (Ctrl-Break), and SIGTERM for the end of the console or of the machine.
+ * After that SIGTERM the process lives until the loop is closed or the handler removed, and a second more.
+ * The system puts a limit to that, of some 5 s.
+ * Main thread only; on Windows, which knows none, the loop's.
  * Errors:
- *   RP_ETHREAD   called in another thread than the main one, in any mode
+ *   RP_ETHREAD   called in another thread than the main one, in any mode; not on Windows
  *   -EINVAL      the callback is NULL; or there is no such signal; or it is SIGKILL, SIGSTOP or SIGABRT; or a fault
  *                raises it, after which no loop goes on: SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS
  *   -EMFILE      there are no more descriptors
@@ -339,9 +341,9 @@ RP_API int rp_add_signal_handler(rp_loop *loop, int signal, rp_callback *callbac
  * Restores what the process did at the signal before any loop asked for it.
  * While tasks wait for the signal, it stays theirs.
  * Returns 1, or 0 if there was no handler.
- * Main thread only.
+ * Main thread only; on Windows the loop's.
  * Errors:
- *   RP_ETHREAD   called in another thread than the main one, in any mode
+ *   RP_ETHREAD   called in another thread than the main one, in any mode; not on Windows
  *   -EINVAL      there is no such signal
  *   RP_ECLOSED, RP_EFORK
  * Mirrors loop.remove_signal_handler().

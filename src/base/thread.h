@@ -91,8 +91,10 @@ void rp_signal_mask_swap(rp_signal_mask *mask);
 /* A number that no other living thread has; never 0. */
 uint64_t rp_thread_id(void);
 
-/* Whether this is the process's main thread. */
+/* Whether this is the process's main thread. Windows knows none. */
+#ifndef _WIN32
 bool rp_thread_is_main(void);
+#endif
 
 unsigned rp_cpu_count(void);
 

@@ -140,29 +140,16 @@ unsigned rp_cpu_count(void)
 
 /* ---- identity ---- */
 
-static uint64_t main_thread;
-
-/* Windows does not tell the main thread from others: it is the one that loads the program, and the library with it. */
-__attribute__((constructor)) static void note_main_thread(void)
-{
-    main_thread = rp_thread_id();
-}
-
 /* The module that this is in stays loaded: the pools' threads, and handlers of exceptions, come back to it. */
 __attribute__((constructor)) static void stay_loaded(void)
 {
     HMODULE module;
 
     GetModuleHandleExA(GET_MODULE_HANDLE_EX_FLAG_PIN | GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS,
-                       (const char *)&main_thread, &module);
+                       (const char *)(uintptr_t)stay_loaded, &module);
 }
 
 uint64_t rp_thread_id(void)
 {
     return GetCurrentThreadId();
-}
-
-bool rp_thread_is_main(void)
-{
-    return rp_thread_id() == main_thread;
 }

@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "base/thread.h"
 #include "loop/loop.h"
+#include "loop/runner.h"
 
 typedef struct group group;
 
@@ -147,6 +148,8 @@ static bool run_worker(worker *w)
     int rc = rp_runner_new(NULL, &run.runner);
 
     this_worker = w;
+    if (rc == 0 && w->index > 0)
+        rp_runner_leave_interrupts(run.runner);
     if (rc == 0)
         rc = rp_runner_get_loop(run.runner, &loop);
     if (rc == 0)

@@ -25,7 +25,9 @@ struct rp_runner {
     bool installed; /* the loop is this thread's by set_event_loop */
     bool closed;
     rp_task *main_task; /* of the present run */
-    bool interrupted;   /* SIGINT has come during it */
+    bool interrupted;   /* it was to end: by SIGINT, or since the process is about to */
+    bool deaf;          /* SIGINT is another runner's */
+    rp_ending ending;   /* from the first run until the loop's end */
 };
 
 int rp_runner_new(const rp_runner_options *options, rp_runner **out)
@@ -38,6 +40,11 @@ int rp_runner_new(const rp_runner_options *options, rp_runner **out)
     if (options)
         runner->options = *options;
     return 0;
+}
+
+void rp_runner_leave_interrupts(rp_runner *runner)
+{
+    runner->deaf = true;
 }
 
 static int make_loop(rp_runner *runner)
@@ -76,7 +83,8 @@ static void on_interrupt(void *arg)
     rp_runner *runner = arg;
 
     runner->interrupted = true;
-    rp_future_cancel(runner->main_task);
+    if (runner->main_task) /* the process may be about to end between two runs */
+        rp_future_cancel(runner->main_task);
 }
 
 /*
@@ -85,8 +93,10 @@ static void on_interrupt(void *arg)
  */
 static int catch_interrupts(rp_runner *runner)
 {
-    if (!rp_thread_is_main() || !rp_signals_is_default(SIGINT))
-        return 0;
+    int rc = rp_ending_begin(&runner->ending, runner->loop, on_interrupt, runner);
+
+    if (rc < 0 || runner->deaf || !rp_signals_allowed() || !rp_signals_is_default(SIGINT))
+        return rc;
     return rp_signals_add(runner->loop, SIGINT, true, on_interrupt, runner);
 }
 
@@ -198,6 +208,7 @@ static bool is_busy(const rp_runner *runner)
 
 static void free_loop(rp_runner *runner)
 {
+    rp_ending_end(&runner->ending);
     if (runner->installed)
         rp_set_event_loop(NULL);
     rp_loop_free(runner->loop);

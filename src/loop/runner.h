@@ -12,4 +12,7 @@ typedef int rp_runner_start(rp_loop *loop, rp_task **task, void *arg);
 /* What rp_runner_run() does, with a main task made by `start`. */
 int rp_runner_run_main(rp_runner *runner, rp_runner_start *start, void *arg);
 
+/* Its runs will leave SIGINT alone: it belongs to a group, in which another one catches it. */
+void rp_runner_leave_interrupts(rp_runner *runner);
+
 #endif

@@ -16,7 +16,7 @@ typedef struct rp_signal_wait {
 
 /*
  * Where a signal goes on a loop: to those who wait for it, else to the handler, else it is kept for the next wait. Each
- * platform's entry for a signal has one, which belongs to the main thread.
+ * platform's entry for a signal has one, which belongs to the loop's thread.
  */
 typedef struct rp_signal_sink {
     rp_callback *callback; /* the handler; NULL: there is none */

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "base/memory.h"
+#include "base/thread.h"
 #include "loop/future.h"
 #include "loop/runner.h"
 #include "harness/support.h"
@@ -370,6 +371,30 @@ TEST(interrupt_cancels_main_task)
     CHECK_INT(run((plan){.result = RP_EFUTCANCELED}), ==, -ECANCELED); /* not by an interrupt */
     rp_runner_free(runner);
 }
+
+#ifdef _WIN32
+static void run_abroad(void *arg)
+{
+    rp_runner *own;
+
+    CHECK_INT(rp_runner_new(NULL, &own), ==, 0);
+    CHECK_INT(rp_runner_run_main(own, start, &(plan){.waits = true, .at_start = interrupt}), ==, -EINTR);
+    rp_runner_free(own);
+    CHECK(test_disposition(SIGINT) == SIG_DFL);
+    atomic_store((atomic_bool *)arg, true);
+}
+
+/* Whichever thread loaded the library. */
+TEST(interrupt_in_another_thread)
+{
+    atomic_bool ended = false;
+
+    signal(SIGINT, SIG_DFL);
+    CHECK_INT(rp_thread_start(run_abroad, &ended), ==, 0);
+    while (!atomic_load(&ended))
+        usleep(1000);
+}
+#endif
 
 static void old_handler(int number)
 {

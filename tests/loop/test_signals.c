@@ -101,6 +101,7 @@ TEST(refused)
     rp_loop_free(loop);
 }
 
+#ifndef _WIN32
 static void *add_abroad(void *arg)
 {
     (void)arg;
@@ -119,6 +120,92 @@ TEST(main_thread_only)
     CHECK(test_disposition(FIRST) == SIG_DFL);
     rp_loop_free(loop);
 }
+#else
+TEST_ABSENT(main_thread_only, "any thread may catch signals on Windows");
+
+static void *catch_abroad(void *arg)
+{
+    rp_loop *own;
+    int count_here = 0;
+
+    CHECK_INT(rp_loop_new(NULL, &own), ==, 0);
+    CHECK_INT(rp_add_signal_handler(own, SECOND, count, &count_here), ==, 0);
+    raise(SECOND);
+    while (count_here < 1)
+        turn(own);
+    CHECK_INT(rp_remove_signal_handler(own, SECOND), ==, 1);
+    CHECK(test_disposition(SECOND) == old_handler);
+    CHECK_INT(rp_add_signal_handler(own, FIRST, count, &count_here), ==, 0); /* takes it over */
+    raise(FIRST);
+    while (count_here < 2)
+        turn(own);
+    rp_loop_free(own);
+    return arg;
+}
+
+TEST(a_thread_has_signals_of_its_own_and_takes_others_over)
+{
+    pthread_t thread;
+
+    make_loop();
+    signal(SECOND, old_handler);
+    CHECK_INT(rp_add_signal_handler(loop, FIRST, count, &first_count), ==, 0);
+    raise(FIRST); /* is still to run when the other loop takes it over */
+    CHECK_INT(pthread_create(&thread, NULL, catch_abroad, NULL), ==, 0);
+    CHECK_INT(pthread_join(thread, NULL), ==, 0);
+    settle();
+    CHECK_INT(first_count, ==, 0);
+    CHECK_INT(rp_remove_signal_handler(loop, FIRST), ==, 0);
+    CHECK(test_disposition(FIRST) == SIG_DFL);
+    CHECK_INT(rp_add_signal_handler(loop, FIRST, count, &first_count), ==, 0);
+    settle();
+    CHECK_INT(first_count, ==, 0); /* what came before is not this handler's */
+    raise(FIRST);
+    run_until(&first_count, 1);
+    rp_loop_free(loop);
+}
+
+enum { ROUNDS = 2000 };
+
+static atomic_int takers;
+
+static void *take_again_and_again(void *arg)
+{
+    rp_loop *own;
+
+    CHECK_INT(rp_loop_new(NULL, &own), ==, 0);
+    for (int i = 0, here = 0; i < ROUNDS; i++) {
+        CHECK_INT(rp_add_signal_handler(own, FIRST, count, &here), ==, 0);
+        turn(own);
+    }
+    atomic_fetch_sub(&takers, 1);
+    while (atomic_load(&takers) >= 0) /* the signal is caught as long as it is raised */
+        turn(own);
+    rp_loop_free(own);
+    return arg;
+}
+
+TEST(threads_take_a_signal_from_each_other)
+{
+    pthread_t threads[2];
+
+    make_loop();
+    atomic_store(&takers, 2);
+    CHECK_INT(rp_add_signal_handler(loop, FIRST, count, &first_count), ==, 0);
+    for (int i = 0; i < 2; i++)
+        CHECK_INT(pthread_create(&threads[i], NULL, take_again_and_again, NULL), ==, 0);
+    while (atomic_load(&takers) > 0)
+        raise(FIRST);
+    atomic_store(&takers, -1);
+    for (int i = 0; i < 2; i++)
+        CHECK_INT(pthread_join(threads[i], NULL), ==, 0);
+    CHECK(test_disposition(FIRST) == SIG_DFL);
+    CHECK_INT(rp_add_signal_handler(loop, FIRST, count, &second_count), ==, 0);
+    raise(FIRST);
+    run_until(&second_count, 1);
+    rp_loop_free(loop);
+}
+#endif
 
 TEST(many_signals)
 {
