@@ -274,6 +274,8 @@ RP_API int rp_sockaddr_format(const struct sockaddr *address, uint32_t address_l
 
 /*
  * Resolves a name by getaddrinfo() on the default executor; numeric hosts at once.
+ * On Windows `host` is UTF-8, and a name with other letters than ASCII's is looked up in Punycode. On Linux the hint
+ * AI_IDN asks for that, in the locale's encoding.
  * *future gets a reference that the caller owns.
  * The future's value is a list of struct addrinfo, which the future owns.
  * The future's error is one of RP_EAI_*.
@@ -311,9 +313,11 @@ RP_API int rp_create_connection(rp_loop *loop, rp_protocol_factory *factory, voi
 /*
  * Connects to a Unix socket; otherwise it is rp_create_connection().
  * `length` is the path's, in bytes, or 0 for a path that ends with '\0'.
- * An abstract path begins with '\0', and needs its length.
+ * On Windows the path is UTF-8.
+ * An abstract path begins with '\0', and needs its length. Linux alone has such paths.
  * Errors:
  *   -ENAMETOOLONG   the path does not fit into an address
+ *   -ENOTSUP        the path is abstract, and this system has none
  *   -EINVAL         the path is empty
  *   -ENOMEM, RP_ECLOSED, RP_EFORK, RP_ETHREAD
  * Mirrors loop.create_unix_connection().
@@ -379,6 +383,7 @@ RP_API int rp_create_server(rp_loop *loop, rp_protocol_factory *factory, void *a
  * Errors:
  *   -EADDRINUSE     there is a file at the path that is no socket
  *   -ENAMETOOLONG   the path does not fit into an address
+ *   -ENOTSUP        the path is abstract, and this system has none
  *   -EINVAL         the path is empty
  *   -ENOMEM, RP_ECLOSED, RP_EFORK, RP_ETHREAD
  *   what bind() and listen() failed with

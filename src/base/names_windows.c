@@ -25,7 +25,7 @@ static char *module_of(const void *address)
     const DWORD flags = GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS | GET_MODULE_HANDLE_EX_FLAG_UNCHANGED_REFCOUNT;
     HMODULE module;
 
-    return GetModuleHandleExA(flags, address, &module) ? (char *)module : NULL;
+    return GetModuleHandleExW(flags, address, &module) ? (char *)module : NULL;
 }
 
 static const IMAGE_EXPORT_DIRECTORY *exports_of(const char *module)
@@ -60,15 +60,26 @@ static const char *nearest_export(const char *module, const char *address)
     return name;
 }
 
+/* The module's file, in UTF-8; "" if there is none. A path that is too long is cut. */
+static const char *file_of(char *module, char text[3 * MAX_PATH])
+{
+    wchar_t path[MAX_PATH];
+
+    if (!module || GetModuleFileNameW((HMODULE)(void *)module, path, MAX_PATH) == 0 ||
+        WideCharToMultiByte(CP_UTF8, 0, path, -1, text, 3 * MAX_PATH, NULL, NULL) == 0)
+        text[0] = '\0';
+    return text;
+}
+
 void rp_origin_print(FILE *file, void *const *addresses, int depth)
 {
     for (int i = 0; i < depth; i++) {
         /* A return address follows the call and may lie in the next function already. */
         char *call = (char *)addresses[i] - 1, *module = module_of(call);
-        char text[128], path[MAX_PATH];
+        char text[128], path[3 * MAX_PATH];
 
         fprintf(file, "    %s", rp_origin_symbol(call, text, sizeof text));
-        if (module && GetModuleFileNameA((HMODULE)(void *)module, path, sizeof path) > 0)
+        if (file_of(module, path)[0])
             fprintf(file, " (%s+0x%zx)", path, (size_t)(call - module));
         fputc('\n', file);
     }

@@ -72,7 +72,7 @@ int rp_bind_unix(const rp_kernel *kernel, const struct sockaddr_un *address, int
                  rp_socket_file *file)
 {
     bool is_file = address->sun_path[0] != '\0';
-    int rc = rp_kernel_open(kernel, AF_UNIX, SOCK_STREAM, 0, fd);
+    int rc = is_file || kernel->abstract ? rp_kernel_open(kernel, AF_UNIX, SOCK_STREAM, 0, fd) : -ENOTSUP;
 
     if (rc < 0)
         return rc;

@@ -19,7 +19,8 @@ int rp_bind_tcp(const rp_kernel *kernel, const struct addrinfo *info, int port, 
 
 /*
  * Makes a Unix socket that is bound to a path or an abstract name; a socket that lies at the path is removed first.
- * `file` becomes the one at the path. For an abstract name, which has no file, it stays as it is.
+ * `file` becomes the one at the path. For an abstract name, which has no file, it stays as it is; -ENOTSUP where there
+ * are no such names.
  */
 int rp_bind_unix(const rp_kernel *kernel, const struct sockaddr_un *address, int length, rp_fd *fd,
                  rp_socket_file *file);

@@ -320,6 +320,8 @@ int rp_create_unix_connection(rp_loop *loop, rp_protocol_factory *factory, void 
     if (address_length < 0)
         return address_length;
     RP_TRY(rp_loop_check(loop));
+    if (address.sun_path[0] == '\0' && !loop->kernel->abstract)
+        return -ENOTSUP;
     /* A Unix socket has no Nagle's algorithm to turn off. */
     return connect_to(loop, factory, arg, -1, &address, (size_t)address_length, true, future);
 }

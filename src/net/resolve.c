@@ -67,8 +67,7 @@ static int ask(void *arg)
 {
     question *q = arg;
 
-    errno = 0;
-    q->error = rp_resolve_error(getaddrinfo(q->host, q->service, &q->hints, &q->answer));
+    q->error = rp_resolve(q->host, q->service, &q->hints, &q->answer);
     drop_question(q);
     return 0;
 }
@@ -164,7 +163,7 @@ static struct addrinfo *read_numbers(const char *host, const char *service, cons
     struct addrinfo numeric = *hints, *list = NULL;
 
     numeric.ai_flags |= (host ? AI_NUMERICHOST : 0) | (service ? AI_NUMERICSERV : 0);
-    return getaddrinfo(host, service, &numeric, &list) == 0 ? list : NULL;
+    return rp_resolve(host, service, &numeric, &list) == 0 ? list : NULL;
 }
 
 int rp_loop_getaddrinfo(rp_loop *loop, const char *host, const char *service, const struct addrinfo *hints,

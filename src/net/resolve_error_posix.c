@@ -6,6 +6,12 @@
 #include "base/socket.h"
 #include "ringport/error.h"
 
+int rp_resolve(const char *host, const char *service, const struct addrinfo *hints, struct addrinfo **list)
+{
+    errno = 0;
+    return rp_resolve_error(getaddrinfo(host, service, hints, list));
+}
+
 int rp_resolve_error(int code)
 {
     switch (code) {

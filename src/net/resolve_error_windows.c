@@ -1,13 +1,51 @@
 /*
- * resolve_error_windows.c - getaddrinfo()'s answers as Windows numbers them: they are Winsock's errors.
+ * resolve_error_windows.c - getaddrinfo() as Windows has it: hosts are ANSI text, and answers are Winsock's errors.
+ *
+ * No code page has all letters. But the names of hosts that have others than ASCII's are sent in Punycode anyway, and
+ * that is ASCII: so a host is put into it here, as asyncio does. GetAddrInfoW() does the same for UTF-16, and its list
+ * is none for freeaddrinfo(), by which callers free ours.
  */
 #include "base/error_windows.h"
 #include "base/socket.h"
 #include "net/resolve_error.h"
 #include "ringport/error.h"
 
+enum { HOST_ROOM = 256 }; /* a name of the DNS has 253 letters at most */
+
+static bool is_ascii(const char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text >= 0x80)
+            return false;
+    return true;
+}
+
+/* Writes a host in UTF-8 as one in ASCII. False: there can be no such host. */
+static bool to_ascii(const char *host, char ascii[HOST_ROOM])
+{
+    wchar_t wide[HOST_ROOM], punycode[HOST_ROOM];
+
+    return MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, host, -1, wide, HOST_ROOM) > 0 &&
+           IdnToAscii(0, wide, -1, punycode, HOST_ROOM) > 0 &&
+           WideCharToMultiByte(CP_UTF8, 0, punycode, -1, ascii, HOST_ROOM, NULL, NULL) > 0;
+}
+
+int rp_resolve(const char *host, const char *service, const struct addrinfo *hints, struct addrinfo **list)
+{
+    char ascii[HOST_ROOM];
+
+    if (host && !is_ascii(host)) {
+        if (!to_ascii(host, ascii))
+            return RP_EAI_NONAME;
+        host = ascii;
+    }
+    return rp_resolve_error(getaddrinfo(host, service, hints, list));
+}
+
 int rp_resolve_error(int code)
 {
+    int rc;
+
     switch (code) {
     case EAI_AGAIN:
         return RP_EAI_AGAIN;
@@ -28,6 +66,7 @@ int rp_resolve_error(int code)
     case EAI_SOCKTYPE:
         return RP_EAI_SOCKTYPE;
     default:
-        return rp_error_from_windows((unsigned long)code);
+        rc = rp_error_from_windows((unsigned long)code);
+        return rc == -EIO ? RP_EAI_FAIL : rc; /* a number that nobody has written down */
     }
 }

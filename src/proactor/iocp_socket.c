@@ -152,6 +152,13 @@ static int64_t connect_plainly(iocp *i, rp_op *op)
     return iocp_poll_start(i, op, &iocp_extra_of(op)->u.transfer.poll, RP_POLL_OUT);
 }
 
+/* Windows would say that an argument is invalid, and not which. */
+static bool is_abstract(const struct sockaddr *address, uint32_t length)
+{
+    return address->sa_family == AF_UNIX && length > offsetof(struct sockaddr_un, sun_path) &&
+           ((const struct sockaddr_un *)address)->sun_path[0] == '\0';
+}
+
 static int64_t connect_start(iocp *i, rp_op *op)
 {
     int family = op->u.connect.address->sa_family;
@@ -162,6 +169,8 @@ static int64_t connect_start(iocp *i, rp_op *op)
         return rp_winsock_error(op->fd);
     if (info.iAddressFamily != family)
         return -EAFNOSUPPORT;
+    if (is_abstract(op->u.connect.address, op->u.connect.length))
+        return -ENOTSUP;
     if (info.iSocketType != SOCK_STREAM || family == AF_UNIX)
         return connect_plainly(i, op);
     int rc = bind_to_any(op->fd, family);

@@ -37,6 +37,7 @@ struct rp_kernel {
     int (*start_names)(const rp_kernel *kernel);
     bool inherits; /* an accepted socket can be relied on to have the options of the one that listens */
     bool spreads;  /* connections, over several sockets that listen at one address: rp_kernel_reuse_port() */
+    bool abstract; /* Unix sockets can have names that begin with '\0', and need no file */
 };
 
 /* The system's. */

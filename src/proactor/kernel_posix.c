@@ -144,4 +144,5 @@ const rp_kernel rp_system_kernel = {
     .set = set,
     .inherits = true,
     .spreads = true,
+    .abstract = true,
 };

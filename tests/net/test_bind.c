@@ -103,7 +103,11 @@ TEST(a_unix_socket_is_told_by_its_file)
     rp_socket_file_remove(address.sun_path, &none);
     CHECK_INT(access(address.sun_path, F_OK), ==, -1);
     snprintf(address.sun_path, sizeof address.sun_path, "/nowhere/at/all");
+#ifdef _WIN32 /* which tells another error */
+    CHECK_INT(rp_bind_unix(kernel, &address, sizeof address, &third, &none), <, 0);
+#else
     CHECK_INT(rp_bind_unix(kernel, &address, sizeof address, &third, &none), ==, -ENOENT);
+#endif
     rp_kernel_close(kernel, second);
     rp_kernel_close(kernel, fd);
 }

@@ -216,8 +216,8 @@ TEST(unix_sockets_by_path_and_by_abstract_name)
     test_need_unix_sockets();
     rp_loop *loop = wire_loop();
     client c = {0}, d = {0};
-    char path[64], name[64];
-    int listener, length;
+    char path[64];
+    int listener, rc;
     rp_future *future;
 
     snprintf(path, sizeof path, TEST_TMP "/ringport-connect-%d", (int)getpid());
@@ -231,17 +231,24 @@ TEST(unix_sockets_by_path_and_by_abstract_name)
     rp_future_unref(future);
     unlink(path);
     CHECK_INT(rp_create_unix_connection(loop, factory, &d, path, 0, &future), ==, 0);
-    CHECK_INT(rp_run_until_complete(loop, future), ==, -ENOENT);
+    rc = rp_run_until_complete(loop, future);
     rp_future_unref(future);
-    length = snprintf(name, sizeof name, "%cringport-%d", 0, (int)getpid());
+    CHECK_INT(rp_create_unix_connection(loop, factory, &d, "", 0, &future), ==, -EINVAL);
+#ifdef _WIN32 /* whose error is another one, and which has no abstract names */
+    CHECK_INT(rc, <, 0);
+#else
+    char name[64];
+    int length = snprintf(name, sizeof name, "%cringport-%d", 0, (int)getpid());
+
+    CHECK_INT(rc, ==, -ENOENT);
     listener = unix_listener(name, (size_t)length);
     CHECK_INT(rp_create_unix_connection(loop, factory, &d, name, (size_t)length, &future), ==, 0);
     CHECK_INT(rp_run_until_complete(loop, future), ==, 0);
     rp_future_unref(future);
     close(listener);
-    CHECK_INT(rp_create_unix_connection(loop, factory, &d, "", 0, &future), ==, -EINVAL);
     rp_transport_close(d.transport);
     RUN_UNTIL(loop, d.lost);
+#endif
     quit(loop, &c);
 }
 

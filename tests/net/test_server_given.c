@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "harness/service.h"
+#include "proactor/kernel.h"
 
 /* ---- Unix sockets ---- */
 
@@ -74,7 +75,12 @@ TEST(what_is_no_socket_is_left_alone)
     CHECK_INT(rp_create_unix_server(loop, service_factory, &s, path, 0, NULL, &server), ==, -EADDRINUSE);
     CHECK_INT(access(path, F_OK), ==, 0);
     unlink(path);
-    CHECK_INT(rp_create_unix_server(loop, service_factory, &s, "/nowhere/at/all", 0, NULL, &server), ==, -ENOENT);
+    int rc = rp_create_unix_server(loop, service_factory, &s, "/nowhere/at/all", 0, NULL, &server);
+#ifdef _WIN32 /* it is bind()'s error, and another one there */
+    CHECK_INT(rc, <, 0);
+#else
+    CHECK_INT(rc, ==, -ENOENT);
+#endif
     CHECK_INT(rp_create_unix_server(loop, service_factory, &s, "", 0, NULL, &server), ==, -EINVAL);
     rp_loop_free(loop);
 }
@@ -88,6 +94,8 @@ TEST(abstract_names_need_no_file)
     char name[64];
     size_t length = (size_t)snprintf(name, sizeof name, "%cringport-server-%d", 0, (int)getpid());
 
+    if (!rp_system_kernel.abstract)
+        SKIP("no abstract names here");
     CHECK_INT(rp_create_unix_server(loop, service_factory, &s, name, length, NULL, &server), ==, 0);
     check_echo(loop, &s, unix_connect(name, length));
     rp_server_free(server);
