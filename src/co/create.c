@@ -117,7 +117,7 @@ int rp_task_new(rp_loop *loop, rp_task **task, rp_coro *coro, const void *arg, s
         return -ENOMEM;
     co = place(stack, &arg, copy_size, &top);
     if (!co) {
-        rp_stack_put(stack);
+        rp_stack_put_last(stack);
         return -ENOMEM;
     }
     if (!runtime->cxx)

@@ -32,13 +32,18 @@ void rp_slab_unmap(void *base, size_t size, unsigned mappings)
     VirtualFree(base, 0, MEM_RELEASE);
 }
 
-/* Commits from `limit` on up to `high`, which may be nothing, and the guard below it. */
+/* Commits from the page below `limit`, which becomes the guard, up to `high`; all of it, or nothing. */
 static int commit(char *limit, char *high)
 {
-    if ((high > limit && !VirtualAlloc(limit, (size_t)(high - limit), MEM_COMMIT, PAGE_READWRITE)) ||
-        !VirtualAlloc(limit - PAGE, PAGE, MEM_COMMIT, PAGE_READWRITE | PAGE_GUARD))
+    char *guard = limit - PAGE;
+    DWORD before;
+
+    if (!VirtualAlloc(guard, (size_t)(high - guard), MEM_COMMIT, PAGE_READWRITE))
         return -ENOMEM;
-    return 0;
+    if (VirtualProtect(guard, PAGE, PAGE_READWRITE | PAGE_GUARD, &before))
+        return 0;
+    VirtualFree(guard, (size_t)(high - guard), MEM_DECOMMIT);
+    return -ENOMEM;
 }
 
 /* What is never committed needs no guard. */
@@ -63,14 +68,17 @@ int rp_slab_open(rp_guard guard, char *low, char *high, char **limit)
 
 int rp_slab_reach(char **limit, const char *low)
 {
-    char *reached = (char *)((uintptr_t)low / PAGE * PAGE);
+    char *reached = (char *)((uintptr_t)low / PAGE * PAGE), *guard = *limit - PAGE;
     DWORD before;
 
     if (reached >= *limit)
         return 0;
-    /* Down to the guard that is there, and through it. */
-    if (commit(reached, *limit - PAGE) < 0 || !VirtualProtect(*limit - PAGE, PAGE, PAGE_READWRITE, &before))
+    if (commit(reached, guard) < 0)
         return -ENOMEM;
+    if (!VirtualProtect(guard, PAGE, PAGE_READWRITE, &before)) {
+        VirtualFree(reached - PAGE, (size_t)(guard - reached) + PAGE, MEM_DECOMMIT);
+        return -ENOMEM;
+    }
     *limit = reached;
     return 0;
 }

@@ -285,7 +285,8 @@ static void trim_stacks(rp_stack_pool *pool)
     }
 }
 
-void rp_stack_put(rp_stack *stack)
+/* Frees a stack that is to be used right before the one at `next`. */
+static void put(rp_stack *stack, rp_node *next)
 {
     rp_slab *slab = stack->slab;
     rp_stack_pool *pool = slab->pool;
@@ -294,7 +295,7 @@ void rp_stack_put(rp_stack *stack)
     rp_stack_root(stack->low, (char *)(stack + 1), false);
     pool->used--;
     pool->idle++;
-    rp_list_push_front(&pool->free, &stack->link);
+    rp_list_insert(next, &stack->link);
     slab->used &= ~set_of(stack->index);
     if (slab->used == 0) {
         rp_list_remove(&slab->link);
@@ -306,6 +307,16 @@ void rp_stack_put(rp_stack *stack)
     }
     trim_slabs(pool);
     trim_stacks(pool);
+}
+
+void rp_stack_put(rp_stack *stack)
+{
+    put(stack, stack->slab->pool->free.next);
+}
+
+void rp_stack_put_last(rp_stack *stack)
+{
+    put(stack, &stack->slab->pool->free);
 }
 
 void rp_stack_pool_close(rp_stack_pool *pool)

@@ -56,6 +56,9 @@ rp_stack *rp_stack_get(rp_stack_pool *pool);
 
 void rp_stack_put(rp_stack *stack);
 
+/* The same of a stack that could not be used: all others that are free come out before it. */
+void rp_stack_put_last(rp_stack *stack);
+
 /* Makes it writable down to `low`, for others than whoever runs on it (see rp_slab_reach). -ENOMEM. */
 static inline int rp_stack_reach(rp_stack *stack, const char *low)
 {

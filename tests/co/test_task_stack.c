@@ -126,3 +126,85 @@ TEST(the_size_of_a_stack_goes_through_a_factory)
     rp_future_unref(task);
     rp_loop_free(loop);
 }
+
+static char big[64 * 1024];
+
+/* Whether the copy is whole, then goes down by half of what the stack has left. */
+static int checks_copy(rp_co *co, void *arg)
+{
+    size_t size = *(size_t *)arg;
+
+    for (size_t i = sizeof size; i < size; i++)
+        CHECK(((char *)arg)[i] == (char)i);
+    return descend(8 * 1024) > 0 ? 7 : 0;
+}
+
+/* Tasks whose stacks are all new, and of each colour. */
+static void copy_to_new_stacks(size_t stack_size, size_t copy_size)
+{
+    enum { COLOURS = 16 };
+    rp_task_options options = {.stack_size = stack_size, .copy_size = copy_size};
+    rp_loop *loop = new_loop();
+    rp_task *tasks[COLOURS];
+
+    memcpy(big, &copy_size, sizeof copy_size);
+    for (int i = 0; i < COLOURS; i++)
+        CHECK_INT(rp_loop_create_task_with(loop, &tasks[i], checks_copy, big, &options), ==, 0);
+    for (int i = 0; i < COLOURS; i++) {
+        CHECK_INT(rp_run_until_complete(loop, tasks[i]), ==, 7);
+        rp_future_unref(tasks[i]);
+    }
+    rp_loop_free(loop);
+}
+
+/* A copy takes from where a new stack can be written to at once, down over any number of borders of pages. */
+TEST(arguments_of_any_size_are_copied_to_new_stacks)
+{
+    static const size_t sizes[] = {64 * 1024, 64 * 1024 + 1, 100000, 128 * 1024, 256 * 1024 - 4096, 256 * 1024};
+    size_t step = test_slow() ? 4000 : 496;
+
+    for (size_t i = 0; i < sizeof big; i++)
+        big[i] = (char)i;
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
+        for (size_t size = sizeof size; size <= sizes[i] / 4; size += i == 0 ? step : 4 * step)
+            copy_to_new_stacks(sizes[i], size);
+    copy_to_new_stacks(0, 64 * 1024 / 4);
+}
+
+#ifdef _WIN32
+/* Once armed, the stack that is asked first never gets what it is asked for. */
+static bool armed;
+static char **refused;
+
+int __real_rp_slab_reach(char **limit, const char *low);
+int __wrap_rp_slab_reach(char **limit, const char *low);
+int __wrap_rp_slab_reach(char **limit, const char *low)
+{
+    if (armed && !refused)
+        refused = limit;
+    return limit == refused ? -ENOMEM : __real_rp_slab_reach(limit, low);
+}
+
+CO_TEST(a_stack_that_cannot_take_a_copy_is_not_in_the_way_of_the_next_task)
+{
+    size_t size = 16 * 1024;
+    rp_task *task, *other;
+
+    CHECK_INT(rp_create_task(&task, returns_7, NULL), ==, 0);
+    CHECK_INT(rp_create_task(&other, returns_7, NULL), ==, 0);
+    CHECK_INT(rp_join(co, task), ==, 7);
+    CHECK_INT(rp_join(co, other), ==, 7);
+    for (size_t i = 0; i < sizeof big; i++)
+        big[i] = (char)i;
+    memcpy(big, &size, sizeof size);
+    CHECK_INT(rp_sleep(co, 0), ==, 0); /* when it has ended, both stacks are free */
+    armed = true;
+    CHECK_INT(rp_create_task_copy(&task, checks_copy, big, size), ==, -ENOMEM);
+    CHECK(task == NULL && refused);
+    for (int i = 0; i < 3; i++) {
+        CHECK_INT(rp_create_task_copy(&task, checks_copy, big, size), ==, 0);
+        CHECK_INT(rp_join(co, task), ==, 7);
+        CHECK_INT(rp_sleep(co, 0), ==, 0);
+    }
+}
+#endif

@@ -95,6 +95,64 @@ TEST(the_last_one_back_is_the_first_out)
     rp_stack_pool_close(pool);
 }
 
+TEST(one_that_could_not_be_used_is_the_last_to_come_out)
+{
+    rp_stack_pool *pool = new_pool();
+    rp_stack *a = rp_stack_get(pool), *b = rp_stack_get(pool);
+
+    rp_stack_put(a);
+    rp_stack_put_last(b);
+    CHECK(rp_stack_get(pool) == a);
+    CHECK(rp_stack_get(pool) == b);
+    rp_stack_put_last(b);
+    CHECK(rp_stack_get(pool) == b); /* which is better than none */
+    rp_stack_put(b);
+    rp_stack_put(a);
+    rp_stack_pool_close(pool);
+}
+
+/* Reaches down to `bytes` above the low end, and writes all of it. */
+static void reach(rp_stack *stack, size_t bytes)
+{
+    char *low = stack->low + bytes;
+
+    CHECK_INT(rp_stack_reach(stack, low), ==, 0);
+    CHECK(stack->limit <= low);
+    memset(low, 1, (size_t)((char *)stack - low));
+}
+
+/* Makes all but the lowest pages writable in steps of a size, the first of which ends that far below the top. */
+static void reach_by(rp_stack *stack, size_t step)
+{
+    size_t left = room(stack), lowest = 2 * rp_slab_page();
+
+    for (; left > lowest + step; left -= step)
+        reach(stack, left - step);
+    reach(stack, lowest);
+}
+
+/* Whichever way it is cut: at the borders of pages, and around them. Each stack is a new one, of its own colour. */
+TEST(a_stack_is_reached_in_steps_of_any_size)
+{
+    static const size_t steps[] = {1000, 4080, 4096, 4112, 8176, 8192, 8208, 12288, 20000, 65536};
+    const size_t sizes[] = {RP_STACK_LEAST, RP_STACK_LEAST + 16 * 1024, RP_STACK_SIZE, 1024 * 1024};
+
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
+        for (size_t j = 0; j < sizeof steps / sizeof steps[0]; j++) {
+            rp_stack_pool *pool;
+            rp_stack *stacks[16];
+
+            CHECK_INT(rp_stack_pool_new(sizes[i], &pool), ==, 0);
+            for (int k = 0; k < 16; k++) {
+                CHECK((stacks[k] = rp_stack_get(pool)) != NULL);
+                reach_by(stacks[k], steps[j]);
+            }
+            for (int k = 0; k < 16; k++)
+                rp_stack_put(stacks[k]);
+            rp_stack_pool_close(pool);
+        }
+}
+
 TEST(tops_are_coloured)
 {
     rp_stack_pool *pool = new_pool();
