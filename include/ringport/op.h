@@ -203,12 +203,15 @@ RP_API void rp_op_recv(rp_op *op, rp_fd fd, void *buffer, size_t length, int fla
                        void *data);
 
 /*
- * A receive stream on a connected socket, for readers that take what there is.
- * u.stream.family may be set after this: it spares a system call.
+ * A receive stream on a connected stream socket, for readers that take what there is.
+ * u.stream.family may be set after this: it says that it is a stream socket of that family, and spares system calls.
  * It completes, with RP_OP_MORE, whenever there may be something to take, until it is cancelled.
  * rp_op_receive() takes it.
  * A socket may have one receive stream at a time.
- * On POSIX any descriptor that becomes readable will do, but rp_op_receive() is for sockets.
+ * On POSIX any descriptor that is no socket and becomes readable will do, but rp_op_receive() is for sockets.
+ * Errors:
+ *   -ENOTSUP   a socket that is no SOCK_STREAM: what it receives are messages, for rp_op_recv() and rp_op_recvmsg()
+ *   what the system fails with, -EBADF for example
  */
 RP_API void rp_op_recv_stream(rp_op *op, rp_fd fd, rp_op_callback *callback, void *data);
 

@@ -332,8 +332,8 @@ static int64_t stream_start(iocp *i, rp_op *op)
 {
     int64_t rc = rp_kernel_type(i->base.kernel, op->fd);
 
-    if (rc >= 0)
-        rc = rp_kernel_set_nonblocking(i->base.kernel, op->fd);
+    if (rc >= 0) /* a receive of no bytes would take a datagram */
+        rc = rc == SOCK_STREAM ? rp_kernel_set_nonblocking(i->base.kernel, op->fd) : -ENOTSUP;
     if (rc == 0)
         rc = iocp_associate(i, op->fd);
     if (rc < 0)
@@ -377,8 +377,10 @@ static int64_t take(rp_fd fd, void *buffer, size_t length)
 int64_t iocp_receive(rp_op *op, void *buffer, size_t length)
 {
     int *error = &iocp_extra_of(op)->u.stream.error;
-    int64_t n = take(op->fd, buffer, length);
 
+    if (!(op->ready & RP_READY_INPUT))
+        return -EAGAIN;
+    int64_t n = take(op->fd, buffer, length);
     if (n <= 0 && *error != 0)
         return *error;
     if (n != -EAGAIN && (n <= 0 || (size_t)n == length))

@@ -107,8 +107,7 @@ int rp_ready_begin(rp_op *op)
     case RP_OP_CONNECT:
         return ask_blocking(op);
     case RP_OP_RECV_STREAM:
-        rp_receive_stream_begin(op);
-        return 0;
+        return rp_receive_stream_begin(op);
     case RP_OP_WAIT_CHILD:
         return rp_child_open(op);
     default:

@@ -9,15 +9,22 @@
 
 #include "base/rare.h"
 
-void rp_receive_stream_begin(rp_op *op)
+/* What is no socket has no family; where it cannot be waited for, the backend finds that out. */
+int rp_receive_stream_begin(rp_op *op)
 {
-    int family = op->u.stream.family;
+    int family = op->u.stream.family, type;
     socklen_t length = sizeof family;
 
-    if (family == 0 && getsockopt(op->fd, SOL_SOCKET, SO_DOMAIN, &family, &length) < 0)
-        return;
+    if (family == 0) {
+        if (getsockopt(op->fd, SOL_SOCKET, SO_TYPE, &type, &length) < 0)
+            return 0;
+        if (type != SOCK_STREAM)
+            return -ENOTSUP;
+        getsockopt(op->fd, SOL_SOCKET, SO_DOMAIN, &family, &length);
+    }
     if (family == AF_UNIX)
         op->ready = RP_READY_UNIX;
+    return 0;
 }
 
 void rp_receive_stream_signal(rp_op *op, uint32_t events)

@@ -13,8 +13,8 @@
 /* The readiness that it asks for. */
 #define RP_RECEIVE_STREAM_EVENTS (RP_POLL_IN | RP_POLL_PRI | RP_POLL_RDHUP)
 
-/* It is being submitted. */
-void rp_receive_stream_begin(rp_op *op);
+/* It is being submitted: 0, or -ENOTSUP, since what comes in messages is no stream. */
+int rp_receive_stream_begin(rp_op *op);
 
 /* An edge. */
 void rp_receive_stream_signal(rp_op *op, uint32_t events);

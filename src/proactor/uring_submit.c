@@ -230,8 +230,14 @@ void uring_submit(rp_proactor *proactor, rp_op *op)
             submit_among_others(u, op);
         return;
     }
-    if (op->kind == RP_OP_RECV_STREAM)
-        rp_receive_stream_begin(op);
+    if (op->kind == RP_OP_RECV_STREAM) {
+        int rc = rp_receive_stream_begin(op);
+
+        if (rc < 0) {
+            rp_op_finish(proactor, op, rc);
+            return;
+        }
+    }
     if (op->kind == RP_OP_WAIT_CHILD) {
         int64_t status = rp_child_open(op);
 

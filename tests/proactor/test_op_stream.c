@@ -264,6 +264,35 @@ TEST(stream_with_descriptors)
 TEST_ABSENT(stream_with_descriptors, "no descriptors pass through sockets on Windows");
 #endif
 
+/* Messages have bounds, may be empty, and are taken whole: what comes in them is no stream. Nothing of them is lost. */
+TEST(messages_are_no_stream)
+{
+#ifdef _WIN32
+    static const int types[] = {SOCK_DGRAM};
+#else
+    static const int types[] = {SOCK_DGRAM, SOCK_SEQPACKET};
+#endif
+    rp_proactor *port = open_port();
+    char bytes[8];
+    int fds[2];
+    rp_op op;
+
+    for (size_t i = 0; i < 2 * sizeof types / sizeof types[0]; i++) {
+        CHECK_INT(socketpair(AF_UNIX, types[i / 2] | SOCK_CLOEXEC, 0, fds), ==, 0);
+        if (i % 2)
+            CHECK_INT(write(fds[1], "hello", 5), ==, 5);
+        rp_op_recv_stream(&op, fds[0], NULL, NULL);
+        CHECK_INT(perform(port, &op), ==, -ENOTSUP);
+        CHECK_INT(rp_op_receive(&op, bytes, sizeof bytes), <, 0);
+        if (i % 2 == 0)
+            CHECK_INT(write(fds[1], "hello", 5), ==, 5);
+        rp_op_recv(&op, fds[0], bytes, sizeof bytes, 0, NULL, NULL);
+        CHECK_INT(perform(port, &op), ==, 5);
+        close_pair(fds);
+    }
+    rp_proactor_close(port);
+}
+
 TEST(receive_from_what_is_no_stream)
 {
     rp_op op;
