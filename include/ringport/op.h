@@ -285,6 +285,9 @@ RP_API void rp_op_fsync(rp_op *op, rp_fd fd, bool data_only, rp_op_callback *cal
 
 /*
  * openat(), close-on-exec. `directory` may be AT_FDCWD.
+ * Windows knows of the flags O_RDONLY, O_WRONLY, O_RDWR, O_APPEND, O_CREAT, O_EXCL, O_TRUNC, O_DIRECTORY and
+ * O_NOFOLLOW, and of the mode whether the owner may write.
+ * Paths are UTF-8 there: docs/windows.md says which there are.
  * On epoll and on Windows a thread of the proactor does it, and cancelling does not end it then.
  * Open a FIFO with O_NONBLOCK. Without it:
  *   epoll waits for the other end

@@ -75,6 +75,18 @@ struct statx {
 #define AT_SYMLINK_NOFOLLOW 0x100
 #define AT_EMPTY_PATH 0x1000
 
+/* For the flags of openat: nothing but a directory; no link. (All that is opened is close-on-exec.) */
+#ifndef O_DIRECTORY
+#define O_DIRECTORY 0x200000
+#define O_NOFOLLOW 0x400000
+#endif
+
+/* Of stx_mode: links (junctions, too) and the files of Unix sockets. */
+#ifndef S_IFLNK
+#define S_IFLNK 0xA000
+#define S_IFSOCK 0xC000
+#endif
+
 /* For the flags of recv and send: fail with -EAGAIN instead of waiting; raise no signal (nothing does on Windows). */
 #define MSG_DONTWAIT 0x40
 #define MSG_NOSIGNAL 0x4000

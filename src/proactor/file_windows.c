@@ -1,131 +1,230 @@
 /*
- * file_windows.c - openat() and statx() by what Windows has.
+ * file_windows.c - openat() and statx() by NtCreateFile(), with the errors that Linux has.
  *
- * Paths are UTF-8. One that is relative to a directory is put behind that directory's own.
+ * A file is truncated once it is open, not by being overwritten: that fails for hidden files, and takes attributes and
+ * streams away.
  */
-#include "base/socket.h"
+#define WIN32_NO_STATUS /* ntstatus.h has them all, windows.h some */
+#include "proactor/path_windows.h"
+#undef WIN32_NO_STATUS
+#include <ntstatus.h>
 
 #include "proactor/file_windows.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
 #include <sys/stat.h>
+#include <wchar.h>
 
 #include "base/error_windows.h"
 #include "base/memory.h"
+#include "proactor/kernel.h"
 
-enum { SHARE_ALL = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE };
+#ifndef IO_REPARSE_TAG_LX_SYMLINK /* a link of Linux under Windows, which Windows itself does not follow */
+#define IO_REPARSE_TAG_LX_SYMLINK 0xA000001D
+#endif
 
-/* ---- paths ---- */
+enum { NAME_LENGTH = 255 }; /* no file system of Windows takes longer names */
 
-static bool is_absolute(const char *path)
+/* ---- reparse points ---- */
+
+/* 0 if it is none. */
+static DWORD reparse_tag(HANDLE file)
 {
-    return path[0] == '/' || path[0] == '\\' || (path[0] != '\0' && path[1] == ':');
+    FILE_ATTRIBUTE_TAG_INFO info;
+
+    if (!GetFileInformationByHandleEx(file, FileAttributeTagInfo, &info, sizeof info) ||
+        !(info.FileAttributes & FILE_ATTRIBUTE_REPARSE_POINT))
+        return 0;
+    return info.ReparseTag;
 }
 
-static int check_directory(rp_fd directory)
+/* Junctions, too: whoever may make a directory can make one. */
+static bool is_link(DWORD tag)
 {
-    BY_HANDLE_FILE_INFORMATION information;
-
-    if (directory <= 0)
-        return -EBADF;
-    if (!GetFileInformationByHandle((HANDLE)directory, &information))
-        return rp_error_last();
-    return information.dwFileAttributes & FILE_ATTRIBUTE_DIRECTORY ? 0 : -ENOTDIR;
+    return tag == IO_REPARSE_TAG_SYMLINK || tag == IO_REPARSE_TAG_MOUNT_POINT || tag == IO_REPARSE_TAG_LX_SYMLINK;
 }
 
-/* What GetFinalPathName() puts before a path keeps Windows from looking at "..": it goes. */
-static wchar_t *without_prefix(wchar_t *path)
+/* Opens the reparse point itself, where Windows finds nobody to follow it. A link is followed, or it is an error. */
+static NTSTATUS open_unfollowed(const rp_path *path, HANDLE *file)
 {
-    if (wcsncmp(path, L"\\\\?\\UNC\\", 8) == 0) {
-        path[6] = L'\\';
-        return path + 6;
-    }
-    return wcsncmp(path, L"\\\\?\\", 4) == 0 ? path + 4 : path;
+    ULONG options = FILE_OPEN_REPARSE_POINT | (path->is_directory ? FILE_DIRECTORY_FILE : 0);
+    NTSTATUS status = rp_path_open(path, FILE_READ_ATTRIBUTES, FILE_OPEN, options, 0, file, NULL);
+
+    if (!NT_SUCCESS(status) || !is_link(reparse_tag(*file)))
+        return status;
+    CloseHandle(*file);
+    return STATUS_IO_REPARSE_TAG_NOT_HANDLED;
 }
 
-/* The path in Windows' own letters. *name is to be used, *memory to be freed. */
-static int make_path(rp_fd directory, const char *path, wchar_t **name, wchar_t **memory)
+/* ---- errors ---- */
+
+/*
+ * Windows does not tell a file amid a path, or a name that is too long, from what is missing there. Linux does. So
+ * finds out which name it is. That uses the path up.
+ */
+static int why_not_found(const rp_path *path, NTSTATUS status)
 {
-    bool relative = directory != AT_FDCWD && !is_absolute(path);
-    DWORD before = 0;
-    int rc = relative ? check_directory(directory) : 0;
+    const wchar_t *first = rp_path_first_name(path);
 
-    if (rc < 0)
-        return rc;
-    if (path[0] == '\0')
-        return -ENOENT;
-    int length = MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, path, -1, NULL, 0);
-    if (length == 0)
-        return rp_error_last();
-    if (relative)
-        before = GetFinalPathNameByHandleW((HANDLE)directory, NULL, 0, VOLUME_NAME_DOS);
-    if (relative && before == 0)
-        return rp_error_last();
-    *memory = rp_calloc((before + 2 + (size_t)length) * sizeof **memory);
-    if (!*memory)
-        return -ENOMEM;
-    *name = *memory;
-    if (relative) {
-        DWORD now = GetFinalPathNameByHandleW((HANDLE)directory, *memory, before + 1, VOLUME_NAME_DOS);
+    for (;;) {
+        wchar_t *last = wcsrchr(path->name, L'\\');
+        int rc = wcslen(last ? last + 1 : path->name) > NAME_LENGTH ? -ENAMETOOLONG : -ENOENT;
+        HANDLE directory;
 
-        if (now == 0 || now > before) { /* it was renamed meanwhile */
-            rp_free(*memory);
-            return -ENOENT;
+        if (status == STATUS_OBJECT_NAME_NOT_FOUND || !last || last < first)
+            return rc; /* it is this one */
+        *last = L'\0';
+        status = rp_path_open(path, FILE_READ_ATTRIBUTES, FILE_OPEN, FILE_DIRECTORY_FILE, 0, &directory, NULL);
+        if (NT_SUCCESS(status)) {
+            CloseHandle(directory);
+            return rc;
         }
-        *name = without_prefix(*memory);
-        wcscat(*name, L"\\");
+        if (status == STATUS_NOT_A_DIRECTORY)
+            return -ENOTDIR;
+        if (status != STATUS_OBJECT_PATH_NOT_FOUND && status != STATUS_OBJECT_NAME_NOT_FOUND &&
+            status != STATUS_OBJECT_NAME_INVALID)
+            return -ENOENT;
     }
-    MultiByteToWideChar(CP_UTF8, 0, path, -1, *name + wcslen(*name), length);
-    return 0;
+}
+
+/* A socket's file is there, and cannot be opened. */
+static int why_not_followed(const rp_path *path)
+{
+    HANDLE file;
+
+    if (!NT_SUCCESS(open_unfollowed(path, &file)))
+        return -EACCES;
+    DWORD tag = reparse_tag(file);
+    CloseHandle(file);
+    return tag == (DWORD)IO_REPARSE_TAG_AF_UNIX ? -ENXIO : -EACCES;
+}
+
+/* What Linux calls it. The path is used up. */
+static int error_of(const rp_path *path, NTSTATUS status)
+{
+    switch (status) {
+    case STATUS_FILE_IS_A_DIRECTORY:
+        return -EISDIR;
+    case STATUS_OBJECT_TYPE_MISMATCH: /* a place in the kernel's name space where no files are */
+        return -ENOENT;
+    case STATUS_IO_REPARSE_TAG_NOT_HANDLED:
+        return why_not_followed(path);
+    case STATUS_OBJECT_PATH_NOT_FOUND:
+    case STATUS_OBJECT_NAME_NOT_FOUND:
+    case STATUS_OBJECT_NAME_INVALID:
+        return why_not_found(path, status);
+    default:
+        return rp_error_from_windows(RtlNtStatusToDosError(status));
+    }
 }
 
 /* ---- opening ---- */
 
-static DWORD access_of(int flags)
+static ACCESS_MASK access_of(int flags)
 {
-    DWORD writing = flags & O_APPEND ? FILE_GENERIC_WRITE & ~(DWORD)FILE_WRITE_DATA : GENERIC_WRITE;
+    ACCESS_MASK writing = FILE_GENERIC_WRITE & ~(ACCESS_MASK)(flags & O_APPEND ? FILE_WRITE_DATA : 0);
 
     switch (flags & (O_RDONLY | O_WRONLY | O_RDWR)) {
     case O_WRONLY:
-        return writing;
+        return writing | FILE_READ_ATTRIBUTES;
     case O_RDWR:
-        return GENERIC_READ | writing;
+        return FILE_GENERIC_READ | writing;
     default:
-        return GENERIC_READ;
+        return FILE_GENERIC_READ;
     }
 }
 
-static DWORD disposition_of(int flags)
+/* An error for whoever would write to a directory, or to what is to be one. */
+static int refuse_writing(const rp_path *path, int flags)
 {
-    if (flags & O_CREAT)
-        return flags & O_EXCL ? CREATE_NEW : flags & O_TRUNC ? CREATE_ALWAYS : OPEN_ALWAYS;
-    return flags & O_TRUNC ? TRUNCATE_EXISTING : OPEN_EXISTING;
+    HANDLE directory;
+    NTSTATUS status =
+        rp_path_open(path, FILE_READ_ATTRIBUTES, FILE_OPEN, FILE_DIRECTORY_FILE, 0, &directory, NULL);
+
+    if (NT_SUCCESS(status))
+        CloseHandle(directory);
+    else if (!(flags & O_CREAT) || (status != STATUS_NOT_A_DIRECTORY && status != STATUS_OBJECT_NAME_NOT_FOUND))
+        return error_of(path, status);
+    return -EISDIR;
+}
+
+/* What was opened as it lies there: a link is refused, and another reparse point opened as what it stands for. */
+static int follow_no_link(HANDLE *file, ACCESS_MASK access, int flags)
+{
+    rp_path itself = {.root = *file, .name = (wchar_t[]){0}};
+    DWORD tag = reparse_tag(*file);
+    int rc = flags & O_DIRECTORY ? -ENOTDIR : -ELOOP;
+
+    if (tag == 0)
+        return 0;
+    if (!is_link(tag)) {
+        NTSTATUS status = rp_path_open(&itself, access, FILE_OPEN, 0, 0, file, NULL);
+        rc = NT_SUCCESS(status) ? 0 : error_of(&itself, status);
+    }
+    CloseHandle(itself.root);
+    return rc;
+}
+
+/* Truncates a file that was there, and takes the right to do so away if it was not asked for. An error closes it. */
+static int truncate_file(HANDLE *file, ACCESS_MASK access, bool created)
+{
+    HANDLE process = GetCurrentProcess(), opened = *file;
+    FILE_END_OF_FILE_INFO end = {.EndOfFile.QuadPart = 0};
+
+    if (!created && GetFileType(opened) == FILE_TYPE_DISK &&
+        !SetFileInformationByHandle(opened, FileEndOfFileInfo, &end, sizeof end)) {
+        int rc = rp_error_last();
+        CloseHandle(opened);
+        return rc;
+    }
+    if (access & FILE_WRITE_DATA)
+        return 0;
+    return DuplicateHandle(process, opened, process, file, access, FALSE, DUPLICATE_CLOSE_SOURCE)
+               ? 0
+               : rp_error_last();
+}
+
+static int64_t open_file(const rp_path *path, int flags, uint32_t mode)
+{
+    bool directory = path->is_directory || flags & O_DIRECTORY,
+         nofollow = flags & O_NOFOLLOW && !path->is_directory;
+    bool writes = flags & (O_WRONLY | O_RDWR | O_CREAT | O_TRUNC), exclusive = flags & O_CREAT && flags & O_EXCL;
+    ULONG disposition = exclusive ? FILE_CREATE : flags & O_CREAT ? FILE_OPEN_IF : FILE_OPEN;
+    ULONG attributes = mode & S_IWUSR ? FILE_ATTRIBUTE_NORMAL : FILE_ATTRIBUTE_READONLY, options = 0;
+    ACCESS_MASK access = access_of(flags), needed = access | (flags & O_TRUNC ? FILE_WRITE_DATA : 0);
+    HANDLE file;
+    bool created;
+    int rc = 0;
+
+    if (directory && writes)
+        return refuse_writing(path, flags);
+    if (directory)
+        options |= FILE_DIRECTORY_FILE;
+    else if (writes && !exclusive)
+        options |= FILE_NON_DIRECTORY_FILE;
+    if (nofollow || exclusive) /* a link that leads nowhere is not to be created anew */
+        options |= FILE_OPEN_REPARSE_POINT;
+    NTSTATUS status = rp_path_open(path, needed, disposition, options, attributes, &file, &created);
+    if (!NT_SUCCESS(status))
+        return error_of(path, status);
+    if (nofollow)
+        rc = follow_no_link(&file, needed, flags);
+    if (rc == 0 && flags & O_TRUNC)
+        rc = truncate_file(&file, access, created);
+    return rc < 0 ? rc : (int64_t)(intptr_t)file;
 }
 
 int64_t rp_file_open(rp_fd directory, const char *path, int flags, uint32_t mode)
 {
-    DWORD attributes = mode & S_IWUSR ? FILE_ATTRIBUTE_NORMAL : FILE_ATTRIBUTE_READONLY, found;
-    wchar_t *name, *memory;
-    int64_t rc = make_path(directory, path, &name, &memory);
+    rp_path found;
 
-    if (rc < 0)
-        return rc;
-    /* Without the flag for backups directories cannot be opened, and for writing they shall not. */
-    HANDLE file = CreateFileW(name, access_of(flags), SHARE_ALL, NULL, disposition_of(flags),
-                              (flags & O_CREAT ? attributes : 0) | FILE_FLAG_OVERLAPPED |
-                                  (flags & (O_WRONLY | O_RDWR) ? 0 : FILE_FLAG_BACKUP_SEMANTICS),
-                              NULL);
-    if (file == INVALID_HANDLE_VALUE) {
-        rc = rp_error_last();
-        found = GetFileAttributesW(name);
-        if (rc == -EACCES && found != INVALID_FILE_ATTRIBUTES && found & FILE_ATTRIBUTE_DIRECTORY)
-            rc = -EISDIR;
-    } else {
-        rc = (int64_t)(intptr_t)file;
-    }
-    rp_free(memory);
+    if (flags & O_CREAT && flags & O_DIRECTORY)
+        return -EINVAL;
+    int64_t rc = rp_path_find(directory, path, &found);
+    if (rc == 0)
+        rc = open_file(&found, flags, mode);
+    rp_path_free(&found);
     return rc;
 }
 
@@ -143,63 +242,79 @@ static struct statx_timestamp to_timestamp(LARGE_INTEGER time)
 static uint16_t mode_of(HANDLE file, DWORD attributes)
 {
     uint16_t writing = attributes & FILE_ATTRIBUTE_READONLY ? 0 : 0222;
+    DWORD tag = attributes & FILE_ATTRIBUTE_REPARSE_POINT ? reparse_tag(file) : 0;
 
     switch (GetFileType(file)) {
     case FILE_TYPE_CHAR:
         return S_IFCHR | 0666;
     case FILE_TYPE_PIPE:
-        return S_IFIFO | 0666;
+        return (rp_kernel_type(&rp_system_kernel, (rp_fd)file) < 0 ? S_IFIFO : S_IFSOCK) | 0666;
     default:
-        return attributes & FILE_ATTRIBUTE_DIRECTORY ? (uint16_t)(S_IFDIR | 0555 | writing)
-                                                     : (uint16_t)(S_IFREG | 0444 | writing);
+        return is_link(tag)                            ? S_IFLNK | 0777
+               : tag == (DWORD)IO_REPARSE_TAG_AF_UNIX  ? (uint16_t)(S_IFSOCK | 0444 | writing)
+               : attributes & FILE_ATTRIBUTE_DIRECTORY ? (uint16_t)(S_IFDIR | 0555 | writing)
+                                                       : (uint16_t)(S_IFREG | 0444 | writing);
     }
 }
 
 static int status_of(HANDLE file, struct statx *result)
 {
-    BY_HANDLE_FILE_INFORMATION information = {0};
-    FILE_BASIC_INFO times = {0};
-    FILE_STANDARD_INFO sizes = {0};
+    FILE_BASIC_INFO basic = {0};
+    FILE_STANDARD_INFO standard = {0};
+    FILE_INTERNAL_INFORMATION id = {0};
+    IO_STATUS_BLOCK io;
 
     *result = (struct statx){0};
     if (GetFileType(file) == FILE_TYPE_DISK) {
-        if (!GetFileInformationByHandle(file, &information) ||
-            !GetFileInformationByHandleEx(file, FileBasicInfo, &times, sizeof times) ||
-            !GetFileInformationByHandleEx(file, FileStandardInfo, &sizes, sizeof sizes))
+        if (!GetFileInformationByHandleEx(file, FileBasicInfo, &basic, sizeof basic) ||
+            !GetFileInformationByHandleEx(file, FileStandardInfo, &standard, sizeof standard))
             return rp_error_last();
+        NTSTATUS status = NtQueryInformationFile(file, &io, &id, sizeof id, FileInternalInformation);
+        if (!NT_SUCCESS(status))
+            return rp_error_from_windows(RtlNtStatusToDosError(status));
         result->stx_mask = STATX_BASIC_STATS | STATX_BTIME;
-        result->stx_size = (uint64_t)sizes.EndOfFile.QuadPart;
-        result->stx_blocks = (uint64_t)sizes.AllocationSize.QuadPart / 512;
-        result->stx_nlink = information.nNumberOfLinks;
-        result->stx_ino = (uint64_t)information.nFileIndexHigh << 32 | information.nFileIndexLow;
-        result->stx_atime = to_timestamp(times.LastAccessTime);
-        result->stx_btime = to_timestamp(times.CreationTime);
-        result->stx_ctime = to_timestamp(times.ChangeTime);
-        result->stx_mtime = to_timestamp(times.LastWriteTime);
+        result->stx_size = (uint64_t)standard.EndOfFile.QuadPart;
+        result->stx_blocks = (uint64_t)standard.AllocationSize.QuadPart / 512;
+        result->stx_nlink = standard.NumberOfLinks;
+        result->stx_ino = (uint64_t)id.IndexNumber.QuadPart;
+        result->stx_atime = to_timestamp(basic.LastAccessTime);
+        result->stx_btime = to_timestamp(basic.CreationTime);
+        result->stx_ctime = to_timestamp(basic.ChangeTime);
+        result->stx_mtime = to_timestamp(basic.LastWriteTime);
     } else if (GetFileType(file) == FILE_TYPE_UNKNOWN && GetLastError() != NO_ERROR) {
         return rp_error_last();
     }
     result->stx_mask |= STATX_TYPE | STATX_MODE;
     result->stx_blksize = 4096;
-    result->stx_mode = mode_of(file, information.dwFileAttributes);
+    result->stx_mode = mode_of(file, basic.FileAttributes);
     return 0;
+}
+
+static int path_status(const rp_path *path, bool follow, struct statx *result)
+{
+    ULONG options = (path->is_directory ? FILE_DIRECTORY_FILE : 0) | (follow ? 0 : FILE_OPEN_REPARSE_POINT);
+    HANDLE file;
+    NTSTATUS status = rp_path_open(path, FILE_READ_ATTRIBUTES, FILE_OPEN, options, 0, &file, NULL);
+
+    if (status == STATUS_IO_REPARSE_TAG_NOT_HANDLED)
+        status = open_unfollowed(path, &file);
+    if (!NT_SUCCESS(status))
+        return error_of(path, status);
+    int rc = status_of(file, result);
+    CloseHandle(file);
+    return rc;
 }
 
 int rp_file_status(rp_fd directory, const char *path, int flags, struct statx *result)
 {
-    wchar_t *name, *memory;
+    bool itself = path[0] == '\0' && flags & AT_EMPTY_PATH;
+    rp_path found;
 
-    if (path[0] == '\0' && flags & AT_EMPTY_PATH)
+    if (itself && directory != AT_FDCWD)
         return directory <= 0 ? -EBADF : status_of((HANDLE)directory, result);
-    int rc = make_path(directory, path, &name, &memory);
-    if (rc < 0)
-        return rc;
-    HANDLE file = CreateFileW(
-        name, FILE_READ_ATTRIBUTES, SHARE_ALL, NULL, OPEN_EXISTING,
-        FILE_FLAG_BACKUP_SEMANTICS | (flags & AT_SYMLINK_NOFOLLOW ? FILE_FLAG_OPEN_REPARSE_POINT : 0), NULL);
-    rc = file == INVALID_HANDLE_VALUE ? rp_error_last() : status_of(file, result);
-    if (file != INVALID_HANDLE_VALUE)
-        CloseHandle(file);
-    rp_free(memory);
+    int rc = rp_path_find(directory, itself ? "." : path, &found);
+    if (rc == 0)
+        rc = path_status(&found, found.is_directory || !(flags & AT_SYMLINK_NOFOLLOW), result);
+    rp_path_free(&found);
     return rc;
 }

@@ -9,8 +9,16 @@
 
 /*
  * Opens a file for overlapped operations: the handle, not inherited, or an error. flags are O_RDONLY, O_WRONLY,
- * O_RDWR, O_APPEND, O_CREAT, O_EXCL, O_TRUNC; of the mode only counts whether the owner may write. Windows does not
- * take O_TRUNC without O_CREAT if the file is opened for reading or appending alone: -EINVAL.
+ * O_RDWR, O_APPEND, O_CREAT, O_EXCL, O_TRUNC, O_DIRECTORY, O_NOFOLLOW. Of the mode only counts whether the owner may
+ * write. Errors are those of Linux:
+ *   -ENOENT         the path is empty, or something is missing; or no file of Windows can have such a name
+ *   -ENOTDIR        something amid the path, or `directory`, is no directory
+ *   -EISDIR         a directory was to be written to
+ *   -ELOOP          a link with O_NOFOLLOW, or links that lead around
+ *   -ENAMETOOLONG   a name of more than 255 UTF-16 units, or a path of more than 32,767
+ *   -EILSEQ         the path is no UTF-8
+ *   -ENXIO          the file of a Unix socket
+ *   -EBUSY          somebody has it open, and does not share it
  */
 int64_t rp_file_open(rp_fd directory, const char *path, int flags, uint32_t mode);
 
