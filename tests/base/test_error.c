@@ -6,6 +6,7 @@
 #include <winsock2.h>
 #undef WIN32_NO_STATUS
 #include <ntstatus.h>
+#include <winternl.h>
 
 #include "base/error_windows.h"
 #endif
@@ -84,17 +85,17 @@ TEST_ABSENT(table_is_complete, "this C library does not tell the names of errors
 #endif
 
 #ifdef _WIN32
+static const struct {
+    int error;
+    unsigned long windows[16];
+} rows[] = {
+#define ROW(name, text, ...) {-(name), {__VA_ARGS__}},
+#include "base/errors.inc"
+};
+
 /* Each number of Windows stands in one row only; and what sockets say of their ends is known. */
 TEST(numbers_of_windows)
 {
-    static const struct {
-        int error;
-        unsigned long windows[16];
-    } rows[] = {
-#define ROW(name, text, ...) {-(name), {__VA_ARGS__}},
-#include "base/errors.inc"
-    };
-
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         for (int j = 0; rows[i].windows[j] != 0; j++)
             CHECK_INT(rp_error_from_windows(rows[i].windows[j]), ==, rows[i].error);
@@ -105,6 +106,56 @@ TEST(numbers_of_windows)
     CHECK_INT(rp_error_from_windows((unsigned long)STATUS_LINK_TIMEOUT), ==, -ETIMEDOUT);
     CHECK_INT(rp_error_from_windows((unsigned long)STATUS_QUOTA_EXCEEDED), ==, -ENOMEM);
     CHECK_INT(rp_error_from_windows((unsigned long)STATUS_DRIVER_FAILED_SLEEP), ==, -EIO);
+    CHECK_INT(rp_error_from_windows(ERROR_ELEVATION_REQUIRED), ==, -EACCES);
+    CHECK_INT(rp_error_from_windows(ERROR_SYMLINK_NOT_SUPPORTED), ==, -EINVAL);
+    CHECK_INT(rp_error_from_windows(ERROR_INVALID_REPARSE_DATA), ==, -ENOENT);
+    CHECK_INT(rp_error_from_windows(ERROR_BUFFER_OVERFLOW), ==, -EFAULT);
+}
+
+static bool is_in_table(unsigned long number)
+{
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        for (int j = 0; rows[i].windows[j] != 0; j++)
+            if (rows[i].windows[j] == number)
+                return true;
+    return false;
+}
+
+/* Every status of the system itself that the table does not have means what Windows' error for it means. */
+TEST(a_status_means_what_windows_error_for_it_does)
+{
+    const unsigned long severities[] = {0x80000000 /* warnings */, 0xC0000000 /* errors */};
+    int known = 0;
+
+    for (int i = 0; i < 2; i++)
+        for (unsigned long status = severities[i]; status <= severities[i] + 0xFFFF; status++) {
+            unsigned long error = RtlNtStatusToDosError((NTSTATUS)status);
+
+            if (is_in_table(status) || !is_in_table(error))
+                continue;
+            CHECK_INT(rp_error_from_windows(status), ==, rp_error_from_windows(error));
+            known++;
+        }
+    printf("# %d more statuses are known by their errors\n", known);
+    CHECK_INT(known, >=, 130);
+    CHECK_INT(rp_error_from_windows((unsigned long)STATUS_NOT_SAME_DEVICE), ==, -EXDEV);
+    CHECK_INT(rp_error_from_windows((unsigned long)STATUS_NETWORK_NAME_DELETED), ==, -ECONNRESET);
+    CHECK_INT(rp_error_from_windows((unsigned long)STATUS_OBJECT_NAME_INVALID), ==, -ENOENT);
+    CHECK_INT(rp_error_from_windows((unsigned long)STATUS_DISK_QUOTA_EXCEEDED), ==, -ENOSPC);
+}
+
+/* Numbers that look alike: a status and an error, a success and an error, a customer's and the system's. */
+TEST(numbers_of_different_kinds_are_not_mixed_up)
+{
+    CHECK_INT(rp_error_from_windows(ERROR_ACCESS_DENIED), ==, -EACCES);
+    CHECK_INT(rp_error_from_windows((unsigned long)STATUS_ACCESS_VIOLATION), ==, -EFAULT); /* 0xC0000005 */
+    CHECK_INT(rp_error_from_windows(0x20000000 | ERROR_ACCESS_DENIED), ==, -EIO);
+    CHECK_INT(rp_error_from_windows(0xE0000000 | ERROR_ACCESS_DENIED), ==, -EIO);
+    CHECK_INT(rp_error_from_windows(WAIT_TIMEOUT), ==,
+              -ETIMEDOUT); /* as a status it is STATUS_TIMEOUT: no error */
+    CHECK_INT(rp_error_from_windows((unsigned long)STATUS_PENDING), ==, -EIO);
+    CHECK_INT(rp_error_from_windows(0x80000000), ==, -EIO);
+    CHECK_INT(rp_error_from_windows(0xC0000000), ==, -EIO);
 }
 #endif
 
