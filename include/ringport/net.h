@@ -354,7 +354,7 @@ typedef struct rp_server_options {
     int flags;             /* AI_* for the resolver; 0: AI_PASSIVE */
     int backlog;           /* 0: 100, as asyncio has it */
     bool reuse_port;       /* SO_REUSEPORT; Windows has none: -ENOTSUP */
-    bool no_reuse_address; /* SO_REUSEADDR (Windows: SO_EXCLUSIVEADDRUSE) is on unless this is set */
+    bool no_reuse_address; /* refuse an address at which connections of an earlier server linger; see below */
     bool nagle;            /* leave Nagle's algorithm on; TCP_NODELAY is the default */
     bool balance;          /* in a worker group (co.h): connections go to the worker that has the fewest */
     bool delay_start;      /* do not start serving yet: asyncio's start_serving=False */
@@ -362,6 +362,11 @@ typedef struct rp_server_options {
 
 /*
  * Listens on every address of host:port, and makes a protocol by the factory for each connection.
+ * A server can be started anew at once: connections of the earlier one that linger (TIME_WAIT) do not count.
+ * `no_reuse_address` makes them count.
+ * On POSIX SO_REUSEADDR is on unless `no_reuse_address` is set.
+ * On Windows no option is on, as with asyncio and libuv, and with `no_reuse_address` SO_EXCLUSIVEADDRUSE.
+ * That one also keeps a port that the server has on all addresses from being taken on a single one.
  * A host of NULL or "" means all interfaces. Port 0 means one that is free, the same for all addresses.
  * *future gets a reference that the caller owns.
  * The future's value is the rp_server, which the caller owns and frees by rp_server_free().

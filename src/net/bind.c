@@ -38,8 +38,7 @@ int rp_bind_port(const rp_kernel *kernel, rp_fd fd)
 
 static int set_options(const rp_kernel *kernel, rp_fd fd, int family, const rp_server_options *options)
 {
-    if (!options->no_reuse_address)
-        RP_TRY(rp_kernel_reuse_address(kernel, fd));
+    RP_TRY(rp_kernel_reuse_address(kernel, fd, !options->no_reuse_address));
     if (options->reuse_port)
         RP_TRY(rp_kernel_reuse_port(kernel, fd));
     /* Else [::]:port would take the port of 0.0.0.0 too. */

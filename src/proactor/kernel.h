@@ -192,15 +192,16 @@ static inline int rp_kernel_listens(const rp_kernel *kernel, rp_fd fd)
 }
 
 /*
- * For a socket that is to listen, before it is bound: its address can be bound again as soon as it is closed, and by
- * nobody before. That is SO_REUSEADDR on POSIX; on Windows this would let anybody in, and SO_EXCLUSIVEADDRUSE is it.
+ * For a socket that is to listen, before it is bound: whether it may have an address at which nobody listens any more,
+ * but connections of an earlier server linger (TIME_WAIT). POSIX allows that with SO_REUSEADDR. Windows allows it
+ * unless SO_EXCLUSIVEADDRUSE is set; its SO_REUSEADDR lets two sockets listen, and is for nobody.
  */
-static inline int rp_kernel_reuse_address(const rp_kernel *kernel, rp_fd fd)
+static inline int rp_kernel_reuse_address(const rp_kernel *kernel, rp_fd fd, bool reuse)
 {
 #ifdef _WIN32
-    return rp_kernel_set_number(kernel, fd, SOL_SOCKET, SO_EXCLUSIVEADDRUSE, 1);
+    return reuse ? 0 : rp_kernel_set_number(kernel, fd, SOL_SOCKET, SO_EXCLUSIVEADDRUSE, 1);
 #else
-    return rp_kernel_set_number(kernel, fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    return reuse ? rp_kernel_set_number(kernel, fd, SOL_SOCKET, SO_REUSEADDR, 1) : 0;
 #endif
 }
 

@@ -41,6 +41,26 @@ TEST(a_port_replaces_the_address_own)
     CHECK_INT(rp_bind_port(kernel, -1), ==, 0);
 }
 
+/* What the options ask of the system: SO_REUSEADDR on POSIX, SO_EXCLUSIVEADDRUSE on Windows, which has it reversed. */
+TEST(an_address_is_bound_again_unless_the_options_forbid_it)
+{
+    struct addrinfo *info = numeric("127.0.0.1");
+
+    for (int strict = 0; strict < 2; strict++) {
+        rp_fd fd;
+
+        CHECK_INT(rp_bind_tcp(kernel, info, 0, &(rp_server_options){.no_reuse_address = strict}, &fd), ==, 0);
+#ifdef _WIN32
+        CHECK_INT(rp_kernel_get_number(kernel, fd, SOL_SOCKET, SO_EXCLUSIVEADDRUSE), ==, strict);
+        CHECK_INT(rp_kernel_get_number(kernel, fd, SOL_SOCKET, SO_REUSEADDR), ==, 0);
+#else
+        CHECK_INT(rp_kernel_get_number(kernel, fd, SOL_SOCKET, SO_REUSEADDR), ==, !strict);
+#endif
+        rp_kernel_close(kernel, fd);
+    }
+    freeaddrinfo(info);
+}
+
 TEST(a_reserved_port_is_for_those_who_share_it)
 {
     struct addrinfo *info = numeric("127.0.0.1");

@@ -6,7 +6,84 @@
 #include "base/socket.h"
 #include "harness/service.h"
 #include "harness/support.h"
-#include "net/socket_file.h"
+#include "net/bind.h"
+
+/* ---- addresses ---- */
+
+static const rp_kernel *const kernel = &rp_system_kernel;
+
+/* A socket that listens at a port of 127.0.0.1 (0: any), as a server's does; or the error. */
+static int listen_at(int port, bool no_reuse_address)
+{
+    rp_server_options options = {.no_reuse_address = no_reuse_address};
+    struct sockaddr_in address = loopback(0);
+    struct addrinfo info = {.ai_family = AF_INET,
+                            .ai_socktype = SOCK_STREAM,
+                            .ai_addr = (struct sockaddr *)&address,
+                            .ai_addrlen = sizeof address};
+    rp_fd fd;
+    int rc = rp_bind_tcp(kernel, &info, port, &options, &fd);
+
+    if (rc < 0)
+        return rc;
+    CHECK_INT(rp_kernel_listen(kernel, fd, 10), ==, 0);
+    CHECK_INT(fcntl((int)fd, F_SETFL, 0), ==, 0); /* accepting blocks */
+    return (int)fd;
+}
+
+/* A server that is closed: connections of its port are left, one that it has closed first, and one that is open. */
+static int leave_connections(int open[2])
+{
+    int listener = listen_at(0, false), port = rp_bind_port(kernel, listener), closed[2];
+    char byte;
+
+    CHECK_INT(listener, >=, 0);
+    open[0] = wire_connect(port);
+    open[1] = accept(listener, NULL, NULL);
+    closed[0] = wire_connect(port);
+    closed[1] = accept(listener, NULL, NULL);
+    close(closed[1]);
+    CHECK_INT(recv(closed[0], &byte, 1, 0), ==, 0);
+    close(closed[0]);
+    close(listener);
+    return port;
+}
+
+static void print_finding(const char *what, int server)
+{
+    printf("# a server starts anew %s: %s\n", what, server < 0 ? rp_errname(server) : "it listens");
+    if (server >= 0)
+        close(server);
+}
+
+TEST(a_server_starts_anew_while_connections_of_the_earlier_one_linger)
+{
+    int open[2], port = leave_connections(open), server, client;
+
+    print_finding("amid an open connection, with no_reuse_address", listen_at(port, true));
+    print_finding("amid an open connection", listen_at(port, false));
+    close(open[1]); /* first, and so it is this end that lingers */
+    close(open[0]);
+    print_finding("after it has closed its connections, with no_reuse_address", listen_at(port, true));
+    server = listen_at(port, false);
+    CHECK_INT(server, >=, 0);
+    client = wire_connect(port);
+    close(accept(server, NULL, NULL));
+    close(client);
+    close(server);
+}
+
+TEST(two_servers_never_listen_at_one_address)
+{
+    for (int strict = 0; strict < 2; strict++) {
+        int server = listen_at(0, strict), port = rp_bind_port(kernel, server);
+
+        CHECK_INT(server, >=, 0);
+        CHECK_INT(listen_at(port, false), ==, -EADDRINUSE);
+        CHECK_INT(listen_at(port, true), ==, -EADDRINUSE);
+        close(server);
+    }
+}
 
 /* ---- Unix sockets ---- */
 
