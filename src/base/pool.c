@@ -20,6 +20,7 @@ struct rp_pool {
     rp_cond work_added; /* or the pool stops */
     rp_cond ended;      /* the last thread did */
     rp_node queue;
+    rp_node running; /* workers */
     size_t queued;
     unsigned threads;
     unsigned idle;
@@ -28,6 +29,13 @@ struct rp_pool {
     bool stopped;
     bool given_up;
 };
+
+/* A thread that runs work, on its own stack. */
+typedef struct worker {
+    rp_node link;
+    uint64_t thread;
+    const rp_work *work; /* may be gone already */
+} worker;
 
 static int pool_init(rp_pool *pool)
 {
@@ -42,6 +50,7 @@ static int pool_init(rp_pool *pool)
     if (rc < 0)
         goto no_ended;
     rp_list_init(&pool->queue);
+    rp_list_init(&pool->running);
     return 0;
 
 no_ended:
@@ -81,6 +90,7 @@ int rp_pool_new(unsigned max_threads, rp_pool **result)
 /* Runs what is queued until the pool stops. The mutex is held, but not while work runs. */
 static void run_queue(rp_pool *pool)
 {
+    worker self = {.thread = rp_thread_id()};
     rp_node *node;
 
     for (;;) {
@@ -91,10 +101,13 @@ static void run_queue(rp_pool *pool)
         }
         pool->queued--;
         pool->idle--;
-        rp_mutex_unlock(&pool->mutex);
         rp_work *work = rp_container_of(node, rp_work, link);
+        self.work = work;
+        rp_list_push(&pool->running, &self.link);
+        rp_mutex_unlock(&pool->mutex);
         work->run(work);
         rp_mutex_lock(&pool->mutex);
+        rp_list_remove(&self.link);
         pool->idle++;
     }
 }
@@ -172,6 +185,21 @@ bool rp_pool_cancel(rp_pool *pool, rp_work *work)
     }
     rp_mutex_unlock(&pool->mutex);
     return queued;
+}
+
+/* Under the mutex, so that no thread goes on with other work. One that is done with an earlier run does no harm. */
+void rp_pool_interrupt(rp_pool *pool, const rp_work *work)
+{
+    if (is_forked(pool))
+        return;
+    rp_mutex_lock(&pool->mutex);
+    for (rp_node *node = pool->running.next; node != &pool->running; node = node->next) {
+        const worker *other = rp_container_of(node, worker, link);
+
+        if (other->work == work)
+            rp_thread_interrupt(other->thread);
+    }
+    rp_mutex_unlock(&pool->mutex);
 }
 
 void rp_pool_stop(rp_pool *pool)

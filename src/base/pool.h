@@ -28,6 +28,12 @@ int rp_pool_submit(rp_pool *pool, rp_work *work);
 /* Takes work back out of the queue: true if it had not begun, and run() will not be called. Any thread. */
 bool rp_pool_cancel(rp_pool *pool, rp_work *work);
 
+/*
+ * Interrupts the system call in which running work blocks, by rp_thread_interrupt(). Work that is between two calls
+ * does not notice: whoever wants its end asks again until it has come. Other work is not touched. Any thread.
+ */
+void rp_pool_interrupt(rp_pool *pool, const rp_work *work);
+
 /* Refuses further work; what is queued still runs. Stopping twice is ignored. */
 void rp_pool_stop(rp_pool *pool);
 

@@ -88,6 +88,19 @@ void rp_signal_mask_get(rp_signal_mask *mask);
 void rp_signal_mask_swap(rp_signal_mask *mask);
 #endif
 
+/*
+ * Has the read, write or other call for a file in which a living thread blocks just now end with ECANCELED. Windows
+ * alone can do that; elsewhere nothing happens.
+ */
+#ifdef _WIN32
+void rp_thread_interrupt(uint64_t thread);
+#else
+static inline void rp_thread_interrupt(uint64_t thread)
+{
+    (void)thread;
+}
+#endif
+
 /* A number that no other living thread has; never 0. */
 uint64_t rp_thread_id(void);
 

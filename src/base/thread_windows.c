@@ -122,6 +122,16 @@ int rp_thread_start(void (*function)(void *arg), void *arg)
     return 0;
 }
 
+void rp_thread_interrupt(uint64_t thread)
+{
+    HANDLE handle = OpenThread(THREAD_TERMINATE, FALSE, (DWORD)thread); /* the right that the call asks for */
+
+    if (!handle)
+        return;
+    CancelSynchronousIo(handle);
+    CloseHandle(handle);
+}
+
 void rp_thread_yield(void)
 {
     SwitchToThread();
