@@ -16,8 +16,8 @@
  *   so are those that put something in (write, writev, send, sendmsg, shutdown)
  *   but a shutdown goes before operations that have to wait for the peer
  *   an operation with MSG_DONTWAIT that would have to wait for its turn gets -EAGAIN
- * Files have no order, even at their own position.
- * On Windows receiving keeps the order, unless MSG_WAITALL has it receive in parts. Sending does not keep it.
+ * Files have no order, even at their own position; on Windows they have one there.
+ * Sockets of Windows keep the order of receiving, unless MSG_WAITALL has it receive in parts, and not that of sending.
  */
 #ifndef RINGPORT_OP_H
 #define RINGPORT_OP_H
@@ -250,7 +250,11 @@ RP_API void rp_op_recvmsg(rp_op *op, rp_fd fd, struct msghdr *message, int flags
 /* shutdown(). `how` is SHUT_RD, SHUT_WR or SHUT_RDWR. */
 RP_API void rp_op_shutdown(rp_op *op, rp_fd fd, int how, rp_op_callback *callback, void *data);
 
-/* close(). No other operation may be in flight on the descriptor. */
+/*
+ * close(). No other operation may be in flight on the descriptor.
+ * On Windows a thread closes what is no socket, and cancelling does not end it. If operations are in flight all the
+ * same, they end with -EBADF first.
+ */
 RP_API void rp_op_close(rp_op *op, rp_fd fd, rp_op_callback *callback, void *data);
 
 /*

@@ -4,7 +4,8 @@
  *
  * What must stay true: an operation in flight has exactly one packet in the port or on its way there
  * (RP_OP_SUBMITTED), or waits for its owner's next move (RP_OP_QUEUED: a receive stream that has something to
- * take), or is among the finished. Whatever completes at once has its packet in the port all the same.
+ * take), or for its turn in a lane (RP_OP_QUEUED as well), or is among the finished. Whatever completes at once
+ * has its packet in the port all the same.
  *
  * The five sets of asyncio's IocpProactor, and where they are here:
  * - results, completions taken out of the port and not delivered: there are none. No more packets are taken than
@@ -85,38 +86,18 @@ static void iocp_submit(rp_proactor *proactor, rp_op *op)
         rp_op_finish(proactor, op, result);
 }
 
-/*
- * Ends a blocking call of the pool's. This is tried again until its packet is there: the thread may not have got to the
- * call yet, and what was found may have been done all the same, so that the thread goes on with the next buffer.
- */
-static void cancel_pooled(iocp *i, rp_op *op)
-{
-    iocp_extra *extra = iocp_extra_of(op);
-
-    if (rp_pool_cancel(i->pool, &extra->u.pool.work)) {
-        rp_op_finish(&i->base, op, -ECANCELED);
-        return;
-    }
-    if (op->kind == RP_OP_OPENAT || op->kind == RP_OP_STATX || op->kind == RP_OP_FSYNC)
-        return; /* it ends by itself */
-    CancelIoEx((HANDLE)op->fd, &extra->overlapped);
-    rp_list_push(&i->stubborn, &op->queue);
-}
-
 static void iocp_cancel(rp_proactor *proactor, rp_op *op)
 {
     iocp *i = (iocp *)proactor;
 
-    if (op->state == RP_OP_QUEUED) {
+    if (op->state == RP_OP_QUEUED && !rp_node_linked(&op->queue)) { /* it waits for its owner */
         rp_op_finish(proactor, op, -ECANCELED);
         return;
     }
     if (op->phase & IOCP_CANCELLED)
         return;
     op->phase |= IOCP_CANCELLED;
-    if (op->phase & IOCP_POOLED)
-        cancel_pooled(i, op);
-    else if (op->phase & IOCP_POLLING)
+    if (op->phase & IOCP_POLLING)
         iocp_poll_cancel(i, op);
     else if (methods[op->kind]->cancel)
         methods[op->kind]->cancel(i, op);
@@ -125,13 +106,19 @@ static void iocp_cancel(rp_proactor *proactor, rp_op *op)
                    &iocp_extra_of(op)->overlapped); /* finds nothing if its packet is in the port */
 }
 
+/* However much comes out of the port meanwhile: every so often. */
 static void cancel_stubborn(iocp *i)
 {
-    for (rp_node *node = i->stubborn.next; node != &i->stubborn; node = node->next) {
-        rp_op *op = rp_container_of(node, rp_op, queue);
+    int64_t now;
 
-        CancelIoEx((HANDLE)op->fd, &iocp_extra_of(op)->overlapped);
-    }
+    if (rp_list_empty(&i->stubborn))
+        return;
+    now = rp_proactor_now(&i->base);
+    if (now < i->ask_again)
+        return;
+    i->ask_again = now + RP_MSEC(RETRY_MSEC);
+    for (rp_node *node = i->stubborn.next; node != &i->stubborn; node = node->next)
+        iocp_file_interrupt(i, iocp_op_of(&rp_container_of(node, iocp_extra, u.file.stubborn)->overlapped));
 }
 
 /* ---- waiting ---- */
@@ -147,8 +134,6 @@ static int collect(iocp *i, rp_op *op, size_t bytes, rp_completion *completion)
         iocp_post_packet(owner->port, IOCP_KEY_OP, bytes, &iocp_extra_of(op)->overlapped);
         return 0;
     }
-    if (rp_node_linked(&op->queue)) /* among the stubborn */
-        rp_list_remove(&op->queue);
     int64_t result = method->collect(i, op, status, bytes);
     if (result == IOCP_PENDING)
         return 0;
@@ -183,13 +168,13 @@ static int take_packets(iocp *i, OVERLAPPED_ENTRY *entries, int room, int64_t de
     ULONG count;
 
     for (;;) {
+        cancel_stubborn(i);
         i->base.kernel_entries++;
         if (GetQueuedCompletionStatusEx(i->port, entries, (ULONG)room, &count, milliseconds_until(i, deadline),
                                         FALSE))
             return (int)count;
         if (GetLastError() != WAIT_TIMEOUT)
             return rp_error_last();
-        cancel_stubborn(i);
         if (deadline != RP_NEVER && rp_time_left(rp_proactor_now(&i->base), deadline) == 0)
             return 0;
     }
@@ -282,6 +267,7 @@ static int iocp_open(rp_proactor *proactor, const rp_proactor_options *options)
 {
     iocp *i = (iocp *)proactor;
 
+    rp_lanes_init(&i->lanes);
     rp_list_init(&i->stubborn);
     i->port = CreateIoCompletionPort(INVALID_HANDLE_VALUE, NULL, 0,
                                      options->concurrency != 0 ? options->concurrency : ALL_THREADS);

@@ -11,6 +11,7 @@
 
 #include "base/pool.h"
 #include "proactor/backend.h"
+#include "proactor/lanes.h"
 #include "proactor/winsock.h"
 
 /* In place of a result: a packet of the operation will come out of the port. */
@@ -65,15 +66,20 @@ typedef struct iocp_extra {
             bool is_file; /* always ready */
         } poll;
         struct {
-            size_t done;
-            size_t piece; /* bytes that are being read or written now */
-            int64_t start;
-            bool is_disk; /* has positions */
+            rp_node stubborn; /* see iocp.stubborn */
+            union {
+                struct {
+                    size_t done;
+                    size_t piece; /* bytes that are being read or written now */
+                } port;
+                struct {
+                    rp_work work;
+                    int64_t result;
+                } pool;
+            };
+            bool is_disk;        /* has positions */
+            bool is_synchronous; /* does one thing at a time, by blocking */
         } file;
-        struct {
-            rp_work work;
-            int64_t result;
-        } pool;
         struct {
             HANDLE process;
             HANDLE wait;
@@ -92,8 +98,10 @@ typedef struct iocp {
     HANDLE afd;           /* the socket driver, for polls; NULL until the first */
     uint64_t *registered; /* a bit for each handle that was associated with the port */
     size_t registered_words;
-    rp_node stubborn; /* cancelled ones that block a thread of the pool, by their queue nodes */
-    rp_pool *pool;    /* made on first use */
+    rp_lanes lanes;    /* operations on files */
+    rp_node stubborn;  /* of these, what is to end and blocks a thread of the pool, by u.file.stubborn */
+    int64_t ask_again; /* when Windows is asked for their end again */
+    rp_pool *pool;     /* made on first use */
     LPFN_ACCEPTEX accept;
     LPFN_CONNECTEX connect;
     char accept_sink[2 * (sizeof(struct sockaddr_storage) + 16)]; /* addresses that nobody reads */

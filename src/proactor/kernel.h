@@ -92,7 +92,10 @@ static inline void rp_kernel_close(const rp_kernel *kernel, rp_fd fd)
     kernel->close(fd, kernel);
 }
 
-/* The same for what is no socket: to Windows they differ. */
+/*
+ * The same for what is no socket: to Windows they differ. There it may take a while, for what was written to or lies on
+ * another machine: RP_OP_CLOSE is for whoever can wait for it.
+ */
 static inline void rp_kernel_close_file(const rp_kernel *kernel, rp_fd fd)
 {
     kernel->close_file(fd, kernel);

@@ -244,42 +244,6 @@ TEST(anonymous_pipes)
     rp_proactor_close(port);
 }
 
-typedef WINAPI BOOL cancel_io(HANDLE file, OVERLAPPED *overlapped);
-
-static int cancels_too_late;
-
-static WINAPI BOOL cancel_too_late(HANDLE file, OVERLAPPED *overlapped)
-{
-    cancel_io *real = (cancel_io *)(void *)GetProcAddress(GetModuleHandleA("kernel32"), "CancelIoEx");
-
-    return cancels_too_late-- > 0 || real(file, overlapped);
-}
-
-cancel_io *__imp_CancelIoEx = cancel_too_late; /* the pointer that it is called through */
-
-/* As when the first buffer is done just when its call is cancelled: the thread then waits for the second one. */
-TEST(cancelled_between_buffers)
-{
-    rp_proactor *port = open_port();
-    HANDLE reading, writing;
-    char byte;
-    rp_op op;
-
-    CHECK(CreatePipe(&reading, &writing, NULL, 0));
-    rp_op_read(&op, (rp_fd)reading, &byte, 1, -1, NULL, NULL);
-    for (int64_t pause = RP_MSEC(20); cancels_too_late == 0 || cancels_too_late == 2; pause *= 2) {
-        submit(port, &op);
-        /* The thread begins to read, or else there is nothing to be late for. */
-        collect_once(port, rp_monotonic() + pause);
-        cancels_too_late = 2;
-        cancel_and_finish(port, &op);
-    }
-    CHECK_INT(cancels_too_late, <, 0);
-    CloseHandle(reading);
-    CloseHandle(writing);
-    rp_proactor_close(port);
-}
-
 TEST(close_with_blocked_reads)
 {
     for (int i = 0; i < 3; i++) {

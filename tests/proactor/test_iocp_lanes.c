@@ -1,0 +1,307 @@
+/*
+ * test_iocp_lanes.c - what is in flight on one pipe or file: its order, its cancellation, and its end when the handle
+ * is closed.
+ */
+#include <stdio.h>
+
+#include "proactor/iocp_port.h"
+#include "harness/support.h"
+
+enum { COUNT = 8 };
+
+/* A pipe whose ends are for synchronous operations, or for overlapped ones. */
+static void make_pipe(bool overlapped, HANDLE *reading, HANDLE *writing)
+{
+    static int number;
+    wchar_t name[64];
+
+    if (!overlapped) {
+        CHECK(CreatePipe(reading, writing, NULL, 0));
+        return;
+    }
+    swprintf(name, 64, L"\\\\.\\pipe\\rp-lanes-%lu-%d", GetCurrentProcessId(), number++);
+    *reading =
+        CreateNamedPipeW(name, PIPE_ACCESS_INBOUND | FILE_FLAG_OVERLAPPED, PIPE_TYPE_BYTE, 1, 4096, 4096, 0, NULL);
+    CHECK(*reading != INVALID_HANDLE_VALUE);
+    *writing = CreateFileW(name, GENERIC_WRITE, 0, NULL, OPEN_EXISTING, FILE_FLAG_OVERLAPPED, NULL);
+    CHECK(*writing != INVALID_HANDLE_VALUE);
+}
+
+static void read_whole(rp_proactor *port, HANDLE reading, char *bytes, size_t length)
+{
+    for (size_t total = 0; total < length;) {
+        int64_t n = read_at(port, (rp_fd)reading, bytes + total, length - total, -1);
+
+        CHECK_INT(n, >, 0);
+        total += (size_t)n;
+    }
+}
+
+/* ---- order ---- */
+
+/* Each of them has two buffers, which are written one by one. */
+TEST(writes_to_a_pipe_are_in_order)
+{
+    enum { ROUNDS = 100, LENGTH = 6 };
+    rp_proactor *port = open_port();
+    char data[COUNT][LENGTH + 1], bytes[COUNT * LENGTH];
+    struct iovec vectors[COUNT][2];
+    rp_op ops[COUNT];
+
+    for (int overlapped = 0; overlapped < 2; overlapped++) {
+        HANDLE reading, writing;
+
+        make_pipe(overlapped, &reading, &writing);
+        for (int round = 0; round < ROUNDS; round++) {
+            for (int i = 0; i < COUNT; i++) {
+                snprintf(data[i], sizeof data[i], "%03d%03d", round, i);
+                vectors[i][0] = (struct iovec){data[i], 3};
+                vectors[i][1] = (struct iovec){data[i] + 3, 3};
+                rp_op_writev(&ops[i], (rp_fd)writing, vectors[i], 2, -1, NULL, NULL);
+                submit(port, &ops[i]);
+            }
+            for (int i = 0; i < COUNT; i++)
+                CHECK_INT(finish(port, &ops[i]), ==, LENGTH);
+            read_whole(port, reading, bytes, sizeof bytes);
+            for (int i = 0; i < COUNT; i++)
+                CHECK(memcmp(bytes + i * LENGTH, data[i], LENGTH) == 0);
+        }
+        CloseHandle(reading);
+        CloseHandle(writing);
+    }
+    rp_proactor_close(port);
+}
+
+TEST(reads_of_a_pipe_are_in_order)
+{
+    enum { ROUNDS = 100, LENGTH = 6 };
+    rp_proactor *port = open_port();
+    char data[COUNT * LENGTH], bytes[COUNT * LENGTH];
+    struct iovec vectors[COUNT][2];
+    rp_op ops[COUNT];
+
+    for (int i = 0; i < COUNT * LENGTH; i++)
+        data[i] = (char)i;
+    for (int overlapped = 0; overlapped < 2; overlapped++) {
+        HANDLE reading, writing;
+
+        make_pipe(overlapped, &reading, &writing);
+        for (int round = 0; round < ROUNDS; round++) {
+            memset(bytes, -1, sizeof bytes);
+            for (int i = 0; i < COUNT; i++) {
+                vectors[i][0] = (struct iovec){bytes + i * LENGTH, 3};
+                vectors[i][1] = (struct iovec){bytes + i * LENGTH + 3, 3};
+                rp_op_readv(&ops[i], (rp_fd)reading, vectors[i], 2, -1, NULL, NULL);
+                submit(port, &ops[i]);
+            }
+            if (round % 2) /* they wait, or find all of it there */
+                collect_once(port, 0);
+            CHECK_INT(write_at(port, (rp_fd)writing, data, sizeof data, -1), ==, sizeof data);
+            for (int i = 0; i < COUNT; i++)
+                CHECK_INT(finish(port, &ops[i]), ==, LENGTH);
+            CHECK(memcmp(bytes, data, sizeof data) == 0);
+        }
+        CloseHandle(reading);
+        CloseHandle(writing);
+    }
+    rp_proactor_close(port);
+}
+
+/* What takes out does not wait for what puts in, nor the other way round. */
+TEST(each_direction_has_a_lane)
+{
+    rp_proactor *port = open_port();
+    static char much[100000], some[100000];
+    rp_op write, read;
+    HANDLE ends[2];
+    wchar_t name[64];
+    char byte;
+
+    swprintf(name, 64, L"\\\\.\\pipe\\rp-lanes-%lu", GetCurrentProcessId());
+    ends[0] =
+        CreateNamedPipeW(name, PIPE_ACCESS_DUPLEX | FILE_FLAG_OVERLAPPED, PIPE_TYPE_BYTE, 1, 4096, 4096, 0, NULL);
+    CHECK(ends[0] != INVALID_HANDLE_VALUE);
+    ends[1] = CreateFileW(name, GENERIC_READ | GENERIC_WRITE, 0, NULL, OPEN_EXISTING, FILE_FLAG_OVERLAPPED, NULL);
+    CHECK(ends[1] != INVALID_HANDLE_VALUE);
+    rp_op_read(&read, (rp_fd)ends[0], &byte, 1, -1, NULL, NULL);
+    submit(port, &read);
+    CHECK_INT(write_at(port, (rp_fd)ends[0], "x", 1, -1), ==, 1);
+    CHECK_INT(read_at(port, (rp_fd)ends[1], some, 1, -1), ==, 1);
+    rp_op_write(&write, (rp_fd)ends[0], much, sizeof much, -1, NULL, NULL);
+    submit(port, &write); /* does not find room */
+    CHECK_INT(write_at(port, (rp_fd)ends[1], "y", 1, -1), ==, 1);
+    CHECK_INT(finish(port, &read), ==, 1);
+    read_whole(port, ends[1], some, sizeof some);
+    CHECK_INT(finish(port, &write), ==, sizeof much);
+    CloseHandle(ends[0]);
+    CloseHandle(ends[1]);
+    rp_proactor_close(port);
+}
+
+/* ---- cancelling ---- */
+
+/* What waits for its turn ends at once, while the first one blocks; the others get what comes, in order. */
+TEST(cancelled_in_a_lane)
+{
+    rp_proactor *port = open_port();
+    char bytes[3];
+    rp_op ops[3];
+
+    for (int overlapped = 0; overlapped < 2; overlapped++) {
+        HANDLE reading, writing;
+
+        make_pipe(overlapped, &reading, &writing);
+        for (int i = 0; i < 3; i++) {
+            rp_op_read(&ops[i], (rp_fd)reading, &bytes[i], 1, -1, NULL, NULL);
+            submit(port, &ops[i]);
+        }
+        stays_quiet(port);
+        cancel_and_finish(port, &ops[1]);
+        CHECK_INT(write_at(port, (rp_fd)writing, "ab", 2, -1), ==, 2);
+        CHECK_INT(finish(port, &ops[0]), ==, 1);
+        CHECK_INT(finish(port, &ops[2]), ==, 1);
+        CHECK(bytes[0] == 'a' && bytes[2] == 'b');
+        for (int i = 0; i < 3; i++)
+            submit(port, &ops[i]);
+        stays_quiet(port);
+        cancel_and_finish(port, &ops[0]); /* its successor goes on */
+        CHECK_INT(write_at(port, (rp_fd)writing, "cd", 2, -1), ==, 2);
+        CHECK_INT(finish(port, &ops[1]), ==, 1);
+        CHECK_INT(finish(port, &ops[2]), ==, 1);
+        CHECK(bytes[1] == 'c' && bytes[2] == 'd');
+        CloseHandle(reading);
+        CloseHandle(writing);
+    }
+    rp_proactor_close(port);
+}
+
+typedef WINAPI BOOL cancel_synchronous(HANDLE thread);
+
+static int cancels_too_early;
+
+static WINAPI BOOL cancel_too_early(HANDLE thread)
+{
+    cancel_synchronous *real =
+        (cancel_synchronous *)(void *)GetProcAddress(GetModuleHandleA("kernel32"), "CancelSynchronousIo");
+
+    return cancels_too_early-- > 0 || real(thread);
+}
+
+cancel_synchronous *__imp_CancelSynchronousIo = cancel_too_early; /* the pointer that it is called through */
+
+/* The thread had not begun to block when its end was asked for: it is asked for again, however busy the loop is. */
+TEST(cancelled_while_the_loop_is_busy)
+{
+    rp_proactor *port = open_port();
+    HANDLE reading, writing;
+    rp_op read, busy;
+    char byte;
+    int fds[2];
+
+    nonblocking_pair(fds);
+    make_pipe(false, &reading, &writing);
+    rp_op_poll_multi(&busy, fds[0], RP_POLL_OUT, NULL, NULL); /* completes in each turn */
+    submit(port, &busy);
+    rp_op_read(&read, (rp_fd)reading, &byte, 1, -1, NULL, NULL);
+    submit(port, &read);
+    for (int i = 0; i < 20; i++)
+        CHECK_INT(next_completion(port, &busy).result, ==, RP_POLL_OUT);
+    cancels_too_early = 3;
+    rp_proactor_cancel(port, &read);
+    rp_completion completion;
+    while (!take_pending(&read, &completion))
+        CHECK_INT(next_completion(port, &busy).flags, ==, RP_OP_MORE);
+    CHECK_INT(completion.result, ==, -ECANCELED);
+    rp_proactor_cancel(port, &busy);
+    rp_proactor_close(port);
+    CHECK_INT(cancels_too_early, <, 0);
+    CloseHandle(reading);
+    CloseHandle(writing);
+    close_pair(fds);
+}
+
+/* Only the thread that blocks in it is interrupted. */
+TEST(cancelling_leaves_other_threads_alone)
+{
+    enum { PIPES = 3 };
+    rp_proactor *port = open_port();
+    HANDLE reading[PIPES], writing[PIPES];
+    char bytes[PIPES];
+    rp_op ops[PIPES];
+
+    for (int i = 0; i < PIPES; i++) {
+        make_pipe(false, &reading[i], &writing[i]);
+        rp_op_read(&ops[i], (rp_fd)reading[i], &bytes[i], 1, -1, NULL, NULL);
+        submit(port, &ops[i]);
+    }
+    stays_quiet(port);
+    cancel_and_finish(port, &ops[1]);
+    stays_quiet(port);
+    for (int i = 0; i < PIPES; i += 2) {
+        CHECK_INT(write_at(port, (rp_fd)writing[i], "x", 1, -1), ==, 1);
+        CHECK_INT(finish(port, &ops[i]), ==, 1);
+    }
+    for (int i = 0; i < PIPES; i++) {
+        CloseHandle(reading[i]);
+        CloseHandle(writing[i]);
+    }
+    rp_proactor_close(port);
+}
+
+/* ---- closing ---- */
+
+/* Whatever is under way, or waits, has lost its descriptor; and so has what comes later. */
+TEST(closed_with_a_lane)
+{
+    rp_proactor *port = open_port();
+    char bytes[3];
+    rp_op ops[3], closing, late;
+
+    for (int overlapped = 0; overlapped < 2; overlapped++) {
+        HANDLE reading, writing;
+
+        make_pipe(overlapped, &reading, &writing);
+        for (int i = 0; i < 3; i++) {
+            rp_op_read(&ops[i], (rp_fd)reading, &bytes[i], 1, -1, NULL, NULL);
+            submit(port, &ops[i]);
+        }
+        stays_quiet(port);
+        rp_op_close(&closing, (rp_fd)reading, NULL, NULL);
+        submit(port, &closing);
+        rp_op_read(&late, (rp_fd)reading, &bytes[0], 1, -1, NULL, NULL);
+        submit(port, &late);
+        CHECK_INT(finish(port, &late), ==, -EBADF);
+        for (int i = 0; i < 3; i++)
+            CHECK_INT(finish(port, &ops[i]), ==, -EBADF);
+        CHECK_INT(finish(port, &closing), ==, 0);
+        CHECK_INT(perform(port, &closing), ==, -EBADF);
+        CHECK_INT(write_at(port, (rp_fd)writing, "x", 1, -1), ==, -EPIPE);
+        CloseHandle(writing);
+    }
+    rp_proactor_close(port);
+}
+
+/* The end of the proactor does not take a close back. */
+TEST(closed_all_the_same_when_the_proactor_ends)
+{
+    HANDLE reading, writing;
+    char bytes[3];
+    DWORD flags;
+    rp_op ops[3], closing;
+
+    for (int overlapped = 0; overlapped < 2; overlapped++) {
+        rp_proactor *port = open_port();
+
+        make_pipe(overlapped, &reading, &writing);
+        for (int i = 0; i < 3; i++) {
+            rp_op_read(&ops[i], (rp_fd)reading, &bytes[i], 1, -1, NULL, NULL);
+            submit(port, &ops[i]);
+        }
+        rp_op_close(&closing, (rp_fd)reading, NULL, NULL);
+        submit(port, &closing);
+        rp_proactor_cancel(port, &closing);
+        rp_proactor_close(port);
+        CHECK(!GetHandleInformation(reading, &flags));
+        CloseHandle(writing);
+    }
+}
