@@ -59,11 +59,33 @@ static int examine(iocp *i, rp_op *op)
 
 /* ---- in the pool ---- */
 
+/*
+ * Windows flushes a file for those alone who may write to it, so that others have to open it again. If that is not
+ * permitted, there is nothing of theirs to flush.
+ */
+static int64_t flush(HANDLE file)
+{
+    int64_t rc;
+
+    if (FlushFileBuffers(file))
+        return 0;
+    if (GetLastError() != ERROR_ACCESS_DENIED)
+        return rp_error_last();
+    HANDLE writable = ReOpenFile(file, GENERIC_WRITE, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE,
+                                 FILE_FLAG_BACKUP_SEMANTICS);
+    if (writable == INVALID_HANDLE_VALUE)
+        return GetLastError() == ERROR_ACCESS_DENIED || GetLastError() == ERROR_WRITE_PROTECT ? 0
+                                                                                              : rp_error_last();
+    rc = FlushFileBuffers(writable) ? 0 : rp_error_last();
+    CloseHandle(writable);
+    return rc;
+}
+
 static int64_t perform(rp_op *op)
 {
     switch (op->kind) {
     case RP_OP_FSYNC:
-        return FlushFileBuffers((HANDLE)op->fd) ? 0 : rp_error_last();
+        return flush((HANDLE)op->fd);
     case RP_OP_OPENAT:
         return rp_file_open(op->fd, op->u.path.path, op->u.path.flags, op->u.path.mode);
     case RP_OP_STATX:

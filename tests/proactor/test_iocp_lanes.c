@@ -305,3 +305,33 @@ TEST(closed_all_the_same_when_the_proactor_ends)
         CloseHandle(writing);
     }
 }
+
+/* ---- flushing ---- */
+
+/* What may only be read is flushed like anything else: a file, one that nobody may write to, a directory. */
+TEST(what_may_only_be_read_is_flushed)
+{
+    rp_proactor *port = open_port();
+    rp_op op;
+
+    for (int kind = 0; kind < 4; kind++) {
+        DWORD flags = kind & 1 ? FILE_FLAG_OVERLAPPED : 0;
+        HANDLE made = CreateFileW(L"rp-flush", GENERIC_WRITE, 7, NULL, CREATE_NEW,
+                                  kind & 2 ? FILE_ATTRIBUTE_READONLY : FILE_ATTRIBUTE_NORMAL, NULL);
+        HANDLE file = CreateFileW(L"rp-flush", GENERIC_READ, 7, NULL, OPEN_EXISTING, flags, NULL);
+
+        CHECK(made != INVALID_HANDLE_VALUE && file != INVALID_HANDLE_VALUE);
+        rp_op_fsync(&op, (rp_fd)file, kind & 2, NULL, NULL);
+        CHECK_INT(perform(port, &op), ==, 0);
+        CloseHandle(made);
+        CloseHandle(file);
+        CHECK(SetFileAttributesW(L"rp-flush", FILE_ATTRIBUTE_NORMAL));
+        CHECK(DeleteFileW(L"rp-flush"));
+    }
+    HANDLE directory = CreateFileW(L".", GENERIC_READ, 7, NULL, OPEN_EXISTING, FILE_FLAG_BACKUP_SEMANTICS, NULL);
+    CHECK(directory != INVALID_HANDLE_VALUE);
+    rp_op_fsync(&op, (rp_fd)directory, false, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, 0);
+    CloseHandle(directory);
+    rp_proactor_close(port);
+}
