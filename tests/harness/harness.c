@@ -323,6 +323,29 @@ static outcome judge(test_job *job, test_end end)
     return FAILED;
 }
 
+/* Copies what a test printed, each line marked as such: all of it, or what it has found alone (lines with a '#'). */
+static void print_output(const test_process *process, bool all)
+{
+    bool line_start = true, shown = false;
+    size_t offset = 0, n;
+    char bytes[512];
+
+    while ((n = process_output(process, offset, bytes, sizeof bytes)) > 0) {
+        offset += n;
+        for (size_t i = 0; i < n; i++) {
+            if (bytes[i] == '\r')
+                continue;
+            if (line_start && (shown = all || bytes[i] == '#'))
+                fputs("    | ", stdout);
+            if (shown)
+                putchar(bytes[i]);
+            line_start = bytes[i] == '\n';
+        }
+    }
+    if (shown && !line_start)
+        putchar('\n');
+}
+
 static void finish(test_run *run, test_job *job, test_end end)
 {
     int milliseconds = (int)((rp_monotonic() - job->started) / RP_MSEC(1));
@@ -335,7 +358,8 @@ static void finish(test_run *run, test_job *job, test_end end)
     run->passed += result == PASSED;
     run->failed += result == FAILED;
     run->skipped += result == SKIPPED;
-    process_output(&job->process, result == FAILED || run->verbose);
+    print_output(&job->process, result == FAILED || run->verbose);
+    process_forget_output(&job->process);
     fflush(stdout);
     job->test = NULL;
     run->active--;

@@ -18,6 +18,8 @@
  *
  * ./test_x [-l] [-v] [-j jobs] [part of a name]...     -l lists, -v prints the output of tests that pass, too
  *
+ * What a test has found out, and says in lines that begin with "# ", is printed in any case.
+ *
  * Environment: RP_TEST_TIMEOUT (seconds, for every test), RP_TEST_TRACE=1 (where leaked memory was allocated),
  * RP_TEST_HIDE (what the kernel shall seem to lack: see hide.h),
  * RP_ALLOW_SKIP=1 (skip if RINGPORT_PROACTOR names what cannot be opened here, instead of letting tests fail).

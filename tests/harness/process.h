@@ -36,8 +36,9 @@ bool process_ended(test_process *process, test_end *end);
 /* Kills it; its end is still to be awaited. */
 void process_kill(test_process *process);
 
-/* Copies what it printed to stdout, each line marked as such, if that is wanted, and forgets it. */
-void process_output(test_process *process, bool wanted);
+/* Reads what it has printed, from that byte on: how many bytes, 0 at the end. */
+size_t process_output(const test_process *process, size_t offset, char *buffer, size_t size);
+void process_forget_output(test_process *process);
 
 /* Whether code is emulated: qemu-user. */
 bool process_emulated(void);

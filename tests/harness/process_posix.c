@@ -167,24 +167,16 @@ void process_kill(test_process *process)
     kill(-(pid_t)process->id, SIGKILL);
 }
 
-void process_output(test_process *process, bool wanted)
+size_t process_output(const test_process *process, size_t offset, char *buffer, size_t size)
 {
-    FILE *file = fdopen((int)process->output, "r");
-    bool line_start = true;
-    int c;
+    ssize_t n = pread((int)process->output, buffer, size, (off_t)offset);
 
-    if (!file)
-        return;
-    rewind(file);
-    while (wanted && (c = getc(file)) != EOF) {
-        if (line_start)
-            fputs("    | ", stdout);
-        putchar(c);
-        line_start = c == '\n';
-    }
-    if (!line_start)
-        putchar('\n');
-    fclose(file);
+    return n > 0 ? (size_t)n : 0;
+}
+
+void process_forget_output(test_process *process)
+{
+    close((int)process->output);
 }
 
 void process_hide(void)

@@ -253,7 +253,7 @@ void process_kill(test_process *process)
     TerminateJobObject((HANDLE)process->group, 1);
 }
 
-/* Reads what a process printed, from its beginning: bytes, 0 at the end. */
+/* Reads on in what a process printed: bytes, 0 at the end. */
 static size_t read_output(HANDLE file, char *buffer, size_t size)
 {
     DWORD n;
@@ -261,26 +261,17 @@ static size_t read_output(HANDLE file, char *buffer, size_t size)
     return ReadFile(file, buffer, (DWORD)size, &n, NULL) ? n : 0;
 }
 
-void process_output(test_process *process, bool wanted)
+size_t process_output(const test_process *process, size_t offset, char *buffer, size_t size)
 {
     HANDLE file = (HANDLE)process->output;
-    bool line_start = true;
-    char bytes[512];
-    size_t n;
 
-    SetFilePointer(file, 0, NULL, FILE_BEGIN);
-    while (wanted && (n = read_output(file, bytes, sizeof bytes)) > 0)
-        for (size_t i = 0; i < n; i++) {
-            if (bytes[i] == '\r')
-                continue;
-            if (line_start)
-                fputs("    | ", stdout);
-            putchar(bytes[i]);
-            line_start = bytes[i] == '\n';
-        }
-    if (!line_start)
-        putchar('\n');
-    CloseHandle(file);
+    SetFilePointer(file, (LONG)offset, NULL, FILE_BEGIN);
+    return read_output(file, buffer, size);
+}
+
+void process_forget_output(test_process *process)
+{
+    CloseHandle((HANDLE)process->output);
 }
 
 bool process_emulated(void)

@@ -27,6 +27,9 @@ static void subject_passes(void)
 {
     CHECK(true);
     puts("output of a test that passes");
+    puts("# what it has found");
+    puts("#");
+    puts(" # no finding");
 }
 
 enum { FAILING_LINE = __LINE__ + 5 };
@@ -309,7 +312,10 @@ static int run_harness(char **arguments)
     }
     setenv("HARNESS_ARGUMENTS", lines, 1);
     end = test_in_child(harness_of_subjects, output, sizeof output);
-    fputs(output, stdout); /* shown if a check of it fails */
+    for (const char *line = output; *line; line += strspn(line, "\n")) { /* shown if a check of it fails */
+        printf("  %.*s\n", (int)strcspn(line, "\n"), line);
+        line += strcspn(line, "\n");
+    }
     CHECK(!end.name);
     return end.status;
 }
@@ -346,6 +352,8 @@ TEST(passing_test)
     CHECK(printed("ok passes ("));
     CHECK(printed("# 1 passed, 0 failed, 0 skipped\n"));
     CHECK(!strstr(output, "output of a test"));
+    CHECK(printed("    | # what it has found\n    | #\n"));
+    CHECK(!strstr(output, "no finding"));
     CHECK_INT(HARNESS("-v", "passes"), ==, 0);
     CHECK(printed("    | output of a test that passes\n"));
 }
