@@ -5,7 +5,7 @@ PREFIX ?= /usr/local
 
 .DEFAULT_GOAL := help
 .PHONY: demo test python wheel soak coverage check bench bench-python bench-python-instructions bench-workers format \
-    install help asan tsan valgrind aarch64 strangers fuzz test-windows demo-windows clean
+    install help asan tsan valgrind aarch64 strangers fuzz test-windows real-windows demo-windows clean
 
 demo: ## asyncio's example, then an echo server under load on io_uring and on epoll: in C, then in Python, with its peers
 	@scripts/install-packages build python
@@ -95,6 +95,10 @@ fuzz: ## lets libFuzzer at the parsers (RINGPORT_FUZZ_SECONDS=600 each; what it 
 test-windows: ## the tests on Windows (cross-compiled by mingw, under Wine, on an I/O completion port)
 	@scripts/install-packages build windows
 	@scripts/test-variant windows
+
+real-windows: ## a folder of all tests to be run on a Windows machine (scripts/real-windows runs them there in MSYS2)
+	@scripts/install-packages build windows
+	@scripts/real-windows
 
 demo-windows: ## asyncio's example, then the echo server under load, as .exe under Wine
 	@scripts/install-packages build windows

@@ -18,6 +18,7 @@ DIRECTORY = pathlib.Path(sys.argv[1])
 WRAPPER = shlex.split(os.environ.get("WRAPPER", ""))
 SUFFIX = ".exe" if (DIRECTORY / "hello.exe").exists() else ""
 PATIENCE = 300  # seconds, for hangs alone
+ON_WINDOWS = os.name == "nt"  # itself: there nothing sends Ctrl-C to one program alone
 
 
 def start(name, *arguments):
@@ -26,7 +27,7 @@ def start(name, *arguments):
                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                             stderr=subprocess.DEVNULL if SUFFIX else subprocess.STDOUT,
                             env={**os.environ, "WINEPATH": "Z:" + str(DIRECTORY.resolve().parent)},
-                            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+                            preexec_fn=None if ON_WINDOWS else lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
 
 
 def run(name, *arguments):
@@ -39,13 +40,15 @@ def run(name, *arguments):
 
 @contextlib.contextmanager
 def server(name, *arguments):
-    """Gives the port of an example that serves; it must end in order on SIGINT, and say nothing more."""
+    """Gives the port of an example that serves; it must end in order on SIGINT, if it can be sent, and say nothing more."""
     process = start(name, *arguments)
     try:
         line = process.stdout.readline()
         match = re.match(r"serving on .*?127\.0\.0\.1:(\d+)", line)
         assert match, line + process.stdout.read()
         yield int(match[1])
+        if ON_WINDOWS:
+            return
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=PATIENCE)
         assert process.returncode == 0 and output == "", (process.returncode, output)

@@ -19,3 +19,16 @@ TEST(this_is_windows_10_or_later)
            version.dwBuildNumber);
     CHECK_INT(version.dwMajorVersion, >=, 10);
 }
+
+TEST(what_this_was_built_by)
+{
+#ifdef _UCRT
+    const char *runtime = "the UCRT";
+#else
+    const char *runtime = "msvcrt";
+#endif
+
+    test_need_real_windows("the report says so of itself");
+    printf("# compiled by " __VERSION__ " for %s\n", runtime);
+    printf("# %lu processors\n", GetActiveProcessorCount(ALL_PROCESSOR_GROUPS));
+}
