@@ -23,8 +23,9 @@ void rp_fiber_init(rp_fiber *fiber, rp_stack *stack, void *top, void (*entry)(vo
     fiber->sp = rp_switch_prepare(top, entry, arg);
     bounds = rp_switch_bounds_at(fiber->sp);
     if (bounds)
-        *bounds = (rp_switch_bounds){
-            .limit = stack->limit, .base = end_of_page(stack), .reserved = stack->low - rp_slab_page()};
+        *bounds = (rp_switch_bounds){.limit = stack->limit,
+                                     .base = end_of_page(stack),
+                                     .reserved = stack->low - RP_SLAB_GUARANTEE - rp_slab_page()};
     rp_flow_init(&fiber->self, &stack->marks, stack->low, (char *)stack);
 }
 

@@ -1,9 +1,11 @@
 /*
  * overflow_windows.c - stack overflows on Windows: a handler that knows the stacks, and one at each outermost frame.
  *
- * Windows reports an overflow in the thread that has it, on what is left of that stack: a page or two, so nothing here
- * may call deep. Which stack it was stands in the thread's block, which the context switch keeps up to date.
- * The handler is called before those of any frame. What is not an overflow of a fiber is none of its business.
+ * Windows reports an overflow in the thread that has it, on what is left of that stack: RP_SLAB_GUARANTEE, which each
+ * thread asks for that claims. Which stack it was stands in the thread's block, which the context switch keeps up to
+ * date. The handler is called before those of any frame, and writes the message. All else is the system's business:
+ * debuggers, crash reporters and Windows' own reports see the overflow of a fiber as they see that of a thread, and the
+ * exit code is STATUS_STACK_OVERFLOW.
  */
 #include "fiber/overflow.h"
 
@@ -11,6 +13,7 @@
 #include <windows.h>
 
 #include "base/thread.h"
+#include "fiber/slab.h"
 
 /* The offset of DeallocationStack in the thread's block, which the headers do not name: see switch_x86_64_windows.S. */
 enum { TIB_DEALLOCATION_STACK = 0x1478 };
@@ -36,17 +39,16 @@ static LONG CALLBACK on_exception(EXCEPTION_POINTERS *exception)
 
     if (exception->ExceptionRecord->ExceptionCode != (DWORD)EXCEPTION_STACK_OVERFLOW)
         return EXCEPTION_CONTINUE_SEARCH;
-    if (!atomic_load(&find_fiber)((void *)(uintptr_t)__readgsqword(TIB_DEALLOCATION_STACK),
-                                  (void *)(uintptr_t)exception->ContextRecord->Rsp, what))
-        return EXCEPTION_CONTINUE_SEARCH;
-    rp_overflow_message(what);
-    TerminateProcess(GetCurrentProcess(), (UINT)EXCEPTION_STACK_OVERFLOW);
+    if (atomic_load(&find_fiber)((void *)(uintptr_t)__readgsqword(TIB_DEALLOCATION_STACK),
+                                 (void *)(uintptr_t)exception->ContextRecord->Rsp, what))
+        rp_overflow_message(what);
     return EXCEPTION_CONTINUE_SEARCH;
 }
 
 /*
  * The language handler of rp_switch_entry: an exception that no frame of a fiber wanted goes to the program's
- * filter (and to a debugger, and so on), as it does at a thread's outermost frame.
+ * filter (and to a debugger, and so on), as it does at a thread's outermost frame. The process ends here only after
+ * that has reported it, and has said that it is to end.
  */
 EXCEPTION_DISPOSITION rp_switch_unhandled(EXCEPTION_RECORD *record, void *frame, CONTEXT *context,
                                           void *dispatcher);
@@ -72,7 +74,9 @@ EXCEPTION_DISPOSITION rp_switch_unhandled(EXCEPTION_RECORD *record, void *frame,
 void rp_overflow_claim(rp_overflow_query *query)
 {
     static atomic_uint_fast64_t threads;
+    ULONG guarantee = RP_SLAB_GUARANTEE;
 
+    SetThreadStackGuarantee(&guarantee); /* it is never lowered, and stays when the claim is taken back */
     rp_mutex_lock(&mutex);
     atomic_store(&find_fiber, query);
     users++;

@@ -13,6 +13,12 @@ typedef enum rp_guard {
     RP_GUARD_CANARY,  /* none: a word that must not change */
 } rp_guard;
 
+/*
+ * Windows handles an overflow on the stack that has it: so much below a stack's low end is kept for that. It is room
+ * for the largest record of a processor's state (AMX has 8 KiB) and for those who look for a handler.
+ */
+enum { RP_SLAB_GUARANTEE = 20 * 1024 };
+
 #define RP_CANARY UINT64_C(0x9e3779b97f4a7c15)
 
 /* What a pool knows about the guards that the platform gives. Zeroed, it is the start. */

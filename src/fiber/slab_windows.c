@@ -1,10 +1,11 @@
 /*
  * slab_windows.c - the memory of stacks on Windows, laid out as the system lays out a thread's.
  *
- * All of it is reserved. Committed is the top, and one page below that has PAGE_GUARD: a touch of it by the thread that
- * runs on this stack lets the system commit it, and guard the next one. The gap below a stack is never committed: when
- * the guard would reach it, the touch is STATUS_STACK_OVERFLOW (see overflow_windows.c). Only the thread that runs on a
- * stack may touch its guard: for others that is a fault.
+ * All of it is reserved. Committed is the top, and the pages below that have PAGE_GUARD, as many as Windows gives a
+ * thread that has asked for RP_SLAB_GUARANTEE: a touch of one by the thread that runs on this stack lets the system
+ * commit more, and move the guard down. When it finds no room for that, it makes the guard usable, and the touch is
+ * STATUS_STACK_OVERFLOW (see overflow_windows.c). What lies below that is never committed. Only the thread that runs
+ * on a stack may touch its guard: for others that is a fault.
  */
 #include "fiber/slab.h"
 
@@ -12,8 +13,9 @@
 #include <windows.h>
 
 enum {
-    PAGE = 4096,   /* on each processor that Windows runs on today */
-    TOP = 2 * PAGE /* is committed from the start: the system charges the process for it, used or not */
+    PAGE = 4096,    /* on each processor that Windows runs on today */
+    TOP = 2 * PAGE, /* is committed from the start: the system charges the process for it, used or not */
+    GUARD = 2 * PAGE + RP_SLAB_GUARANTEE /* and so is this, though it cannot be used */
 };
 
 size_t rp_slab_page(void)
@@ -32,17 +34,21 @@ void rp_slab_unmap(void *base, size_t size, unsigned mappings)
     VirtualFree(base, 0, MEM_RELEASE);
 }
 
-/* Commits from the page below `limit`, which becomes the guard, up to `high`; all of it, or nothing. */
-static int commit(char *limit, char *high)
+/*
+ * Makes a stack usable from `limit` up to `high`, and what lies below that its guard. From `committed` on it is
+ * committed already. If there is no memory, nothing is changed.
+ */
+static int commit(char *limit, char *high, char *committed)
 {
-    char *guard = limit - PAGE;
+    char *guard = limit - GUARD;
     DWORD before;
 
-    if (!VirtualAlloc(guard, (size_t)(high - guard), MEM_COMMIT, PAGE_READWRITE))
+    if (!VirtualAlloc(guard, (size_t)(committed - guard), MEM_COMMIT, PAGE_READWRITE))
         return -ENOMEM;
-    if (VirtualProtect(guard, PAGE, PAGE_READWRITE | PAGE_GUARD, &before))
+    if (VirtualProtect(guard, GUARD, PAGE_READWRITE | PAGE_GUARD, &before) &&
+        VirtualProtect(limit, (size_t)(high - limit), PAGE_READWRITE, &before))
         return 0;
-    VirtualFree(guard, (size_t)(high - guard), MEM_DECOMMIT);
+    VirtualFree(guard, (size_t)(committed - guard), MEM_DECOMMIT);
     return -ENOMEM;
 }
 
@@ -63,27 +69,24 @@ int rp_slab_open(rp_guard guard, char *low, char *high, char **limit)
         return 0;
     }
     *limit = high - TOP;
-    return commit(*limit, high);
+    return commit(*limit, high, high);
 }
 
 int rp_slab_reach(char **limit, const char *low)
 {
-    char *reached = (char *)((uintptr_t)low / PAGE * PAGE), *guard = *limit - PAGE;
-    DWORD before;
+    char *reached = (char *)((uintptr_t)low / PAGE * PAGE);
 
     if (reached >= *limit)
         return 0;
-    if (commit(reached, guard) < 0)
+    if (commit(reached, *limit, *limit - GUARD) < 0)
         return -ENOMEM;
-    if (!VirtualProtect(guard, PAGE, PAGE_READWRITE, &before)) {
-        VirtualFree(reached - PAGE, (size_t)(guard - reached) + PAGE, MEM_DECOMMIT);
-        return -ENOMEM;
-    }
     *limit = reached;
     return 0;
 }
 
+/* With what the guard has of the gap below. */
 void rp_slab_shut(char *low, char *high)
 {
+    low -= GUARD;
     VirtualFree(low, (size_t)(high - low), MEM_DECOMMIT);
 }

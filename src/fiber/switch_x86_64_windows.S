@@ -5,7 +5,11 @@
  * thread's StackLimit, StackBase, DeallocationStack and ExceptionList, r15, r14, r13, r12, rdi, rsi, rbx, rbp, the
  * address to go on at. The four words lie in the thread's block (at gs), and tell the system which stack the thread runs
  * on: it grows it, and looks for handlers of exceptions on it, by them. StackLimit is read last, when the whole frame
- * has been touched, since that may have made the stack grow. The switch ends in pop and jmp: see switch_x86_64.S.
+ * has been touched, since that may have made the stack grow.
+ *
+ * The switch ends in pop and jmp: see switch_x86_64.S. An unwinder knows an epilogue by its code alone, and takes that for
+ * one which returns to the next word. So the epilogue ends before, in a jump to another function, as a tail call does: the
+ * stack can be walked from each instruction but the very last one, whose prefix says that a function ends there.
  */
     .set TIB_EXCEPTION_LIST, 0x0
     .set TIB_STACK_BASE, 0x8
@@ -107,9 +111,14 @@ rp_switch:
     popq %rsi
     popq %rbx
     popq %rbp
-    popq %rcx
-    jmpq *%rcx
+    jmp rp_switch_go
     .seh_endproc
+
+    /* It has no frame, so that the word at rsp is its return address. */
+    .def rp_switch_go; .scl 3; .type 32; .endef
+rp_switch_go:
+    popq %rcx
+    rex.w jmpq *%rcx
 
     /*
      * The first address of every new stack: rbx is the function, r12 its argument. It is come to by a jump, with rsp a
