@@ -11,12 +11,13 @@
  *
  * The result, rp_op.result, is 0 or more on success (bytes, a descriptor, a mask), else a negative error.
  *
- * Order, on one pipe, device or socket:
+ * Order, on one pipe, device or socket, and at a file's own position:
  *   operations that take something out (read, readv, recv, recvmsg, accept) are served in the order of submission
  *   so are those that put something in (write, writev, send, sendmsg, shutdown)
  *   but a shutdown goes before operations that have to wait for the peer
  *   an operation with MSG_DONTWAIT that would have to wait for its turn gets -EAGAIN
- * Files have no order, even at their own position; on Windows they have one there.
+ *   a position is moved by reads and writes alike, and so they are in one order
+ * Operations at an offset have no order. Nothing is lost at a position that other loops or threads of the process use.
  * Sockets of Windows keep the order of receiving, unless MSG_WAITALL has it receive in parts, and not that of sending.
  */
 #ifndef RINGPORT_OP_H

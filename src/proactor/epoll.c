@@ -8,11 +8,11 @@
  * something waits for it: sockets that are not TCP's announce it each time their peer has taken something, needed or
  * not.
  *
- * File operations, and whatever epoll refuses, block a thread of the backend's own pool instead.
+ * File operations, and whatever epoll refuses, block threads instead (performer.h).
  *
- * What must stay true: an operation in flight waits on a port (RP_OP_QUEUED), or is with the pool (RP_OP_SUBMITTED), or
- * is among the finished. A multishot operation stays on its port; while it has something to deliver its second node is
- * in `signalled`.
+ * What must stay true: an operation in flight waits on a port (RP_OP_QUEUED), or is with the performer
+ * (RP_OP_SUBMITTED, or in a lane), or is among the finished. A multishot operation stays on its port; while it has
+ * something to deliver its second node is in `signalled`.
  */
 #include "proactor/epoll.h"
 
@@ -23,11 +23,11 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/pool.h"
 #include "base/thread.h"
 #include "proactor/child_posix.h"
 #include "proactor/epoll_port.h"
 #include "proactor/file_posix.h"
+#include "proactor/performer.h"
 #include "proactor/ready.h"
 #include "proactor/receive_stream.h"
 
@@ -48,17 +48,12 @@ typedef struct epoll {
     bool milliseconds; /* there is no epoll_pwait2(): a kernel before 5.11 */
     size_t waiting;    /* operations that wait on ports */
     rp_node signalled; /* multishot operations with something to deliver, by their second nodes */
-    rp_pool *pool;     /* made on first use */
-    rp_mutex mutex;
-    rp_node performed; /* operations that the pool is done with, by their queue nodes; under the mutex */
+    rp_performer performer;
 } epoll;
 
-/* The scratch space of an operation. */
+/* The scratch space of a multishot operation. */
 typedef struct extra {
-    union {
-        rp_node signalled; /* multishot operations: their second node; the first, `queue`, is on the port */
-        rp_work work;      /* operations with the pool */
-    } u;
+    rp_node signalled; /* its second node; the first, `queue`, is on the port */
 } extra;
 
 _Static_assert(sizeof(extra) <= sizeof((rp_op *)NULL)->scratch, "an operation's scratch space holds the extra");
@@ -153,48 +148,6 @@ static bool must_queue(const epoll *e, const rp_op *op)
     return false;
 }
 
-/* ---- the pool ---- */
-
-static void perform(rp_work *work)
-{
-    rp_op *op = rp_container_of(rp_container_of(work, extra, u.work), rp_op, scratch);
-    epoll *e = op->owner;
-
-    op->outcome = rp_file_perform(op);
-    rp_mutex_lock(&e->mutex);
-    rp_list_push(&e->performed, &op->queue);
-    /* Under the mutex: once it is unlocked the operation may be delivered, and the proactor closed. */
-    rp_proactor_wake(&e->base);
-    rp_mutex_unlock(&e->mutex);
-}
-
-static void hand_to_pool(epoll *e, rp_op *op)
-{
-    int rc = e->pool ? 0 : rp_pool_new(0, &e->pool);
-
-    extra_of(op)->u.work = (rp_work){.run = perform};
-    op->state = RP_OP_SUBMITTED;
-    if (rc == 0)
-        rc = rp_pool_submit(e->pool, &extra_of(op)->u.work);
-    if (rc < 0)
-        rp_op_finish(&e->base, op, rc);
-}
-
-static void collect_performed(epoll *e)
-{
-    rp_node performed;
-
-    rp_list_init(&performed);
-    rp_mutex_lock(&e->mutex);
-    rp_list_splice(&performed, &e->performed);
-    rp_mutex_unlock(&e->mutex);
-    while (!rp_list_empty(&performed)) {
-        rp_op *op = rp_container_of(rp_list_pop(&performed), rp_op, queue);
-
-        rp_op_finish(&e->base, op, op->outcome);
-    }
-}
-
 /* ---- trying again ---- */
 
 /* Single-shot operations that wait for the events try again, in order, until one of their direction must wait on. */
@@ -229,8 +182,8 @@ static void try_again(epoll *e, epoll_port *p, uint32_t events)
 
 static void signal_op(epoll *e, rp_op *op)
 {
-    if (!rp_node_linked(&extra_of(op)->u.signalled))
-        rp_list_push(&e->signalled, &extra_of(op)->u.signalled);
+    if (!rp_node_linked(&extra_of(op)->signalled))
+        rp_list_push(&e->signalled, &extra_of(op)->signalled);
 }
 
 static void submit_multishot(epoll *e, rp_op *op)
@@ -239,7 +192,7 @@ static void submit_multishot(epoll *e, rp_op *op)
     bool others = p && !rp_list_empty(&p->waiting);
     int rc = rp_ready_begin(op);
 
-    extra_of(op)->u.signalled = (rp_node){NULL, NULL};
+    extra_of(op)->signalled = (rp_node){NULL, NULL};
     if (rc < 0) {
         rp_op_finish(&e->base, op, rc);
         return;
@@ -272,13 +225,11 @@ static void epoll_submit(rp_proactor *proactor, rp_op *op)
         return;
     }
     if (rp_ready_blocks(op)) {
-        result = op->kind == RP_OP_READ || op->kind == RP_OP_READV ? rp_file_read_cached(op) : -EAGAIN;
-        if (result == -EAGAIN)
-            hand_to_pool(e, op);
-        else
-            rp_op_finish(proactor, op, result);
+        rp_performer_take(&e->performer, op);
         return;
     }
+    if (op->kind == RP_OP_CLOSE)
+        rp_performer_close(&e->performer, op->fd);
     if (op->kind == RP_OP_CLOSE && epoll_ports_find(&e->ports, op->fd))
         epoll_port_retract(&e->ports, epoll_ports_find(&e->ports, op->fd), op->fd);
     result = rp_ready_begin(op);
@@ -297,14 +248,13 @@ static void epoll_cancel(rp_proactor *proactor, rp_op *op)
 {
     epoll *e = (epoll *)proactor;
 
-    if (op->state == RP_OP_SUBMITTED) {
-        if (rp_pool_cancel(e->pool, &extra_of(op)->u.work))
-            rp_op_finish(proactor, op, -ECANCELED);
+    if (op->state == RP_OP_SUBMITTED || rp_lanes_have(op)) {
+        rp_performer_cancel(&e->performer, op);
         return;
     }
     leave_port(e, op);
-    if (rp_op_is_multishot(op) && rp_node_linked(&extra_of(op)->u.signalled))
-        rp_list_remove(&extra_of(op)->u.signalled);
+    if (rp_op_is_multishot(op) && rp_node_linked(&extra_of(op)->signalled))
+        rp_list_remove(&extra_of(op)->signalled);
     epoll_forget(proactor, op->fd); /* most often its owner closes the descriptor next */
     finish(e, op, rp_ready_cancelled(op));
     if (is_ordered(op)) /* whoever comes next may have less to wait for */
@@ -327,7 +277,7 @@ static bool store_stream(epoll *e, const struct epoll_event *event, rp_completio
     rp_op *op = rp_container_of(p->waiting.next, rp_op, queue);
     if (op->kind != RP_OP_RECV_STREAM)
         return false;
-    assert(!rp_node_linked(&extra_of(op)->u.signalled));
+    assert(!rp_node_linked(&extra_of(op)->signalled));
     rp_receive_stream_signal(op, event->events);
     rp_op_complete(&e->base, op, completion, 0, RP_OP_MORE);
     return true;
@@ -365,18 +315,18 @@ static int store_accepts(epoll *e, rp_op *op, rp_completion *completions, int ca
         int64_t result = rp_ready_attempt(op);
 
         if (result == -EAGAIN) {
-            rp_list_remove(&extra_of(op)->u.signalled);
+            rp_list_remove(&extra_of(op)->signalled);
             return n;
         }
         if (result < 0) {
-            rp_list_remove(&extra_of(op)->u.signalled);
+            rp_list_remove(&extra_of(op)->signalled);
             leave_port(e, op);
             rp_op_complete(&e->base, op, &completions[n++], result, 0);
             return n;
         }
         rp_op_complete(&e->base, op, &completions[n++], result, RP_OP_MORE);
     }
-    rp_list_remove(&extra_of(op)->u.signalled);
+    rp_list_remove(&extra_of(op)->signalled);
     signal_op(e, op);
     return n;
 }
@@ -386,14 +336,14 @@ static int store_signalled(epoll *e, rp_completion *completions, int capacity)
     int n = 0;
 
     while (n < capacity && !rp_list_empty(&e->signalled)) {
-        extra *x = rp_container_of(e->signalled.next, extra, u.signalled);
+        extra *x = rp_container_of(e->signalled.next, extra, signalled);
         rp_op *op = rp_container_of(x, rp_op, scratch);
 
         if (op->kind == RP_OP_ACCEPT_MULTI) {
             n += store_accepts(e, op, completions + n, capacity - n);
             continue;
         }
-        rp_list_remove(&x->u.signalled);
+        rp_list_remove(&x->signalled);
         rp_op_complete(&e->base, op, &completions[n++], op->outcome, RP_OP_MORE);
         op->outcome = 0;
     }
@@ -407,8 +357,7 @@ static int take(epoll *e, rp_completion *completions, int capacity)
 
     if (!rp_list_empty(&e->signalled))
         n = store_signalled(e, completions, (capacity + 1) / 2);
-    if (e->pool)
-        collect_performed(e);
+    rp_performer_collect(&e->performer);
     if (!rp_list_empty(&e->base.finished))
         n += rp_proactor_take_finished(&e->base, completions + n, capacity - n);
     if (!rp_list_empty(&e->signalled))
@@ -525,10 +474,8 @@ static void epoll_close(rp_proactor *proactor)
 {
     epoll *e = (epoll *)proactor;
 
-    if (!rp_proactor_is_forked(proactor)) {
-        rp_pool_free(e->pool);
-        rp_mutex_fini(&e->mutex);
-    } /* in a child of fork() the pool's threads do not exist, and one may have held the mutex */
+    if (!rp_proactor_is_forked(proactor)) /* a child has none of the threads, and one may have held a mutex */
+        rp_performer_fini(&e->performer);
     if (e->wake_fd >= 0)
         close(e->wake_fd);
     if (e->ports.fd >= 0)
@@ -542,9 +489,8 @@ static int epoll_open(rp_proactor *proactor, const rp_proactor_options *options)
 
     (void)options;
     rp_list_init(&e->signalled);
-    rp_list_init(&e->performed);
     e->ports.fd = e->wake_fd = -1;
-    RP_TRY(rp_mutex_init(&e->mutex));
+    RP_TRY(rp_performer_init(&e->performer));
     int rc = open_descriptors(e);
     if (rc < 0)
         epoll_close(proactor);

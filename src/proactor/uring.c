@@ -73,6 +73,7 @@ static int uring_wait(rp_proactor *proactor, rp_completion *completions, int cap
             return n;
         RP_TRY(uring_own(u));
     }
+    rp_performer_collect(&u->performer);
     if (deadline == 0 && has_nothing_to_do(u)) {
         rp_proactor_awake(proactor);
         return 0;
@@ -93,6 +94,7 @@ static int uring_wait(rp_proactor *proactor, rp_completion *completions, int cap
     rc = uring_ring_enter(&u->ring, deadline, &u->base.kernel_entries);
     proactor->woken |= rc == -EINTR;
     rp_proactor_awake(proactor);
+    rp_performer_collect(&u->performer);
     /* Neither the ring's completions nor our own can keep the others from being delivered. */
     n = uring_collect(u, completions, (capacity + 1) / 2);
     n += rp_proactor_take_finished(proactor, completions + n, capacity - n);
@@ -146,9 +148,11 @@ static int uring_open(rp_proactor *proactor, const rp_proactor_options *options)
     if (uring_ring_send(u->message_fd, URING_TAG_IGNORE) != -EBADFD) /* the answer of a kernel that knows it */
         u->message_fd = -1;
     u->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (u->wake_fd >= 0)
+    int rc = u->wake_fd >= 0 ? rp_performer_init(&u->performer) : -errno;
+    if (rc == 0)
         return 0;
-    int rc = -errno;
+    if (u->wake_fd >= 0)
+        close(u->wake_fd);
     uring_ring_close(&u->ring, false);
     return rc;
 }
@@ -177,6 +181,7 @@ static void uring_close(rp_proactor *proactor)
     if (rp_proactor_is_forked(proactor)) {
         uring_ring_forget(&u->ring);
     } else {
+        rp_performer_fini(&u->performer);
         abandon_operations(u);
         uring_ring_close(&u->ring, proactor->in_flight > 0);
     }

@@ -149,6 +149,10 @@ static void submit_among_others(uring *u, rp_op *op)
         rp_op_finish(&u->base, op, rp_file_perform(op));
         return;
     }
+    if (rp_performer_wants(op)) {
+        rp_performer_take(&u->performer, op);
+        return;
+    }
     bool others = uring_queues_others(&u->queues, op);
     bool alone =
         others && is_file_operation(op) && rp_file_is_always_ready(op->fd); /* where each has its own place */
@@ -230,6 +234,8 @@ void uring_submit(rp_proactor *proactor, rp_op *op)
             submit_among_others(u, op);
         return;
     }
+    if (op->kind == RP_OP_CLOSE)
+        rp_performer_close(&u->performer, op->fd);
     if (op->kind == RP_OP_RECV_STREAM) {
         int rc = rp_receive_stream_begin(op);
 
@@ -265,6 +271,10 @@ void uring_cancel(rp_proactor *proactor, rp_op *op)
 {
     uring *u = (uring *)proactor;
 
+    if (rp_lanes_have(op)) {
+        rp_performer_cancel(&u->performer, op);
+        return;
+    }
     if (op->state == RP_OP_QUEUED) {
         rp_list_remove(&op->queue);
         if (op->kind == RP_OP_WAIT_CHILD)

@@ -5,6 +5,7 @@
 #define RP_PROACTOR_URING_SUBMIT_H
 
 #include "proactor/backend.h"
+#include "proactor/performer.h"
 #include "proactor/uring_ring.h"
 #include "proactor/uring_queues.h"
 
@@ -26,6 +27,8 @@ typedef struct uring {
     bool enabled;
     uint64_t thread; /* that enabled it */
     uring_queues queues;
+    rp_performer
+        performer; /* at files' own positions: the kernel's read() and write() lock these, its rings do not */
     /* Operations, by their queue nodes: */
     rp_node backlog;      /* to be issued */
     rp_node parked;       /* with nothing to wait for in the kernel, or not in turn yet */

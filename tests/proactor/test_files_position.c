@@ -94,7 +94,7 @@ static void prepare(rp_op *op, int fd, char *at, int length, bool writes, struct
 }
 
 /* All at once; every third has two buffers. */
-static void transfer(rp_proactor *port, const int *fds, int descriptors, char *bytes, bool writes)
+static void transfer_begins(rp_proactor *port, const int *fds, int descriptors, char *bytes, bool writes)
 {
     static struct iovec vectors[COUNT][2];
     int at = 0;
@@ -103,8 +103,18 @@ static void transfer(rp_proactor *port, const int *fds, int descriptors, char *b
         prepare(&ops[i], fds[i % descriptors], bytes + at, length_of(i), writes, i % 3 == 0 ? vectors[i] : NULL);
         submit(port, &ops[i]);
     }
+}
+
+static void transfer_ends(rp_proactor *port)
+{
     for (int i = 0; i < COUNT; i++)
         CHECK_INT(finish(port, &ops[i]), ==, length_of(i));
+}
+
+static void transfer(rp_proactor *port, const int *fds, int descriptors, char *bytes, bool writes)
+{
+    transfer_begins(port, fds, descriptors, bytes, writes);
+    transfer_ends(port);
 }
 
 TEST(in_order)
@@ -278,6 +288,32 @@ TEST(two_loops)
     }
 }
 
+static void *wait_for_all(void *port)
+{
+    transfer_ends(port);
+    return NULL;
+}
+
+/* What is in flight goes on when another thread takes over the waiting. */
+TEST(another_thread)
+{
+    for (int kind = 0; kind < KINDS; kind++) {
+        rp_proactor *port = open_port();
+        int fd = open_kind(kind);
+        pthread_t thread;
+
+        fill_data();
+        CHECK_INT(write_at(port, fd, "x", 1, -1), ==, 1);
+        transfer_begins(port, &fd, 1, data, true);
+        CHECK_INT(pthread_create(&thread, NULL, wait_for_all, port), ==, 0);
+        pthread_join(thread, NULL);
+        CHECK_INT(pread(fd, copy, ROOM, 0), ==, 1 + total_length());
+        CHECK(memcmp(copy + 1, data, (size_t)total_length()) == 0);
+        rp_proactor_close(port);
+        close(fd);
+    }
+}
+
 /* ---- cancelling ---- */
 
 /* What waits for its turn ends at once, and those behind it go on: there is no hole, and nothing is there twice. */
@@ -311,7 +347,7 @@ TEST(cancelled)
     rp_proactor_close(port);
 }
 
-/* The proactor's end ends them all. */
+/* The proactor's end ends them all, in any order: what was written before is whole. */
 TEST(closed_with_many_in_flight)
 {
     for (int kind = 0; kind < KINDS; kind++) {
@@ -324,9 +360,105 @@ TEST(closed_with_many_in_flight)
             submit(port, &ops[i]);
         }
         rp_proactor_close(port);
-        int64_t length = pread(fd, copy, ROOM, 0);
+        int length = (int)lseek(fd, 0, SEEK_END), next = 0;
         CHECK_INT(length, <=, COUNT);
-        CHECK(length <= 0 || memcmp(copy, data, (size_t)length) == 0);
+        CHECK(length == 0 || pread(fd, copy, ROOM, 0) == length);
+        for (int at = 0; at < length; at++) {
+            while (next < COUNT && data[next] != copy[at])
+                next++;
+            CHECK_INT(next++, <, COUNT);
+        }
         close(fd);
     }
+}
+
+/* Closing the descriptor ends what has not begun: it must not come to mean another file. */
+TEST(closed_under_many)
+{
+    rp_proactor *port = open_port();
+
+    for (int kind = 0; kind < KINDS; kind++) {
+        int fd = open_kind(kind), other = duplicate(fd), at = 0;
+        rp_op closing;
+
+        fill_data();
+        for (int i = 0; i < COUNT; i++) {
+            rp_op_write(&ops[i], fd, data + i, 1, -1, NULL, NULL);
+            submit(port, &ops[i]);
+        }
+        rp_op_close(&closing, fd, NULL, NULL);
+        CHECK_INT(perform(port, &closing), ==, 0);
+        for (int i = 0; i < COUNT; i++) {
+            int64_t result = finish(port, &ops[i]);
+
+            CHECK(result == -EBADF || (result == 1 && at == i)); /* none after one that was given up */
+            at += result == 1;
+        }
+        CHECK_INT(at, <=, 1); /* the others had to wait for it */
+        CHECK_INT(lseek(other, 0, SEEK_CUR), ==, at);
+        CHECK_INT(lseek(other, 0, SEEK_END), ==, at);
+        close(other);
+    }
+    rp_proactor_close(port);
+}
+
+/* ---- what fails ---- */
+
+/* Without a thread an operation fails, and those behind it have their turn all the same. */
+TEST(without_memory)
+{
+    enum { WRITES = 3 };
+    bool failed = true;
+
+    for (unsigned nth = 1; failed; nth++) {
+        rp_proactor *port = open_port();
+        int fd = open_kind(0), at = 0;
+
+        test_fail_allocation(nth);
+        for (int i = 0; i < WRITES; i++) {
+            rp_op_write(&ops[i], fd, "x", 1, -1, NULL, NULL);
+            submit(port, &ops[i]);
+        }
+        for (int i = 0; i < WRITES; i++) {
+            int64_t result = finish(port, &ops[i]);
+
+            CHECK(result == 1 || result == -ENOMEM);
+            at += result == 1;
+        }
+        failed = test_allocation_failed();
+        test_fail_allocation(0);
+        CHECK_INT(at, >=, failed ? 1 : WRITES);
+        CHECK_INT(lseek(fd, 0, SEEK_END), ==, at);
+        close(fd);
+        rp_proactor_close(port);
+    }
+}
+
+static void *close_port(void *port)
+{
+    rp_proactor_close(port);
+    return NULL;
+}
+
+/* A thread that cannot wait for what is in flight, on io_uring, closes it. */
+TEST(closed_by_another_thread)
+{
+    rp_proactor *port = open_port();
+    int fd = open_kind(0), fds[2];
+    pthread_t thread;
+    char byte;
+    rp_op op;
+
+    nonblocking_pair(fds);
+    rp_op_recv(&op, fds[0], &byte, 1, 0, NULL, NULL);
+    submit(port, &op);
+    stays_quiet(port);
+    fill_data();
+    transfer_begins(port, &fd, 1, data, true);
+    CHECK_INT(pthread_create(&thread, NULL, close_port, port), ==, 0);
+    pthread_join(thread, NULL);
+    int64_t length = lseek(fd, 0, SEEK_END);
+    CHECK_INT(length, <=, total_length());
+    close(fd);
+    close_pair(fds);
 }
