@@ -163,20 +163,33 @@ static DWORD milliseconds_until(const iocp *i, int64_t deadline)
 }
 
 /* Takes packets out of the port, at most `room`: how many, or an error. The count is left at 1 by a time-out. */
-static int take_packets(iocp *i, OVERLAPPED_ENTRY *entries, int room, int64_t deadline)
+static int ask_port(iocp *i, OVERLAPPED_ENTRY *entries, int room, DWORD milliseconds)
 {
     ULONG count;
 
+    i->base.kernel_entries++;
+    if (GetQueuedCompletionStatusEx(i->port, entries, (ULONG)room, &count, milliseconds, FALSE))
+        return (int)count;
+    return GetLastError() == WAIT_TIMEOUT ? 0 : rp_error_last();
+}
+
+/* Waits for packets until the deadline. The timer is set only when there is nothing to be taken at once. */
+static int take_packets(iocp *i, OVERLAPPED_ENTRY *entries, int room, int64_t deadline)
+{
+    bool is_set = deadline == 0 || deadline == RP_NEVER || iocp_timer_is_set(&i->timer, deadline);
+
     for (;;) {
         cancel_stubborn(i);
-        i->base.kernel_entries++;
-        if (GetQueuedCompletionStatusEx(i->port, entries, (ULONG)room, &count, milliseconds_until(i, deadline),
-                                        FALSE))
-            return (int)count;
-        if (GetLastError() != WAIT_TIMEOUT)
-            return rp_error_last();
-        if (deadline != RP_NEVER && rp_time_left(rp_proactor_now(&i->base), deadline) == 0)
+        int count = ask_port(i, entries, room, is_set ? milliseconds_until(i, deadline) : 0);
+
+        if (count != 0 || deadline == 0)
+            return count;
+        int64_t left = deadline == RP_NEVER ? RP_NEVER : rp_time_left(rp_proactor_now(&i->base), deadline);
+        if (left == 0)
             return 0;
+        if (!is_set)
+            iocp_timer_set(&i->timer, i->port, IOCP_KEY_TIMER, deadline, left);
+        is_set = true;
     }
 }
 
@@ -191,6 +204,8 @@ static int enter(iocp *i, rp_completion *completions, int capacity, int64_t dead
         if (entries[k].lpCompletionKey == IOCP_KEY_OP)
             n += collect(i, iocp_op_of(entries[k].lpOverlapped), entries[k].dwNumberOfBytesTransferred,
                          &completions[n]);
+        else if (entries[k].lpCompletionKey == IOCP_KEY_TIMER)
+            iocp_timer_came(&i->timer);
     return count < 0 ? count : n;
 }
 
@@ -258,6 +273,7 @@ static void iocp_close_(rp_proactor *proactor)
     rp_pool_free(i->pool);
     if (i->afd)
         CloseHandle(i->afd);
+    iocp_timer_close(&i->timer);
     if (i->port)
         CloseHandle(i->port);
     rp_free(i->registered);
@@ -269,6 +285,7 @@ static int iocp_open(rp_proactor *proactor, const rp_proactor_options *options)
 
     rp_lanes_init(&i->lanes);
     rp_list_init(&i->stubborn);
+    iocp_timer_open(&i->timer);
     i->port = CreateIoCompletionPort(INVALID_HANDLE_VALUE, NULL, 0,
                                      options->concurrency != 0 ? options->concurrency : ALL_THREADS);
     int rc = i->port ? load_functions(i) : rp_error_last();

@@ -2,6 +2,9 @@
  * iocp_child.c - a child's end: a wait of the system's thread pool on its process, which posts a packet to the
  * port.
  *
+ * A packet that is tied to the process, as the timer's is to the timer (iocp_timer.c), would do without the pool's
+ * thread. It would be a second way: not every Windows has it, and a child's end is rare.
+ *
  * The result is made like waitpid's: the exit code shifted by 8 bits, all 32 of them, so that WEXITSTATUS's shift
  * works and nothing is lost. Windows knows processes by number only as long as somebody has them open: the owner
  * should.

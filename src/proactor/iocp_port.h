@@ -11,6 +11,7 @@
 
 #include "base/pool.h"
 #include "proactor/backend.h"
+#include "proactor/iocp_timer.h"
 #include "proactor/lanes.h"
 #include "proactor/winsock.h"
 
@@ -102,6 +103,7 @@ typedef struct iocp {
     rp_node stubborn;  /* of these, what is to end and blocks a thread of the pool, by u.file.stubborn */
     int64_t ask_again; /* when Windows is asked for their end again */
     rp_pool *pool;     /* made on first use */
+    iocp_timer timer;
     LPFN_ACCEPTEX accept;
     LPFN_CONNECTEX connect;
     char accept_sink[2 * (sizeof(struct sockaddr_storage) + 16)]; /* addresses that nobody reads */
@@ -130,7 +132,7 @@ static inline rp_op *iocp_op_of(OVERLAPPED *overlapped)
 }
 
 /* The completion keys of packets. */
-enum { IOCP_KEY_WAKE, IOCP_KEY_OP };
+enum { IOCP_KEY_WAKE, IOCP_KEY_OP, IOCP_KEY_TIMER };
 
 /* Posts a packet; any thread. */
 void iocp_post_packet(HANDLE port, ULONG_PTR key, size_t bytes, OVERLAPPED *overlapped);
