@@ -188,6 +188,7 @@ RP_API void rp_op_accept(rp_op *op, rp_fd fd, struct sockaddr *address, uint32_t
  * Accepts until it is cancelled or fails: a completion for each connection.
  * The receiver owns every descriptor.
  * Connections that were accepted before a cancellation took hold are still delivered.
+ * On Windows up to 32 accepts are outstanding at a time, for which memory is allocated here: -ENOMEM if there is none.
  */
 RP_API void rp_op_accept_multi(rp_op *op, rp_fd fd, rp_op_callback *callback, void *data);
 

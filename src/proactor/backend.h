@@ -6,7 +6,8 @@
  *    without RP_OP_MORE.
  * 3. cancel is a request: the completion still comes, with the result if that won the race, else -ECANCELED.
  * 4. A backend knows a list of completions, not a loop. It never calls user code.
- * 5. Nothing is allocated per operation. Submissions of one turn go to the kernel together, with the wait.
+ * 5. Nothing is allocated per operation (but once, when it starts, for a multishot accept on IOCP). Submissions of one
+ *    turn go to the kernel together, with the wait.
  * 6. Only kick may be called from another thread, or from a signal handler.
  * 7. Time is that of the proactor's kernel: deadlines are compared with rp_proactor_now().
  */

@@ -5,7 +5,8 @@
  * What must stay true: an operation in flight has exactly one packet in the port or on its way there
  * (RP_OP_SUBMITTED), or waits for its owner's next move (RP_OP_QUEUED: a receive stream that has something to
  * take), or for its turn in a lane (RP_OP_QUEUED as well), or is among the finished. Whatever completes at once
- * has its packet in the port all the same.
+ * has its packet in the port all the same. A multishot accept has many (iocp_accept.c), and is in flight until the
+ * last of them has come.
  *
  * The five sets of asyncio's IocpProactor, and where they are here:
  * - results, completions taken out of the port and not delivered: there are none. No more packets are taken than
@@ -19,7 +20,7 @@
  * - unregistered, operations whose late completion is to be swallowed: rp_proactor_close() cancels whatever is in
  *   flight, and drops what comes until nothing is: no OVERLAPPED outlives its port;
  * - stopped_serving, listeners that were closed while an accept was pending: the accept ends by itself
- *   (iocp_error()), and what it had accepted is delivered first (iocp_socket.c).
+ *   (iocp_error()), and what it had accepted is delivered first (iocp_accept.c).
  */
 #include "proactor/iocp.h"
 
@@ -30,6 +31,7 @@
 #include "base/clock.h"
 #include "base/error_windows.h"
 #include "base/memory.h"
+#include "proactor/iocp_accept.h"
 #include "proactor/iocp_child.h"
 #include "proactor/iocp_file.h"
 #include "proactor/iocp_poll.h"
@@ -49,10 +51,11 @@ static int64_t start_nop(iocp *i, rp_op *op)
 
 static const iocp_method nop = {.start = start_nop};
 
-static const iocp_method *const methods[RP_OP_KINDS_] = {
+static const iocp_method *const methods[IOCP_OP_KINDS] = {
     [RP_OP_NOP] = &nop,
     [RP_OP_ACCEPT] = &iocp_accept,
-    [RP_OP_ACCEPT_MULTI] = &iocp_accept,
+    [RP_OP_ACCEPT_MULTI] = &iocp_accept_multi,
+    [IOCP_OP_ACCEPT_PART] = &iocp_accept_part,
     [RP_OP_CONNECT] = &iocp_connect,
     [RP_OP_RECV] = &iocp_recv,
     [RP_OP_RECV_STREAM] = &iocp_recv_stream,
@@ -123,29 +126,27 @@ static void cancel_stubborn(iocp *i)
 
 /* ---- waiting ---- */
 
-/* A packet of an operation. Returns how many completions it makes: 0 or 1. */
-static int collect(iocp *i, rp_op *op, size_t bytes, rp_completion *completion)
+/* A packet of an operation, or of a part of one. Returns how many completions it makes: 0 or 1. */
+static int collect(iocp *i, rp_op *from, size_t bytes, rp_completion *completion)
 {
+    rp_op *op = from->kind == IOCP_OP_ACCEPT_PART ? from->data : from;
     const iocp_method *method = methods[op->kind];
-    NTSTATUS status = (NTSTATUS)iocp_extra_of(op)->overlapped.Internal;
+    NTSTATUS status = (NTSTATUS)iocp_extra_of(from)->overlapped.Internal;
     const iocp *owner = op->owner;
 
     if (owner != i) {
-        iocp_post_packet(owner->port, IOCP_KEY_OP, bytes, &iocp_extra_of(op)->overlapped);
+        iocp_post_packet(owner->port, IOCP_KEY_OP, bytes, &iocp_extra_of(from)->overlapped);
         return 0;
     }
-    int64_t result = method->collect(i, op, status, bytes);
+    int64_t result = methods[from->kind]->collect(i, from, status, bytes);
     if (result == IOCP_PENDING)
         return 0;
-    if (result < 0 || !method->resume || op->kind == RP_OP_ACCEPT) {
+    if (result < 0 || !method->resume) {
         rp_op_complete(&i->base, op, completion, result, 0);
         return 1;
     }
     rp_op_complete(&i->base, op, completion, result, RP_OP_MORE);
-    if (op->phase & IOCP_CANCELLED)
-        rp_op_finish(&i->base, op, -ECANCELED);
-    else
-        method->resume(i, op);
+    method->resume(i, op);
     return 1;
 }
 

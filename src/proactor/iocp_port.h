@@ -26,6 +26,9 @@ enum {
     IOCP_STATUS_CANCELLED = (int)0xc0000120,
 };
 
+/* A kind of the backend's own, behind the public ones: a part of a multishot accept, which is its `data`. */
+enum { IOCP_OP_ACCEPT_PART = RP_OP_KINDS_, IOCP_OP_KINDS };
+
 /* rp_op.phase */
 enum {
     IOCP_CANCELLED = 1 << 0, /* its end was asked for: it does not go on */
@@ -50,8 +53,9 @@ typedef struct iocp_extra {
     union {
         struct {
             rp_fd socket; /* the next connection's */
-            int family;   /* of the listener; 0: not asked for yet */
+            int family;   /* of the listener */
             int protocol;
+            struct iocp_accept_parts *parts; /* of a multishot one */
         } accept;
         struct {
             size_t done; /* bytes, of a transfer that goes on after a part */

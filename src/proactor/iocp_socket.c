@@ -23,8 +23,7 @@ enum {
     OWN_FLAGS = RP_SEND_ALL | MSG_WAITALL | MSG_DONTWAIT | MSG_NOSIGNAL, /* those that Winsock is not told */
 };
 
-/* How a call has ended that begins an overlapped operation: what is done at once has its packet all the same. */
-static int64_t begun(rp_fd fd, bool success)
+int64_t iocp_begun(rp_fd fd, bool success)
 {
     int error = success ? 0 : WSAGetLastError();
 
@@ -32,96 +31,6 @@ static int64_t begun(rp_fd fd, bool success)
         return IOCP_PENDING;
     return rp_winsock_error(fd);
 }
-
-/* ---- accept ---- */
-
-enum { ADDRESS_ROOM = sizeof(struct sockaddr_storage) + 16 };
-
-static int ask_listener(rp_op *op)
-{
-    iocp_extra *extra = iocp_extra_of(op);
-    WSAPROTOCOL_INFOW info;
-    int length = sizeof info, listens, listens_length = sizeof listens;
-
-    if (getsockopt((SOCKET)op->fd, SOL_SOCKET, SO_PROTOCOL_INFOW, (char *)&info, &length) != 0)
-        return rp_winsock_error(op->fd);
-    if (info.iSocketType != SOCK_STREAM)
-        return -ENOTSUP;
-    if (getsockopt((SOCKET)op->fd, SOL_SOCKET, SO_ACCEPTCONN, (char *)&listens, &listens_length) == 0 && !listens)
-        return -EINVAL;
-    extra->u.accept.family = info.iAddressFamily;
-    extra->u.accept.protocol = info.iProtocol;
-    return 0;
-}
-
-/* Whether the peer has not waited to be accepted: the next one, please. */
-static bool peer_has_left(int64_t error)
-{
-    return error == -ECONNRESET || error == -ECONNABORTED || error == -ENOTCONN;
-}
-
-static int64_t accept_start(iocp *i, rp_op *op)
-{
-    iocp_extra *extra = iocp_extra_of(op);
-    int64_t rc = extra->u.accept.family == 0 ? ask_listener(op) : 0;
-    DWORD length;
-
-    if (rc == 0)
-        rc = iocp_associate(i, op->fd);
-    if (rc < 0)
-        return rc;
-    do {
-        rc = rp_kernel_open(i->base.kernel, extra->u.accept.family, SOCK_STREAM, extra->u.accept.protocol,
-                            &extra->u.accept.socket);
-        if (rc < 0)
-            return rc;
-        memset(&extra->overlapped, 0, sizeof extra->overlapped);
-        rc = begun(op->fd, i->accept((SOCKET)op->fd, (SOCKET)extra->u.accept.socket, i->accept_sink, 0,
-                                     ADDRESS_ROOM, ADDRESS_ROOM, &length, &extra->overlapped));
-        if (rc < 0 && rc != IOCP_PENDING)
-            rp_kernel_close(i->base.kernel, extra->u.accept.socket);
-    } while (peer_has_left(rc));
-    return rc;
-}
-
-static void store_peer(const rp_op *op, rp_fd fd)
-{
-    struct sockaddr_storage peer;
-    int length = sizeof peer;
-
-    if (getpeername((SOCKET)fd, (struct sockaddr *)&peer, &length) != 0)
-        length = 0;
-    memcpy(op->u.accept.address, &peer,
-           (unsigned)length < *op->u.accept.length ? (unsigned)length : *op->u.accept.length);
-    *op->u.accept.length = (uint32_t)length;
-}
-
-static int64_t accept_collect(iocp *i, rp_op *op, NTSTATUS status, size_t bytes)
-{
-    rp_fd fd = iocp_extra_of(op)->u.accept.socket;
-    SOCKET listener = (SOCKET)op->fd;
-    int rc = iocp_error(op, status);
-
-    if (rc < 0) {
-        rp_kernel_close(i->base.kernel, fd);
-        return peer_has_left(rc) && !(op->phase & IOCP_CANCELLED) ? accept_start(i, op) : rc;
-    }
-    /* This fails if the listener has been closed meanwhile (asyncio's stopped_serving): the connection stands. */
-    setsockopt((SOCKET)fd, SOL_SOCKET, SO_UPDATE_ACCEPT_CONTEXT, (char *)&listener, sizeof listener);
-    if (op->kind == RP_OP_ACCEPT && op->u.accept.address)
-        store_peer(op, fd);
-    return fd;
-}
-
-static void accept_resume(iocp *i, rp_op *op)
-{
-    int64_t rc = accept_start(i, op);
-
-    if (rc != IOCP_PENDING)
-        rp_op_finish(&i->base, op, rc);
-}
-
-const iocp_method iocp_accept = {.start = accept_start, .collect = accept_collect, .resume = accept_resume};
 
 /* ---- connect ---- */
 
@@ -178,8 +87,8 @@ static int64_t connect_start(iocp *i, rp_op *op)
         rc = iocp_associate(i, op->fd);
     if (rc < 0)
         return rc;
-    return begun(op->fd, i->connect((SOCKET)op->fd, op->u.connect.address, (int)op->u.connect.length, NULL, 0,
-                                    NULL, &iocp_extra_of(op)->overlapped));
+    return iocp_begun(op->fd, i->connect((SOCKET)op->fd, op->u.connect.address, (int)op->u.connect.length, NULL, 0,
+                                         NULL, &iocp_extra_of(op)->overlapped));
 }
 
 static int64_t connect_collect(iocp *i, rp_op *op, NTSTATUS status, size_t bytes)
@@ -267,7 +176,7 @@ static int64_t recv_issue(rp_op *op)
     else
         rc = WSARecv((SOCKET)op->fd, buffers, (DWORD)count, NULL, &extra->u.transfer.flags, &extra->overlapped,
                      NULL);
-    return begun(op->fd, rc == 0);
+    return iocp_begun(op->fd, rc == 0);
 }
 
 static int64_t recv_start(iocp *i, rp_op *op)
@@ -325,7 +234,7 @@ static int64_t stream_arm(rp_op *op)
 
     memset(&extra->overlapped, 0, sizeof extra->overlapped);
     op->state = RP_OP_SUBMITTED;
-    return begun(op->fd, WSARecv((SOCKET)op->fd, &nothing, 1, NULL, &flags, &extra->overlapped, NULL) == 0);
+    return iocp_begun(op->fd, WSARecv((SOCKET)op->fd, &nothing, 1, NULL, &flags, &extra->overlapped, NULL) == 0);
 }
 
 static int64_t stream_start(iocp *i, rp_op *op)

@@ -1,8 +1,28 @@
 /*
  * test_iocp_accept.c - a socket is ready before a connection comes for it: what becomes of both when accepting ends.
  */
-#include "proactor/iocp_port.h"
+#include "proactor/iocp_accept.h"
 #include "harness/support.h"
+
+/* How many connections have come for an accept: their packets are in the port. */
+static int count_accepted(rp_op *op)
+{
+    iocp_accept_parts *parts = iocp_extra_of(op)->u.accept.parts;
+    int count = 0;
+
+    if (op->kind == RP_OP_ACCEPT)
+        return HasOverlappedIoCompleted(&iocp_extra_of(op)->overlapped);
+    for (int k = 0; k < IOCP_ACCEPTS; k++)
+        count += parts->ops[k].state == RP_OP_SUBMITTED &&
+                 HasOverlappedIoCompleted(&iocp_extra_of(&parts->ops[k])->overlapped);
+    return count;
+}
+
+static void await_accepted(rp_op *op, int count)
+{
+    while (count_accepted(op) < count)
+        Sleep(1);
+}
 
 /* ---- stopped_serving: a listener that is closed while an accept is pending ---- */
 
@@ -27,13 +47,6 @@ TEST(stopped_serving)
         CHECK_INT(port->in_flight, ==, 0);
     }
     rp_proactor_close(port);
-}
-
-/* Until the connection has come: its packet is in the port, then. */
-static void await_accepted(rp_op *op)
-{
-    while (!HasOverlappedIoCompleted(&iocp_extra_of(op)->overlapped))
-        Sleep(1);
 }
 
 static bool says_hello(int fd, int client)
@@ -63,7 +76,7 @@ TEST(stopped_serving_with_connection)
             rp_op_accept(&op, listener, NULL, NULL, NULL, NULL);
         submit(port, &op);
         int client = connect_tcp(&address);
-        await_accepted(&op);
+        await_accepted(&op, 1);
         close(listener);
         completion = next_completion(port, &op);
         CHECK_INT(completion.result, >=, 0);
@@ -88,7 +101,7 @@ TEST(cancelled_accept_keeps_connection)
     rp_op_accept(&op, listener, NULL, NULL, NULL, NULL);
     submit(port, &op);
     int client = connect_tcp(&address);
-    await_accepted(&op);
+    await_accepted(&op, 1);
     rp_proactor_cancel(port, &op);
     int64_t fd = finish(port, &op);
     CHECK_INT(fd, >=, 0);
@@ -97,6 +110,136 @@ TEST(cancelled_accept_keeps_connection)
     close(client);
     close(listener);
     rp_proactor_close(port);
+}
+
+/* ---- many at a time ---- */
+
+enum { CLIENTS = 20 };
+
+static void connect_all(const struct sockaddr_in *address, int *clients)
+{
+    for (int i = 0; i < CLIENTS; i++)
+        clients[i] = connect_tcp(address);
+}
+
+/*
+ * More connections come about than the backlog holds, while nobody waits on the port; and they are delivered in their
+ * order.
+ */
+TEST(many_are_accepted_while_nobody_looks)
+{
+    rp_proactor *port = open_port();
+    struct sockaddr_in address, own, peer;
+    int listener = bound_tcp(&address), clients[CLIENTS];
+    rp_completion completion;
+    rp_op op;
+
+    CHECK_INT(listen(listener, 1), ==, 0);
+    rp_op_accept_multi(&op, listener, NULL, NULL);
+    submit(port, &op);
+    for (int round = 0; round < 3; round++) { /* each is begun again */
+        connect_all(&address, clients);
+        await_accepted(&op, CLIENTS);
+        for (int i = 0; i < CLIENTS; i++) {
+            socklen_t length = sizeof own;
+
+            completion = next_completion(port, &op);
+            CHECK_INT(completion.result, >=, 0);
+            CHECK_INT(completion.flags, ==, RP_OP_MORE);
+            CHECK_INT(getsockname(clients[i], (struct sockaddr *)&own, &length), ==, 0);
+            CHECK_INT(getpeername((int)completion.result, (struct sockaddr *)&peer, &length), ==, 0);
+            CHECK_INT(own.sin_port, ==, peer.sin_port);
+            CHECK(says_hello((int)completion.result, clients[i]));
+            close((int)completion.result);
+            close(clients[i]);
+        }
+    }
+    cancel_and_finish(port, &op);
+    CHECK_INT(port->in_flight, ==, 0);
+    close(listener);
+    rp_proactor_close(port);
+}
+
+/* Those that have come when it is cancelled, or its listener closed, are delivered, and its end comes last. */
+TEST(none_of_many_is_lost)
+{
+    rp_proactor *port = open_port();
+    struct sockaddr_in address;
+    rp_completion completion;
+    int clients[CLIENTS];
+    rp_op op;
+
+    for (int closes = 0; closes < 2; closes++) {
+        int listener = listen_tcp(&address);
+
+        rp_op_accept_multi(&op, listener, NULL, NULL);
+        submit(port, &op);
+        connect_all(&address, clients);
+        await_accepted(&op, CLIENTS);
+        if (closes)
+            close(listener);
+        else
+            rp_proactor_cancel(port, &op);
+        for (int i = 0; i < CLIENTS; i++) {
+            completion = next_completion(port, &op);
+            CHECK_INT(completion.result, >=, 0);
+            CHECK_INT(completion.flags, ==, RP_OP_MORE);
+            CHECK(says_hello((int)completion.result, clients[i]));
+            close((int)completion.result);
+            close(clients[i]);
+        }
+        CHECK_INT(finish(port, &op), ==, closes ? -EBADF : -ECANCELED);
+        CHECK_INT(port->in_flight, ==, 0);
+        CHECK_INT(collect_once(port, 0), ==, 0);
+        if (!closes)
+            close(listener);
+    }
+    rp_proactor_close(port);
+}
+
+/* Those that nobody has taken when the proactor is closed are closed with it. */
+TEST(none_of_many_is_left_behind)
+{
+    rp_proactor *port = open_port();
+    struct sockaddr_in address;
+    int listener = listen_tcp(&address), clients[CLIENTS];
+    char byte;
+    rp_op op;
+
+    rp_op_accept_multi(&op, listener, NULL, NULL);
+    submit(port, &op);
+    connect_all(&address, clients);
+    await_accepted(&op, CLIENTS);
+    rp_proactor_close(port);
+    for (int i = 0; i < CLIENTS; i++) {
+        CHECK_INT(recv(clients[i], &byte, 1, 0), <=, 0);
+        close(clients[i]);
+    }
+    close(listener);
+}
+
+TEST(without_memory_it_does_not_begin)
+{
+    rp_proactor *port = open_port();
+    struct sockaddr_in address;
+    int listener = listen_tcp(&address);
+    rp_op op;
+
+    rp_op_accept(&op, listener, NULL, NULL, NULL, NULL); /* so that the listener is known */
+    submit(port, &op);
+    cancel_and_finish(port, &op);
+    rp_op_accept_multi(&op, listener, NULL, NULL);
+    test_fail_allocation(1);
+    submit(port, &op);
+    test_fail_allocation(0);
+    CHECK_INT(finish(port, &op), ==, -ENOMEM);
+    submit(port, &op);
+    close(connect_tcp(&address));
+    int64_t fd = next_completion(port, &op).result;
+    CHECK_INT(fd, >=, 0);
+    close((int)fd);
+    rp_proactor_close(port);
+    close(listener);
 }
 
 /* Peers that give up while they wait to be accepted do not end it. */
