@@ -21,9 +21,8 @@
 #ifndef RINGPORT_IO_H
 #define RINGPORT_IO_H
 
-#include <sys/types.h>
-
 #include "co.h"
+#include "posix.h"
 
 #ifdef __cplusplus
 extern "C" {

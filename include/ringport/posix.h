@@ -1,5 +1,5 @@
 /*
- * posix.h - structs and constants of POSIX and Linux that operations are made of.
+ * posix.h - types and constants of POSIX and Linux that operations are made of.
  *
  * Windows lacks them, and gets them here under the same names, so that one source compiles everywhere.
  */
@@ -8,8 +8,16 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct sockaddr;
+
+/* A length, or a negative error. Microsoft's compiler has no such type; others define it under these guards. */
+#if defined(_MSC_VER) && !defined(_SSIZE_T_DEFINED) && !defined(_SSIZE_T_)
+#define _SSIZE_T_DEFINED
+#define _SSIZE_T_
+typedef intptr_t ssize_t;
+#endif
 
 #ifndef _WIN32
 

@@ -33,10 +33,9 @@
 #ifndef RINGPORT_STREAM_H
 #define RINGPORT_STREAM_H
 
-#include <sys/types.h>
-
 #include "co.h"
 #include "net.h"
+#include "posix.h"
 
 #ifdef __cplusplus
 extern "C" {
