@@ -15,7 +15,11 @@
 #define RP_VERSION_MINOR 1
 #define RP_VERSION_PATCH 0
 
-/* Marks what the shared library exports, while that is built. The static library exports nothing. */
+/*
+ * Marks what the shared library exports, while that is built: nobody else defines RP_SHARED.
+ * The static library exports nothing.
+ * Users define nothing, whichever they link.
+ */
 #if !defined(RP_SHARED)
 #define RP_API
 #elif defined(_WIN32)

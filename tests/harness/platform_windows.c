@@ -421,9 +421,14 @@ void test_need_unix_sockets(void)
 
 void *test_next_function(const char *name)
 {
+#ifdef _UCRT
+    const char *c_library = "ucrtbase";
+#else
+    const char *c_library = "msvcrt";
+#endif
     FARPROC function = GetProcAddress(GetModuleHandleA("ws2_32"), name);
 
     if (!function)
-        function = GetProcAddress(GetModuleHandleA("msvcrt"), name);
+        function = GetProcAddress(GetModuleHandleA(c_library), name);
     return (void *)(intptr_t)function;
 }
