@@ -48,7 +48,7 @@ static bool is_link(DWORD tag)
 /* Opens the reparse point itself, where Windows finds nobody to follow it. A link is followed, or it is an error. */
 static NTSTATUS open_unfollowed(const rp_path *path, HANDLE *file)
 {
-    ULONG options = FILE_OPEN_REPARSE_POINT | (path->is_directory ? FILE_DIRECTORY_FILE : 0);
+    ULONG options = FILE_OPEN_REPARSE_POINT | (path->end != RP_PATH_NAME ? FILE_DIRECTORY_FILE : 0);
     NTSTATUS status = rp_path_open(path, FILE_READ_ATTRIBUTES, FILE_OPEN, options, 0, file, NULL);
 
     if (!NT_SUCCESS(status) || !is_link(reparse_tag(*file)))
@@ -138,15 +138,18 @@ static ACCESS_MASK access_of(int flags)
 /* An error for whoever would write to a directory, or to what is to be one. */
 static int refuse_writing(const rp_path *path, int flags)
 {
+    bool is_new_name = flags & O_CREAT && path->end != RP_PATH_DOTS;
     HANDLE directory;
     NTSTATUS status =
         rp_path_open(path, FILE_READ_ATTRIBUTES, FILE_OPEN, FILE_DIRECTORY_FILE, 0, &directory, NULL);
 
-    if (NT_SUCCESS(status))
+    if (NT_SUCCESS(status)) {
         CloseHandle(directory);
-    else if (!(flags & O_CREAT) || (status != STATUS_NOT_A_DIRECTORY && status != STATUS_OBJECT_NAME_NOT_FOUND))
-        return error_of(path, status);
-    return -EISDIR;
+        return flags & O_CREAT && flags & O_EXCL && !is_new_name ? -EEXIST : -EISDIR;
+    }
+    if (is_new_name && (status == STATUS_NOT_A_DIRECTORY || status == STATUS_OBJECT_NAME_NOT_FOUND))
+        return -EISDIR;
+    return error_of(path, status);
 }
 
 /* What was opened as it lies there: a link is refused, and another reparse point opened as what it stands for. */
@@ -187,8 +190,8 @@ static int truncate_file(HANDLE *file, ACCESS_MASK access, bool created)
 
 static int64_t open_file(const rp_path *path, int flags, uint32_t mode)
 {
-    bool directory = path->is_directory || flags & O_DIRECTORY,
-         nofollow = flags & O_NOFOLLOW && !path->is_directory;
+    bool directory = path->end != RP_PATH_NAME || flags & O_DIRECTORY,
+         nofollow = flags & O_NOFOLLOW && path->end == RP_PATH_NAME;
     bool writes = flags & (O_WRONLY | O_RDWR | O_CREAT | O_TRUNC), exclusive = flags & O_CREAT && flags & O_EXCL;
     ULONG disposition = exclusive ? FILE_CREATE : flags & O_CREAT ? FILE_OPEN_IF : FILE_OPEN;
     ULONG attributes = mode & S_IWUSR ? FILE_ATTRIBUTE_NORMAL : FILE_ATTRIBUTE_READONLY, options = 0;
@@ -292,7 +295,7 @@ static int status_of(HANDLE file, struct statx *result)
 
 static int path_status(const rp_path *path, bool follow, struct statx *result)
 {
-    ULONG options = (path->is_directory ? FILE_DIRECTORY_FILE : 0) | (follow ? 0 : FILE_OPEN_REPARSE_POINT);
+    ULONG options = (path->end != RP_PATH_NAME ? FILE_DIRECTORY_FILE : 0) | (follow ? 0 : FILE_OPEN_REPARSE_POINT);
     HANDLE file;
     NTSTATUS status = rp_path_open(path, FILE_READ_ATTRIBUTES, FILE_OPEN, options, 0, &file, NULL);
 
@@ -314,7 +317,7 @@ int rp_file_status(rp_fd directory, const char *path, int flags, struct statx *r
         return directory <= 0 ? -EBADF : status_of((HANDLE)directory, result);
     int rc = rp_path_find(directory, itself ? "." : path, &found);
     if (rc == 0)
-        rc = path_status(&found, found.is_directory || !(flags & AT_SYMLINK_NOFOLLOW), result);
+        rc = path_status(&found, found.end != RP_PATH_NAME || !(flags & AT_SYMLINK_NOFOLLOW), result);
     rp_path_free(&found);
     return rc;
 }

@@ -167,13 +167,15 @@ static int make_relative(rp_path *path, HANDLE directory, wchar_t *given, wchar_
 
 /* ---- any path ---- */
 
-static bool ends_as_directory(const wchar_t *path)
+static rp_path_end end_of(const wchar_t *path)
 {
     const wchar_t *last = path + wcslen(path);
 
     while (last > path && !is_separator(last[-1]))
         last--;
-    return *last == L'\0' || wcscmp(last, L".") == 0 || wcscmp(last, L"..") == 0;
+    if (*last == L'\0')
+        return RP_PATH_SLASH;
+    return wcscmp(last, L".") == 0 || wcscmp(last, L"..") == 0 ? RP_PATH_DOTS : RP_PATH_NAME;
 }
 
 int rp_path_find(rp_fd directory, const char *text, rp_path *path)
@@ -187,7 +189,7 @@ int rp_path_find(rp_fd directory, const char *text, rp_path *path)
         return -ENOENT;
     if (MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, text, -1, given, ROOM) == 0)
         return GetLastError() == ERROR_INSUFFICIENT_BUFFER ? -ENAMETOOLONG : rp_error_last();
-    path->is_directory = ends_as_directory(given);
+    path->end = end_of(given);
     if (directory == AT_FDCWD || is_absolute(given) || is_device(given))
         return make_whole(given, made, &path->name);
     return directory <= 0 ? -EBADF : make_relative(path, (HANDLE)directory, given, made);

@@ -10,11 +10,18 @@
 
 #include "ringport/base.h"
 
+/* How a path ends, and so what it may mean. */
+typedef enum rp_path_end {
+    RP_PATH_NAME,  /* with a name: anything */
+    RP_PATH_SLASH, /* with a slash: a directory of that name */
+    RP_PATH_DOTS,  /* with "." or "..": a directory */
+} rp_path_end;
+
 typedef struct rp_path {
     HANDLE root;   /* the directory that the name begins at; NULL: the name is a whole one */
     wchar_t *name; /* within memory, unless it has none */
     wchar_t *memory;
-    bool is_directory; /* what is no directory is not meant: the path ends with a slash, "." or ".." */
+    rp_path_end end;
 } rp_path;
 
 /*

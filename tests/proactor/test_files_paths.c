@@ -141,7 +141,15 @@ static const open_case openings[] = {
     {".", O_WRONLY | O_CREAT, -EISDIR},
     {"..", O_RDWR, -EISDIR},
 
+    {"sub/.", O_WRONLY | O_CREAT, -EISDIR},
+    {"file/.", O_WRONLY | O_CREAT, -ENOTDIR},
+    {"missing/.", O_WRONLY | O_CREAT, -ENOENT},
+
     {"file", O_WRONLY | O_CREAT | O_EXCL, -EEXIST},
+    {"sub/", O_WRONLY | O_CREAT | O_EXCL, -EISDIR},
+    {"file/", O_WRONLY | O_CREAT | O_EXCL, -EISDIR},
+    {".", O_WRONLY | O_CREAT | O_EXCL, -EEXIST},
+    {"sub/..", O_WRONLY | O_CREAT | O_EXCL, -EEXIST},
     {"file", O_RDWR | O_CREAT | O_EXCL | O_TRUNC, -EEXIST},
     {"sub", O_WRONLY | O_CREAT | O_EXCL, -EEXIST},
 
