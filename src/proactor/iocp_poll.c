@@ -186,7 +186,7 @@ static void multi_resume(iocp *i, rp_op *op)
         op->state = RP_OP_QUEUED; /* nothing will change */
         return;
     }
-    int64_t rc = poll_start(i, op);
+    int64_t rc = iocp_poll_start(i, op, &iocp_extra_of(op)->u.poll.poll, op->u.poll.events);
     if (rc != IOCP_PENDING)
         rp_op_finish(&i->base, op, rc);
 }

@@ -161,7 +161,7 @@ static int flags_of(const rp_op *op)
 static int64_t recv_issue(rp_op *op)
 {
     iocp_extra *extra = iocp_extra_of(op);
-    WSABUF buffers[GATHERED] = {{0}};
+    WSABUF buffers[GATHERED];
     int count = iocp_gather(op, extra->u.transfer.done, buffers, GATHERED);
     struct msghdr *header = is_message(op) ? op->u.message.header : NULL;
     int rc;
@@ -169,7 +169,7 @@ static int64_t recv_issue(rp_op *op)
     memset(&extra->overlapped, 0, sizeof extra->overlapped);
     extra->u.transfer.flags = (DWORD)(flags_of(op) & ~OWN_FLAGS);
     if (count == 0)
-        count = 1; /* of no length: a datagram is taken all the same */
+        buffers[count++] = (WSABUF){0}; /* a datagram is taken all the same */
     if (header && header->msg_name)
         rc = WSARecvFrom((SOCKET)op->fd, buffers, (DWORD)count, NULL, &extra->u.transfer.flags, header->msg_name,
                          (int *)&header->msg_namelen, &extra->overlapped, NULL);
@@ -313,14 +313,14 @@ int64_t iocp_receive(rp_op *op, void *buffer, size_t length)
 /* One call that does not wait: bytes, -EAGAIN or an error. */
 static int64_t send_now(rp_op *op)
 {
-    WSABUF buffers[GATHERED] = {{0}};
+    WSABUF buffers[GATHERED];
     int count = iocp_gather(op, iocp_extra_of(op)->u.transfer.done, buffers, GATHERED);
     const struct msghdr *header = is_message(op) ? op->u.message.header : NULL;
     DWORD flags = (DWORD)(flags_of(op) & ~OWN_FLAGS), sent;
     int rc;
 
     if (count == 0)
-        count = 1;
+        buffers[count++] = (WSABUF){0};
     if (header && header->msg_name)
         rc = WSASendTo((SOCKET)op->fd, buffers, (DWORD)count, &sent, flags, header->msg_name,
                        (int)header->msg_namelen, NULL, NULL);
@@ -350,12 +350,11 @@ static int64_t send_on(iocp *i, rp_op *op)
     }
 }
 
+/* The socket may be the program's, and block. */
 static int64_t send_start(iocp *i, rp_op *op)
 {
-    int rc = rp_kernel_type(i->base.kernel, op->fd);
+    int rc = rp_kernel_set_nonblocking(i->base.kernel, op->fd);
 
-    if (rc >= 0)
-        rc = rp_kernel_set_nonblocking(i->base.kernel, op->fd);
     if (rc < 0)
         return rc;
     if (is_message(op) && op->u.message.header->msg_iovlen > GATHERED)

@@ -23,6 +23,7 @@ TEST(the_backend_has_its_name)
 typedef WINAPI HANDLE create_port(HANDLE file, HANDLE port, ULONG_PTR key, DWORD threads);
 
 static DWORD threads_asked_for;
+static int associations; /* handles that the system was asked to associate */
 
 static WINAPI HANDLE note_threads(HANDLE file, HANDLE port, ULONG_PTR key, DWORD threads)
 {
@@ -31,6 +32,8 @@ static WINAPI HANDLE note_threads(HANDLE file, HANDLE port, ULONG_PTR key, DWORD
 
     if (file == INVALID_HANDLE_VALUE)
         threads_asked_for = threads;
+    else
+        associations++;
     return real(file, port, key, threads);
 }
 
@@ -58,6 +61,87 @@ TEST(a_port_is_opened_for_the_threads_of_its_options)
         CHECK_INT(threads_asked_for, ==, threads);
         rp_loop_free(owner);
     }
+}
+
+/* ---- what is asked of the system ---- */
+
+typedef WSAAPI int get_option(SOCKET socket, int level, int option, char *value, int *length);
+
+static int options_asked;
+
+static WSAAPI int note_option(SOCKET socket, int level, int option, char *value, int *length)
+{
+    get_option *real = (get_option *)(void *)GetProcAddress(GetModuleHandleA("ws2_32"), "getsockopt");
+
+    options_asked++;
+    return real(socket, level, option, value, length);
+}
+
+get_option *__imp_getsockopt = note_option;
+
+/* What lasts asks once what its socket is, and associates it once. */
+TEST(a_receive_stream_asks_once)
+{
+    rp_proactor *port = open_port();
+    char byte;
+    int fds[2];
+    rp_op op;
+
+    nonblocking_pair(fds);
+    associations = 0;
+    rp_op_recv_stream(&op, fds[0], NULL, NULL);
+    submit(port, &op);
+    CHECK_INT(associations, ==, 1);
+    for (int i = 0; i < 5; i++) {
+        CHECK_INT(write(fds[1], "x", 1), ==, 1);
+        options_asked = 0;
+        CHECK_INT(next_completion(port, &op).flags, ==, RP_OP_MORE);
+        CHECK_INT(rp_op_receive(&op, &byte, 1), ==, 1);
+        CHECK_INT(rp_op_receive(&op, &byte, 1), ==, -EAGAIN);
+        CHECK_INT(options_asked, ==, 0);
+    }
+    CHECK_INT(associations, ==, 1);
+    cancel_and_finish(port, &op);
+    close_pair(fds);
+    rp_proactor_close(port);
+}
+
+TEST(a_multishot_accept_associates_once)
+{
+    rp_proactor *port = open_port();
+    struct sockaddr_in address;
+    int listener = listen_tcp(&address);
+    rp_op op;
+
+    associations = 0;
+    rp_op_accept_multi(&op, listener, NULL, NULL);
+    submit(port, &op);
+    for (int i = 0; i < 5; i++) {
+        int client = connect_tcp(&address);
+
+        close((int)next_completion(port, &op).result);
+        close(client);
+    }
+    CHECK_INT(associations, ==, 1);
+    cancel_and_finish(port, &op);
+    close(listener);
+    rp_proactor_close(port);
+}
+
+TEST(a_send_asks_nothing)
+{
+    rp_proactor *port = open_port();
+    int fds[2];
+    rp_op op;
+
+    nonblocking_pair(fds);
+    associations = options_asked = 0;
+    rp_op_send(&op, fds[0], "hello", 5, RP_SEND_ALL, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, 5);
+    CHECK_INT(associations, ==, 0);
+    CHECK_INT(options_asked, ==, 0);
+    close_pair(fds);
+    rp_proactor_close(port);
 }
 
 /* The port's waits have a grain of a millisecond, and are not to end before the deadline. */
