@@ -200,6 +200,7 @@ RP_API void rp_op_connect(rp_op *op, rp_fd fd, const struct sockaddr *address, u
  * recv() with MSG_* flags.
  * MSG_WAITALL is for stream sockets, and ignored elsewhere.
  * With MSG_PEEK it is ignored, too: a peek completes with what there is.
+ * Of datagrams to a closed port it tells what rp_op_recvmsg() does.
  */
 RP_API void rp_op_recv(rp_op *op, rp_fd fd, void *buffer, size_t length, int flags, rp_op_callback *callback,
                        void *data);
@@ -242,6 +243,7 @@ RP_API void rp_op_send(rp_op *op, rp_fd fd, const void *buffer, size_t length, i
 /*
  * sendmsg() and recvmsg(). MSG_NOSIGNAL is implied.
  * MSG_WAITALL is ignored: receiving completes with one part or message.
+ * A datagram to a closed port fails the next receive of a connected socket with -ECONNREFUSED, and no other one's.
  * The header and all that it names must stay valid, too.
  */
 RP_API void rp_op_sendmsg(rp_op *op, rp_fd fd, struct msghdr *message, int flags, rp_op_callback *callback,

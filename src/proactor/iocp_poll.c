@@ -91,15 +91,30 @@ static int open_driver(iocp *i)
     return rc;
 }
 
-/* The driver's own socket, where another provider has put itself in front of it. */
-static HANDLE base_handle(rp_fd fd)
+static bool ask_handle(SOCKET socket, DWORD which, SOCKET *below)
 {
-    SOCKET base;
     DWORD length;
 
-    if (WSAIoctl((SOCKET)fd, SIO_BASE_HANDLE, NULL, 0, &base, sizeof base, &length, NULL, NULL) != 0)
-        return (HANDLE)fd;
-    return (HANDLE)base;
+    return WSAIoctl(socket, which, NULL, 0, below, sizeof *below, &length, NULL, NULL) == 0;
+}
+
+/*
+ * The driver's own socket, where other providers have put themselves in front of it. A provider is not to answer
+ * SIO_BASE_HANDLE itself. Those made with a certain kit do (Komodia's, in VPN clients for example), with an error; they
+ * still tell the socket below theirs, for WSAPoll(). So it is asked of that one, layer by layer.
+ */
+static HANDLE base_handle(rp_fd fd)
+{
+    SOCKET socket = (SOCKET)fd, below;
+
+    for (int layer = 0; layer < MAX_PROTOCOL_CHAIN; layer++) {
+        if (ask_handle(socket, SIO_BASE_HANDLE, &below))
+            return (HANDLE)below;
+        if (!ask_handle(socket, SIO_BSP_HANDLE_POLL, &below))
+            break;
+        socket = below;
+    }
+    return (HANDLE)socket;
 }
 
 int64_t iocp_poll_start(iocp *i, rp_op *op, iocp_poll *poll, uint32_t events)

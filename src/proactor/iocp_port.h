@@ -58,9 +58,10 @@ typedef struct iocp_extra {
             struct iocp_accept_parts *parts; /* of a multishot one */
         } accept;
         struct {
-            size_t done; /* bytes, of a transfer that goes on after a part */
-            DWORD flags; /* recv's: the kernel reads them */
-            bool fills;  /* a receive that ends only when its buffer is full */
+            size_t done;        /* bytes, of a transfer that goes on after a part */
+            DWORD flags;        /* recv's: the kernel reads them */
+            bool fills;         /* a receive that ends only when its buffer is full */
+            uint32_t name_room; /* for the sender's address */
             iocp_poll poll;
         } transfer;
         struct {

@@ -18,6 +18,15 @@
 
 #include "proactor/iocp_poll.h"
 
+#include <mstcpip.h>
+
+#ifndef SO_REUSE_UNICASTPORT
+#define SO_REUSE_UNICASTPORT 0x3007
+#endif
+
+/* Which no header for programs declares. */
+NTSYSAPI LONG NTAPI RtlGetVersion(OSVERSIONINFOW *version);
+
 enum {
     GATHERED = 256,                                                      /* buffers in one call */
     OWN_FLAGS = RP_SEND_ALL | MSG_WAITALL | MSG_DONTWAIT | MSG_NOSIGNAL, /* those that Winsock is not told */
@@ -34,17 +43,48 @@ int64_t iocp_begun(rp_fd fd, bool success)
 
 /* ---- connect ---- */
 
-/* ConnectEx() wants a socket that has an address: any, if the owner has chosen none. */
+/*
+ * ConnectEx() wants a socket that has an address: any, if the owner has chosen none. With SO_REUSE_UNICASTPORT its port
+ * is chosen when it connects, as connect() has it, and connections to other peers may have the same one. Otherwise
+ * there would be no more outgoing connections than dynamic ports. It may fail: Windows has it since version 10.
+ */
 static int bind_to_any(rp_fd fd, int family)
 {
     struct sockaddr_storage address = {.ss_family = (short)family};
-    int length = sizeof address;
+    int length = sizeof address, on = 1;
 
     if (getsockname((SOCKET)fd, (struct sockaddr *)&address, &length) == 0 || WSAGetLastError() != WSAEINVAL)
         return 0;
     address = (struct sockaddr_storage){.ss_family = (short)family};
     length = family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+    setsockopt((SOCKET)fd, SOL_SOCKET, SO_REUSE_UNICASTPORT, (char *)&on, sizeof on);
     return bind((SOCKET)fd, (struct sockaddr *)&address, length) != 0 ? rp_winsock_error(fd) : 0;
+}
+
+static bool is_loopback(const struct sockaddr *address, uint32_t length)
+{
+    const struct in6_addr *six = &((const struct sockaddr_in6 *)address)->sin6_addr;
+
+    if (address->sa_family == AF_INET && length >= sizeof(struct sockaddr_in))
+        return ((const struct sockaddr_in *)address)->sin_addr.s_net == 127;
+    return address->sa_family == AF_INET6 && length >= sizeof(struct sockaddr_in6) &&
+           (IN6_IS_ADDR_LOOPBACK(six) || (IN6_IS_ADDR_V4MAPPED(six) && six->s6_addr[12] == 127));
+}
+
+/*
+ * Windows asks again, twice, when nobody listens at a port: a connection is refused after 2 s. On the loopback, where
+ * nothing is lost, it shall not. Before its build 16299 it asks once again at least.
+ */
+static void ask_once(rp_fd fd)
+{
+    OSVERSIONINFOW version = {.dwOSVersionInfoSize = sizeof version};
+    TCP_INITIAL_RTO_PARAMETERS parameters = {.Rtt = TCP_INITIAL_RTO_UNSPECIFIED_RTT, .MaxSynRetransmissions = 1};
+    DWORD length;
+
+    RtlGetVersion(&version);
+    if (version.dwBuildNumber >= 16299)
+        parameters.MaxSynRetransmissions = TCP_INITIAL_RTO_NO_SYN_RETRANSMISSIONS;
+    WSAIoctl((SOCKET)fd, SIO_TCP_INITIAL_RTO, &parameters, sizeof parameters, NULL, 0, &length, NULL, NULL);
 }
 
 /* What ConnectEx() does not serve: datagrams, which are connected at once, and Unix sockets. */
@@ -87,6 +127,8 @@ static int64_t connect_start(iocp *i, rp_op *op)
         rc = iocp_associate(i, op->fd);
     if (rc < 0)
         return rc;
+    if (is_loopback(op->u.connect.address, op->u.connect.length))
+        ask_once(op->fd);
     return iocp_begun(op->fd, i->connect((SOCKET)op->fd, op->u.connect.address, (int)op->u.connect.length, NULL, 0,
                                          NULL, &iocp_extra_of(op)->overlapped));
 }
@@ -156,9 +198,30 @@ static int flags_of(const rp_op *op)
     return op->kind == RP_OP_RECV || op->kind == RP_OP_SEND ? op->u.buffer.flags : 0;
 }
 
+/* ---- datagrams that nobody took ---- */
+
+/*
+ * A datagram that has met a closed port is told to its sender as an error of a later call, by one of several numbers;
+ * so is one that was too long under way. A connected socket has one peer, and its owner learns of the closed port by
+ * -ECONNREFUSED, as on Linux. Otherwise the error is about one peer of many, and not about this call: 0, try again.
+ * (Windows can be told to be silent, SIO_UDP_CONNRESET, but only about both, and for each socket.)
+ */
+static int64_t datagram_error(iocp *i, const rp_op *op, int64_t error)
+{
+    bool refused = error == -ECONNRESET || error == -ECONNREFUSED;
+    struct sockaddr_storage peer;
+    int length = sizeof peer;
+
+    if (!refused && error != -ENETRESET && error != -EHOSTUNREACH)
+        return error;
+    if (rp_kernel_type(i->base.kernel, op->fd) != SOCK_DGRAM)
+        return error;
+    return refused && getpeername((SOCKET)op->fd, (struct sockaddr *)&peer, &length) == 0 ? -ECONNREFUSED : 0;
+}
+
 /* ---- receiving ---- */
 
-static int64_t recv_issue(rp_op *op)
+static int64_t recv_once(rp_op *op)
 {
     iocp_extra *extra = iocp_extra_of(op);
     WSABUF buffers[GATHERED];
@@ -170,6 +233,8 @@ static int64_t recv_issue(rp_op *op)
     extra->u.transfer.flags = (DWORD)(flags_of(op) & ~OWN_FLAGS);
     if (count == 0)
         buffers[count++] = (WSABUF){0}; /* a datagram is taken all the same */
+    if (header)
+        header->msg_namelen = extra->u.transfer.name_room;
     if (header && header->msg_name)
         rc = WSARecvFrom((SOCKET)op->fd, buffers, (DWORD)count, NULL, &extra->u.transfer.flags, header->msg_name,
                          (int *)&header->msg_namelen, &extra->overlapped, NULL);
@@ -177,6 +242,20 @@ static int64_t recv_issue(rp_op *op)
         rc = WSARecv((SOCKET)op->fd, buffers, (DWORD)count, NULL, &extra->u.transfer.flags, &extra->overlapped,
                      NULL);
     return iocp_begun(op->fd, rc == 0);
+}
+
+static int64_t recv_issue(iocp *i, rp_op *op)
+{
+    int64_t result;
+
+    do
+        result = recv_once(op);
+    while (result != IOCP_PENDING && (result = datagram_error(i, op, result)) == 0);
+    if (result == IOCP_PENDING && flags_of(op) & MSG_DONTWAIT) {
+        op->phase |= IOCP_CANCELLED;
+        CancelIoEx((HANDLE)op->fd, &iocp_extra_of(op)->overlapped);
+    }
+    return result;
 }
 
 static int64_t recv_start(iocp *i, rp_op *op)
@@ -192,12 +271,9 @@ static int64_t recv_start(iocp *i, rp_op *op)
         return 0; /* else it would wait for something to come, and take none of it */
     iocp_extra_of(op)->u.transfer.fills =
         rp_op_fills_buffer(op) && rp_kernel_type(i->base.kernel, op->fd) == SOCK_STREAM;
-    int64_t result = recv_issue(op);
-    if (result == IOCP_PENDING && flags_of(op) & MSG_DONTWAIT) {
-        op->phase |= IOCP_CANCELLED;
-        CancelIoEx((HANDLE)op->fd, &iocp_extra_of(op)->overlapped);
-    }
-    return result;
+    if (is_message(op))
+        iocp_extra_of(op)->u.transfer.name_room = op->u.message.header->msg_namelen;
+    return recv_issue(i, op);
 }
 
 static int64_t recv_collect(iocp *i, rp_op *op, NTSTATUS status, size_t bytes)
@@ -208,6 +284,8 @@ static int64_t recv_collect(iocp *i, rp_op *op, NTSTATUS status, size_t bytes)
 
     if (rc == -ECANCELED && flags_of(op) & MSG_DONTWAIT)
         rc = -EAGAIN;
+    if (rc < 0 && (rc = (int)datagram_error(i, op, rc)) == 0)
+        return op->phase & IOCP_CANCELLED && !(flags_of(op) & MSG_DONTWAIT) ? -ECANCELED : recv_issue(i, op);
     if (rc < 0)
         return *done > 0 ? (int64_t)*done : rc;
     if (is_message(op)) {
@@ -218,7 +296,7 @@ static int64_t recv_collect(iocp *i, rp_op *op, NTSTATUS status, size_t bytes)
     if (!iocp_extra_of(op)->u.transfer.fills || op->phase & IOCP_CANCELLED || bytes == 0 ||
         iocp_gather(op, *done, &rest, 1) == 0)
         return (int64_t)*done;
-    int64_t result = recv_issue(op);
+    int64_t result = recv_issue(i, op);
     return result == IOCP_PENDING ? result : (int64_t)*done;
 }
 
@@ -310,8 +388,7 @@ int64_t iocp_receive(rp_op *op, void *buffer, size_t length)
 
 /* ---- sending ---- */
 
-/* One call that does not wait: bytes, -EAGAIN or an error. */
-static int64_t send_now(rp_op *op)
+static int64_t send_once(rp_op *op)
 {
     WSABUF buffers[GATHERED];
     int count = iocp_gather(op, iocp_extra_of(op)->u.transfer.done, buffers, GATHERED);
@@ -329,6 +406,16 @@ static int64_t send_now(rp_op *op)
     return rc != 0 ? rp_winsock_error(op->fd) : (int64_t)sent;
 }
 
+/* One call that does not wait: bytes, -EAGAIN or an error. */
+static int64_t send_now(iocp *i, rp_op *op)
+{
+    int64_t n = send_once(op);
+
+    if (n == -ECONNRESET && (n = datagram_error(i, op, n)) == 0)
+        n = send_once(op);
+    return n;
+}
+
 static int64_t send_on(iocp *i, rp_op *op)
 {
     size_t *done = &iocp_extra_of(op)->u.transfer.done;
@@ -336,7 +423,7 @@ static int64_t send_on(iocp *i, rp_op *op)
     WSABUF rest;
 
     for (;;) {
-        int64_t n = send_now(op);
+        int64_t n = send_now(i, op);
 
         if (n == -EAGAIN && !(flags_of(op) & MSG_DONTWAIT))
             n = iocp_poll_start(i, op, &iocp_extra_of(op)->u.transfer.poll, RP_POLL_OUT);

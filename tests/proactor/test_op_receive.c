@@ -263,6 +263,90 @@ TEST(datagram_with_address)
     rp_proactor_close(port);
 }
 
+static int udp_socket(struct sockaddr_in *address)
+{
+    socklen_t length = sizeof *address;
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+    *address = loopback(0);
+    CHECK_INT(bind(fd, (struct sockaddr *)address, sizeof *address), ==, 0);
+    CHECK_INT(getsockname(fd, (struct sockaddr *)address, &length), ==, 0);
+    return fd;
+}
+
+/* A port of UDP at which nobody receives any more. */
+static struct sockaddr_in closed_port(void)
+{
+    struct sockaddr_in address;
+
+    close(udp_socket(&address));
+    return address;
+}
+
+static void send_away(rp_proactor *port, int fd, struct sockaddr_in *address)
+{
+    struct iovec vector = {.iov_base = "lost", .iov_len = 4};
+    struct msghdr message = {
+        .msg_name = address, .msg_namelen = sizeof *address, .msg_iov = &vector, .msg_iovlen = 1};
+    rp_op op;
+
+    rp_op_sendmsg(&op, fd, &message, 0, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, 4);
+}
+
+/* It is the fate of a datagram to one peer of many: Windows tells of it, and it is kept from the receive. */
+TEST(a_closed_port_ends_no_receive_of_a_socket_with_many_peers)
+{
+    rp_proactor *port = open_port();
+    struct sockaddr_in address, closed = closed_port(), other;
+    int fd = udp_socket(&address), peer = udp_socket(&other);
+    rp_op op;
+
+    for (int i = 0; i < 6; i++) {
+        char byte = 0;
+
+        rp_op_recv(&op, fd, &byte, 1, 0, NULL, NULL);
+        if (i % 2)
+            submit(port, &op);
+        for (int n = 0; n < 3; n++)
+            send_away(port, fd, &closed);
+        CHECK_INT(sendto(peer, "x", 1, 0, (struct sockaddr *)&address, sizeof address), ==, 1);
+        if (i % 2 == 0)
+            submit(port, &op);
+        CHECK_INT(finish(port, &op), ==, 1);
+        CHECK_INT(byte, ==, 'x');
+    }
+    close(fd);
+    close(peer);
+    rp_proactor_close(port);
+}
+
+TEST(a_closed_port_refuses_a_socket_with_one_peer)
+{
+#ifdef _WIN32
+    test_need_real_windows("it tells of no closed port");
+#endif
+    rp_proactor *port = open_port();
+    struct sockaddr_in address, closed = closed_port();
+    int fd = udp_socket(&address);
+    char byte;
+    rp_op op;
+
+    rp_op_connect(&op, fd, (struct sockaddr *)&closed, sizeof closed, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, 0);
+    for (int i = 0; i < 4; i++) {
+        rp_op_recv(&op, fd, &byte, 1, 0, NULL, NULL);
+        if (i % 2)
+            submit(port, &op);
+        CHECK_INT(send(fd, "lost", 4, 0), ==, 4);
+        if (i % 2 == 0)
+            submit(port, &op);
+        CHECK_INT(finish(port, &op), ==, -ECONNREFUSED);
+    }
+    close(fd);
+    rp_proactor_close(port);
+}
+
 #ifndef _WIN32
 TEST(descriptor_in_message)
 {

@@ -85,6 +85,87 @@ TEST(two_servers_never_listen_at_one_address)
     }
 }
 
+/* ---- connecting ---- */
+
+enum { REUSE_UNICASTPORT = 0x3007, TRIES = 5 };
+
+/* The shortest of several times: a machine that is busy has no say in it. Windows itself takes 2 s each time. */
+TEST(a_refused_connection_on_the_loopback_takes_no_time)
+{
+    rp_proactor *port = open_port();
+    struct sockaddr_in address;
+    int64_t shortest = INT64_MAX;
+
+    close(listen_tcp(&address));
+    for (int i = 0; i < TRIES; i++) {
+        int fd = tcp_socket();
+        int64_t start = rp_monotonic();
+        rp_op op;
+
+        rp_op_connect(&op, fd, (struct sockaddr *)&address, sizeof address, NULL, NULL);
+        CHECK_INT(perform(port, &op), ==, -ECONNREFUSED);
+        if (rp_monotonic() - start < shortest)
+            shortest = rp_monotonic() - start;
+        close(fd);
+    }
+    printf("# a refused connection takes %.3f ms\n", (double)shortest / 1e6);
+    CHECK_INT(shortest, <, RP_SEC(1));
+    rp_proactor_close(port);
+}
+
+/* More connections than the range has would be too dear to make: the socket is asked for its option. */
+TEST(connections_to_several_peers_may_have_one_port)
+{
+    test_need_real_windows("it has no such option");
+    rp_proactor *port = open_port();
+    struct sockaddr_in address, own;
+    socklen_t length = sizeof own, size = sizeof(int);
+    int listener = listen_tcp(&address), fd = tcp_socket(), on = 0;
+    rp_op op;
+
+    rp_op_connect(&op, fd, (struct sockaddr *)&address, sizeof address, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, 0);
+    CHECK_INT(getsockopt(fd, SOL_SOCKET, REUSE_UNICASTPORT, &on, &size), ==, 0);
+    CHECK_INT(getsockname(fd, (struct sockaddr *)&own, &length), ==, 0);
+    printf("# SO_REUSE_UNICASTPORT: %d; the port that was chosen: %d\n", on, ntohs(own.sin_port));
+    CHECK_INT(on, !=, 0);
+    CHECK_INT(own.sin_port, !=, 0);
+    close(fd);
+    close(listener);
+    rp_proactor_close(port);
+}
+
+/* ---- datagrams ---- */
+
+/* What there is to be hidden or translated: test_op_receive.c has what becomes of it. */
+TEST(what_winsock_says_of_a_closed_port_of_udp)
+{
+    test_need_real_windows("it tells of no closed port");
+    struct sockaddr_in closed = loopback(0);
+    socklen_t length = sizeof closed;
+    DWORD patience = 5000; /* milliseconds, if it should say nothing */
+
+    for (int connected = 0; connected < 2; connected++) {
+        int fd = socket(AF_INET, SOCK_DGRAM, 0), other = socket(AF_INET, SOCK_DGRAM, 0);
+        char byte;
+
+        closed.sin_port = 0;
+        CHECK_INT(bind(other, (struct sockaddr *)&closed, sizeof closed), ==, 0);
+        CHECK_INT(getsockname(other, (struct sockaddr *)&closed, &length), ==, 0);
+        close(other);
+        CHECK_INT(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), ==, 0);
+        if (connected)
+            CHECK_INT(connect(fd, (struct sockaddr *)&closed, sizeof closed), ==, 0);
+        CHECK_INT(
+            sendto(fd, "lost", 4, 0, connected ? NULL : (struct sockaddr *)&closed, connected ? 0 : sizeof closed),
+            ==, 4);
+        int n = (recv)((SOCKET)fd, &byte, 1, 0);
+        printf("# %s socket: recv() returns %d, error %d\n", connected ? "a connected" : "an unconnected", n,
+               n < 0 ? WSAGetLastError() : 0);
+        close(fd);
+    }
+}
+
 /* ---- Unix sockets ---- */
 
 /* The letters are of several scripts: no code page has all of them. */
