@@ -4,7 +4,9 @@
 LOG is Meson's testlog.json. What there is to run stands in the sources: tests/*/test_<program>.c has lines TEST(name)
 or CO_TEST(name). What did not run stands in the table that begins with "| Program | Tests |"; there, `all` stands for
 all tests of a program.
-`check_windows.py --absent` looks at the sources alone: each TEST_ABSENT(name) in them is to be listed.
+`check_windows.py --absent` looks at the sources alone: each TEST_ABSENT(name) in them is to be listed, and each test
+that calls test_need_...(), as Wine lacks it. And each program test_real_<area> is to be in the table that begins with
+"| Program | What it looks at |", as nothing else is.
 `check_windows.py --self-test` proves that both can fail.
 """
 
@@ -15,6 +17,7 @@ import sys
 
 TEST = re.compile(r"^(?:CO_)?TEST\((\w+)", re.M)
 ABSENT = re.compile(r"^TEST_ABSENT\((\w+)", re.M)
+NEEDING = re.compile(r"^(?:CO_)?TEST\((\w+).*\n\{\n(?:[^}\n].*\n|\n)*?    test_need_(?:real_windows|unix_sockets)\(", re.M)
 RAN = re.compile(r"^(?:ok|FAILED) (\w+)", re.M)
 CODE = re.compile(r"`(\w+)`")
 
@@ -52,7 +55,16 @@ def unlisted(absent, sources, text):
         yield "{}: {} is absent, and not listed".format(*pair)
 
 
+def real(text):
+    """The programs of the suite real-windows, in the table of what each looks at."""
+    table = re.search(r"^\| Program \| What it looks at \|\n.*\n((?:\|.*\n)+)", text, re.M)
+    return {CODE.findall(row)[0] for row in table[1].splitlines()}
+
+
 def self_test():
+    needing = "TEST(a)\n{\n    int x;\n\n    test_need_real_windows(\"it\");\n}\n\nTEST(b)\n{\n    x();\n}\n"
+    assert NEEDING.findall(needing) == ["a"]
+    assert real("| Program | What it looks at |\n|---|---|\n| `real_x` | y |\n\n| `z` |\n") == {"real_x"}
     sources = {"x": ["a", "b"], "y": ["c"]}
     log = json.dumps({"name": "ringport:iocp / x on iocp", "stdout": "ok a (3 ms)\r\nskipped b: why\r\n"})
     table = "| Program | Tests | Why |\n|---|---|---|\n{}\n"
@@ -72,7 +84,11 @@ def main():
     sources = {program: TEST.findall(text) for program, text in texts.items()}
     table = (root / "docs/windows.md").read_text()
     if sys.argv[1:] == ["--absent"]:
-        found = list(unlisted({program: ABSENT.findall(text) for program, text in texts.items()}, sources, table))
+        found = list(unlisted({program: ABSENT.findall(text) + NEEDING.findall(text)
+                               for program, text in texts.items()}, sources, table))
+        programs = {program for program in texts if program.startswith("real_")}
+        found += [f"{program}: in the sources or in the table of what it looks at, not in both"
+                  for program in sorted(programs ^ real(table))]
     else:
         found = list(mistakes(sources, pathlib.Path(sys.argv[1]).read_text(), table))
     print(*found, "docs/windows.md lists what does not run there" + (": NO" if found else ""), sep="\n")
