@@ -3,8 +3,9 @@
  * order.
  *
  * Windows blocks to open, to flush, to close and to ask for a status; in all that is done with a handle that was opened
- * for synchronous operations, or belongs to another port; and in writes that make a file longer. Threads of the pool do
- * these. What is left for the port are pipes that can be overlapped, and reads of files.
+ * for synchronous operations, or belongs to another port; in writes that make a file longer, and in what is done with
+ * packed or encrypted files. Threads of the pool do these. What is left for the port are pipes that can be overlapped,
+ * and reads of files.
  *
  * All operations on files are in lanes: at one position, and in a pipe in each direction, they go one after the other.
  * As long as one is there, the next ones learn from it what the handle is: Windows answers no question about a
@@ -134,14 +135,28 @@ static void pooled_cancel(iocp *i, rp_op *op)
 
 /* ---- lanes ---- */
 
-/* Whether the port does it: what does not block. */
+/* Whether Windows blocks to unpack or decrypt what it reads. */
+static bool reading_blocks(HANDLE file)
+{
+    FILE_ATTRIBUTE_TAG_INFO information;
+
+    return GetFileInformationByHandleEx(file, FileAttributeTagInfo, &information, sizeof information) &&
+           information.FileAttributes & (FILE_ATTRIBUTE_COMPRESSED | FILE_ATTRIBUTE_ENCRYPTED);
+}
+
+/*
+ * Whether the port does it: what does not block. Not devices: Wine tells of the end of NUL twice, by an error and by a
+ * packet.
+ */
 static bool is_for_the_port(rp_op *op)
 {
     const iocp_extra *extra = iocp_extra_of(op);
 
     if (op->kind == RP_OP_FSYNC || extra->u.file.is_synchronous)
         return false;
-    return !extra->u.file.is_disk || (iocp_transfer_reads(op) && iocp_transfer_offset(op) >= 0);
+    if (!extra->u.file.is_disk)
+        return GetFileType((HANDLE)op->fd) == FILE_TYPE_PIPE;
+    return iocp_transfer_reads(op) && iocp_transfer_offset(op) >= 0 && !reading_blocks((HANDLE)op->fd);
 }
 
 /* A thread does it: to close what was written to, or lies far away, takes its time. */

@@ -138,6 +138,24 @@ TEST(each_direction_has_a_lane)
     rp_proactor_close(port);
 }
 
+/* The end of a device is told once: Wine has both an error and a packet of it. */
+TEST(the_end_of_a_device)
+{
+    rp_proactor *port = open_port();
+    HANDLE device =
+        CreateFileW(L"NUL", GENERIC_READ | GENERIC_WRITE, 7, NULL, OPEN_EXISTING, FILE_FLAG_OVERLAPPED, NULL);
+    char byte;
+
+    CHECK(device != INVALID_HANDLE_VALUE);
+    for (int i = 0; i < 3; i++) {
+        CHECK_INT(write_at(port, (rp_fd)device, "x", 1, -1), ==, 1);
+        CHECK_INT(read_at(port, (rp_fd)device, &byte, 1, -1), ==, 0);
+        stays_quiet(port);
+    }
+    CloseHandle(device);
+    rp_proactor_close(port);
+}
+
 /* ---- cancelling ---- */
 
 /* What waits for its turn ends at once, while the first one blocks; the others get what comes, in order. */
