@@ -125,11 +125,12 @@ static int accept_waiting(uring *u, rp_completion *completions, int capacity)
 
     for (rp_node *node = u->base.operations.next; node != &u->base.operations; node = node->next) {
         rp_op *op = rp_container_of(node, rp_op, link);
-        rp_op attempt = *op; /* what attempts note in it has another meaning in this file */
         int64_t result = 0;
 
-        if (op->kind != RP_OP_ACCEPT_MULTI || op->state != RP_OP_SUBMITTED || op->phase & URING_PHASE_CANCELLED ||
-            rp_ready_begin(&attempt) < 0)
+        if (op->kind != RP_OP_ACCEPT_MULTI || op->state != RP_OP_SUBMITTED || op->phase & URING_PHASE_CANCELLED)
+            continue;
+        rp_op attempt = *op; /* what attempts note in it has another meaning in this file */
+        if (rp_ready_begin(&attempt) < 0)
             continue;
         while (n < capacity && (result = rp_ready_attempt(&attempt)) >= 0)
             rp_op_complete(&u->base, op, &completions[n++], result, RP_OP_MORE);
