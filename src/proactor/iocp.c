@@ -13,10 +13,11 @@
  *   the caller has room for; what comes out of the port otherwise is in rp_proactor.finished;
  * - cache, operations in flight by their OVERLAPPED's address: iocp_op_of(), and rp_proactor.operations keeps
  *   them;
- * - registered, handles that are associated with the port: iocp.registered. The owner may close a handle and get
- *   its number again for another one, so that the kernel is asked each time; the set tells its answer "this one is
- *   associated" from "this one is another port's". Where the number is old and the handle another port's, that port
- *   gets the packet, and sends it on to the operation's own;
+ * - registered, handles that are associated with the port: iocp.registered. What the library closes is taken out.
+ *   The program may close a handle and get its number again for another one, so that the kernel is asked each time,
+ *   but by what lasts; the set tells its answer "this one is associated" from "this one is another port's". Where
+ *   the number is old and the handle another proactor's, that gets the packet, and sends it on to the operation's
+ *   own;
  * - unregistered, operations whose late completion is to be swallowed: rp_proactor_close() cancels whatever is in
  *   flight, and drops what comes until nothing is: no OVERLAPPED outlives its port;
  * - stopped_serving, listeners that were closed while an accept was pending: the accept ends by itself
