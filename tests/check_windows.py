@@ -17,7 +17,7 @@ import sys
 
 TEST = re.compile(r"^(?:CO_)?TEST\((\w+)", re.M)
 ABSENT = re.compile(r"^TEST_ABSENT\((\w+)", re.M)
-NEEDING = re.compile(r"^(?:CO_)?TEST\((\w+).*\n\{\n(?:[^}\n].*\n|\n)*?    test_need_(?:real_windows|unix_sockets)\(", re.M)
+NEEDING = re.compile(r"^(?:CO_)?TEST\((\w+).*\n\{\n(?:[^}\n].*\n|\n)*?    test_need_(?:real|unix)_\w+\b", re.M)
 RAN = re.compile(r"^(?:ok|FAILED) (\w+)", re.M)
 CODE = re.compile(r"`(\w+)`")
 

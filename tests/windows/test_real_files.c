@@ -148,3 +148,63 @@ TEST(writes_and_packed_files_do_not_hold_up_the_loop)
     free(copy);
     rp_proactor_close(port);
 }
+
+/* ---- a pipe that somebody else reads ---- */
+
+typedef struct other {
+    HANDLE file;
+    DWORD bytes;
+} other;
+
+static DWORD WINAPI read_one(void *data)
+{
+    other *reader = data;
+    char byte;
+
+    return !ReadFile(reader->file, &byte, 1, &reader->bytes, NULL);
+}
+
+static DWORD WINAPI write_two_later(void *data)
+{
+    other *writer = data;
+
+    Sleep(500); /* how long the other reader keeps the pipe: for the finding alone */
+    return !WriteFile(writer->file, "ab", 2, &writer->bytes, NULL);
+}
+
+static void join(HANDLE thread)
+{
+    CHECK(thread != NULL);
+    CHECK_INT(WaitForSingleObject(thread, INFINITE), ==, WAIT_OBJECT_0);
+    CloseHandle(thread);
+}
+
+/* Windows answers no question about it meanwhile: how long does that hold up whoever begins to read, too? */
+TEST(a_pipe_that_is_being_read_by_another_handle)
+{
+    HANDLE process = GetCurrentProcess(), reading;
+    rp_proactor *port = open_port();
+    other reader = {0}, writer = {0};
+    char byte;
+    rp_op op;
+
+    CHECK(CreatePipe(&reading, &writer.file, NULL, 0));
+    CHECK(DuplicateHandle(process, reading, process, &reader.file, 0, FALSE, DUPLICATE_SAME_ACCESS));
+    HANDLE one = CreateThread(NULL, 0, read_one, &reader, 0, NULL);
+    Sleep(100);
+    HANDLE two = CreateThread(NULL, 0, write_two_later, &writer, 0, NULL);
+    int64_t begun = rp_monotonic();
+    rp_op_read(&op, (rp_fd)reading, &byte, 1, -1, NULL, NULL);
+    submit(port, &op);
+    printf("# a read of a pipe that another handle reads, for 500 ms, began in %.1f ms\n",
+           milliseconds_since(begun));
+    CHECK_INT(finish(port, &op), ==, 1);
+    join(one);
+    join(two);
+    CHECK_INT(reader.bytes, ==, 1);
+    CHECK_INT(writer.bytes, ==, 2);
+    CloseHandle(reader.file);
+    CloseHandle(writer.file);
+    CloseHandle(reading);
+    rp_proactor_close(port);
+}
