@@ -141,12 +141,10 @@ void rp_performer_close(rp_performer *performer, rp_fd fd)
     }
 }
 
-void rp_performer_collect(rp_performer *performer)
+void rp_performer_collect_performed(rp_performer *performer)
 {
     rp_op *op, *next;
 
-    if (!performer->pool)
-        return;
     rp_mutex_lock(&performer->mutex);
     op = performer->performed;
     performer->performed = NULL;

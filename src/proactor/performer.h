@@ -38,7 +38,13 @@ void rp_performer_cancel(rp_performer *performer, rp_op *op);
 /* The descriptor is about to be closed: what has not begun to use it ends with -EBADF. */
 void rp_performer_close(rp_performer *performer, rp_fd fd);
 
+void rp_performer_collect_performed(rp_performer *performer);
+
 /* Puts what threads are done with among the finished. Each of these has woken the proactor. */
-void rp_performer_collect(rp_performer *performer);
+static inline void rp_performer_collect(rp_performer *performer)
+{
+    if (performer->pool) /* most proactors never have one */
+        rp_performer_collect_performed(performer);
+}
 
 #endif
