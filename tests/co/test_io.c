@@ -346,7 +346,17 @@ TEST(interrupts_are_the_waiting_tasks_and_then_the_runners)
     CHECK(test_disposition(SIGINT) == SIG_DFL);
 }
 
-static void *run_abroad(void *arg)
+/* In another thread than this one. */
+static void run_abroad(void *(*function)(void *))
+{
+    pthread_t thread;
+
+    CHECK_INT(pthread_create(&thread, NULL, function, NULL), ==, 0);
+    CHECK_INT(pthread_join(thread, NULL), ==, 0);
+}
+
+#ifndef _WIN32
+static void *run_refused(void *arg)
 {
     CHECK_INT(rp_run(waits_for_term, NULL), ==, RP_ETHREAD);
     return arg;
@@ -354,11 +364,33 @@ static void *run_abroad(void *arg)
 
 TEST(signals_are_the_main_threads)
 {
-    pthread_t thread;
-
-    CHECK_INT(pthread_create(&thread, NULL, run_abroad, NULL), ==, 0);
-    CHECK_INT(pthread_join(thread, NULL), ==, 0);
+    run_abroad(run_refused);
 }
+#else
+TEST_ABSENT(signals_are_the_main_threads, "any thread may wait for signals on Windows");
+
+static int waits_while_it_is_raised(rp_co *co, void *arg)
+{
+    rp_task *task = spawn(waits_for_term, NULL);
+
+    CHECK_INT(rp_sleep(co, 0), ==, 0);
+    raise(SIGTERM);
+    return rp_join(co, task);
+}
+
+static void *run_permitted(void *arg)
+{
+    CHECK_INT(rp_run(waits_while_it_is_raised, NULL), ==, 0);
+    CHECK_INT(rp_run(interrupted, NULL), ==, -EINTR);
+    CHECK(test_disposition(SIGTERM) == SIG_DFL && test_disposition(SIGINT) == SIG_DFL);
+    return arg;
+}
+
+TEST(signals_are_any_threads)
+{
+    run_abroad(run_permitted);
+}
+#endif
 
 static void no_report(rp_loop *loop, const rp_exception_context *context, void *arg)
 {
