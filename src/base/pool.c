@@ -159,7 +159,7 @@ int rp_pool_submit(rp_pool *pool, rp_work *work)
     }
     if (pool->queued >= pool->idle && pool->threads < pool->max_threads) {
         rc = add_thread(pool);
-        if (rc < 0 && pool->threads == 0)
+        if (rc < 0 && (pool->threads == 0 || pool->max_threads == RP_POOL_UNBOUNDED))
             goto out;
         rc = 0; /* one of the others will come to it */
     }

@@ -9,6 +9,8 @@
 #ifndef RP_BASE_POOL_H
 #define RP_BASE_POOL_H
 
+#include <limits.h>
+
 #include "ringport/base.h"
 
 typedef struct rp_work rp_work;
@@ -19,10 +21,16 @@ struct rp_work {
 
 typedef struct rp_pool rp_pool;
 
+/* For max_threads: as many as there is work, for work that may block until other work is done. */
+#define RP_POOL_UNBOUNDED UINT_MAX
+
 /* max_threads 0: min(32, cpus + 4). -ENOMEM. */
 int rp_pool_new(unsigned max_threads, rp_pool **pool);
 
-/* Queues work, to be run in order. RP_ESHUTDOWN, RP_EFORK; -EAGAIN or -ENOMEM if no thread is there or starts. */
+/*
+ * Queues work, to be run in order. RP_ESHUTDOWN, RP_EFORK; -EAGAIN or -ENOMEM if no thread starts and none is there, or
+ * in an unbounded pool none is idle.
+ */
 int rp_pool_submit(rp_pool *pool, rp_work *work);
 
 /* Takes work back out of the queue: true if it had not begun, and run() will not be called. Any thread. */

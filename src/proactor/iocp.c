@@ -273,6 +273,7 @@ static void iocp_close_(rp_proactor *proactor)
     iocp *i = (iocp *)proactor;
 
     rp_pool_free(i->pool);
+    rp_pool_free(i->patient);
     if (i->afd)
         CloseHandle(i->afd);
     iocp_timer_close(&i->timer);

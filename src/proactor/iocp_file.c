@@ -4,8 +4,8 @@
  *
  * Windows blocks to open, to flush, to close and to ask for a status; in all that is done with a handle that was opened
  * for synchronous operations, or belongs to another port; in writes that make a file longer, and in what is done with
- * packed or encrypted files. Threads of the pool do these. What is left for the port are pipes that can be overlapped,
- * and reads of files.
+ * packed or encrypted files. Threads of pools do these. What is left for the port are pipes that can be overlapped, and
+ * reads of files.
  *
  * All operations on files are in lanes: at one position, and in a pipe in each direction, they go one after the other.
  * As long as one is there, the next ones learn from it what the handle is: Windows answers no question about a
@@ -58,7 +58,7 @@ static int examine(iocp *i, rp_op *op)
     return type;
 }
 
-/* ---- in the pool ---- */
+/* ---- by threads ---- */
 
 /*
  * Windows flushes a file for those alone who may write to it, so that others have to open it again. If that is not
@@ -109,15 +109,28 @@ static void run(rp_work *work)
     iocp_post(port, op, 0); /* from here on it is no more ours */
 }
 
+/* Whether it waits for others, perhaps for good. Nothing may have to wait for its thread. */
+static bool is_patient(rp_op *op)
+{
+    return op->kind >= RP_OP_READ && op->kind <= RP_OP_WRITEV && !iocp_extra_of(op)->u.file.is_disk;
+}
+
+/* The pool that has it. */
+static rp_pool *pool_of(const iocp *i, rp_op *op)
+{
+    return is_patient(op) ? i->patient : i->pool;
+}
+
 static int64_t hand_to_pool(iocp *i, rp_op *op)
 {
     rp_work *work = &iocp_extra_of(op)->u.file.pool.work;
-    int rc = i->pool ? 0 : rp_pool_new(0, &i->pool);
+    rp_pool **pool = is_patient(op) ? &i->patient : &i->pool;
+    int rc = *pool ? 0 : rp_pool_new(is_patient(op) ? RP_POOL_UNBOUNDED : 0, pool);
 
     *work = (rp_work){.run = run};
     op->phase |= IOCP_POOLED;
     if (rc == 0)
-        rc = rp_pool_submit(i->pool, work);
+        rc = rp_pool_submit(*pool, work);
     return rc < 0 ? rc : IOCP_PENDING;
 }
 
@@ -129,7 +142,7 @@ static int64_t pooled_collect(iocp *i, rp_op *op, NTSTATUS status, size_t bytes)
 /* Unless a thread has it already, it ends; else by itself. */
 static void pooled_cancel(iocp *i, rp_op *op)
 {
-    if (rp_pool_cancel(i->pool, &iocp_extra_of(op)->u.file.pool.work))
+    if (rp_pool_cancel(pool_of(i, op), &iocp_extra_of(op)->u.file.pool.work))
         rp_op_finish(&i->base, op, -ECANCELED);
 }
 
@@ -211,7 +224,7 @@ void iocp_file_interrupt(iocp *i, rp_op *op)
     iocp_extra *extra = iocp_extra_of(op);
 
     if (extra->u.file.is_synchronous)
-        rp_pool_interrupt(i->pool, &extra->u.file.pool.work);
+        rp_pool_interrupt(pool_of(i, op), &extra->u.file.pool.work);
     else
         CancelIoEx((HANDLE)op->fd, &extra->overlapped); /* finds nothing if its packet is in the port */
 }
@@ -222,7 +235,7 @@ static void end(iocp *i, rp_op *op, int error)
     iocp_extra *extra = iocp_extra_of(op);
     bool pooled = op->phase & IOCP_POOLED;
 
-    if (op->state == RP_OP_QUEUED || (pooled && rp_pool_cancel(i->pool, &extra->u.file.pool.work))) {
+    if (op->state == RP_OP_QUEUED || (pooled && rp_pool_cancel(pool_of(i, op), &extra->u.file.pool.work))) {
         leave(i, op);
         rp_op_finish(&i->base, op, error);
         return;

@@ -107,7 +107,8 @@ typedef struct iocp {
     rp_lanes lanes;    /* operations on files */
     rp_node stubborn;  /* of these, what is to end and blocks a thread of the pool, by u.file.stubborn */
     int64_t ask_again; /* when Windows is asked for their end again */
-    rp_pool *pool;     /* made on first use */
+    rp_pool *pool;     /* of what ends by itself; made on first use */
+    rp_pool *patient;  /* of what waits for others, such as the far end of a pipe; the same */
     iocp_timer timer;
     LPFN_ACCEPTEX accept;
     LPFN_CONNECTEX connect;

@@ -222,6 +222,25 @@ TEST(thread_that_cannot_be_started)
     CHECK_INT(done, ==, 2);
 }
 
+/* In an unbounded pool each work has its thread, or is refused: others may block for as long as it does. */
+TEST(unbounded)
+{
+    set_up(RP_POOL_UNBOUNDED);
+    submit(0, 50);
+    await_value(&running, 50);
+    CHECK_INT(threads_started, ==, 50);
+    jobs[50].work.run = run_job;
+    test_fail_allocation(1);
+    CHECK_INT(rp_pool_submit(pool, &jobs[50].work), ==, -ENOMEM);
+    CHECK(test_allocation_failed());
+    CHECK(!rp_pool_cancel(pool, &jobs[50].work));
+    submit(50, 51);
+    await_value(&running, 51);
+    open_gate();
+    tear_down();
+    CHECK_INT(done, ==, 51);
+}
+
 #ifndef _WIN32
 TEST(pool_in_a_forked_child)
 {

@@ -266,6 +266,33 @@ TEST(cancelling_leaves_other_threads_alone)
     rp_proactor_close(port);
 }
 
+/* ---- many that block ---- */
+
+/* However many wait for what may never come, others go on: what is written to the last of the pipes, and a close. */
+TEST(many_block_and_others_go_on)
+{
+    enum { PIPES = 80 };
+    rp_proactor *port = open_port();
+    HANDLE reading[PIPES], writing[PIPES];
+    static rp_op reads[PIPES];
+    char bytes[PIPES];
+    rp_op closing;
+
+    for (int i = 0; i < PIPES; i++) {
+        make_pipe(false, &reading[i], &writing[i]);
+        rp_op_read(&reads[i], (rp_fd)reading[i], &bytes[i], 1, -1, NULL, NULL);
+        submit(port, &reads[i]);
+    }
+    for (int i = PIPES - 1; i >= 0; i--) {
+        CHECK_INT(write_at(port, (rp_fd)writing[i], "x", 1, -1), ==, 1);
+        CHECK_INT(finish(port, &reads[i]), ==, 1);
+        rp_op_close(&closing, (rp_fd)writing[i], NULL, NULL);
+        CHECK_INT(perform(port, &closing), ==, 0);
+        CloseHandle(reading[i]);
+    }
+    rp_proactor_close(port);
+}
+
 /* ---- closing ---- */
 
 /* Whatever is under way, or waits, has lost its descriptor; and so has what comes later. */
