@@ -37,10 +37,21 @@ static int ask_listener(iocp *i, rp_op *op)
     return iocp_associate(i, op->fd);
 }
 
-/* Whether the peer has not waited to be accepted: the next one, please. */
+/* Whether the peer has not waited to be accepted, or cannot be reached any more: the next one, please. */
 static bool peer_has_left(int64_t error)
 {
-    return error == -ECONNRESET || error == -ECONNABORTED || error == -ENOTCONN;
+    switch (error) {
+    case -ECONNRESET:
+    case -ECONNABORTED:
+    case -ENOTCONN:
+    case -ENETRESET:
+    case -ENETUNREACH:
+    case -EHOSTUNREACH:
+    case -ETIMEDOUT:
+        return true;
+    default:
+        return false;
+    }
 }
 
 /*
