@@ -212,7 +212,7 @@ static int64_t datagram_error(iocp *i, const rp_op *op, int64_t error)
     struct sockaddr_storage peer;
     int length = sizeof peer;
 
-    if (!refused && error != -ENETRESET && error != -EHOSTUNREACH)
+    if (!refused && error != -ENETRESET && error != -ENETUNREACH && error != -EHOSTUNREACH)
         return error;
     if (rp_kernel_type(i->base.kernel, op->fd) != SOCK_DGRAM)
         return error;
@@ -411,7 +411,7 @@ static int64_t send_now(iocp *i, rp_op *op)
 {
     int64_t n = send_once(op);
 
-    if (n == -ECONNRESET && (n = datagram_error(i, op, n)) == 0)
+    if ((n == -ECONNRESET || n == -ENETRESET) && (n = datagram_error(i, op, n)) == 0)
         n = send_once(op);
     return n;
 }
