@@ -84,3 +84,17 @@ void rp_proactor_awake(rp_proactor *proactor)
         atomic_exchange(&proactor->wake_state, RP_AWAKE) == RP_NOTIFIED)
         proactor->woken = true;
 }
+
+void rp_proactor_prompt(rp_proactor *proactor)
+{
+    int state = atomic_load(&proactor->wake_state);
+
+    do
+        if (state == RP_PROMPTED || state == RP_NOTIFIED)
+            return;
+    while (!atomic_compare_exchange_weak(&proactor->wake_state, &state, RP_PROMPTED));
+    if (state != RP_ASLEEP)
+        return;
+    atomic_fetch_add_explicit(&proactor->wakeups, 1, memory_order_relaxed);
+    proactor->backend->kick(proactor);
+}

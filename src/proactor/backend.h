@@ -39,7 +39,7 @@ typedef struct rp_backend {
     int (*check_thread)(const rp_proactor *proactor); /* NULL: any thread may wait */
     /* It may end early with 0. If a signal has ended it, it sets `woken`. */
     int (*wait)(rp_proactor *proactor, rp_completion *completions, int capacity, int64_t deadline);
-    void (*kick)(rp_proactor *proactor); /* ends a wait that has gone to sleep, for rp_proactor_wake() */
+    void (*kick)(rp_proactor *proactor); /* ends a wait that has gone to sleep */
     int64_t (*receive)(rp_op *op, void *buffer, size_t length);
 } rp_backend;
 
@@ -59,7 +59,7 @@ struct rp_proactor {
     const rp_backend *backend;
     const rp_kernel *kernel; /* its sockets and its clock: whoever has a proactor asks this one */
     unsigned fork_generation;
-    atomic_int wake_state; /* RP_AWAKE, RP_ASLEEP, RP_NOTIFIED */
+    atomic_int wake_state; /* RP_AWAKE, RP_ASLEEP, RP_PROMPTED, RP_NOTIFIED */
     bool woken; /* a wait has found it NOTIFIED, or a signal has ended one, since this was last cleared */
     rp_busy_poll busy_poll;
     rp_asking asking;
@@ -71,7 +71,7 @@ struct rp_proactor {
     char fallback_reason[96];
 };
 
-enum { RP_AWAKE, RP_ASLEEP, RP_NOTIFIED };
+enum { RP_AWAKE, RP_ASLEEP, RP_PROMPTED, RP_NOTIFIED };
 
 /* Its clock, read now. */
 static inline int64_t rp_proactor_now(const rp_proactor *proactor)
@@ -98,10 +98,14 @@ void rp_completion_drop(const rp_completion *completion);
 int rp_proactor_take_finished(rp_proactor *proactor, rp_completion *completions, int capacity);
 
 /*
- * Before a wait: returns the deadline to use, which is 0 if somebody has called wake since the last one. Between this
- * and rp_proactor_awake() a wake kicks. A backend looks for new completions itself after it, and sleeps only then.
+ * Before a wait: returns the deadline to use, which is 0 if somebody has called wake or prompt since the last one.
+ * Between this and rp_proactor_awake() either kicks. A backend looks for new completions itself after it, and sleeps
+ * only then.
  */
 int64_t rp_proactor_fall_asleep(rp_proactor *proactor, int64_t deadline);
 void rp_proactor_awake(rp_proactor *proactor);
+
+/* For threads of the backend, which have something for it: ends a sleep as a wake does, but no wait. Any thread. */
+void rp_proactor_prompt(rp_proactor *proactor);
 
 #endif

@@ -71,7 +71,7 @@ static void perform(rp_work *work)
     *performer->end = op;
     performer->end = &x->u.next;
     /* Under the mutex: once it is unlocked the operation may be delivered, and the proactor closed. */
-    rp_proactor_wake(op->owner);
+    rp_proactor_prompt(op->owner);
     rp_mutex_unlock(&performer->mutex);
 }
 

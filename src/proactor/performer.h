@@ -40,7 +40,7 @@ void rp_performer_close(rp_performer *performer, rp_fd fd);
 
 void rp_performer_collect_performed(rp_performer *performer);
 
-/* Puts what threads are done with among the finished. Each of these has woken the proactor. */
+/* Puts what threads are done with among the finished. Each of these has prompted the proactor. */
 static inline void rp_performer_collect(rp_performer *performer)
 {
     if (performer->pool) /* most proactors never have one */

@@ -184,6 +184,31 @@ TEST(many_at_once)
     rp_proactor_close(port);
 }
 
+/* Threads do them, and come to an end in any order. Each wait brings one, or more. */
+TEST(a_wait_ends_by_a_completion)
+{
+    enum { AT_ONCE = 8, ROUNDS = 500 };
+    rp_proactor *port = open_port();
+    rp_completion done[AT_ONCE];
+    rp_op ops[AT_ONCE];
+    int fd = new_file();
+
+    for (int round = 0; round < ROUNDS; round++) {
+        for (int i = 0; i < AT_ONCE; i++) {
+            rp_op_write(&ops[i], fd, "x", 1, i, NULL, NULL);
+            submit(port, &ops[i]);
+        }
+        for (int left = AT_ONCE; left > 0;) {
+            int n = rp_proactor_wait(port, done, AT_ONCE, RP_NEVER);
+
+            CHECK_INT(n, >, 0);
+            left -= n;
+        }
+    }
+    close(fd);
+    rp_proactor_close(port);
+}
+
 TEST(sync)
 {
     rp_proactor *port = open_port();

@@ -51,6 +51,43 @@ TEST(wake_from_thread)
     rp_proactor_close(port);
 }
 
+static atomic_bool wakes;
+
+static void *prompt_then_wake(void *arg)
+{
+    rp_proactor *port = arg;
+
+    for (int i = 0; i < 2; i++) {
+        while (atomic_load(&port->wake_state) != RP_ASLEEP)
+            usleep(100);
+        atomic_store(&wakes, i == 1);
+        (i == 0 ? rp_proactor_prompt : rp_proactor_wake)(port);
+    }
+    return NULL;
+}
+
+/* A thread of the backend has something for it, which may turn out to have been delivered: the wait goes on. */
+TEST(a_prompt_ends_a_sleep_and_no_wait)
+{
+    rp_proactor *port = open_port();
+    pthread_t thread;
+
+    rp_proactor_prompt(port);
+    int64_t deadline = rp_monotonic() + RP_MSEC(2);
+    CHECK_INT(collect_once(port, deadline), ==, 0);
+    CHECK_INT(rp_monotonic(), >=, deadline);
+    CHECK_INT(pthread_create(&thread, NULL, prompt_then_wake, port), ==, 0);
+    CHECK_INT(collect_once(port, RP_NEVER), ==, 0);
+    CHECK(atomic_load(&wakes));
+    CHECK_INT(pthread_join(thread, NULL), ==, 0);
+    CHECK_INT(atomic_load(&port->wakeups), ==, 2);
+    rp_proactor_prompt(port); /* a wake is told, whatever came before it or comes after */
+    rp_proactor_wake(port);
+    rp_proactor_prompt(port);
+    CHECK_INT(collect_once(port, RP_NEVER), ==, 0);
+    rp_proactor_close(port);
+}
+
 #ifndef _WIN32
 static rp_proactor *signalled_port;
 
