@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <wchar.h>
 
 #include "base/error_windows.h"
@@ -185,7 +186,7 @@ int rp_path_find(rp_fd directory, const char *text, rp_path *path)
     *path = (rp_path){.memory = given};
     if (!given)
         return -ENOMEM;
-    if (text[0] == '\0')
+    if (text[strspn(text, " ")] == '\0') /* spaces at the end do not count */
         return -ENOENT;
     if (MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, text, -1, given, ROOM) == 0)
         return GetLastError() == ERROR_INSUFFICIENT_BUFFER ? -ENAMETOOLONG : rp_error_last();

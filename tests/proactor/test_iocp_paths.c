@@ -172,6 +172,20 @@ TEST(names_that_no_file_can_have)
  * Down to 3400 characters, which Wine's own system takes: from the top by a whole path, in steps by handles, and from
  * the current directory.
  */
+/* Windows drops spaces at the end: nothing is left then, and that is not the directory. */
+TEST(spaces_alone)
+{
+    const int flags[] = {O_RDONLY, O_WRONLY, O_WRONLY | O_CREAT, O_RDONLY | O_DIRECTORY};
+
+    set_up();
+    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++)
+        for (int k = 0; k < 2; k++) {
+            CHECK_INT(open_at(k ? AT_FDCWD : directory, " ", flags[i], 0600), ==, -ENOENT);
+            CHECK_INT(open_at(k ? AT_FDCWD : directory, "  ", flags[i], 0600), ==, -ENOENT);
+        }
+    tear_down();
+}
+
 TEST(beyond_max_path)
 {
     enum { DEPTH = 17, LENGTH = 200 };
