@@ -110,8 +110,7 @@ int64_t iocp_transfer_collect(rp_op *op, NTSTATUS status, size_t bytes)
 
     if (rc == 0)
         extra->u.file.port.done += bytes;
-    if (rc < 0 || status == IOCP_STATUS_OVERFLOW || bytes < extra->u.file.port.piece ||
-        op->phase & IOCP_CANCELLED || !goes_on(op, is_disk))
+    if (rc < 0 || bytes < extra->u.file.port.piece || op->phase & IOCP_CANCELLED || !goes_on(op, is_disk))
         return result_of(op, is_disk, extra->u.file.port.done, rc);
     return iocp_transfer_go_on(op);
 }

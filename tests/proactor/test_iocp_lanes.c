@@ -107,6 +107,37 @@ TEST(reads_of_a_pipe_are_in_order)
     rp_proactor_close(port);
 }
 
+/* A message that is longer than a buffer goes on in the next one, and in the next read: nothing of it is lost. */
+TEST(messages_longer_than_buffers)
+{
+    rp_proactor *port = open_port();
+    char bytes[6];
+    struct iovec vector[2] = {{bytes, 3}, {bytes + 3, 3}};
+    wchar_t name[64];
+    rp_op op;
+
+    swprintf(name, 64, L"\\\\.\\pipe\\rp-messages-%lu", GetCurrentProcessId());
+    for (int overlapped = 0; overlapped < 2; overlapped++) {
+        HANDLE reading = CreateNamedPipeW(name, PIPE_ACCESS_INBOUND | (overlapped ? FILE_FLAG_OVERLAPPED : 0),
+                                          PIPE_TYPE_MESSAGE | PIPE_READMODE_MESSAGE, 1, 4096, 4096, 0, NULL);
+        HANDLE writing = CreateFileW(name, GENERIC_WRITE, 0, NULL, OPEN_EXISTING, 0, NULL);
+
+        CHECK(reading != INVALID_HANDLE_VALUE && writing != INVALID_HANDLE_VALUE);
+        CHECK_INT(write_at(port, (rp_fd)writing, "0123456789", 10, -1), ==, 10);
+        CHECK_INT(write_at(port, (rp_fd)writing, "next", 4, -1), ==, 4);
+        rp_op_readv(&op, (rp_fd)reading, vector, 2, -1, NULL, NULL);
+        CHECK_INT(perform(port, &op), ==, 6);
+        CHECK(memcmp(bytes, "012345", 6) == 0);
+        CHECK_INT(perform(port, &op), ==, 4);
+        CHECK(memcmp(bytes, "6789", 4) == 0);
+        CHECK_INT(read_at(port, (rp_fd)reading, bytes, 6, -1), ==, 4);
+        CHECK(memcmp(bytes, "next", 4) == 0);
+        CloseHandle(reading);
+        CloseHandle(writing);
+    }
+    rp_proactor_close(port);
+}
+
 /* What takes out does not wait for what puts in, nor the other way round. */
 TEST(each_direction_has_a_lane)
 {
@@ -266,6 +297,35 @@ TEST(cancelling_leaves_other_threads_alone)
     rp_proactor_close(port);
 }
 
+/* Whoever has waited for its turn fails as soon as that comes. */
+TEST(the_far_end_goes_away)
+{
+    rp_proactor *port = open_port();
+    static char much[100000];
+    char bytes[COUNT];
+    rp_op ops[COUNT];
+
+    for (int overlapped = 0; overlapped < 2; overlapped++)
+        for (int writes = 0; writes < 2; writes++) {
+            HANDLE reading, writing;
+
+            make_pipe(overlapped, &reading, &writing);
+            for (int i = 0; i < COUNT; i++) {
+                if (writes)
+                    rp_op_write(&ops[i], (rp_fd)writing, much, sizeof much, -1, NULL, NULL);
+                else
+                    rp_op_read(&ops[i], (rp_fd)reading, &bytes[i], 1, -1, NULL, NULL);
+                submit(port, &ops[i]);
+            }
+            stays_quiet(port);
+            CloseHandle(writes ? reading : writing);
+            for (int i = 0; i < COUNT; i++)
+                CHECK_INT(finish(port, &ops[i]), ==, writes ? -EPIPE : 0);
+            CloseHandle(writes ? writing : reading);
+        }
+    rp_proactor_close(port);
+}
+
 /* ---- many that block ---- */
 
 /* However many wait for what may never come, others go on: what is written to the last of the pipes, and a close. */
@@ -324,6 +384,56 @@ TEST(closed_with_a_lane)
         CloseHandle(writing);
     }
     rp_proactor_close(port);
+}
+
+/* Reads at places of their own are waited for as well: until their packets are there, the handle is in use. */
+TEST(closed_behind_reads_at_offsets)
+{
+    rp_proactor *port = open_port();
+    HANDLE file = CreateFileW(L"rp-closed", GENERIC_READ | GENERIC_WRITE | DELETE, 7, NULL, CREATE_NEW,
+                              FILE_FLAG_OVERLAPPED | FILE_FLAG_DELETE_ON_CLOSE, NULL);
+    rp_op read, closing;
+    DWORD flags;
+    char byte;
+
+    CHECK(file != INVALID_HANDLE_VALUE);
+    CHECK_INT(write_at(port, (rp_fd)file, "x", 1, 0), ==, 1);
+    rp_op_read(&read, (rp_fd)file, &byte, 1, 0, NULL, NULL);
+    submit(port, &read);
+    rp_op_close(&closing, (rp_fd)file, NULL, NULL);
+    submit(port, &closing);
+    for (int i = 0; i < 20; i++) {
+        CHECK(GetHandleInformation(file, &flags));
+        Sleep(1);
+    }
+    int64_t result = finish(port, &read);
+    CHECK(result == 1 || result == -EBADF);
+    CHECK_INT(finish(port, &closing), ==, 0);
+    CHECK(!GetHandleInformation(file, &flags));
+    rp_proactor_close(port);
+}
+
+/* Without a thread to do it, it is done all the same. */
+TEST(closed_without_memory)
+{
+    bool failed = true;
+
+    for (unsigned nth = 1; failed; nth++) {
+        rp_proactor *port = open_port();
+        HANDLE reading, writing;
+        rp_op closing;
+        DWORD flags;
+
+        make_pipe(false, &reading, &writing);
+        rp_op_close(&closing, (rp_fd)writing, NULL, NULL);
+        test_fail_allocation(nth);
+        CHECK_INT(perform(port, &closing), ==, 0);
+        failed = test_allocation_failed();
+        test_fail_allocation(0);
+        CHECK(!GetHandleInformation(writing, &flags));
+        CloseHandle(reading);
+        rp_proactor_close(port);
+    }
 }
 
 /* The end of the proactor does not take a close back. */
