@@ -47,12 +47,16 @@ static int examine(iocp *i, rp_op *op)
 
     if (other) {
         extra->u.file.is_disk = iocp_extra_of(other)->u.file.is_disk;
+        extra->u.file.is_pipe = iocp_extra_of(other)->u.file.is_pipe;
         extra->u.file.is_synchronous = iocp_extra_of(other)->u.file.is_synchronous;
         return other->kind == RP_OP_CLOSE ? -EBADF : -ENOTSOCK;
     }
     int type = rp_kernel_type(i->base.kernel, op->fd);
     if (type < 0 && type != -EBADF) {
-        extra->u.file.is_disk = GetFileType((HANDLE)op->fd) == FILE_TYPE_DISK;
+        DWORD kind = GetFileType((HANDLE)op->fd);
+
+        extra->u.file.is_disk = kind == FILE_TYPE_DISK;
+        extra->u.file.is_pipe = kind == FILE_TYPE_PIPE;
         extra->u.file.is_synchronous = !is_overlapped(op->fd);
     }
     return type;
@@ -168,7 +172,7 @@ static bool is_for_the_port(rp_op *op)
     if (op->kind == RP_OP_FSYNC || extra->u.file.is_synchronous)
         return false;
     if (!extra->u.file.is_disk)
-        return GetFileType((HANDLE)op->fd) == FILE_TYPE_PIPE;
+        return extra->u.file.is_pipe;
     return iocp_transfer_reads(op) && iocp_transfer_offset(op) >= 0 && !reading_blocks((HANDLE)op->fd);
 }
 

@@ -84,6 +84,7 @@ typedef struct iocp_extra {
                 } pool;
             };
             bool is_disk;        /* has positions */
+            bool is_pipe;        /* what is neither is a device */
             bool is_synchronous; /* does one thing at a time, by blocking */
         } file;
         struct {

@@ -39,6 +39,8 @@ rp_op *rp_lanes_before(rp_lanes *lanes, const rp_op *op)
 /* Whether one before it is in its way. */
 static bool must_wait(rp_lanes *lanes, const rp_op *op)
 {
+    if (op->ready == RP_LANE_NONE)
+        return false;
     for (const rp_op *other = rp_lanes_before(lanes, op); other; other = rp_lanes_before(lanes, other))
         if (other->ready & op->ready || op->ready == RP_LANE_END)
             return true;
@@ -60,19 +62,29 @@ bool rp_lanes_enter(rp_lanes *lanes, rp_op *op, uint8_t lane)
     return op->state == RP_OP_SUBMITTED;
 }
 
+/* The first one on a file, from a node on, that waits and need not. */
+static rp_op *find_free(rp_lanes *lanes, rp_fd fd, rp_node *node)
+{
+    for (const rp_node *list = list_of(lanes, fd); node != list; node = node->next)
+        if (op_of(node)->fd == fd && op_of(node)->state == RP_OP_QUEUED && !must_wait(lanes, op_of(node)))
+            return op_of(node);
+    return NULL;
+}
+
+/* For what is in no lane nobody has waited but the end, which is the last. */
 rp_op *rp_lanes_leave(rp_lanes *lanes, rp_op *op)
 {
-    const rp_node *list = list_of(lanes, op->fd);
-    rp_node *node = op->queue.next;
+    rp_node *behind = op->queue.next;
+    rp_op *next;
 
     rp_list_remove(&op->queue);
-    for (; node != list; node = node->next) {
-        rp_op *next = op_of(node);
-
-        if (next->fd == op->fd && next->state == RP_OP_QUEUED && !must_wait(lanes, next)) {
-            next->state = RP_OP_SUBMITTED;
-            return next;
-        }
+    if (op->ready == RP_LANE_NONE) {
+        next = rp_lanes_last(lanes, op->fd);
+        next = next ? find_free(lanes, op->fd, &next->queue) : NULL;
+    } else {
+        next = find_free(lanes, op->fd, behind);
     }
-    return NULL;
+    if (next)
+        next->state = RP_OP_SUBMITTED;
+    return next;
 }
