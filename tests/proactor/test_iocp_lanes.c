@@ -2,6 +2,7 @@
  * test_iocp_lanes.c - what is in flight on one pipe or file: its order, its cancellation, and its end when the handle
  * is closed.
  */
+#include <stdatomic.h>
 #include <stdio.h>
 
 #include "proactor/iocp_port.h"
@@ -238,6 +239,20 @@ static WINAPI BOOL cancel_too_early(HANDLE thread)
 
 cancel_synchronous *__imp_CancelSynchronousIo = cancel_too_early; /* the pointer that it is called through */
 
+typedef WINAPI BOOL read_file(HANDLE file, void *bytes, DWORD length, DWORD *done, OVERLAPPED *overlapped);
+
+static atomic_int reads_begun;
+
+static WINAPI BOOL count_read(HANDLE file, void *bytes, DWORD length, DWORD *done, OVERLAPPED *overlapped)
+{
+    read_file *real = (read_file *)(void *)GetProcAddress(GetModuleHandleA("kernel32"), "ReadFile");
+
+    atomic_fetch_add(&reads_begun, 1);
+    return real(file, bytes, length, done, overlapped);
+}
+
+read_file *__imp_ReadFile = count_read;
+
 /* The thread had not begun to block when its end was asked for: it is asked for again, however busy the loop is. */
 TEST(cancelled_while_the_loop_is_busy)
 {
@@ -253,7 +268,7 @@ TEST(cancelled_while_the_loop_is_busy)
     submit(port, &busy);
     rp_op_read(&read, (rp_fd)reading, &byte, 1, -1, NULL, NULL);
     submit(port, &read);
-    for (int i = 0; i < 20; i++)
+    while (atomic_load(&reads_begun) == 0) /* until then it would only be taken out of the pool's queue */
         CHECK_INT(next_completion(port, &busy).result, ==, RP_POLL_OUT);
     cancels_too_early = 3;
     rp_proactor_cancel(port, &read);
