@@ -44,6 +44,7 @@ static bool peer_has_left(int64_t error)
     case -ECONNRESET:
     case -ECONNABORTED:
     case -ENOTCONN:
+    case -EPIPE: /* it has ended in order */
     case -ENETRESET:
     case -ENETUNREACH:
     case -EHOSTUNREACH:
@@ -121,8 +122,8 @@ static int64_t accept_collect(iocp *i, rp_op *op, NTSTATUS status, size_t bytes)
 {
     int64_t result = take(i, op, status, iocp_extra_of(op)->u.accept.socket);
 
-    if (peer_has_left(result) && !(op->phase & IOCP_CANCELLED))
-        return begin(i, op);
+    if (peer_has_left(result))
+        return op->phase & IOCP_CANCELLED ? -ECANCELED : begin(i, op);
     if (result >= 0 && op->u.accept.address)
         store_peer(op, (rp_fd)result);
     return result;

@@ -113,7 +113,8 @@ typedef struct iocp {
     iocp_timer timer;
     LPFN_ACCEPTEX accept;
     LPFN_CONNECTEX connect;
-    char accept_sink[2 * (sizeof(struct sockaddr_storage) + 16)]; /* addresses that nobody reads */
+    /* Addresses that nobody reads: the system may write those of several accepts here at once. */
+    char accept_sink[2 * (sizeof(struct sockaddr_storage) + 16)];
 } iocp;
 
 /* What an operation of one kind does. */

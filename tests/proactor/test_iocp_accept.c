@@ -281,57 +281,137 @@ TEST(accept_survives_resets)
     rp_proactor_close(port);
 }
 
-/* ---- peers that are lost while they wait ---- */
+/* ---- accepts that fail ---- */
 
-static struct {
-    LPFN_ACCEPTEX real;
-    HANDLE port;
-    NTSTATUS status;
-    int count; /* so many accepts are for them */
-} lost;
+static LPFN_ACCEPTEX real_accept;
+static HANDLE its_port;
+static OVERLAPPED *waiting; /* the last accept that was begun, and waits for a test to end it */
+static int to_wait;         /* accepts that are to */
 
-static WINBOOL PASCAL accept_the_lost_first(SOCKET listener, SOCKET socket, void *buffer, DWORD length,
-                                            DWORD local, DWORD remote, DWORD *received, OVERLAPPED *overlapped)
+static void post_status(OVERLAPPED *overlapped, NTSTATUS status)
 {
-    if (lost.count == 0)
-        return lost.real(listener, socket, buffer, length, local, remote, received, overlapped);
-    lost.count--;
-    overlapped->Internal = (ULONG_PTR)(LONG_PTR)lost.status;
-    iocp_post_packet(lost.port, IOCP_KEY_OP, 0, overlapped);
+    overlapped->Internal = (ULONG_PTR)(LONG_PTR)status;
+    CHECK(PostQueuedCompletionStatus(its_port, 0, IOCP_KEY_OP, overlapped));
+}
+
+static PASCAL WINBOOL own_accept(SOCKET listener, SOCKET socket, void *sink, DWORD room, DWORD local, DWORD remote,
+                                 DWORD *length, OVERLAPPED *overlapped)
+{
+    if (to_wait == 0)
+        return real_accept(listener, socket, sink, room, local, remote, length, overlapped);
+    to_wait--;
+    waiting = overlapped;
+    overlapped->Internal = 0x103; /* STATUS_PENDING */
     WSASetLastError(WSA_IO_PENDING);
     return FALSE;
 }
 
-/* Wine tells of none of these; Windows does, by any of several statuses. */
-TEST(accept_survives_peers_that_are_lost)
+static rp_proactor *open_with_accept(void)
 {
-    static const uint32_t statuses[] = {0xC000020D, 0xC000013B, 0xC000023C, 0xC000023D, 0xC00000B5};
     rp_proactor *port = open_port();
     iocp *i = (iocp *)port;
+
+    real_accept = i->accept;
+    i->accept = own_accept;
+    its_port = i->port;
+    return port;
+}
+
+/* Statuses of a connection that has come to nothing. */
+static const uint32_t failures[] = {
+    0xC000020D, /* CONNECTION_RESET */
+    0xC000020C, /* CONNECTION_DISCONNECTED */
+    0xC0000241, /* CONNECTION_ABORTED */
+    0xC000013B, /* LOCAL_DISCONNECT */
+    0xC000013C, /* REMOTE_DISCONNECT */
+    0xC0000237, /* GRACEFUL_DISCONNECT */
+    0xC00000D6, /* VIRTUAL_CIRCUIT_CLOSED */
+    0xC0000140, /* INVALID_CONNECTION */
+    0xC000023A, /* CONNECTION_INVALID */
+    0xC00000B5, /* IO_TIMEOUT */
+    0xC000013F, /* LINK_TIMEOUT */
+    0xC000013E, /* LINK_FAILED */
+    0xC000023C, /* NETWORK_UNREACHABLE */
+    0xC000023D, /* HOST_UNREACHABLE */
+    0xC000A012, /* HOPLIMIT_EXCEEDED */
+};
+
+enum { FAILURES = sizeof failures / sizeof *failures };
+
+/* A connection that fails before it is accepted says nothing about the listener, however it has failed. */
+TEST(accept_survives_failures_of_connections)
+{
+    rp_proactor *port = open_with_accept();
     struct sockaddr_in address;
     int listener = listen_tcp(&address);
     rp_op op;
 
-    lost.real = i->accept;
-    lost.port = i->port;
-    i->accept = accept_the_lost_first;
-    for (int k = 0; k < 2 * 5; k++) {
-        lost.status = (NTSTATUS)statuses[k / 2];
-        lost.count = 3;
+    for (int k = 0; k < 2 * FAILURES; k++) {
         if (k & 1)
             rp_op_accept_multi(&op, listener, NULL, NULL);
         else
             rp_op_accept(&op, listener, NULL, NULL, NULL, NULL);
+        to_wait = 1;
         submit(port, &op);
+        post_status(waiting, (NTSTATUS)failures[k / 2]);
+        CHECK_INT(collect_once(port, 0), ==, 0);
         int client = connect_tcp(&address);
-        rp_completion completion = next_completion(port, &op);
-        CHECK_INT(completion.result, >=, 0);
-        CHECK(says_hello((int)completion.result, client));
-        CHECK_INT(lost.count, ==, 0);
-        close((int)completion.result);
+        int64_t fd = next_completion(port, &op).result;
+        CHECK_INT(fd, >=, 0);
+        CHECK(says_hello((int)fd, client));
+        close((int)fd);
         close(client);
         if (k & 1)
             cancel_and_finish(port, &op);
+        CHECK_INT(port->in_flight, ==, 0);
+    }
+    close(listener);
+    rp_proactor_close(port);
+}
+
+/* A connection that fails when its accept has been cancelled was nobody's. */
+TEST(cancelled_accept_of_a_failed_connection_is_cancelled)
+{
+    rp_proactor *port = open_with_accept();
+    struct sockaddr_in address;
+    int listener = listen_tcp(&address);
+    rp_op op;
+
+    for (int k = 0; k < 2 * FAILURES; k++) {
+        if (k & 1)
+            rp_op_accept_multi(&op, listener, NULL, NULL);
+        else
+            rp_op_accept(&op, listener, NULL, NULL, NULL, NULL);
+        to_wait = 1;
+        submit(port, &op);
+        rp_proactor_cancel(port, &op);
+        post_status(waiting, (NTSTATUS)failures[k / 2]);
+        CHECK_INT(finish(port, &op), ==, -ECANCELED);
+        CHECK_INT(port->in_flight, ==, 0);
+    }
+    close(listener);
+    rp_proactor_close(port);
+}
+
+/* What fails otherwise is the listener: it ends with that, once, and none of its parts goes on. */
+TEST(accept_ends_with_a_failure_of_its_listener)
+{
+    rp_proactor *port = open_with_accept();
+    struct sockaddr_in address;
+    int listener = listen_tcp(&address);
+    rp_op op;
+
+    for (int multi = 0; multi < 2; multi++) {
+        if (multi)
+            rp_op_accept_multi(&op, listener, NULL, NULL);
+        else
+            rp_op_accept(&op, listener, NULL, NULL, NULL, NULL);
+        to_wait = 1;
+        submit(port, &op);
+        post_status(waiting, (NTSTATUS)0xC000009A); /* INSUFFICIENT_RESOURCES */
+        CHECK_INT(finish(port, &op), ==, -ENOMEM);
+        CHECK_INT(port->in_flight, ==, 0);
+        CHECK_INT(collect_once(port, 0), ==, 0);
     }
     close(listener);
     rp_proactor_close(port);
