@@ -155,7 +155,6 @@ static void stop(rp_op *op, int64_t error)
     for (int k = 0; k < IOCP_ACCEPTS; k++) {
         rp_op *part = &parts->ops[k];
 
-        part->phase |= IOCP_CANCELLED;
         if (part->state == RP_OP_SUBMITTED)
             CancelIoEx((HANDLE)op->fd, &iocp_extra_of(part)->overlapped);
     }

@@ -287,6 +287,9 @@ static LPFN_ACCEPTEX real_accept;
 static HANDLE its_port;
 static OVERLAPPED *waiting; /* the last accept that was begun, and waits for a test to end it */
 static int to_wait;         /* accepts that are to */
+static int error;           /* with which others fail at once; 0: they do not */
+static int to_pass;         /* how many do not fail before that */
+static int to_fail;         /* how many do */
 
 static void post_status(OVERLAPPED *overlapped, NTSTATUS status)
 {
@@ -297,6 +300,11 @@ static void post_status(OVERLAPPED *overlapped, NTSTATUS status)
 static PASCAL WINBOOL own_accept(SOCKET listener, SOCKET socket, void *sink, DWORD room, DWORD local, DWORD remote,
                                  DWORD *length, OVERLAPPED *overlapped)
 {
+    if (to_wait == 0 && error != 0 && (to_pass == 0 || to_pass-- == 0) && to_fail > 0) {
+        to_fail--;
+        WSASetLastError(error);
+        return FALSE;
+    }
     if (to_wait == 0)
         return real_accept(listener, socket, sink, room, local, remote, length, overlapped);
     to_wait--;
@@ -412,6 +420,104 @@ TEST(accept_ends_with_a_failure_of_its_listener)
         CHECK_INT(finish(port, &op), ==, -ENOMEM);
         CHECK_INT(port->in_flight, ==, 0);
         CHECK_INT(collect_once(port, 0), ==, 0);
+    }
+    close(listener);
+    rp_proactor_close(port);
+}
+
+/* A peer may have left before its accept is begun, which tells so at once. */
+TEST(accept_passes_over_who_has_left)
+{
+    rp_proactor *port = open_with_accept();
+    struct sockaddr_in address;
+    int listener = listen_tcp(&address);
+    rp_op op;
+
+    for (int multi = 0; multi < 2; multi++) {
+        if (multi)
+            rp_op_accept_multi(&op, listener, NULL, NULL);
+        else
+            rp_op_accept(&op, listener, NULL, NULL, NULL, NULL);
+        error = WSAECONNRESET;
+        to_fail = 3;
+        submit(port, &op);
+        CHECK_INT(to_fail, ==, 0);
+        int client = connect_tcp(&address);
+        int64_t fd = next_completion(port, &op).result;
+        CHECK_INT(fd, >=, 0);
+        CHECK(says_hello((int)fd, client));
+        close((int)fd);
+        close(client);
+        if (multi)
+            cancel_and_finish(port, &op);
+    }
+    close(listener);
+    rp_proactor_close(port);
+}
+
+TEST(accept_that_cannot_begin_says_why)
+{
+    rp_proactor *port = open_with_accept();
+    struct sockaddr_in address;
+    int listener = listen_tcp(&address);
+    rp_op op;
+
+    error = WSAENOBUFS;
+    for (int multi = 0; multi < 2; multi++) {
+        if (multi)
+            rp_op_accept_multi(&op, listener, NULL, NULL);
+        else
+            rp_op_accept(&op, listener, NULL, NULL, NULL, NULL);
+        to_fail = 1;
+        submit(port, &op);
+        CHECK_INT(finish(port, &op), ==, -ENOBUFS);
+        CHECK_INT(port->in_flight, ==, 0);
+    }
+    close(listener);
+    rp_proactor_close(port);
+}
+
+static int count_begun(const rp_op *op)
+{
+    const iocp_accept_parts *parts = iocp_extra_of((rp_op *)op)->u.accept.parts;
+    int count = 0;
+
+    for (int k = 0; k < IOCP_ACCEPTS; k++)
+        count += parts->ops[k].state == RP_OP_SUBMITTED;
+    return count;
+}
+
+/* For want of memory one waits alone. The others are begun when there is some; if it cannot go on itself, all ends. */
+TEST(accept_goes_on_with_what_could_be_begun)
+{
+    rp_proactor *port = open_with_accept();
+    struct sockaddr_in address;
+    int listener = listen_tcp(&address);
+    rp_completion completion;
+    rp_op op;
+
+    for (int ends = 0; ends < 2; ends++) {
+        rp_op_accept_multi(&op, listener, NULL, NULL);
+        error = WSAENOBUFS;
+        to_pass = 1;
+        to_fail = ends ? 2 : 1;
+        submit(port, &op);
+        CHECK_INT(count_begun(&op), ==, 1);
+        int client = connect_tcp(&address);
+        completion = next_completion(port, &op);
+        CHECK_INT(completion.result, >=, 0);
+        CHECK_INT(completion.flags, ==, RP_OP_MORE);
+        CHECK(says_hello((int)completion.result, client));
+        close((int)completion.result);
+        close(client);
+        CHECK_INT(to_fail, ==, 0);
+        if (ends) {
+            CHECK_INT(finish(port, &op), ==, -ENOBUFS);
+        } else {
+            CHECK_INT(count_begun(&op), ==, IOCP_ACCEPTS);
+            cancel_and_finish(port, &op);
+        }
+        CHECK_INT(port->in_flight, ==, 0);
     }
     close(listener);
     rp_proactor_close(port);
