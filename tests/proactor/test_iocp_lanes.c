@@ -108,6 +108,28 @@ TEST(reads_of_a_pipe_are_in_order)
     rp_proactor_close(port);
 }
 
+/* A vector that has something does not wait for more, even if a buffer is full to the brim. */
+TEST(less_than_a_vector_has_room_for)
+{
+    rp_proactor *port = open_port();
+    char bytes[6];
+    struct iovec vector[2] = {{bytes, 3}, {bytes + 3, 3}};
+    rp_op op;
+
+    for (int overlapped = 0; overlapped < 2; overlapped++) {
+        HANDLE reading, writing;
+
+        make_pipe(overlapped, &reading, &writing);
+        CHECK_INT(write_at(port, (rp_fd)writing, "abc", 3, -1), ==, 3);
+        rp_op_readv(&op, (rp_fd)reading, vector, 2, -1, NULL, NULL);
+        CHECK_INT(perform(port, &op), ==, 3);
+        CHECK(memcmp(bytes, "abc", 3) == 0);
+        CloseHandle(reading);
+        CloseHandle(writing);
+    }
+    rp_proactor_close(port);
+}
+
 /* A message that is longer than a buffer goes on in the next one, and in the next read: nothing of it is lost. */
 TEST(messages_longer_than_buffers)
 {
@@ -282,6 +304,49 @@ TEST(cancelled_while_the_loop_is_busy)
     CloseHandle(reading);
     CloseHandle(writing);
     close_pair(fds);
+}
+
+/* The same while nothing else happens that would end a wait. */
+TEST(cancelled_while_the_loop_sleeps)
+{
+    rp_proactor *port = open_port();
+    HANDLE reading, writing;
+    rp_op read;
+    char byte;
+
+    make_pipe(false, &reading, &writing);
+    rp_op_read(&read, (rp_fd)reading, &byte, 1, -1, NULL, NULL);
+    submit(port, &read);
+    while (atomic_load(&reads_begun) == 0)
+        Sleep(1);
+    cancels_too_early = 3;
+    cancel_and_finish(port, &read);
+    CHECK_INT(cancels_too_early, <, 0);
+    CloseHandle(reading);
+    CloseHandle(writing);
+    rp_proactor_close(port);
+}
+
+/* What has been done of a vector before it was cancelled is its result. The rest is for others. */
+TEST(cancelled_between_two_buffers)
+{
+    rp_proactor *port = open_port();
+    HANDLE reading, writing;
+    char bytes[6];
+    struct iovec vector[2] = {{bytes, 3}, {bytes + 3, 3}};
+    rp_op op;
+
+    make_pipe(true, &reading, &writing);
+    CHECK_INT(write_at(port, (rp_fd)writing, "abcdef", 6, -1), ==, 6);
+    rp_op_readv(&op, (rp_fd)reading, vector, 2, -1, NULL, NULL);
+    submit(port, &op);
+    rp_proactor_cancel(port, &op); /* the packet of the first one is in the port */
+    CHECK_INT(finish(port, &op), ==, 3);
+    CHECK_INT(read_at(port, (rp_fd)reading, bytes + 3, 3, -1), ==, 3);
+    CHECK(memcmp(bytes, "abcdef", 6) == 0);
+    CloseHandle(reading);
+    CloseHandle(writing);
+    rp_proactor_close(port);
 }
 
 /* Only the thread that blocks in it is interrupted. */
