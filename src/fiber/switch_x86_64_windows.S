@@ -118,7 +118,7 @@ rp_switch:
     .def rp_switch_go; .scl 3; .type 32; .endef
 rp_switch_go:
     popq %rcx
-    rex.w jmpq *%rcx
+    rex64 jmpq *%rcx
 
     /*
      * The first address of every new stack: rbx is the function, r12 its argument. It is come to by a jump, with rsp a
