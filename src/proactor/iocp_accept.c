@@ -78,7 +78,7 @@ static int64_t begin(iocp *i, rp_op *op)
                                           ADDRESS_ROOM, ADDRESS_ROOM, &length, &extra->overlapped));
         if (rc != IOCP_PENDING)
             rp_kernel_close(i->base.kernel, extra->u.accept.socket);
-    } while (peer_has_left(rc));
+    } while (rc == -ECONNRESET); /* told at once: the peer has left before. Anything else might not go away. */
     return rc;
 }
 
