@@ -140,6 +140,26 @@ TEST(in_order)
     rp_proactor_close(port);
 }
 
+/* What is appended goes to the end, and the position with it, wherever that was. */
+TEST(appended_from_anywhere)
+{
+    rp_proactor *port = open_port();
+    char bytes[6];
+
+    for (int kind = APPENDED; kind < KINDS; kind += SYNCHRONOUS) {
+        int fd = open_kind(kind);
+
+        CHECK_INT(write_at(port, fd, "abcd", 4, -1), ==, 4);
+        CHECK_INT(lseek(fd, 1, SEEK_SET), ==, 1);
+        CHECK_INT(write_at(port, fd, "ef", 2, -1), ==, 2);
+        CHECK_INT(lseek(fd, 0, SEEK_CUR), ==, 6);
+        CHECK_INT(pread(fd, bytes, 6, 0), ==, 6);
+        CHECK(memcmp(bytes, "abcdef", 6) == 0);
+        close(fd);
+    }
+    rp_proactor_close(port);
+}
+
 /* Reading and writing move one position: a read of one record, then one is written over the next. */
 TEST(reads_and_writes_by_turns)
 {

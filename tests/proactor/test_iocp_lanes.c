@@ -17,7 +17,7 @@ static void make_pipe(bool overlapped, HANDLE *reading, HANDLE *writing)
     wchar_t name[64];
 
     if (!overlapped) {
-        CHECK(CreatePipe(reading, writing, NULL, 0));
+        CHECK(CreatePipe(reading, writing, NULL, 4096));
         return;
     }
     swprintf(name, 64, L"\\\\.\\pipe\\rp-lanes-%lu-%d", GetCurrentProcessId(), number++);
@@ -346,6 +346,42 @@ TEST(cancelled_between_two_buffers)
     CHECK(memcmp(bytes, "abcdef", 6) == 0);
     CloseHandle(reading);
     CloseHandle(writing);
+    rp_proactor_close(port);
+}
+
+/* What the pipe has had room for is written; what did not fit ends with the cancellation. */
+TEST(cancelled_when_a_pipe_is_full)
+{
+    enum { PIECE = 1500, FIT = 2 * PIECE }; /* of the 4096 bytes that a pipe takes */
+    rp_proactor *port = open_port();
+    static char data[3 * PIECE], bytes[3 * PIECE];
+    struct iovec vector[3];
+    DWORD available = 0;
+    rp_op op;
+
+    for (int i = 0; i < 3 * PIECE; i++)
+        data[i] = (char)(i * 7 + i / 256);
+    for (int i = 0; i < 3; i++)
+        vector[i] = (struct iovec){data + i * PIECE, PIECE};
+    for (int overlapped = 0; overlapped < 2; overlapped++) {
+        HANDLE reading, writing;
+
+        make_pipe(overlapped, &reading, &writing);
+        rp_op_writev(&op, (rp_fd)writing, vector, 3, -1, NULL, NULL);
+        submit(port, &op);
+        for (available = 0; available < FIT; Sleep(1)) {
+            collect_once(port, 0);
+            CHECK(PeekNamedPipe(reading, NULL, 0, NULL, &available, NULL));
+        }
+        rp_proactor_cancel(port, &op);
+        CHECK_INT(finish(port, &op), ==, FIT);
+        read_whole(port, reading, bytes, FIT);
+        CHECK(memcmp(bytes, data, FIT) == 0);
+        CHECK(PeekNamedPipe(reading, NULL, 0, NULL, &available, NULL));
+        CHECK_INT(available, ==, 0);
+        CloseHandle(reading);
+        CloseHandle(writing);
+    }
     rp_proactor_close(port);
 }
 
