@@ -160,6 +160,19 @@ static void stop(rp_op *op, int64_t error)
     }
 }
 
+/* Whether the listener has been closed, which ends the parts that wait: its number may be that of another one now. */
+static bool is_closed(iocp_accept_parts *parts)
+{
+    for (int k = 0; k < IOCP_ACCEPTS; k++) {
+        NTSTATUS status = (NTSTATUS)iocp_extra_of(&parts->ops[k])->overlapped.Internal;
+
+        if (parts->ops[k].state == RP_OP_SUBMITTED &&
+            (status == IOCP_STATUS_CANCELLED || status == IOCP_STATUS_HANDLES_CLOSED))
+            return true;
+    }
+    return false;
+}
+
 /*
  * Begins the parts that are idle, or waits for the last one that is not: IOCP_PENDING, or how it has ended. What cannot
  * be begun now, for want of memory perhaps, is tried again after the next connection, as long as there are others.
@@ -167,7 +180,7 @@ static void stop(rp_op *op, int64_t error)
 static int64_t go_on(iocp *i, rp_op *op)
 {
     iocp_accept_parts *parts = parts_of(op);
-    int64_t rc = parts->error;
+    int64_t rc = parts->error != 0 || !is_closed(parts) ? parts->error : -EBADF;
 
     for (int k = 0; rc == 0 && k < IOCP_ACCEPTS; k++) {
         rp_op *part = &parts->ops[k];

@@ -90,6 +90,44 @@ TEST(stopped_serving_with_connection)
     rp_proactor_close(port);
 }
 
+/* The closed listener's number may be the next one's at once. What comes for that one is not for the old accept. */
+TEST(stopped_serving_before_another_serves)
+{
+    rp_proactor *port = open_port();
+    struct sockaddr_in address;
+    int reused = 0;
+    rp_op op, other;
+
+    for (int i = 0; i < 20; i++) {
+        int listener = listen_tcp(&address);
+
+        rp_op_accept_multi(&op, listener, NULL, NULL);
+        submit(port, &op);
+        int client = connect_tcp(&address);
+        await_accepted(&op, 1);
+        close(listener);
+        int next = listen_tcp(&address);
+        reused += next == listener;
+        int64_t fd = next_completion(port, &op).result;
+        CHECK_INT(fd, >=, 0);
+        CHECK(says_hello((int)fd, client));
+        close((int)fd);
+        close(client);
+        CHECK_INT(finish(port, &op), ==, -EBADF);
+        rp_op_accept(&other, next, NULL, NULL, NULL, NULL);
+        submit(port, &other);
+        client = connect_tcp(&address);
+        fd = finish(port, &other);
+        CHECK_INT(fd, >=, 0);
+        CHECK(says_hello((int)fd, client));
+        close((int)fd);
+        close(client);
+        close(next);
+    }
+    CHECK_INT(reused, >, 0);
+    rp_proactor_close(port);
+}
+
 /* An accept that is cancelled when a connection has come already ends with it. */
 TEST(cancelled_accept_keeps_connection)
 {
