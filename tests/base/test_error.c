@@ -110,6 +110,7 @@ TEST(numbers_of_windows)
     CHECK_INT(rp_error_from_windows(ERROR_SYMLINK_NOT_SUPPORTED), ==, -EINVAL);
     CHECK_INT(rp_error_from_windows(ERROR_INVALID_REPARSE_DATA), ==, -ENOENT);
     CHECK_INT(rp_error_from_windows(ERROR_BUFFER_OVERFLOW), ==, -EFAULT);
+    CHECK_INT(rp_error_from_windows(ERROR_INVALID_USER_BUFFER), ==, -EFAULT);
 }
 
 static bool is_in_table(unsigned long number)

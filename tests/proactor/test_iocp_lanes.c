@@ -577,6 +577,28 @@ TEST(closed_all_the_same_when_the_proactor_ends)
     }
 }
 
+/* ---- addresses ---- */
+
+/* Where there is no memory nothing is moved, and the program is told so. */
+TEST(bad_addresses)
+{
+    rp_proactor *port = open_port();
+
+    for (int kind = 0; kind < 2; kind++) {
+        HANDLE file = CreateFileW(L"rp-addresses", GENERIC_READ | GENERIC_WRITE | DELETE, 7, NULL, CREATE_NEW,
+                                  FILE_FLAG_DELETE_ON_CLOSE | (kind ? FILE_FLAG_OVERLAPPED : 0), NULL);
+
+        CHECK(file != INVALID_HANDLE_VALUE);
+        CHECK_INT(write_at(port, (rp_fd)file, "abcd", 4, 0), ==, 4);
+        for (int64_t offset = -1; offset < 1; offset++) {
+            CHECK_INT(write_at(port, (rp_fd)file, NULL, 4, offset), ==, -EFAULT);
+            CHECK_INT(read_at(port, (rp_fd)file, NULL, 4, offset), ==, -EFAULT);
+        }
+        CloseHandle(file);
+    }
+    rp_proactor_close(port);
+}
+
 /* ---- flushing ---- */
 
 /* What may only be read is flushed like anything else: a file, one that nobody may write to, a directory. */

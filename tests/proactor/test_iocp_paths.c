@@ -97,10 +97,10 @@ TEST(absolute_paths)
 /* The same path is the same file from the current directory and from that directory's handle. */
 TEST(relative_paths)
 {
-    const char *const paths[] = {"file",    ".\\file",  "sub\\..\\file", "sub/..\\.//file",        "FILE",
-                                 "file.",   "file. . ", "sub./../file",  "sub\\...\\..\\..\\file", "./sub/.",
-                                 "..",      "..\\.",    "sub\\..\\..",   "sub\\..\\..\\..\\..\\",  "...",
-                                 "sub\\ . "};
+    const char *const paths[] = {"file",     ".\\file",  "sub\\..\\file", "sub/..\\.//file",        "FILE",
+                                 "file.",    "file. . ", "sub./../file",  "sub\\...\\..\\..\\file", "./sub/.",
+                                 "..",       "..\\.",    "sub\\..\\..",   "sub\\..\\..\\..\\..\\",  "...",
+                                 "sub\\ . ", "sub./.",   "sub.\\"};
     char current[MAX_PATH], path[1024];
 
     set_up();
