@@ -21,7 +21,7 @@ enum { ADDRESS_ROOM = sizeof(struct sockaddr_storage) + 16 };
 
 /* ---- one accept ---- */
 
-/* Learns what the connections' sockets are to be, and associates the listener: 0 or an error. */
+/* Learns what the connections' sockets are to be, and associates the listener: as iocp_associate(). */
 static int ask_listener(iocp *i, rp_op *op)
 {
     iocp_extra *extra = iocp_extra_of(op);
@@ -82,6 +82,14 @@ static int64_t begin(iocp *i, rp_op *op)
     return rc;
 }
 
+/* Whether the listener is still there: 0 or an error. If its number is another one's, that was not associated yet. */
+static int64_t ask_again(iocp *i, rp_op *op)
+{
+    int rc = ask_listener(i, op);
+
+    return rc > 0 ? -EBADF : rc;
+}
+
 /* Its packet has come: the connection or an error. */
 static int64_t take(iocp *i, const rp_op *op, NTSTATUS status, rp_fd fd)
 {
@@ -122,8 +130,12 @@ static int64_t accept_collect(iocp *i, rp_op *op, NTSTATUS status, size_t bytes)
 {
     int64_t result = take(i, op, status, iocp_extra_of(op)->u.accept.socket);
 
-    if (peer_has_left(result))
-        return op->phase & IOCP_CANCELLED ? -ECANCELED : begin(i, op);
+    if (peer_has_left(result) && op->phase & IOCP_CANCELLED)
+        return -ECANCELED;
+    if (peer_has_left(result)) {
+        result = ask_again(i, op);
+        return result < 0 ? result : begin(i, op);
+    }
     if (result >= 0 && op->u.accept.address)
         store_peer(op, (rp_fd)result);
     return result;
@@ -160,17 +172,22 @@ static void stop(rp_op *op, int64_t error)
     }
 }
 
-/* Whether the listener has been closed, which ends the parts that wait: its number may be that of another one now. */
-static bool is_closed(iocp_accept_parts *parts)
+/*
+ * Whether the listener is still there: 0 or an error. While a part waits, it is. To close it ends those that wait, and
+ * its number may be that of another one now.
+ */
+static int64_t look_after_listener(iocp *i, rp_op *op)
 {
     for (int k = 0; k < IOCP_ACCEPTS; k++) {
-        NTSTATUS status = (NTSTATUS)iocp_extra_of(&parts->ops[k])->overlapped.Internal;
+        const OVERLAPPED *overlapped = &iocp_extra_of(&parts_of(op)->ops[k])->overlapped;
+        NTSTATUS status = (NTSTATUS)overlapped->Internal;
 
-        if (parts->ops[k].state == RP_OP_SUBMITTED &&
-            (status == IOCP_STATUS_CANCELLED || status == IOCP_STATUS_HANDLES_CLOSED))
-            return true;
+        if (!HasOverlappedIoCompleted(overlapped))
+            return 0;
+        if (status == IOCP_STATUS_CANCELLED || status == IOCP_STATUS_HANDLES_CLOSED)
+            return -EBADF;
     }
-    return false;
+    return ask_again(i, op);
 }
 
 /*
@@ -180,7 +197,7 @@ static bool is_closed(iocp_accept_parts *parts)
 static int64_t go_on(iocp *i, rp_op *op)
 {
     iocp_accept_parts *parts = parts_of(op);
-    int64_t rc = parts->error != 0 || !is_closed(parts) ? parts->error : -EBADF;
+    int64_t rc = parts->error;
 
     for (int k = 0; rc == 0 && k < IOCP_ACCEPTS; k++) {
         rp_op *part = &parts->ops[k];
@@ -217,6 +234,18 @@ static int64_t multi_start(iocp *i, rp_op *op)
     return go_on(i, op);
 }
 
+/* The same, later. */
+static int64_t go_on_if_listening(iocp *i, rp_op *op)
+{
+    if (parts_of(op)->error == 0) {
+        int64_t rc = look_after_listener(i, op);
+
+        if (rc < 0)
+            stop(op, rc);
+    }
+    return go_on(i, op);
+}
+
 /* The result is that of the whole. */
 static int64_t part_collect(iocp *i, rp_op *part, NTSTATUS status, size_t bytes)
 {
@@ -229,12 +258,12 @@ static int64_t part_collect(iocp *i, rp_op *part, NTSTATUS status, size_t bytes)
         return result;
     if (!peer_has_left(result))
         stop(op, result);
-    return go_on(i, op);
+    return go_on_if_listening(i, op);
 }
 
 static void multi_resume(iocp *i, rp_op *op)
 {
-    int64_t rc = go_on(i, op);
+    int64_t rc = go_on_if_listening(i, op);
 
     if (rc != IOCP_PENDING)
         rp_op_finish(&i->base, op, rc);

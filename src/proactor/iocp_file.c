@@ -193,7 +193,7 @@ static int64_t begin(iocp *i, rp_op *op)
         return begin_to_close(i, op);
     int rc = is_for_the_port(op) ? iocp_associate(i, op->fd) : -EBUSY;
 
-    if (rc == 0)
+    if (rc >= 0)
         return iocp_transfer_go_on(op);
     return rc == -EBUSY ? hand_to_pool(i, op) : rc;
 }

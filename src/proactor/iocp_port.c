@@ -49,7 +49,7 @@ int iocp_associate(iocp *i, rp_fd fd)
         return rc;
     if (CreateIoCompletionPort((HANDLE)fd, i->port, IOCP_KEY_OP, 0)) {
         i->registered[index / WORD_BITS] |= bit;
-        return 0;
+        return 1;
     }
     if (GetLastError() != ERROR_INVALID_PARAMETER)
         return rp_error_last();

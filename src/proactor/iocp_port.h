@@ -148,7 +148,10 @@ void iocp_post_packet(HANDLE port, ULONG_PTR key, size_t bytes, OVERLAPPED *over
 /* Posts the operation's packet with this status. Any thread. */
 void iocp_post(HANDLE port, rp_op *op, NTSTATUS status);
 
-/* Associates a handle with the port, unless it is: 0 or an error, -EBUSY if it cannot be or is another port's. */
+/*
+ * Associates a handle with the port, unless it is: 1 if it was not, 0 if it was, or an error: -EBUSY if it cannot be or
+ * is another port's.
+ */
 int iocp_associate(iocp *i, rp_fd fd);
 
 /* The handle is about to be closed. */

@@ -108,14 +108,14 @@ TEST(stopped_serving_before_another_serves)
         close(listener);
         int next = listen_tcp(&address);
         reused += next == listener;
+        rp_op_accept(&other, next, NULL, NULL, NULL, NULL);
+        submit(port, &other);
         int64_t fd = next_completion(port, &op).result;
         CHECK_INT(fd, >=, 0);
         CHECK(says_hello((int)fd, client));
         close((int)fd);
         close(client);
         CHECK_INT(finish(port, &op), ==, -EBADF);
-        rp_op_accept(&other, next, NULL, NULL, NULL, NULL);
-        submit(port, &other);
         client = connect_tcp(&address);
         fd = finish(port, &other);
         CHECK_INT(fd, >=, 0);
@@ -558,5 +558,84 @@ TEST(accept_goes_on_with_what_could_be_begun)
         CHECK_INT(port->in_flight, ==, 0);
     }
     close(listener);
+    rp_proactor_close(port);
+}
+
+/* ---- a closed listener whose number is another one's ---- */
+
+/* That gets its own connections, and whoever accepts on it. */
+static void serves(rp_proactor *port, int listener, const struct sockaddr_in *address)
+{
+    int client = connect_tcp(address);
+    rp_op op;
+
+    rp_op_accept(&op, listener, NULL, NULL, NULL, NULL);
+    submit(port, &op);
+    int64_t fd = finish(port, &op);
+    CHECK_INT(fd, >=, 0);
+    CHECK(says_hello((int)fd, client));
+    close((int)fd);
+    close(client);
+}
+
+TEST(accept_of_a_failed_connection_leaves_another_listener_alone)
+{
+    rp_proactor *port = open_with_accept();
+    struct sockaddr_in address;
+    int reused = 0;
+    rp_op op;
+
+    for (int k = 0; k < 20; k++) {
+        int listener = listen_tcp(&address);
+
+        rp_op_accept(&op, listener, NULL, NULL, NULL, NULL);
+        to_wait = 1;
+        submit(port, &op);
+        close(listener);
+        int next = listen_tcp(&address);
+        reused += next == listener;
+        post_status(waiting, (NTSTATUS)failures[0]);
+        int64_t result = finish(port, &op);
+        CHECK(result == -EBADF || (next != listener && result < 0));
+        serves(port, next, &address);
+        close(next);
+    }
+    CHECK_INT(reused, >, 0);
+    rp_proactor_close(port);
+}
+
+/* No part waits that the close could have ended. */
+TEST(accepts_that_are_all_done_leave_another_listener_alone)
+{
+    rp_proactor *port = open_port();
+    struct sockaddr_in address;
+    int reused = 0, clients[IOCP_ACCEPTS];
+    rp_op op;
+
+    for (int k = 0; k < 5; k++) {
+        int listener = listen_tcp(&address);
+
+        rp_op_accept_multi(&op, listener, NULL, NULL);
+        submit(port, &op);
+        for (int i = 0; i < IOCP_ACCEPTS; i++)
+            clients[i] = connect_tcp(&address);
+        await_accepted(&op, IOCP_ACCEPTS);
+        close(listener);
+        int next = listen_tcp(&address);
+        reused += next == listener;
+        for (int i = 0; i < IOCP_ACCEPTS; i++) {
+            rp_completion completion = next_completion(port, &op);
+
+            CHECK_INT(completion.result, >=, 0);
+            CHECK(says_hello((int)completion.result, clients[i]));
+            close((int)completion.result);
+            close(clients[i]);
+        }
+        int64_t result = finish(port, &op);
+        CHECK(result == -EBADF || (next != listener && result < 0));
+        serves(port, next, &address);
+        close(next);
+    }
+    CHECK_INT(reused, >, 0);
     rp_proactor_close(port);
 }
