@@ -20,13 +20,16 @@ static bool is_ascii(const char *text)
     return true;
 }
 
-/* Writes a host in UTF-8 as one in ASCII. False: there can be no such host. */
+/*
+ * Writes a host in UTF-8 as one in ASCII. False: there can be no such host. Letters that are newer than the system's
+ * tables, as some emoji are, may be in a name that is asked for.
+ */
 static bool to_ascii(const char *host, char ascii[HOST_ROOM])
 {
     wchar_t wide[HOST_ROOM], punycode[HOST_ROOM];
 
     return MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, host, -1, wide, HOST_ROOM) > 0 &&
-           IdnToAscii(0, wide, -1, punycode, HOST_ROOM) > 0 &&
+           IdnToAscii(IDN_ALLOW_UNASSIGNED, wide, -1, punycode, HOST_ROOM) > 0 &&
            WideCharToMultiByte(CP_UTF8, 0, punycode, -1, ascii, HOST_ROOM, NULL, NULL) > 0;
 }
 

@@ -136,6 +136,22 @@ static WSAAPI INT own_getaddrinfo(const char *host, const char *service, const s
 
 resolver *__imp_getaddrinfo = own_getaddrinfo;
 
+typedef int WINAPI puny_coder(DWORD flags, const WCHAR *text, int length, WCHAR *ascii, int room);
+
+/* The system's, but that it has no emoji, as old tables of Windows: these are refused unless they are allowed. */
+static WINAPI int own_puny_coder(DWORD flags, const WCHAR *text, int length, WCHAR *ascii, int room)
+{
+    puny_coder *real = (puny_coder *)(void *)GetProcAddress(GetModuleHandleA("kernelbase"), "IdnToAscii");
+
+    if (wcschr(text, 0xd83d) && !(flags & IDN_ALLOW_UNASSIGNED)) {
+        SetLastError(ERROR_INVALID_NAME);
+        return 0;
+    }
+    return real(flags, text, length, ascii, room);
+}
+
+puny_coder *__imp_IdnToAscii = own_puny_coder;
+
 static int look_up(rp_loop *loop, const char *host)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
@@ -166,6 +182,8 @@ TEST(hosts_are_utf8_and_asked_for_in_punycode)
         {"b\u00fccher.example", "xn--bcher-kva.example"},
         {"B\u00dcCHER.example", "xn--bcher-kva.example"},
         {"\u4f8b\u3048.\u30c6\u30b9\u30c8", "xn--r8jz45g.xn--zckzah"},
+        {"under_score.b\u00fccher.example.", "under_score.xn--bcher-kva.example."},
+        {"\U0001f4a9.la", "xn--ls8h.la"},
         {"\u043f\u0440\u0438\u043c\u0435\u0440\u3002\u0440\u0444", "xn--e1afmkfd.xn--p1ai"},
     };
     rp_loop *loop = wire_loop();
