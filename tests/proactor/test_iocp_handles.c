@@ -1,6 +1,8 @@
 /*
  * test_iocp_handles.c - a handle is associated with one port, once: numbers used again, handles that are closed.
  */
+#include <wchar.h>
+
 #include "proactor/iocp_port.h"
 #include "ringport/net.h"
 #include "harness/support.h"
@@ -253,6 +255,42 @@ static int close_by_attempt(rp_loop *loop)
     return fd;
 }
 
+/* By an operation, after one that had it associated. */
+static int close_by_operation(rp_loop *loop)
+{
+    rp_proactor *port = rp_loop_proactor(loop);
+    int fds[2];
+    rp_op op;
+
+    nonblocking_pair(fds);
+    try_recv(port, fds[0], fds[1]);
+    rp_op_close(&op, fds[0], NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, 0);
+    close(fds[1]);
+    return fds[0];
+}
+
+/* The same of what is no socket. */
+static int close_pipe_by_operation(rp_loop *loop)
+{
+    rp_proactor *port = rp_loop_proactor(loop);
+    wchar_t name[64];
+    char byte;
+    rp_op op;
+
+    swprintf(name, 64, L"\\\\.\\pipe\\rp-handles-%lu", GetCurrentProcessId());
+    HANDLE reading =
+        CreateNamedPipeW(name, PIPE_ACCESS_INBOUND | FILE_FLAG_OVERLAPPED, PIPE_TYPE_BYTE, 1, 64, 64, 0, NULL);
+    HANDLE writing = CreateFileW(name, GENERIC_WRITE, 0, NULL, OPEN_EXISTING, FILE_FLAG_OVERLAPPED, NULL);
+    CHECK(reading != INVALID_HANDLE_VALUE && writing != INVALID_HANDLE_VALUE);
+    CHECK_INT(write_at(port, (rp_fd)writing, "x", 1, -1), ==, 1);
+    CHECK_INT(read_at(port, (rp_fd)reading, &byte, 1, -1), ==, 1);
+    rp_op_close(&op, (rp_fd)reading, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, 0);
+    CloseHandle(writing);
+    return (int)(intptr_t)reading;
+}
+
 /* Makes the number another socket's, of the port of somebody else: a receive is refused. Whether the number came. */
 static bool is_refused_under(rp_loop *loop, int number, HANDLE others)
 {
@@ -277,7 +315,8 @@ static bool is_refused_under(rp_loop *loop, int number, HANDLE others)
 
 TEST(registered_no_more_when_it_is_closed_above)
 {
-    static int (*const close_one[])(rp_loop * loop) = {close_by_transport, close_by_server, close_by_attempt};
+    static int (*const close_one[])(rp_loop * loop) = {close_by_transport, close_by_server, close_by_attempt,
+                                                       close_by_operation, close_pipe_by_operation};
     HANDLE others = CreateIoCompletionPort(INVALID_HANDLE_VALUE, NULL, 0, 0);
     rp_loop *loop;
 
