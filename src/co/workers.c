@@ -19,7 +19,7 @@ typedef struct worker {
     group *group;
     unsigned index;
     rp_loop *loop; /* under the mutex; NULL: nothing can be posted */
-    rp_task *main; /* on the worker's thread; NULL before it is made and after it has ended */
+    rp_runner *runner;
     rp_handle stop;
 } worker;
 
@@ -62,12 +62,11 @@ int rp_workers_common(rp_common_factory *factory, rp_common **common)
 
 /* ---- stopping ---- */
 
-static void cancel_main(void *arg)
+static void stop_worker(void *arg)
 {
     worker *w = arg;
 
-    if (w->main)
-        rp_task_cancel(w->main);
+    rp_runner_stop(w->runner);
 }
 
 /* Any worker's thread: the first error ends the group. */
@@ -79,22 +78,12 @@ static void stop_group(group *g, int error)
         g->error = error;
         for (unsigned i = 0; i < g->count; i++)
             if (g->workers[i].loop)
-                rp_call_soon_threadsafe(g->workers[i].loop, &g->workers[i].stop, cancel_main, &g->workers[i]);
+                rp_call_soon_threadsafe(g->workers[i].loop, &g->workers[i].stop, stop_worker, &g->workers[i]);
     }
     rp_mutex_unlock(&g->mutex);
 }
 
 /* ---- a worker's life ---- */
-
-static int run_coro(rp_co *co, void *arg)
-{
-    worker *w = arg;
-
-    w->main = rp_co_task(co);
-    int rc = w->group->coro(co, w->group->arg);
-    w->main = NULL;
-    return rc;
-}
 
 /* Lets others stop the worker from now on. -ECANCELED if they have done so already. */
 static int announce(worker *w, rp_loop *loop)
@@ -118,7 +107,6 @@ static void withdraw(worker *w)
 
 typedef struct worker_run {
     worker *worker;
-    rp_runner *runner;
     unsigned generation;
     int rc; /* that of a run which an exception ends, at first */
 } worker_run;
@@ -136,26 +124,26 @@ static void end_worker(worker_run *run)
         if (run->rc < 0)
             stop_group(run->worker->group, run->rc);
     }
-    rp_runner_free(run->runner);
+    rp_runner_free(run->worker->runner);
     this_worker = NULL;
 }
 
 /* Returns whether this is still the process of the group. */
 static bool run_worker(worker *w)
 {
-    worker_run run RP_ON_LEAVE(end_worker) = {w, NULL, rp_fork_generation(), -ECANCELED};
+    worker_run run RP_ON_LEAVE(end_worker) = {w, rp_fork_generation(), -ECANCELED};
     rp_loop *loop;
-    int rc = rp_runner_new(NULL, &run.runner);
+    int rc = rp_runner_new(NULL, &w->runner);
 
     this_worker = w;
     if (rc == 0 && w->index > 0)
-        rp_runner_leave_interrupts(run.runner);
+        rp_runner_leave_interrupts(w->runner);
     if (rc == 0)
-        rc = rp_runner_get_loop(run.runner, &loop);
+        rc = rp_runner_get_loop(w->runner, &loop);
     if (rc == 0)
         rc = announce(w, loop);
     if (rc == 0)
-        rc = rp_runner_run(run.runner, run_coro, w);
+        rc = rp_runner_run(w->runner, w->group->coro, w->group->arg);
     run.rc = rc;
     return has_group(&run);
 }

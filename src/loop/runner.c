@@ -26,6 +26,7 @@ struct rp_runner {
     bool closed;
     rp_task *main_task; /* of the present run */
     bool interrupted;   /* it was to end: by SIGINT, or since the process is about to */
+    bool stopped;       /* its main task was cancelled for another reason than SIGINT */
     bool deaf;          /* SIGINT is another runner's */
     rp_ending ending;   /* from the first run until the loop's end */
 };
@@ -83,8 +84,23 @@ static void on_interrupt(void *arg)
     rp_runner *runner = arg;
 
     runner->interrupted = true;
-    if (runner->main_task) /* the process may be about to end between two runs */
-        rp_future_cancel(runner->main_task);
+    rp_future_cancel(runner->main_task);
+}
+
+void rp_runner_stop(rp_runner *runner)
+{
+    if (runner->stopped || !runner->main_task) /* the process may be about to end between two runs */
+        return;
+    runner->stopped = true;
+    rp_future_cancel(runner->main_task);
+}
+
+static void on_process_end(void *arg)
+{
+    rp_runner *runner = arg;
+
+    runner->interrupted = true;
+    rp_runner_stop(runner);
 }
 
 /*
@@ -93,7 +109,7 @@ static void on_interrupt(void *arg)
  */
 static int catch_interrupts(rp_runner *runner)
 {
-    int rc = rp_ending_begin(&runner->ending, runner->loop, on_interrupt, runner);
+    int rc = rp_ending_begin(&runner->ending, runner->loop, on_process_end, runner);
 
     if (rc < 0 || runner->deaf || !rp_signals_allowed() || !rp_signals_is_default(SIGINT))
         return rc;
@@ -127,7 +143,7 @@ int rp_runner_run_main(rp_runner *runner, rp_runner_start *start, void *arg)
     rc = runner->loop->closed ? 0 : rp_proactor_check_thread(runner->loop->proactor);
     if (rc < 0)
         return rc;
-    runner->interrupted = false;
+    runner->interrupted = runner->stopped = false;
     rc = catch_interrupts(runner); /* first: nothing has begun yet that would have to be ended if it fails */
     if (rc < 0)
         return rc;

@@ -61,7 +61,10 @@ static void await_return(void)
 
 static atomic_int ended_in_order;
 
-/* Ends by several suspensions, during which the console's handler has not returned. */
+/*
+ * Ends by several suspensions, during which the console's handler has not returned. Of workers one ends after the
+ * other, and none disturbs those that are still at it.
+ */
 static int wait_for_end(rp_co *co, void *arg)
 {
     DWORD event = (DWORD)(uintptr_t)arg;
@@ -69,7 +72,7 @@ static int wait_for_end(rp_co *co, void *arg)
     if (rp_worker_index() <= 0)
         cause(event);
     int rc = rp_sleep(co, RP_SEC(1000));
-    for (int i = 0; i < 10; i++) {
+    for (int i = 0; i < 20 + 10 * rp_worker_index(); i++) {
         CHECK_INT(rp_sleep(co, RP_MSEC(1)), ==, 0);
         CHECK(!atomic_load(&returned));
     }
