@@ -31,6 +31,7 @@ static void begin(rp_co *co)
     reports = 0;
     message[0] = '\0';
     rp_set_debug(loop, true);
+    rp_set_slow_callback_duration(loop, RP_SEC(1000)); /* no report of a busy machine */
     rp_set_exception_handler(loop, keep_report, NULL);
     rp_event_init(&event);
 }
