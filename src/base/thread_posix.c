@@ -197,7 +197,7 @@ static atomic_uint unwiped;         /* stands in where there is no page that the
 atomic_uint *rp_generation = &unwiped;
 
 /* The process's own mutexes, which no fork may come between. */
-enum { HELD_MAX = 4 };
+enum { HELD_MAX = 8 };
 static rp_mutex *held[HELD_MAX];
 static unsigned held_count;
 

@@ -12,6 +12,8 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "base/thread.h"
+
 typedef void *get_globals(void);
 
 extern get_globals __cxa_get_globals __attribute__((weak));
@@ -20,6 +22,17 @@ extern get_globals __cxa_get_globals __attribute__((weak));
 #pragma weak dlopen
 #pragma weak dlsym
 #pragma weak dl_iterate_phdr
+
+/*
+ * The loader has a lock that fork() does not know: a child in whose parent another thread held it waits for ever. So no
+ * fork comes between the loader and this library. It is not held for dlopen(), under whose own lock constructors run.
+ */
+static rp_mutex loader = RP_MUTEX_INIT;
+
+__attribute__((constructor)) static void guard_loader(void)
+{
+    rp_mutex_hold_in_forks(&loader);
+}
 
 static get_globals *_Atomic found;
 static atomic_ullong loads; /* how many libraries the process had loaded when the runtime was last looked for */
@@ -52,11 +65,21 @@ static int look_at(struct dl_phdr_info *info, size_t size, void *path)
     return 1;
 }
 
+typedef int visit_library(struct dl_phdr_info *info, size_t size, void *arg);
+
+static int visit_libraries(visit_library *visit, void *arg)
+{
+    rp_mutex_lock(&loader);
+    int rc = dl_iterate_phdr(visit, arg);
+    rp_mutex_unlock(&loader);
+    return rc;
+}
+
 static get_globals *find_loaded(void)
 {
     char path[PATH_MAX];
 
-    if (dl_iterate_phdr(look_at, path) == 0)
+    if (visit_libraries(look_at, path) == 0)
         return NULL;
     void *library = dlopen(path, RTLD_LAZY | RTLD_NOLOAD);
     return library ? (get_globals *)(uintptr_t)dlsym(library, "__cxa_get_globals") : NULL;
@@ -72,7 +95,7 @@ bool rp_cxx_look(void)
     if (!get) {
         if (!dlopen || !dlsym || !dl_iterate_phdr)
             return false;
-        dl_iterate_phdr(count_loads, &now);
+        visit_libraries(count_loads, &now);
         if (atomic_load_explicit(&loads, memory_order_acquire) == now)
             return atomic_load_explicit(&found, memory_order_relaxed);
         get = find_loaded();
