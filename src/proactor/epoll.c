@@ -220,7 +220,7 @@ static void epoll_submit(rp_proactor *proactor, rp_op *op)
         submit_multishot(e, op);
         return;
     }
-    if (op->kind >= RP_OP_READ && op->kind <= RP_OP_WRITEV && rp_file_needs_no_wait(op)) {
+    if (rp_op_transfers(op) && rp_file_needs_no_wait(op)) {
         rp_op_finish(proactor, op, rp_file_perform(op));
         return;
     }

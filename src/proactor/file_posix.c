@@ -37,7 +37,7 @@ bool rp_file_has_readiness(int fd)
 /* The buffers of a read or write, whichever form it has: `single` is room for the one of the simple form. */
 static const struct iovec *buffers(const rp_op *op, struct iovec *single, int *count, int64_t *offset)
 {
-    if (op->kind == RP_OP_READV || op->kind == RP_OP_WRITEV) {
+    if (rp_op_has_vector(op)) {
         *count = op->u.io.count;
         *offset = op->u.io.offset;
         return op->u.io.vector;
@@ -90,7 +90,7 @@ static int64_t read_or_write(const rp_op *op, int flags)
     int count;
     int64_t offset;
     const struct iovec *vector = buffers(op, &single, &count, &offset);
-    bool reads = op->kind == RP_OP_READ || op->kind == RP_OP_READV;
+    bool reads = rp_op_reads(op);
     ssize_t n;
 
     for (;;) {

@@ -116,7 +116,7 @@ static void run(rp_work *work)
 /* Whether it waits for others, perhaps for good. Nothing may have to wait for its thread. */
 static bool is_patient(rp_op *op)
 {
-    return op->kind >= RP_OP_READ && op->kind <= RP_OP_WRITEV && !iocp_extra_of(op)->u.file.is_disk;
+    return rp_op_transfers(op) && !iocp_extra_of(op)->u.file.is_disk;
 }
 
 /* The pool that has it. */
@@ -173,7 +173,7 @@ static bool is_for_the_port(rp_op *op)
         return false;
     if (!extra->u.file.is_disk)
         return extra->u.file.is_pipe;
-    return iocp_transfer_reads(op) && iocp_transfer_offset(op) >= 0 && !reading_blocks((HANDLE)op->fd);
+    return rp_op_reads(op) && rp_op_offset(op) >= 0 && !reading_blocks((HANDLE)op->fd);
 }
 
 /* A thread does it: to close what was written to, or lies far away, takes its time. */
@@ -264,22 +264,21 @@ static uint8_t lane_of(rp_op *op)
     const iocp_extra *extra = iocp_extra_of(op);
 
     if (!extra->u.file.is_disk)
-        return iocp_transfer_reads(op) ? RP_LANE_IN : RP_LANE_OUT;
-    return extra->u.file.is_synchronous || iocp_transfer_offset(op) < 0 ? RP_LANE_POSITION : RP_LANE_NONE;
+        return rp_op_reads(op) ? RP_LANE_IN : RP_LANE_OUT;
+    return extra->u.file.is_synchronous || rp_op_offset(op) < 0 ? RP_LANE_POSITION : RP_LANE_NONE;
 }
 
 static int64_t transfer_start(iocp *i, rp_op *op)
 {
-    bool vector = op->kind == RP_OP_READV || op->kind == RP_OP_WRITEV;
     int type = examine(i, op);
 
     if (type >= 0) {
         op->phase |= IOCP_SOCKET;
-        return (iocp_transfer_reads(op) ? iocp_recv : iocp_send).start(i, op);
+        return (rp_op_reads(op) ? iocp_recv : iocp_send).start(i, op);
     }
     if (type == -EBADF)
         return type;
-    if (iocp_transfer_offset(op) < -1 || (vector && (op->u.io.count < 0 || op->u.io.count > BUFFERS)))
+    if (rp_op_offset(op) < -1 || (rp_op_has_vector(op) && (op->u.io.count < 0 || op->u.io.count > BUFFERS)))
         return -EINVAL;
     return enter(i, op, lane_of(op));
 }
@@ -290,7 +289,7 @@ static int64_t transfer_collect(iocp *i, rp_op *op, NTSTATUS status, size_t byte
     int64_t result;
 
     if (op->phase & IOCP_SOCKET)
-        return (iocp_transfer_reads(op) ? iocp_recv : iocp_send).collect(i, op, status, bytes);
+        return (rp_op_reads(op) ? iocp_recv : iocp_send).collect(i, op, status, bytes);
     result = op->phase & IOCP_POOLED ? extra->u.file.pool.result : iocp_transfer_collect(op, status, bytes);
     if (result == IOCP_PENDING)
         return result;

@@ -166,7 +166,7 @@ int iocp_gather(const rp_op *op, size_t done, WSABUF *out, int room)
     if (op->kind == RP_OP_SENDMSG || op->kind == RP_OP_RECVMSG) {
         vector = op->u.message.header->msg_iov;
         count = op->u.message.header->msg_iovlen;
-    } else if (op->kind == RP_OP_READV || op->kind == RP_OP_WRITEV) {
+    } else if (rp_op_has_vector(op)) {
         vector = op->u.io.vector;
         count = (size_t)op->u.io.count;
     } else {

@@ -21,24 +21,14 @@ enum {
     LOCKS = 64, /* of positions; files that share one wait for each other now and then */
 };
 
-bool iocp_transfer_reads(const rp_op *op)
-{
-    return op->kind == RP_OP_READ || op->kind == RP_OP_READV;
-}
-
-int64_t iocp_transfer_offset(const rp_op *op)
-{
-    return op->kind == RP_OP_READV || op->kind == RP_OP_WRITEV ? op->u.io.offset : op->u.buffer.offset;
-}
-
 /* ---- pieces ---- */
 
 /* Begins to transfer one: 0 if it is done or under way, or the error, which at the end of what is read is -EPIPE. */
 static int begin_piece(const rp_op *op, const WSABUF *piece, DWORD *bytes, OVERLAPPED *overlapped)
 {
     HANDLE file = (HANDLE)op->fd;
-    BOOL ok = iocp_transfer_reads(op) ? ReadFile(file, piece->buf, piece->len, bytes, overlapped)
-                                      : WriteFile(file, piece->buf, piece->len, bytes, overlapped);
+    BOOL ok = rp_op_reads(op) ? ReadFile(file, piece->buf, piece->len, bytes, overlapped)
+                              : WriteFile(file, piece->buf, piece->len, bytes, overlapped);
     DWORD error = ok ? 0 : GetLastError();
 
     if (error == 0 || error == ERROR_IO_PENDING || error == ERROR_MORE_DATA)
@@ -60,7 +50,7 @@ static bool goes_on(const rp_op *op, bool is_disk)
 {
     DWORD available = 0;
 
-    return is_disk || !iocp_transfer_reads(op) ||
+    return is_disk || !rp_op_reads(op) ||
            (PeekNamedPipe((HANDLE)op->fd, NULL, 0, NULL, &available, NULL) && available > 0);
 }
 
@@ -78,7 +68,7 @@ static int64_t error_of(const rp_op *op, bool is_disk, int error)
 /* The end, with the error that the last piece has had, or 0: what was done before it counts. */
 static int64_t result_of(const rp_op *op, bool is_disk, size_t done, int error)
 {
-    if (error == 0 || done > 0 || (error == -EPIPE && iocp_transfer_reads(op)))
+    if (error == 0 || done > 0 || (error == -EPIPE && rp_op_reads(op)))
         return (int64_t)done;
     return error == -ECANCELED ? error : error_of(op, is_disk, error);
 }
@@ -95,7 +85,7 @@ int64_t iocp_transfer_go_on(rp_op *op)
     if (iocp_gather(op, done, &piece, 1) == 0)
         return result_of(op, extra->u.file.is_disk, done, 0);
     extra->u.file.port.piece = piece.len;
-    prepare_piece(op, iocp_transfer_offset(op) + (int64_t)done, NULL);
+    prepare_piece(op, rp_op_offset(op) + (int64_t)done, NULL);
     rc = begin_piece(op, &piece, NULL, &extra->overlapped);
     return rc == 0 ? IOCP_PENDING : result_of(op, extra->u.file.is_disk, done, rc);
 }
@@ -223,7 +213,7 @@ static int64_t perform_at_position(rp_op *op)
 
     if (moved == 0)
         return result;
-    if (!iocp_transfer_reads(op) && is_appended(file) && GetFileSizeEx(file, &size))
+    if (!rp_op_reads(op) && is_appended(file) && GetFileSizeEx(file, &size))
         set_position(file, size.QuadPart);
     else
         set_position(file, start + (int64_t)moved);
@@ -234,7 +224,7 @@ static int64_t perform_on_disk(rp_op *op)
 {
     HANDLE file = (HANDLE)op->fd;
     bool synchronous = iocp_extra_of(op)->u.file.is_synchronous;
-    int64_t offset = iocp_transfer_offset(op), result, before;
+    int64_t offset = rp_op_offset(op), result, before;
     rp_mutex *lock;
     size_t moved;
 

@@ -6,12 +6,6 @@
 
 #include "proactor/iocp_port.h"
 
-/* Whether it takes something out of the file. */
-bool iocp_transfer_reads(const rp_op *op);
-
-/* Where it is to happen; -1: at the file's own position. */
-int64_t iocp_transfer_offset(const rp_op *op);
-
 /* Begins it, or goes on with it, on the loop's thread: IOCP_PENDING, or the result. Not at a file's own position. */
 int64_t iocp_transfer_go_on(rp_op *op);
 

@@ -31,7 +31,7 @@ void rp_lanes_init(rp_lanes *lanes);
 /* Whether a read or write is in a lane. */
 static inline bool rp_lanes_have(const rp_op *op)
 {
-    return op->kind >= RP_OP_READ && op->kind <= RP_OP_WRITEV && op->ready != RP_LANE_NONE;
+    return rp_op_transfers(op) && op->ready != RP_LANE_NONE;
 }
 
 /* Puts it last. Whether it may begin now: else it is QUEUED until rp_lanes_leave() returns it. */

@@ -39,6 +39,30 @@ static inline bool rp_op_fills_buffer(const rp_op *op)
     return op->kind == RP_OP_RECV && (op->u.buffer.flags & (MSG_WAITALL | MSG_PEEK | MSG_DONTWAIT)) == MSG_WAITALL;
 }
 
+/* Whether it reads or writes a file, a pipe or a socket: read, write, readv, writev. */
+static inline bool rp_op_transfers(const rp_op *op)
+{
+    return op->kind >= RP_OP_READ && op->kind <= RP_OP_WRITEV;
+}
+
+/* Of these, whether it reads, */
+static inline bool rp_op_reads(const rp_op *op)
+{
+    return op->kind == RP_OP_READ || op->kind == RP_OP_READV;
+}
+
+/* whether it has a vector, in u.io, rather than a buffer, */
+static inline bool rp_op_has_vector(const rp_op *op)
+{
+    return op->kind == RP_OP_READV || op->kind == RP_OP_WRITEV;
+}
+
+/* and where: -1 is the file's own position. */
+static inline int64_t rp_op_offset(const rp_op *op)
+{
+    return rp_op_has_vector(op) ? op->u.io.offset : op->u.buffer.offset;
+}
+
 /* Whether it completes many times. */
 static inline bool rp_op_is_multishot(const rp_op *op)
 {

@@ -26,16 +26,9 @@ static extra *extra_of(rp_op *op)
     return (extra *)op->scratch;
 }
 
-static bool transfers(const rp_op *op)
-{
-    return op->kind >= RP_OP_READ && op->kind <= RP_OP_WRITEV;
-}
-
 static bool is_at_own_position(const rp_op *op)
 {
-    bool vector = op->kind == RP_OP_READV || op->kind == RP_OP_WRITEV;
-
-    return transfers(op) && (vector ? op->u.io.offset : op->u.buffer.offset) == -1;
+    return rp_op_transfers(op) && rp_op_offset(op) == -1;
 }
 
 bool rp_performer_wants(const rp_op *op)
@@ -81,7 +74,7 @@ static bool begin(rp_performer *performer, rp_op *op, int64_t *result)
     extra *x = extra_of(op);
 
     op->state = RP_OP_SUBMITTED;
-    if (op->kind == RP_OP_READ || op->kind == RP_OP_READV) {
+    if (rp_op_reads(op)) {
         *result = rp_file_read_cached(op);
         if (*result != -EAGAIN)
             return true;

@@ -234,7 +234,7 @@ static int64_t attempt_poll(const rp_op *op)
  */
 static int64_t attempt_if_ready(const rp_op *op)
 {
-    bool reads = op->kind == RP_OP_READ || op->kind == RP_OP_READV;
+    bool reads = rp_op_reads(op);
     uint32_t events;
 
     events = rp_ready_poll(op->fd, reads ? POLLIN : POLLOUT);

@@ -44,10 +44,9 @@ static bool never_ready(uring *u, rp_op *op, int *result)
 /* Sockets refuse offsets, and pipes ignore them: so do we. Whether it has one that it can do without. */
 static bool drop_offset(rp_op *op)
 {
-    bool vector = op->kind == RP_OP_READV || op->kind == RP_OP_WRITEV;
-    int64_t *offset = vector ? &op->u.io.offset : &op->u.buffer.offset;
+    int64_t *offset = rp_op_has_vector(op) ? &op->u.io.offset : &op->u.buffer.offset;
 
-    if ((!vector && op->kind != RP_OP_READ && op->kind != RP_OP_WRITE) || *offset < 0)
+    if (!rp_op_transfers(op) || *offset < 0)
         return false;
     *offset = -1;
     return true;

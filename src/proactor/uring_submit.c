@@ -134,18 +134,12 @@ bool uring_wants_would_block(const rp_op *op)
     }
 }
 
-/* Whether it reads or writes: a file, a pipe or a socket. */
-static bool is_file_operation(const rp_op *op)
-{
-    return op->kind >= RP_OP_READ && op->kind <= RP_OP_WRITEV;
-}
-
 /* Reads take first what is cached; and there may be others on the descriptor. */
 static void submit_among_others(uring *u, rp_op *op)
 {
-    bool reads = op->kind == RP_OP_READ || op->kind == RP_OP_READV;
+    bool reads = rp_op_reads(op);
 
-    if (is_file_operation(op) && rp_file_needs_no_wait(op)) {
+    if (rp_op_transfers(op) && rp_file_needs_no_wait(op)) {
         rp_op_finish(&u->base, op, rp_file_perform(op));
         return;
     }
@@ -155,7 +149,7 @@ static void submit_among_others(uring *u, rp_op *op)
     }
     bool others = uring_queues_others(&u->queues, op);
     bool alone =
-        others && is_file_operation(op) && rp_file_is_always_ready(op->fd); /* where each has its own place */
+        others && rp_op_transfers(op) && rp_file_is_always_ready(op->fd); /* where each has its own place */
 
     if (reads && (alone || !others)) {
         int64_t n = rp_file_read_cached(op);
@@ -228,7 +222,7 @@ void uring_submit(rp_proactor *proactor, rp_op *op)
     uring *u = (uring *)proactor;
 
     if (uring_queues_wants(op)) {
-        if (!is_file_operation(op) && uring_queues_take(&u->queues, op))
+        if (!rp_op_transfers(op) && uring_queues_take(&u->queues, op))
             uring_issue(u, op);
         else
             submit_among_others(u, op);
