@@ -124,6 +124,84 @@ RP_API ssize_t rp_recvfrom(rp_co *co, rp_fd fd, void *buffer, size_t length, int
 RP_API ssize_t rp_sendto(rp_co *co, rp_fd fd, const void *buffer, size_t length, int flags,
                          const struct sockaddr *address, uint32_t address_length);
 
+/* ---- sockets of the program's own, as loop.sock_recv() and its like treat them ---- */
+
+/*
+ * All of these are for any socket of the caller's, who keeps it and closes it.
+ * It may be a blocking one: no call blocks the loop. On POSIX it stays one; on Windows it is non-blocking from then on.
+ * Calls of several tasks on one socket are served in their order: see op.h.
+ * SIGPIPE is not raised.
+ */
+
+/*
+ * Receives what there is of a stream, or one datagram, and suspends until there is something.
+ * Returns the number of bytes; 0 is the end of the stream, or an empty datagram.
+ * What does not fit of a datagram is dropped: rp_recvmmsg() tells of that.
+ * Errors: those of recv().
+ * Mirrors loop.sock_recv().
+ */
+RP_API ssize_t rp_sock_recv(rp_co *co, rp_fd fd, void *buffer, size_t length);
+
+/*
+ * The same, and suspends as well: the buffer is always the caller's.
+ * Mirrors loop.sock_recv_into().
+ */
+RP_API ssize_t rp_sock_recv_into(rp_co *co, rp_fd fd, void *buffer, size_t length);
+
+/*
+ * Receives with the sender's address, as rp_recvfrom() gives it, and suspends until there is something.
+ * Errors:
+ *   -EINVAL   `address` is given without `address_length`
+ *   those of recvfrom()
+ * Mirrors loop.sock_recvfrom() and sock_recvfrom_into().
+ */
+RP_API ssize_t rp_sock_recvfrom(rp_co *co, rp_fd fd, void *buffer, size_t length, struct sockaddr *address,
+                                uint32_t *address_length);
+
+/*
+ * Sends all of it, and suspends until it has gone.
+ * Returns 0 when all has.
+ * Otherwise *sent tells how much went before the error or the cancellation. `sent` may be NULL.
+ * Errors:
+ *   -ECANCELED   and *sent bytes have gone
+ *   those of send()
+ * Mirrors loop.sock_sendall(), which does not tell how much went.
+ */
+RP_API int rp_sock_sendall(rp_co *co, rp_fd fd, const void *data, size_t length, size_t *sent);
+
+/*
+ * Sends one datagram to an address, and suspends until there is room.
+ * Returns the number of bytes.
+ * Errors: those of sendto().
+ * Mirrors loop.sock_sendto().
+ */
+RP_API ssize_t rp_sock_sendto(rp_co *co, rp_fd fd, const void *data, size_t length, const struct sockaddr *address,
+                              uint32_t address_length);
+
+/*
+ * Connects, and suspends until that has come about or failed.
+ * Names are not looked up: rp_getaddrinfo() (stream.h) does that.
+ * Errors:
+ *   -EINVAL      `address` is NULL
+ *   -ECANCELED   the socket may be about to connect: close it
+ *   those of connect()
+ * Mirrors loop.sock_connect().
+ */
+RP_API int rp_sock_connect(rp_co *co, rp_fd fd, const struct sockaddr *address, uint32_t address_length);
+
+/*
+ * Accepts one connection, and suspends until there is one.
+ * Returns its descriptor, which is the caller's, non-blocking and close-on-exec.
+ * The peer's address goes to `address` as with rp_recvfrom(); both may be NULL.
+ * A cancelled call loses no connection: one that has been accepted is returned, any other one waits for the next call.
+ * Errors:
+ *   -EINVAL   `address` is given without `address_length`, or the socket does not listen
+ *   -EMFILE   and -ENFILE, -ENOMEM: the connection waits for the next call
+ *   those of accept()
+ * Mirrors loop.sock_accept().
+ */
+RP_API rp_fd rp_sock_accept(rp_co *co, rp_fd fd, struct sockaddr *address, uint32_t *address_length);
+
 /* ---- children ---- */
 
 /*
