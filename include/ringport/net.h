@@ -129,6 +129,7 @@ RP_API void rp_transport_unref(rp_transport *transport);
  *   -EINVAL   `count` is negative, or the pieces are too long together
  *   -ENOMEM   nothing was taken; or, if a part had been sent already, the connection is lost
  *   RP_ECLOSED, RP_EFORK, RP_ETHREAD
+ *   -ENOTSUP  the transport only reads: rp_connect_read_pipe()
  *   what the socket failed with
  * Mirrors transport.write() and writelines().
  */
@@ -150,6 +151,7 @@ RP_API int rp_transport_uncork(rp_transport *transport);
  * Calling it twice is ignored.
  * Errors:
  *   what a write failed with
+ *   -ENOTSUP   the transport only reads
  *   RP_ECLOSED, RP_EFORK, RP_ETHREAD
  * Mirrors transport.write_eof().
  */
@@ -190,6 +192,7 @@ RP_API bool rp_transport_is_reading(const rp_transport *transport);
  *   -EAGAIN   nothing is there
  *   -EPIPE    after close
  *   -EINVAL   `length` is 0
+ *   -ENOTSUP  the transport only writes: rp_connect_write_pipe()
  *   RP_ECLOSED, RP_EFORK, RP_ETHREAD
  *   the connection's error; connection_lost follows
  * asyncio has nothing like it.
@@ -258,6 +261,43 @@ RP_API const rp_protocol *rp_transport_get_protocol(const rp_transport *transpor
  */
 RP_API int rp_connect_accepted_socket(rp_loop *loop, rp_fd fd, const rp_protocol *protocol, void *self,
                                       rp_transport **transport);
+
+/* ---- pipes ---- */
+
+/*
+ * Make a transport of one end of a pipe: for reading, or for writing.
+ * `fd` is a pipe, a FIFO, a terminal or another character device, or a socket, of which one direction is used.
+ * connection_made is called before this returns, unless the protocol's begins_soon has it scheduled.
+ * The transport owns the descriptor from then on. On failure it stays the caller's.
+ *
+ * Reading:
+ *   the end of the stream closes the transport, whatever eof_received returns; unless the protocol has `receivable`
+ *   a terminal that the other side has hung up is at its end (the kernel says -EIO)
+ *   what writes fails with -ENOTSUP
+ * Writing:
+ *   when nobody reads any more, the connection is lost by -EPIPE, even if nothing is written; no SIGPIPE is raised
+ *   rp_transport_write_eof() is rp_transport_close(): only a close tells the reader of the end
+ *   write_failed is not called: nothing is left when writing has failed
+ *   what reads fails with -ENOTSUP, and rp_transport_is_reading() is false
+ *
+ * No call blocks the loop, whatever other processes do with a descriptor that they share. Whether it is non-blocking
+ * (O_NONBLOCK) is left as it is for them, with three exceptions, which become non-blocking:
+ *   the master of a pseudo-terminal
+ *   a device that is no terminal
+ *   a FIFO or terminal that this process may not open, and before Linux 6.4 such a pipe
+ * Other FIFOs and terminals take a second descriptor each.
+ * Errors:
+ *   -EINVAL    it is a regular file, a directory or a block device
+ *   -EBADF     it is no open descriptor, or not open for that direction
+ *   -EMFILE    there is no other descriptor; -ENFILE
+ *   -ENOTSUP   on Windows
+ *   -ENOMEM, RP_ECLOSED, RP_EFORK, RP_ETHREAD
+ * Mirror loop.connect_read_pipe() and loop.connect_write_pipe().
+ */
+RP_API int rp_connect_read_pipe(rp_loop *loop, rp_fd fd, const rp_protocol *protocol, void *self,
+                                rp_transport **transport);
+RP_API int rp_connect_write_pipe(rp_loop *loop, rp_fd fd, const rp_protocol *protocol, void *self,
+                                 rp_transport **transport);
 
 /*
  * An address as text: "127.0.0.1:80", "[::1]:80", a Unix path; "" if it is unnamed.

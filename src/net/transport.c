@@ -182,7 +182,7 @@ void rp_transport_fail_writing(rp_transport *transport, int error, bool told, rp
 
     assert(!transport->sending);
     if (!protocol->write_failed || !is_everyday(error) || transport->closing || transport->eof_received ||
-        !transport->receiving) {
+        !transport->receiving || !transport->kind->receive) {
         rp_transport_fail(transport, error, where);
         return;
     }

@@ -46,10 +46,11 @@ typedef struct rp_transport_kind {
     /*
      * Takes what has arrived: bytes, 0 at the end of the stream each time from then on, -EAGAIN or an error.
      * Clears `readable` if it knows that there is no more until rp_transport_arrived().
+     * NULL: the transport only writes, and what start watches for is the reader's end, which loses it.
      */
     int64_t (*receive)(rp_transport *transport, void *buffer, size_t length);
 
-    /* Takes what there is room for now: bytes, -EAGAIN or an error. */
+    /* Takes what there is room for now: bytes, -EAGAIN or an error. NULL: the transport only reads. */
     int64_t (*writev)(rp_transport *transport, const struct iovec *vector, int count);
 
     /*
@@ -61,7 +62,7 @@ typedef struct rp_transport_kind {
     /* Asks for an early rp_transport_sent(): the transport is lost. */
     void (*cancel)(rp_transport *transport);
 
-    /* Tells the peer that no more comes: all has been taken. */
+    /* Tells the peer that no more comes: all has been taken. NULL: only a close can tell it. */
     int (*write_eof)(rp_transport *transport);
 
     /*

@@ -45,14 +45,15 @@ static inline void pull_soon(rp_transport *transport)
         rp_transport_pull_next_turn(transport);
 }
 
-/* When writing has failed there is nothing to keep the transport open for. */
+/* When writing has failed, or there is none, there is nothing to keep the transport open for. */
 static void receive_eof(rp_transport *transport)
 {
     const rp_protocol *protocol = transport->protocol;
 
     assert(!transport->eof_received && !transport->lost);
     transport->eof_received = true;
-    if (!protocol->eof_received || !protocol->eof_received(transport->self) || transport->error < 0)
+    if (!protocol->eof_received || !protocol->eof_received(transport->self) || transport->error < 0 ||
+        !transport->kind->writev)
         rp_transport_close(transport);
 }
 
@@ -185,6 +186,8 @@ void rp_transport_stopped(rp_transport *transport, int error)
 
 int64_t rp_transport_take_nothing(const rp_transport *transport, size_t length)
 {
+    if (!transport->kind->receive)
+        return -ENOTSUP;
     if (transport->closing)
         return transport->error ? transport->error : -EPIPE;
     if (transport->eof_received)
@@ -221,7 +224,7 @@ void rp_transport_resume_reading(rp_transport *transport)
 
 bool rp_transport_is_reading(const rp_transport *transport)
 {
-    return !transport->reading_paused && !transport->closing;
+    return !transport->reading_paused && !transport->closing && transport->kind->receive;
 }
 
 /* A protocol that takes the end by itself is told of it, even if the one before was: the socket goes on telling it. */

@@ -210,6 +210,8 @@ RP_RARE static int keep_rest(rp_transport *transport, const struct iovec *vector
 RP_RARE static int write_behind(rp_transport *transport, const struct iovec *vector, int count, size_t length)
 {
     RP_TRY(rp_loop_check(transport->loop)); /* a child of fork() shares the parent's socket */
+    if (!transport->kind->writev)
+        return -ENOTSUP;
     if (transport->closing || transport->eof_wanted)
         return !transport->closing && transport->error ? transport->error : -EPIPE;
     return length > 0 ? buffer_rest(transport, vector, count, 0, length) : 0;
@@ -269,10 +271,16 @@ int rp_transport_uncork(rp_transport *transport)
 int rp_transport_write_eof(rp_transport *transport)
 {
     RP_TRY(rp_loop_check(transport->loop));
+    if (!transport->kind->writev)
+        return -ENOTSUP;
     if (transport->corked)
         RP_TRY(rp_transport_uncork(transport));
     if (transport->closing || transport->eof_wanted)
         return transport->closing ? 0 : transport->error;
+    if (!transport->kind->write_eof) {
+        rp_transport_close(transport);
+        return 0;
+    }
     transport->eof_wanted = true;
     return rp_buffer_size(&transport->buffer) == 0 ? send_eof(transport) : 0;
 }

@@ -1,5 +1,5 @@
 /*
- * kernel.h - what a kernel is asked at once, besides a proactor's operations: sockets, and the clock.
+ * kernel.h - what a kernel is asked at once, besides a proactor's operations: sockets, pipes, and the clock.
  *
  * A proactor names its kernel, and the layers above reach sockets and time through that kernel only. So another one, a
  * simulated kernel for example, can stand in for the system's, and nobody above knows. What was opened through a kernel
@@ -12,6 +12,7 @@
 #define RP_PROACTOR_KERNEL_H
 
 #include "base/socket.h"
+#include "proactor/pipe.h"
 #include "ringport/error.h"
 
 typedef struct rp_kernel rp_kernel;
@@ -34,6 +35,10 @@ struct rp_kernel {
     int (*peer)(rp_fd fd, struct sockaddr *address, uint32_t *length, const rp_kernel *kernel);
     int (*get)(rp_fd fd, int level, int option, void *value, uint32_t *length, const rp_kernel *kernel);
     int (*set)(rp_fd fd, int level, int option, const void *value, uint32_t length, const rp_kernel *kernel);
+    int (*open_pipe)(rp_pipe *pipe, rp_fd fd, bool writes, const rp_kernel *kernel);
+    int64_t (*read_pipe)(rp_pipe *pipe, void *buffer, size_t length, bool *more, const rp_kernel *kernel);
+    int64_t (*write_pipe)(rp_pipe *pipe, const struct iovec *vector, int count, const rp_kernel *kernel);
+    void (*close_pipe)(const rp_pipe *pipe, const rp_kernel *kernel);
     int (*start_names)(const rp_kernel *kernel);
     bool inherits; /* an accepted socket can be relied on to have the options of the one that listens */
     bool spreads;  /* connections, over several sockets that listen at one address: rp_kernel_reuse_port() */
@@ -128,6 +133,44 @@ static inline int64_t rp_kernel_sendv(const rp_kernel *kernel, rp_fd fd, const s
 static inline bool rp_kernel_has_ended(const rp_kernel *kernel, rp_fd fd)
 {
     return kernel->has_ended(fd, kernel);
+}
+
+/* ---- pipes ---- */
+
+/*
+ * Fills in how a pipe's end, a FIFO, a character device or a socket is read or written without blocking. It stays the
+ * caller's.
+ *   -EINVAL         it is something else, such as a regular file
+ *   -EBADF          it is no open descriptor, or cannot be read, or written
+ *   -EMFILE and the like
+ *   -ENOTSUP        this system has no such pipes
+ */
+static inline int rp_kernel_open_pipe(const rp_kernel *kernel, rp_pipe *pipe, rp_fd fd, bool writes)
+{
+    return kernel->open_pipe(pipe, fd, writes, kernel);
+}
+
+/*
+ * Reads what there is: bytes, 0 at the end, -EAGAIN if there is nothing, or the error. *more: there may be more, or the
+ * end, before readiness changes again.
+ */
+static inline int64_t rp_kernel_read_pipe(const rp_kernel *kernel, rp_pipe *pipe, void *buffer, size_t length,
+                                          bool *more)
+{
+    return kernel->read_pipe(pipe, buffer, length, more, kernel);
+}
+
+/* Writes what there is room for: bytes, one at least, -EAGAIN, or the error. It raises no signal. */
+static inline int64_t rp_kernel_write_pipe(const rp_kernel *kernel, rp_pipe *pipe, const struct iovec *vector,
+                                           int count)
+{
+    return kernel->write_pipe(pipe, vector, count, kernel);
+}
+
+/* Gives up what opening has taken, and closes the descriptor. */
+static inline void rp_kernel_close_pipe(const rp_kernel *kernel, const rp_pipe *pipe)
+{
+    kernel->close_pipe(pipe, kernel);
 }
 
 /* ---- names ---- */

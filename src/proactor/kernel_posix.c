@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "proactor/pipe_posix.h"
 
 static int result_of(int rc)
 {
@@ -97,6 +98,28 @@ static bool has_ended(rp_fd fd, const rp_kernel *kernel)
     return poll(&entry, 1, 0) > 0 && entry.revents & POLLHUP;
 }
 
+/* ---- pipes ---- */
+
+static int open_pipe(rp_pipe *pipe, rp_fd fd, bool writes, const rp_kernel *kernel)
+{
+    return rp_pipe_posix_open(pipe, fd, writes);
+}
+
+static int64_t read_pipe(rp_pipe *pipe, void *buffer, size_t length, bool *more, const rp_kernel *kernel)
+{
+    return rp_pipe_posix_read(pipe, buffer, length, more);
+}
+
+static int64_t write_pipe(rp_pipe *pipe, const struct iovec *vector, int count, const rp_kernel *kernel)
+{
+    return rp_pipe_posix_write(pipe, vector, count);
+}
+
+static void close_pipe(const rp_pipe *pipe, const rp_kernel *kernel)
+{
+    rp_pipe_posix_close(pipe);
+}
+
 /* ---- names and options ---- */
 
 static int name(rp_fd fd, struct sockaddr *address, uint32_t *length, const rp_kernel *kernel)
@@ -139,6 +162,10 @@ const rp_kernel rp_system_kernel = {
     .set_nonblocking = set_nonblocking,
     .name = name,
     .peer = peer,
+    .open_pipe = open_pipe,
+    .read_pipe = read_pipe,
+    .write_pipe = write_pipe,
+    .close_pipe = close_pipe,
     .start_names = start_names,
     .get = get,
     .set = set,

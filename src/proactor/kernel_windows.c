@@ -146,6 +146,13 @@ static bool has_ended(rp_fd fd, const rp_kernel *kernel)
     return false;
 }
 
+/* ---- pipes ---- */
+
+static int open_pipe(rp_pipe *pipe, rp_fd fd, bool writes, const rp_kernel *kernel)
+{
+    return -ENOTSUP;
+}
+
 /* ---- names and options ---- */
 
 static int name(rp_fd fd, struct sockaddr *address, uint32_t *length, const rp_kernel *kernel)
@@ -183,6 +190,7 @@ const rp_kernel rp_system_kernel = {
     .set_nonblocking = set_nonblocking,
     .name = name,
     .peer = peer,
+    .open_pipe = open_pipe,
     .start_names = start_names,
     .get = get,
     .set = set,
