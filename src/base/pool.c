@@ -16,7 +16,7 @@
 #include "ringport/error.h"
 
 struct rp_pool {
-    rp_mutex mutex;     /* of all that follows, except max_threads and fork_generation */
+    rp_mutex mutex;     /* of all that follows, except the options and fork_generation */
     rp_cond work_added; /* or the pool stops */
     rp_cond ended;      /* the last thread did */
     rp_node queue;
@@ -24,7 +24,7 @@ struct rp_pool {
     size_t queued;
     unsigned threads;
     unsigned idle;
-    unsigned max_threads;
+    rp_pool_options options; /* its max_threads is a number */
     unsigned fork_generation;
     bool stopped;
     bool given_up;
@@ -70,6 +70,11 @@ static void pool_destroy(rp_pool *pool)
 
 int rp_pool_new(unsigned max_threads, rp_pool **result)
 {
+    return rp_pool_new_with(&(rp_pool_options){.max_threads = max_threads}, result);
+}
+
+int rp_pool_new_with(const rp_pool_options *options, rp_pool **result)
+{
     rp_pool *pool = rp_calloc(sizeof *pool);
     unsigned cpus = rp_cpu_count();
     int rc;
@@ -81,24 +86,34 @@ int rp_pool_new(unsigned max_threads, rp_pool **result)
         rp_free(pool);
         return rc;
     }
-    pool->max_threads = max_threads ? max_threads : cpus + 4 < 32 ? cpus + 4 : 32;
+    pool->options = *options;
+    if (options->max_threads == 0)
+        pool->options.max_threads = cpus + 4 < 32 ? cpus + 4 : 32;
     pool->fork_generation = rp_fork_generation();
     *result = pool;
     return 0;
 }
 
-/* Runs what is queued until the pool stops. The mutex is held, but not while work runs. */
+/* Takes work out of the queue, and waits for it; NULL: the thread is to end. The mutex is held. */
+static rp_node *next_work(rp_pool *pool)
+{
+    int64_t idle = pool->options.idle;
+    int64_t deadline = idle > 0 ? rp_time_add(rp_clock_now(), idle) : RP_NEVER;
+    bool in_time = true;
+    rp_node *node;
+
+    while (!(node = rp_list_pop(&pool->queue)) && !pool->stopped && in_time)
+        in_time = rp_cond_wait(&pool->work_added, &pool->mutex, deadline);
+    return node;
+}
+
+/* Runs what is queued until the pool stops, or there is nothing to do. The mutex is held, but not while work runs. */
 static void run_queue(rp_pool *pool)
 {
     worker self = {.thread = rp_thread_id()};
     rp_node *node;
 
-    for (;;) {
-        while (!(node = rp_list_pop(&pool->queue))) {
-            if (pool->stopped)
-                return;
-            rp_cond_wait(&pool->work_added, &pool->mutex, RP_NEVER);
-        }
+    while ((node = next_work(pool))) {
         pool->queued--;
         pool->idle--;
         rp_work *work = rp_container_of(node, rp_work, link);
@@ -131,7 +146,8 @@ static void thread_main(void *arg)
 /* Under the mutex, which the new thread waits for first. */
 static int add_thread(rp_pool *pool)
 {
-    int rc = rp_thread_start(thread_main, pool);
+    size_t size = pool->options.stack_size;
+    int rc = size ? rp_thread_start_small(thread_main, pool, size) : rp_thread_start(thread_main, pool);
 
     if (rc == 0) {
         pool->threads++;
@@ -157,9 +173,9 @@ int rp_pool_submit(rp_pool *pool, rp_work *work)
         rc = RP_ESHUTDOWN;
         goto out;
     }
-    if (pool->queued >= pool->idle && pool->threads < pool->max_threads) {
+    if (pool->queued >= pool->idle && pool->threads < pool->options.max_threads) {
         rc = add_thread(pool);
-        if (rc < 0 && (pool->threads == 0 || pool->max_threads == RP_POOL_UNBOUNDED))
+        if (rc < 0 && (pool->threads == 0 || pool->options.max_threads == RP_POOL_UNBOUNDED))
             goto out;
         rc = 0; /* one of the others will come to it */
     }

@@ -2,7 +2,7 @@
  * pool.h - a pool of threads that run blocking work.
  *
  * A thread is started when work finds none idle, up to the maximum. Idle threads are used again, and end when the pool
- * stops.
+ * stops, or after a while if the pool's options say so.
  * A work item is the caller's, embedded in what it acts for. From submission until run() is called, or until it is
  * cancelled, it belongs to the pool. run() may free it. In a child of fork() a pool can be freed, and nothing else.
  */
@@ -26,6 +26,16 @@ typedef struct rp_pool rp_pool;
 
 /* max_threads 0: min(32, cpus + 4). -ENOMEM. */
 int rp_pool_new(unsigned max_threads, rp_pool **pool);
+
+/* What else a pool's threads may be like. Zeroed, it is the default. */
+typedef struct rp_pool_options {
+    unsigned max_threads; /* as above */
+    size_t stack_size;    /* as for rp_thread_start_small() */
+    int64_t idle;         /* nanoseconds after which a thread without work ends; 0: when the pool stops */
+} rp_pool_options;
+
+/* -ENOMEM. */
+int rp_pool_new_with(const rp_pool_options *options, rp_pool **pool);
 
 /*
  * Queues work, to be run in order. RP_ESHUTDOWN, RP_EFORK; -EAGAIN or -ENOMEM if no thread starts and none is there, or

@@ -61,6 +61,12 @@ bool rp_cond_wait(rp_cond *cond, rp_mutex *mutex, int64_t deadline);
 int rp_thread_start(void (*function)(void *arg), void *arg);
 
 /*
+ * The same with a stack of so many bytes for its frames, and what the system lays on a stack besides: thread-locals,
+ * and the frame of a signal's handler. 0: the system's own size.
+ */
+int rp_thread_start_small(void (*function)(void *arg), void *arg, size_t stack_size);
+
+/*
  * Which signals a thread blocks. What a thread of ours runs for a user runs under the mask of the thread that asked for
  * it, since a program that it starts inherits that mask. Windows has none.
  */

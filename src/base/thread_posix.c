@@ -12,6 +12,7 @@
 #include <assert.h>
 #include <dlfcn.h>
 #include <errno.h>
+#include <limits.h>
 #include <link.h>
 #include <sched.h>
 #include <signal.h>
@@ -126,7 +127,26 @@ static void mask_of_own_threads(sigset_t *mask)
         sigdelset(mask, open[i]);
 }
 
-static int start_detached(thread_start *start)
+static int add_thread_locals(struct dl_phdr_info *module, size_t size, void *total)
+{
+    (void)size;
+    for (int i = 0; i < module->dlpi_phnum; i++)
+        if (module->dlpi_phdr[i].p_type == PT_TLS)
+            *(size_t *)total += module->dlpi_phdr[i].p_memsz + module->dlpi_phdr[i].p_align;
+    return 0;
+}
+
+/* glibc takes thread-locals out of the stack, and those of a program may be larger than a small stack. */
+static size_t stack_with_room_for(size_t frames)
+{
+    long least = sysconf(_SC_THREAD_STACK_MIN);
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), total = frames + (least > 0 ? (size_t)least : PTHREAD_STACK_MIN);
+
+    dl_iterate_phdr(add_thread_locals, &total);
+    return (total + page - 1) / page * page;
+}
+
+static int start_detached(thread_start *start, size_t stack_size)
 {
     pthread_attr_t attributes;
     rp_signal_mask mask;
@@ -139,6 +159,8 @@ static int start_detached(thread_start *start)
     mask_of_own_threads(&mask.signals);
     rp_signal_mask_swap(&mask);
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    if (stack_size > 0)
+        pthread_attr_setstacksize(&attributes, stack_with_room_for(stack_size));
     error = pthread_create(&thread, &attributes, run_thread, start);
     rp_signal_mask_swap(&mask);
     pthread_attr_destroy(&attributes);
@@ -147,13 +169,18 @@ static int start_detached(thread_start *start)
 
 int rp_thread_start(void (*function)(void *arg), void *arg)
 {
+    return rp_thread_start_small(function, arg, 0);
+}
+
+int rp_thread_start_small(void (*function)(void *arg), void *arg, size_t stack_size)
+{
     thread_start *start = rp_malloc(sizeof *start);
     int rc;
 
     if (!start)
         return -ENOMEM;
     *start = (thread_start){function, arg};
-    rc = start_detached(start);
+    rc = start_detached(start, stack_size);
     if (rc < 0)
         rp_free(start);
     return rc;

@@ -107,13 +107,19 @@ static unsigned __stdcall run_thread(void *data)
 /* By the C library, which keeps things of its own for each thread. */
 int rp_thread_start(void (*function)(void *arg), void *arg)
 {
+    return rp_thread_start_small(function, arg, 0);
+}
+
+int rp_thread_start_small(void (*function)(void *arg), void *arg, size_t stack_size)
+{
     thread_start *start = rp_malloc(sizeof *start);
     uintptr_t thread;
 
     if (!start)
         return -ENOMEM;
     *start = (thread_start){function, arg};
-    thread = _beginthreadex(NULL, 0, run_thread, start, 0, NULL);
+    thread =
+        _beginthreadex(NULL, (unsigned)stack_size, run_thread, start, STACK_SIZE_PARAM_IS_A_RESERVATION, NULL);
     if (thread == 0) {
         rp_free(start);
         return -EAGAIN;

@@ -43,12 +43,17 @@ typedef struct job {
 
 int rp_executor_new(unsigned max_workers, rp_executor **out)
 {
+    return rp_executor_new_with(&(rp_pool_options){.max_threads = max_workers}, out);
+}
+
+int rp_executor_new_with(const rp_pool_options *options, rp_executor **out)
+{
     rp_executor *executor = rp_calloc(sizeof *executor);
 
     *out = NULL;
     if (!executor)
         return -ENOMEM;
-    int rc = rp_pool_new(max_workers, &executor->pool);
+    int rc = rp_pool_new_with(options, &executor->pool);
     if (rc < 0) {
         rp_free(executor);
         return rc;

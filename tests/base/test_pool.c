@@ -28,7 +28,15 @@ static int done, running, most_running;
 static bool gate_open;
 
 static atomic_int threads_started, threads_waiting;
+static atomic_bool time_is_up; /* for waits that have a limit */
+static atomic_int times_up;    /* how often that has ended one */
 static _Thread_local bool of_the_test;
+
+WRAP(int, rp_thread_start_small, void (*function)(void *), void *arg, size_t stack_size)
+{
+    atomic_fetch_add(&threads_started, 1);
+    return __real_rp_thread_start_small(function, arg, stack_size);
+}
 
 WRAP(int, rp_thread_start, void (*function)(void *), void *arg)
 {
@@ -41,6 +49,10 @@ WRAP(bool, rp_cond_wait, rp_cond *condition, rp_mutex *held, int64_t deadline)
 {
     bool in_time;
 
+    if (deadline != RP_NEVER && atomic_load(&time_is_up)) {
+        atomic_fetch_add(&times_up, 1);
+        return false;
+    }
     atomic_fetch_add(&threads_waiting, !of_the_test && held != &mutex);
     in_time = __real_rp_cond_wait(condition, held, deadline);
     atomic_fetch_sub(&threads_waiting, !of_the_test && held != &mutex);
@@ -195,6 +207,43 @@ TEST(pool_given_up_while_it_works)
     rp_pool_free(pool);
     open_gate();
     await_value(&done, 8);
+}
+
+TEST(idle_threads_end_when_their_time_is_up)
+{
+    const rp_pool_options options = {.max_threads = 2, .stack_size = 64 * 1024, .idle = RP_SEC(1000)};
+
+    of_the_test = true;
+    CHECK_INT(rp_cond_init(&cond), ==, 0);
+    CHECK_INT(rp_pool_new_with(&options, &pool), ==, 0);
+    gate_open = true;
+    atomic_store(&time_is_up, true);
+    for (int i = 0; i < COUNT; i++) {
+        submit(i, i + 1);
+        await_value(&done, i + 1);
+        while (atomic_load(&times_up) < i + 1) /* after which the mutex is free only when the thread has ended */
+            rp_thread_yield();
+        CHECK_INT(atomic_load(&threads_started), ==, i + 1);
+    }
+    tear_down();
+}
+
+TEST(idle_threads_are_used_again_before_their_time_is_up)
+{
+    const rp_pool_options options = {.max_threads = 8, .idle = RP_SEC(1000)};
+
+    of_the_test = true;
+    CHECK_INT(rp_cond_init(&cond), ==, 0);
+    CHECK_INT(rp_pool_new_with(&options, &pool), ==, 0);
+    gate_open = true;
+    for (int i = 0; i < COUNT; i++) {
+        submit(i, i + 1);
+        await_value(&done, i + 1);
+        while (atomic_load(&threads_waiting) < 1)
+            rp_thread_yield();
+    }
+    CHECK_INT(atomic_load(&threads_started), ==, 1);
+    tear_down();
 }
 
 TEST(pool_without_memory)

@@ -183,6 +183,36 @@ TEST_ABSENT(threads_take_no_signals_but_their_own, "no signal interrupts a threa
 TEST_ABSENT(a_signal_mask_is_swapped_and_put_back, "no signal interrupts a thread on Windows");
 #endif
 
+/* More than the stack that is asked for, out of which glibc takes it. */
+static _Thread_local volatile char large[512 * 1024];
+static rp_cond small_ended;
+static rp_mutex small_mutex = RP_MUTEX_INIT;
+static bool small_has_ended;
+
+static void use_small_stack(void *arg)
+{
+    volatile char frame[96 * 1024];
+
+    for (size_t i = 0; i < sizeof frame; i += 1024)
+        frame[i] = 1;
+    for (size_t i = 0; i < sizeof large; i += 1024)
+        large[i] = 1;
+    rp_mutex_lock(&small_mutex);
+    small_has_ended = true;
+    rp_cond_signal(&small_ended);
+    rp_mutex_unlock(&small_mutex);
+}
+
+TEST(a_small_stack_has_room_for_thread_locals_besides)
+{
+    CHECK_INT(rp_cond_init(&small_ended), ==, 0);
+    CHECK_INT(rp_thread_start_small(use_small_stack, NULL, 128 * 1024), ==, 0);
+    rp_mutex_lock(&small_mutex);
+    while (!small_has_ended)
+        rp_cond_wait(&small_ended, &small_mutex, RP_NEVER);
+    rp_mutex_unlock(&small_mutex);
+}
+
 TEST(thread_without_memory)
 {
     test_fail_allocation(1);
