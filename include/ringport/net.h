@@ -313,16 +313,42 @@ RP_API int rp_sockaddr_format(const struct sockaddr *address, uint32_t address_l
 /* ---- names and connections ---- */
 
 /*
- * Resolves a name by getaddrinfo() on the default executor; numeric hosts at once.
+ * Resolves a name by getaddrinfo(); numeric hosts at once.
+ * It runs on threads of the loop's own that are for names alone: up to 64, which end when they have been idle for 10 s.
+ * So slow names do not keep the default executor's threads. Questions beyond 64 wait for their turn.
+ * Identical questions that are under way at the same time are asked once. Cancelling one future leaves the others.
+ * A cancelled lookup ends at once. Its thread may be in getaddrinfo() for longer, even after the loop is closed.
  * On Windows `host` is UTF-8, and a name with other letters than ASCII's is looked up in Punycode. On Linux the hint
  * AI_IDN asks for that, in the locale's encoding.
  * *future gets a reference that the caller owns.
  * The future's value is a list of struct addrinfo, which the future owns.
  * The future's error is one of RP_EAI_*.
- * Errors: as of rp_run_in_executor().
+ * Errors:
+ *   -EAGAIN   no thread could be started
+ *   -ENOMEM, RP_ECLOSED, RP_EFORK, RP_ETHREAD
  * Mirrors loop.getaddrinfo().
  */
 RP_API int rp_loop_getaddrinfo(rp_loop *loop, const char *host, const char *service, const struct addrinfo *hints,
+                               rp_future **future);
+
+/* What an address is called: the longest names that there are fit. In UTF-8 on Windows. */
+typedef struct rp_nameinfo {
+    char host[1025];
+    char service[32];
+} rp_nameinfo;
+
+/*
+ * Finds the names of an address by getnameinfo(), as rp_loop_getaddrinfo() resolves names.
+ * `flags` are NI_*. With NI_NUMERICHOST and NI_NUMERICSERV the answer is there at once.
+ * *future gets a reference that the caller owns.
+ * The future's value is an rp_nameinfo, which the future owns.
+ * The future's error is one of RP_EAI_*.
+ * Errors:
+ *   -EINVAL   there is no address, or it is too long or too short to be one
+ *   those of rp_loop_getaddrinfo()
+ * Mirrors loop.getnameinfo().
+ */
+RP_API int rp_loop_getnameinfo(rp_loop *loop, const struct sockaddr *address, uint32_t length, int flags,
                                rp_future **future);
 
 /* How to connect. Zeroed, it is the default. */

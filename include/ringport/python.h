@@ -140,7 +140,8 @@ extern "C" {
     X(rp_server_fd)                                                                                               \
     X(rp_server_sockname)                                                                                         \
     X(rp_server_port)                                                                                             \
-    X(rp_server_closed_future)
+    X(rp_server_closed_future)                                                                                    \
+    X(rp_loop_getnameinfo)
 
 /* A function's member: its name may not be the function's, in C++. */
 #define RP_PYTHON_MEMBER_(name) __typeof__(name) *name##_;
@@ -326,6 +327,7 @@ static inline PyObject *rp_python_set_error(int64_t error)
 #define rp_server_sockname RP_PYTHON_(rp_server_sockname)
 #define rp_server_port RP_PYTHON_(rp_server_port)
 #define rp_server_closed_future RP_PYTHON_(rp_server_closed_future)
+#define rp_loop_getnameinfo RP_PYTHON_(rp_loop_getnameinfo)
 #endif
 
 #ifdef __cplusplus

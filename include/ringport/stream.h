@@ -47,16 +47,31 @@ typedef struct rp_stream rp_stream;
 /* ---- names, connecting, serving ---- */
 
 /*
- * Resolves a name by getaddrinfo(), and suspends meanwhile.
+ * Resolves a name by getaddrinfo(), and suspends meanwhile: see rp_loop_getaddrinfo().
  * *result is the caller's, who frees it by freeaddrinfo().
  * Errors:
  *   one of RP_EAI_*
  *   -ECANCELED, -ENOMEM
- *   those of rp_run_in_executor()
+ *   those of rp_loop_getaddrinfo()
  * Mirrors loop.getaddrinfo().
  */
 RP_API int rp_getaddrinfo(rp_co *co, struct addrinfo **result, const char *host, const char *service,
                           const struct addrinfo *hints);
+
+/*
+ * Finds the names of an address by getnameinfo(), and suspends meanwhile, unless both are to be numbers.
+ * `host` and `service` have room for so many bytes, with the final '\0'; each may be NULL.
+ * `flags` are NI_*.
+ * Errors:
+ *   one of RP_EAI_*
+ *   RP_EAI_OVERFLOW   a name does not fit
+ *   RP_EAI_NONAME     neither name is asked for
+ *   -ECANCELED, -ENOMEM
+ *   those of rp_loop_getnameinfo()
+ * Mirrors loop.getnameinfo().
+ */
+RP_API int rp_getnameinfo(rp_co *co, const struct sockaddr *address, uint32_t length, char *host, size_t host_size,
+                          char *service, size_t service_size, int flags);
 
 /*
  * Connects to host:port, and suspends meanwhile.

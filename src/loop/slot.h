@@ -13,6 +13,7 @@ enum {
     RP_SLOT_EXECUTOR,       /* executor.c: the default one */
     RP_SLOT_GENERATORS,     /* generators.c: the hook */
     RP_SLOT_GENERATORS_ARG, /* and its argument */
+    RP_SLOT_NAMES,          /* src/net/names.c */
     RP_SLOT_COROUTINES,     /* src/co/runtime.c */
     RP_SLOT_FACE,           /* a face of its own, such as Python's: its loop object */
     RP_SLOTS

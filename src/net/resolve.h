@@ -6,7 +6,14 @@
 
 #include "ringport/net.h"
 
-/* Takes the list out of a lookup that has succeeded: it is the caller's, for freeaddrinfo(). */
-struct addrinfo *rp_lookup_take(rp_future *future);
+/* rp_loop_getaddrinfo() of a list that is to be taken out. */
+int rp_lookup_new(rp_loop *loop, const char *host, const char *service, const struct addrinfo *hints,
+                  rp_future **future);
+
+/*
+ * Gives the list of such a lookup, which has succeeded, to the caller, for freeaddrinfo(): itself, or a copy if others
+ * have asked for it, too. -ENOMEM.
+ */
+int rp_lookup_take(rp_future *future, struct addrinfo **list);
 
 #endif

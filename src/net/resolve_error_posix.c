@@ -1,5 +1,5 @@
 /*
- * resolve_error_posix.c - getaddrinfo()'s answers as POSIX and glibc number them.
+ * resolve_error_posix.c - getaddrinfo() and getnameinfo(), with answers as POSIX and glibc number them.
  */
 #include "net/resolve_error.h"
 
@@ -10,6 +10,13 @@ int rp_resolve(const char *host, const char *service, const struct addrinfo *hin
 {
     errno = 0;
     return rp_resolve_error(getaddrinfo(host, service, hints, list));
+}
+
+int rp_resolve_address(const struct sockaddr *address, uint32_t length, int flags, rp_nameinfo *names)
+{
+    errno = 0;
+    return rp_resolve_error(getnameinfo(address, length, names->host, sizeof names->host, names->service,
+                                        sizeof names->service, flags));
 }
 
 int rp_resolve_error(int code)

@@ -1,9 +1,9 @@
 /*
- * resolve_error_windows.c - getaddrinfo() as Windows has it: hosts are ANSI text, and answers are Winsock's errors.
+ * resolve_error_windows.c - getaddrinfo() and getnameinfo() as Windows has them, with Winsock's errors.
  *
- * No code page has all letters. But the names of hosts that have others than ASCII's are sent in Punycode anyway, and
- * that is ASCII: so a host is put into it here, as asyncio does. GetAddrInfoW() does the same for UTF-16, and its list
- * is none for freeaddrinfo(), by which callers free ours.
+ * getaddrinfo() takes hosts as ANSI text, and no code page has all letters. But the names of hosts that have others
+ * than ASCII's are sent in Punycode anyway, and that is ASCII: so a host is put into it here, as asyncio does.
+ * GetAddrInfoW() does the same for UTF-16, and its list is none for freeaddrinfo(), by which callers free ours.
  */
 #include "base/error_windows.h"
 #include "base/socket.h"
@@ -43,6 +43,21 @@ int rp_resolve(const char *host, const char *service, const struct addrinfo *hin
         host = ascii;
     }
     return rp_resolve_error(getaddrinfo(host, service, hints, list));
+}
+
+static int to_utf8(const wchar_t *wide, char *text, size_t size)
+{
+    return WideCharToMultiByte(CP_UTF8, 0, wide, -1, text, (int)size, NULL, NULL) > 0 ? 0 : RP_EAI_OVERFLOW;
+}
+
+int rp_resolve_address(const struct sockaddr *address, uint32_t length, int flags, rp_nameinfo *names)
+{
+    wchar_t host[NI_MAXHOST], service[NI_MAXSERV];
+
+    RP_TRY(
+        rp_resolve_error(GetNameInfoW(address, (socklen_t)length, host, NI_MAXHOST, service, NI_MAXSERV, flags)));
+    RP_TRY(to_utf8(host, names->host, sizeof names->host));
+    return to_utf8(service, names->service, sizeof names->service);
 }
 
 int rp_resolve_error(int code)

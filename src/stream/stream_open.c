@@ -3,6 +3,8 @@
  */
 #include "stream/stream_open.h"
 
+#include <string.h>
+
 #include "co/await.h"
 #include "net/resolve.h"
 #include "stream/stream.h"
@@ -36,10 +38,44 @@ int rp_getaddrinfo(rp_co *co, struct addrinfo **result, const char *host, const 
     int rc;
 
     RP_TRY(rp_co_check(co));
-    RP_TRY(rp_loop_getaddrinfo(rp_co_loop(co), host, service, hints, &lookup));
+    RP_TRY(rp_lookup_new(rp_co_loop(co), host, service, hints, &lookup));
     rc = rp_stream_await_request(co, lookup);
     if (rc == 0)
-        *result = rp_lookup_take(lookup);
+        rc = rp_lookup_take(lookup, result);
+    rp_future_unref(lookup);
+    return rc;
+}
+
+static int take_name(const char *name, char *room, size_t size)
+{
+    size_t length = strlen(name) + 1;
+
+    if (!room)
+        return 0;
+    if (length > size)
+        return RP_EAI_OVERFLOW;
+    memcpy(room, name, length);
+    return 0;
+}
+
+int rp_getnameinfo(rp_co *co, const struct sockaddr *address, uint32_t length, char *host, size_t host_size,
+                   char *service, size_t service_size, int flags)
+{
+    const rp_nameinfo *names;
+    rp_future *lookup;
+    int rc;
+
+    RP_TRY(rp_co_check(co));
+    if (!host && !service)
+        return RP_EAI_NONAME;
+    RP_TRY(rp_loop_getnameinfo(rp_co_loop(co), address, length, flags, &lookup));
+    rc = rp_stream_await_request(co, lookup);
+    if (rc == 0) {
+        names = rp_future_value(lookup);
+        rc = take_name(names->host, host, host_size);
+        if (rc == 0)
+            rc = take_name(names->service, service, service_size);
+    }
     rp_future_unref(lookup);
     return rc;
 }

@@ -59,7 +59,7 @@ TEST(passive_means_every_interface_and_else_the_loopback)
     rp_loop_free(loop);
 }
 
-TEST(names_are_looked_up_by_the_executor)
+TEST(names_are_looked_up_by_a_thread)
 {
     rp_loop *loop = wire_loop();
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_family = AF_INET};
@@ -69,7 +69,6 @@ TEST(names_are_looked_up_by_the_executor)
     CHECK_INT(rp_run_until_complete(loop, lookup), ==, 0);
     CHECK_STR(text(first(lookup)), "127.0.0.1:80");
     rp_future_unref(lookup);
-    CHECK_INT(rp_shutdown_default_executor(loop, RP_NEVER), ==, 0);
     rp_loop_free(loop);
 }
 
@@ -96,8 +95,6 @@ TEST(errors_are_those_of_the_resolver)
 #endif
     CHECK_INT(error_of(loop, "127.0.0.1", "no-such-service", NULL), ==, RP_EAI_SERVICE);
     CHECK_INT(error_of(loop, NULL, NULL, NULL), ==, RP_EAI_NONAME);
-    CHECK_INT(rp_shutdown_default_executor(loop, RP_NEVER), ==, 0);
-    CHECK_INT(rp_loop_getaddrinfo(loop, "localhost", NULL, NULL, &(rp_future *){NULL}), ==, RP_ESHUTDOWN);
     rp_loop_close(loop);
     CHECK_INT(rp_loop_getaddrinfo(loop, "127.0.0.1", NULL, NULL, &(rp_future *){NULL}), ==, RP_ECLOSED);
     rp_loop_free(loop);
@@ -131,93 +128,68 @@ TEST(each_answer_of_the_resolver_is_an_error_of_its_own)
         CHECK_INT(rp_resolve_error(all[i].answer), ==, all[i].error);
 }
 
-static int block(void *arg)
+/* ---- addresses to names ---- */
+
+static int name_of(rp_loop *loop, const void *address, size_t length, int flags, rp_nameinfo *names)
 {
-    char byte;
+    rp_future *lookup = NULL;
+    int rc = rp_loop_getnameinfo(loop, address, (uint32_t)length, flags, &lookup);
 
-    return (int)read(*(int *)arg, &byte, 1);
-}
-
-/* An executor of one thread that is kept busy: what is asked of it waits in its queue. */
-static rp_future *busy_executor(rp_loop *loop, int *gate)
-{
-    rp_executor *executor;
-    rp_future *job;
-
-    CHECK_INT(rp_executor_new(1, &executor), ==, 0);
-    CHECK_INT(rp_set_default_executor(loop, executor), ==, 0);
-    CHECK_INT(rp_run_in_executor(loop, NULL, block, gate, &job), ==, 0);
-    return job;
-}
-
-TEST(a_lookup_can_be_cancelled_before_and_while_it_runs)
-{
-    rp_loop *loop = wire_loop();
-    int gate[2];
-
-    CHECK_INT(pipe(gate), ==, 0);
-    for (int i = 0; i < 50; i++) {
-        rp_future *job = busy_executor(loop, &gate[0]);
-        rp_future *queued = ask(loop, "localhost", "1", NULL), *running;
-
-        CHECK(rp_future_cancel(queued));
-        CHECK(rp_future_cancelled(queued));
-        CHECK_INT(rp_run_until_complete(loop, queued), ==, RP_EFUTCANCELED);
-        rp_future_unref(queued);
-        CHECK_INT(write(gate[1], "x", 1), ==, 1);
-        CHECK_INT(rp_run_until_complete(loop, job), ==, 1);
-        rp_future_unref(job);
-        running = ask(loop, "localhost", "1", NULL);
-        usleep(i * 20);
-        CHECK(rp_future_cancel(running));
-        rp_future_unref(running);
-    }
-    CHECK_INT(rp_shutdown_default_executor(loop, RP_NEVER), ==, 0);
-    rp_loop_free(loop);
-    close(gate[0]);
-    close(gate[1]);
-}
-
-TEST(a_loop_that_is_closed_leaves_no_lookup_behind)
-{
-    rp_loop *loop = wire_loop();
-    int gate[2];
-    uint64_t live = 0;
-
-    CHECK_INT(pipe(gate), ==, 0);
-    rp_future *job = busy_executor(loop, &gate[0]);
-    rp_future *queued = ask(loop, "localhost", "1", NULL), *forgotten = ask(loop, "localhost", "2", NULL);
-
-    rp_future_unref(forgotten);
-    rp_loop_close(loop);
-    CHECK(rp_future_cancel(queued));
-    CHECK(rp_future_cancelled(queued));
-    rp_loop_free(loop);
-    rp_future_unref(queued);
-    rp_future_unref(job);
-    CHECK_INT(write(gate[1], "x", 1), ==, 1);
-    while (test_live_allocations() > live)
-        usleep(1000);
-    close(gate[0]);
-    close(gate[1]);
-}
-
-TEST(no_memory_for_a_lookup)
-{
-    rp_loop *loop = wire_loop();
-    rp_future *lookup;
-    int rc;
-
-    for (uint64_t n = 1;; n++) {
-        test_fail_allocation(n);
-        rc = rp_loop_getaddrinfo(loop, "localhost", "1", NULL, &lookup);
-        if (rc == 0)
-            break;
-        CHECK(rc == -ENOMEM || rc == -EAGAIN);
-    }
-    test_fail_allocation(0);
-    CHECK_INT(rp_run_until_complete(loop, lookup), ==, 0);
+    if (rc < 0)
+        return rc;
+    CHECK_INT(rp_future_done(lookup), ==, (flags & NI_NUMERICHOST) && (flags & NI_NUMERICSERV));
+    rc = rp_run_until_complete(loop, lookup);
+    if (rc == 0)
+        *names = *(const rp_nameinfo *)rp_future_value(lookup);
+    else
+        CHECK(!rp_future_value(lookup));
     rp_future_unref(lookup);
-    CHECK_INT(rp_shutdown_default_executor(loop, RP_NEVER), ==, 0);
+    return rc;
+}
+
+TEST(addresses_have_names_and_numbers)
+{
+    rp_loop *loop = wire_loop();
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(80)};
+    struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons(443), .sin6_addr = in6addr_loopback};
+    rp_nameinfo names;
+
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    CHECK_INT(name_of(loop, &address, sizeof address, NI_NUMERICHOST | NI_NUMERICSERV, &names), ==, 0);
+    CHECK_STR(names.host, "127.0.0.1");
+    CHECK_STR(names.service, "80");
+    CHECK_INT(name_of(loop, &six, sizeof six, NI_NUMERICHOST | NI_NUMERICSERV, &names), ==, 0);
+    CHECK_STR(names.host, "::1");
+    CHECK_STR(names.service, "443");
+    CHECK_INT(name_of(loop, &address, sizeof address, NI_NUMERICHOST, &names), ==, 0);
+    CHECK_STR(names.host, "127.0.0.1");
+    CHECK_STR(names.service, "http");
+    CHECK_INT(name_of(loop, &address, sizeof address, NI_NUMERICSERV, &names), ==, 0);
+    CHECK(names.host[0] != '\0');
+    CHECK_STR(names.service, "80");
+    rp_loop_free(loop);
+}
+
+TEST(no_names_of_what_is_no_address)
+{
+    rp_loop *loop = wire_loop();
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    struct sockaddr_storage strange = {.ss_family = 77};
+    rp_nameinfo names;
+    const int numeric = NI_NUMERICHOST | NI_NUMERICSERV;
+
+    CHECK_INT(name_of(loop, NULL, sizeof address, 0, &names), ==, -EINVAL);
+    CHECK_INT(name_of(loop, &address, 1, 0, &names), ==, -EINVAL);
+    CHECK_INT(name_of(loop, &strange, sizeof strange + 1, 0, &names), ==, -EINVAL);
+    CHECK_INT(name_of(loop, &strange, sizeof strange, 0, &names), ==, RP_EAI_FAMILY);
+    CHECK_INT(name_of(loop, &strange, sizeof strange, numeric, &names), ==, RP_EAI_FAMILY);
+    CHECK_INT(name_of(loop, &address, sizeof address - 1, numeric, &names), <, 0);
+    test_fail_allocation(1);
+    CHECK_INT(name_of(loop, &address, sizeof address, numeric, &names), ==, -ENOMEM);
+    test_fail_allocation(2);
+    CHECK_INT(name_of(loop, &address, sizeof address, numeric, &names), ==, -ENOMEM);
+    test_fail_allocation(0);
+    rp_loop_close(loop);
+    CHECK_INT(name_of(loop, &address, sizeof address, 0, &names), ==, RP_ECLOSED);
     rp_loop_free(loop);
 }
