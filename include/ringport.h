@@ -8,6 +8,7 @@
  *   io.h        system calls that suspend: rp_read, rp_open, rp_recvfrom, rp_wait_child, rp_wait_signal
  *   sync.h      events, locks, conditions, semaphores, barriers, queues
  *   net.h       transports and protocols: connections and servers by callbacks
+ *   process.h   child processes by callbacks
  *   loop.h      the event loop itself: callbacks, timers, signals, executors, policy
  *   future.h    results that are still to come
  *   op.h        operations: what is asked of the kernel
@@ -28,6 +29,7 @@
 #include "ringport/io.h"
 #include "ringport/sync.h"
 #include "ringport/net.h"
+#include "ringport/process.h"
 #include "ringport/stream.h"
 
 #endif

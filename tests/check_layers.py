@@ -37,6 +37,7 @@ PUBLIC = {
     "loop.h": "loop",
     "future.h": "loop",
     "net.h": "net",
+    "process.h": "process",
     "co.h": "co",
     "sync.h": "co",
     "io.h": "co",

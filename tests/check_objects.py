@@ -60,6 +60,15 @@ EXCEPTIONS = {
     "net/socket_file_windows": (
         ["CreateFileW", "CloseHandle", "GetFileInformationByHandle", "GetFileInformationByHandleEx", "DeleteFileW"],
         "the same"),
+    "process/spawn_posix": (
+        ["close", "fcntl", "pidfd_send_signal", "pipe2", "waitid"],
+        "a process is the system's, whatever the loop's kernel is, and so are the descriptors that it is given"),
+    "process/spawn_clone_posix": (
+        ["clone", "close", "fcntl", "fork", "pidfd_open", "pipe2", "read", "waitid", "waitpid"],
+        "the same"),
+    "process/spawn_child_posix": (
+        ["dup2", "fcntl", "ioctl", "open", "syscall", "write"],
+        "the same: this is the child, in which no loop runs"),
     "python/sock": (
         ["accept4", "close", "poll", "recv", "recvfrom", "send", "sendfile"],
         "the sockets are Python's own, which are the system's whatever the loop's kernel is"),
@@ -152,7 +161,7 @@ def main():
         return 0
     objects = read(subprocess.run(["nm", *sys.argv[1:]], check=True, capture_output=True, text=True).stdout)
     found = list(mistakes(objects, EXCEPTIONS))
-    missing = [layer for layer in ("base", "proactor", "loop", "net", "co", "stream")
+    missing = [layer for layer in ("base", "proactor", "loop", "net", "process", "co", "stream")
                if not any(each.startswith(layer + "/") for each in objects)]
     if missing:
         found.append(f"{sys.argv[1]} has no objects of src/" + ", src/".join(missing))

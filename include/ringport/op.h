@@ -157,6 +157,7 @@ struct rp_op {
         } fsync;
         struct {
             int64_t pid;
+            rp_fd process; /* a descriptor of it that is lent; -1: none */
         } child;
     } u;
     int64_t outcome;              /* the proactor's: what is known of the result before it is delivered */
@@ -317,6 +318,13 @@ RP_API void rp_op_statx(rp_op *op, rp_fd directory, const char *path, int flags,
  *   -EINVAL   that is no number of a process
  */
 RP_API void rp_op_wait_child(rp_op *op, int64_t pid, rp_op_callback *callback, void *data);
+
+/*
+ * The same for whoever has a descriptor of the process (a pidfd), which stays the caller's.
+ * It spares a system call, and a number that was given to another process meanwhile is no matter.
+ * Windows waits for the process of that number.
+ */
+RP_API void rp_op_wait_child_fd(rp_op *op, int64_t pid, rp_fd process, rp_op_callback *callback, void *data);
 
 #ifdef __cplusplus
 }

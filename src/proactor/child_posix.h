@@ -6,13 +6,13 @@
 
 #include "proactor/op.h"
 
-/* Opens a descriptor that becomes readable when the child ends, as op->fd: 0 or an error. */
+/* Has as op->fd a descriptor that becomes readable when the child ends, its own or the lent one: 0 or an error. */
 int rp_child_open(rp_op *op);
 
 /* Reaps the child if it has ended: its wait status, -EAGAIN if it runs yet, or an error. */
 int64_t rp_child_reap(const rp_op *op);
 
-/* Closes op->fd: nobody waits for the child any more. */
+/* Gives op->fd up: nobody waits for the child any more. One of its own is closed. */
 void rp_child_close(rp_op *op);
 
 #endif

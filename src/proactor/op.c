@@ -163,4 +163,11 @@ void rp_op_wait_child(rp_op *op, int64_t pid, rp_op_callback *callback, void *da
 {
     init(op, RP_OP_WAIT_CHILD, -1, callback, data);
     op->u.child.pid = pid;
+    op->u.child.process = -1;
+}
+
+void rp_op_wait_child_fd(rp_op *op, int64_t pid, rp_fd process, rp_op_callback *callback, void *data)
+{
+    rp_op_wait_child(op, pid, callback, data);
+    op->u.child.process = process;
 }
