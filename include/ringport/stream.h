@@ -25,6 +25,7 @@
  *   -ENOMEM       there is no memory
  *   -ECONNRESET   the peer has reset the connection
  *   -EPIPE        the stream was closed, or the connection is lost
+ *   -ENOTSUP      a stream of a pipe goes the other way: rp_stream_from_read_pipe(), rp_stream_from_write_pipe()
  *   -EBADF        debug mode: the stream was freed; see rp_stream_free()
  * Every call that takes `co` also returns
  *   RP_ENOTASK    `co` is NULL, or does not run here (co.h); nothing has changed
@@ -174,6 +175,22 @@ RP_API int rp_server_wait_closed(rp_co *co, rp_server *server);
  * Mirrors asyncio.open_connection(sock=).
  */
 RP_API int rp_stream_from_fd(rp_co *co, rp_stream **stream, rp_fd fd);
+
+/*
+ * Make a stream of one end of a pipe, or of a FIFO, a terminal or another character device: one that only reads, such
+ * as of descriptor 0, or one that only writes, such as of descriptor 1.
+ * The stream owns the descriptor from then on, and closes it. On failure it stays the caller's.
+ * Every call is there. What the other direction is for fails with -ENOTSUP.
+ * rp_stream_write_eof() closes: the reader is told of the end in no other way.
+ * When nobody reads any more, the stream is lost by -EPIPE, even if nothing is written; no SIGPIPE is raised.
+ * It has no addresses: rp_stream_peername() and rp_stream_sockname() fail with -ENOTSOCK.
+ * A regular file is none of these: rp_read() and rp_write() are for files.
+ * Never suspend.
+ * Errors: as of rp_connect_read_pipe().
+ * Mirror loop.connect_read_pipe() with a StreamReader, and connect_write_pipe() with a StreamWriter.
+ */
+RP_API int rp_stream_from_read_pipe(rp_co *co, rp_stream **stream, rp_fd fd);
+RP_API int rp_stream_from_write_pipe(rp_co *co, rp_stream **stream, rp_fd fd);
 
 /* ---- reading ---- */
 

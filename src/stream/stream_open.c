@@ -132,7 +132,13 @@ int rp_open_unix_connection(rp_co *co, rp_stream **stream, const char *path)
     return finish(co, stream, opened, attempt, rc);
 }
 
-int rp_stream_from_fd(rp_co *co, rp_stream **stream, rp_fd fd)
+/* ---- descriptors that are given ---- */
+
+/* What src/net makes a transport by. */
+typedef int make_transport(rp_loop *loop, rp_fd fd, const rp_protocol *protocol, void *self,
+                           rp_transport **transport);
+
+static int open_given(rp_co *co, rp_stream **stream, rp_fd fd, make_transport *make)
 {
     rp_transport *transport;
     rp_stream *opened;
@@ -142,10 +148,25 @@ int rp_stream_from_fd(rp_co *co, rp_stream **stream, rp_fd fd)
     opened = rp_stream_new(rp_co_loop(co));
     if (!opened)
         return -ENOMEM;
-    rc = rp_connect_accepted_socket(rp_co_loop(co), fd, &rp_stream_protocol, opened, &transport);
+    rc = make(rp_co_loop(co), fd, &rp_stream_protocol, opened, &transport);
     if (rc < 0)
         rp_stream_discard(opened);
     else
         *stream = opened;
     return rc;
+}
+
+int rp_stream_from_fd(rp_co *co, rp_stream **stream, rp_fd fd)
+{
+    return open_given(co, stream, fd, rp_connect_accepted_socket);
+}
+
+int rp_stream_from_read_pipe(rp_co *co, rp_stream **stream, rp_fd fd)
+{
+    return open_given(co, stream, fd, rp_connect_read_pipe);
+}
+
+int rp_stream_from_write_pipe(rp_co *co, rp_stream **stream, rp_fd fd)
+{
+    return open_given(co, stream, fd, rp_connect_write_pipe);
 }

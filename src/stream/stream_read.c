@@ -111,6 +111,8 @@ static int wait_for_bytes(rp_co *co, rp_stream *stream)
 {
     static const rp_waiting waiting = {interrupt_reader, NULL, "a stream to be readable"};
 
+    if (!stream->transport->kind->receive)
+        return -ENOTSUP; /* nothing will ever come */
     RP_TRY(rp_co_pending(co));
     rp_transport_resume_reading(stream->transport);
     return rp_stream_wait(co, &stream->reader, &waiting, stream);
