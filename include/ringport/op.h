@@ -61,6 +61,14 @@ typedef enum rp_op_kind {
     RP_OP_OPENAT, /* result: the descriptor */
     RP_OP_STATX,
     RP_OP_WAIT_CHILD, /* result: the child's wait status, as waitpid gives it */
+    RP_OP_RENAMEAT,
+    RP_OP_UNLINKAT,
+    RP_OP_MKDIRAT,
+    RP_OP_SYMLINKAT,
+    RP_OP_LINKAT,
+    RP_OP_READLINKAT, /* result: bytes */
+    RP_OP_TRUNCATE,
+    RP_OP_FTRUNCATE,
     RP_OP_KINDS_
 } rp_op_kind;
 
@@ -140,9 +148,24 @@ struct rp_op {
         struct {
             const char *path;
             int flags;
-            uint32_t mode; /* openat: the mode; statx: the mask */
+            uint32_t mode; /* openat, mkdirat: the mode; statx: the mask */
             struct statx *statx;
         } path;
+        struct {
+            const char *from; /* of a symbolic link: what it leads to */
+            const char *to;
+            rp_fd to_directory; /* that `from` begins at is the descriptor */
+            int flags;
+        } paths;
+        struct {
+            const char *path;
+            char *target;
+            size_t size;
+        } link;
+        struct {
+            const char *path; /* NULL: it is the descriptor's file */
+            int64_t length;
+        } truncate;
         struct {
             uint32_t events;
         } poll;
@@ -308,6 +331,47 @@ RP_API void rp_op_openat(rp_op *op, rp_fd directory, const char *path, int flags
 /* statx(). `flags` are AT_*, `mask` is STATX_*. */
 RP_API void rp_op_statx(rp_op *op, rp_fd directory, const char *path, int flags, uint32_t mask,
                         struct statx *result, rp_op_callback *callback, void *data);
+
+/*
+ * What changes names: renameat2(), unlinkat(), mkdirat(), symlinkat(), linkat().
+ * Each directory may be AT_FDCWD; it is where a relative path begins.
+ * A thread does them, of the kernel's or of the proactor's, and what it has begun is not ended by a cancellation.
+ * Errors are those of the system calls. Windows does what Linux does, as far as it can: docs/windows.md.
+ */
+
+/*
+ * Renames a file or directory. What had the new name before is replaced, unless `flags` are RENAME_NOREPLACE.
+ * Windows knows of no other flags.
+ */
+RP_API void rp_op_renameat(rp_op *op, rp_fd from_directory, const char *from, rp_fd to_directory, const char *to,
+                           int flags, rp_op_callback *callback, void *data);
+
+/* Removes a name, that of an empty directory if `flags` are AT_REMOVEDIR. */
+RP_API void rp_op_unlinkat(rp_op *op, rp_fd directory, const char *path, int flags, rp_op_callback *callback,
+                           void *data);
+
+/* Makes a directory. The process's umask counts, as ever. */
+RP_API void rp_op_mkdirat(rp_op *op, rp_fd directory, const char *path, uint32_t mode, rp_op_callback *callback,
+                          void *data);
+
+/* Makes a symbolic link at `path` that leads to `target`, whether there is such a file or not. */
+RP_API void rp_op_symlinkat(rp_op *op, const char *target, rp_fd directory, const char *path,
+                            rp_op_callback *callback, void *data);
+
+/* Gives a file a second name. `flags` are AT_SYMLINK_FOLLOW or 0. */
+RP_API void rp_op_linkat(rp_op *op, rp_fd from_directory, const char *from, rp_fd to_directory, const char *to,
+                         int flags, rp_op_callback *callback, void *data);
+
+/*
+ * readlinkat(): what a symbolic link leads to, in `target`, without a 0 at the end.
+ * The result is how many bytes stand there: where that is `size`, the rest may have been cut off.
+ */
+RP_API void rp_op_readlinkat(rp_op *op, rp_fd directory, const char *path, char *target, size_t size,
+                             rp_op_callback *callback, void *data);
+
+/* truncate() and ftruncate(): makes a file this long. What is added reads as zeros, and takes no room on most disks. */
+RP_API void rp_op_truncate(rp_op *op, const char *path, int64_t length, rp_op_callback *callback, void *data);
+RP_API void rp_op_ftruncate(rp_op *op, rp_fd fd, int64_t length, rp_op_callback *callback, void *data);
 
 /*
  * Waits for a child process, and reaps it. The result is its wait status (WIFEXITED() and so on).

@@ -83,6 +83,11 @@ struct statx {
 #define AT_SYMLINK_NOFOLLOW 0x100
 #define AT_EMPTY_PATH 0x1000
 
+/* For the flags of unlinkat: a directory, and nothing else. Of linkat: what the link leads to. Of renameat. */
+#define AT_REMOVEDIR 0x200
+#define AT_SYMLINK_FOLLOW 0x400
+#define RENAME_NOREPLACE 1
+
 /* For the flags of openat: nothing but a directory; no link. (All that is opened is close-on-exec.) */
 #ifndef O_DIRECTORY
 #define O_DIRECTORY 0x200000

@@ -248,7 +248,7 @@ static void epoll_cancel(rp_proactor *proactor, rp_op *op)
 {
     epoll *e = (epoll *)proactor;
 
-    if (op->state == RP_OP_SUBMITTED || rp_lanes_have(op)) {
+    if (rp_performer_has(op)) {
         rp_performer_cancel(&e->performer, op);
         return;
     }

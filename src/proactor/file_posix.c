@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -117,6 +118,42 @@ int64_t rp_file_attempt(const rp_op *op)
     return read_or_write(op, RWF_NOWAIT);
 }
 
+/* What changes names, or tells them. */
+static int64_t change_names(const rp_op *op)
+{
+    const char *from = op->u.paths.from, *to = op->u.paths.to;
+
+    switch (op->kind) {
+    case RP_OP_RENAMEAT:
+        return renameat2(op->fd, from, op->u.paths.to_directory, to, (unsigned)op->u.paths.flags);
+    case RP_OP_UNLINKAT:
+        return unlinkat(op->fd, op->u.path.path, op->u.path.flags);
+    case RP_OP_MKDIRAT:
+        return mkdirat(op->fd, op->u.path.path, op->u.path.mode);
+    case RP_OP_SYMLINKAT:
+        return symlinkat(from, op->u.paths.to_directory, to);
+    case RP_OP_LINKAT:
+        return linkat(op->fd, from, op->u.paths.to_directory, to, op->u.paths.flags);
+    case RP_OP_READLINKAT:
+        return readlinkat(op->fd, op->u.link.path, op->u.link.target, op->u.link.size);
+    default:
+        errno = EINVAL;
+        return -1;
+    }
+}
+
+/* The one of these calls that a signal may interrupt, and on file systems of a network only. */
+static int64_t truncate_file(const rp_op *op)
+{
+    int rc;
+
+    do
+        rc = op->kind == RP_OP_TRUNCATE ? truncate(op->u.truncate.path, op->u.truncate.length)
+                                        : ftruncate(op->fd, op->u.truncate.length);
+    while (rc < 0 && errno == EINTR);
+    return result_of(rc);
+}
+
 int64_t rp_file_perform(const rp_op *op)
 {
     switch (op->kind) {
@@ -131,7 +168,10 @@ int64_t rp_file_perform(const rp_op *op)
         return result_of(openat(op->fd, op->u.path.path, op->u.path.flags | O_CLOEXEC, op->u.path.mode));
     case RP_OP_STATX:
         return result_of(statx(op->fd, op->u.path.path, op->u.path.flags, op->u.path.mode, op->u.path.statx));
+    case RP_OP_TRUNCATE:
+    case RP_OP_FTRUNCATE:
+        return truncate_file(op);
     default:
-        return -EINVAL;
+        return result_of(change_names(op));
     }
 }

@@ -14,110 +14,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <wchar.h>
 
 #include "base/error_windows.h"
-#include "base/memory.h"
 #include "proactor/kernel.h"
-
-#ifndef IO_REPARSE_TAG_LX_SYMLINK /* a link of Linux under Windows, which Windows itself does not follow */
-#define IO_REPARSE_TAG_LX_SYMLINK 0xA000001D
-#endif
-
-enum { NAME_LENGTH = 255 }; /* no file system of Windows takes longer names */
-
-/* ---- reparse points ---- */
-
-/* 0 if it is none. */
-static DWORD reparse_tag(HANDLE file)
-{
-    FILE_ATTRIBUTE_TAG_INFO info;
-
-    if (!GetFileInformationByHandleEx(file, FileAttributeTagInfo, &info, sizeof info) ||
-        !(info.FileAttributes & FILE_ATTRIBUTE_REPARSE_POINT))
-        return 0;
-    return info.ReparseTag;
-}
-
-/* Junctions, too: whoever may make a directory can make one. */
-static bool is_link(DWORD tag)
-{
-    return tag == IO_REPARSE_TAG_SYMLINK || tag == IO_REPARSE_TAG_MOUNT_POINT || tag == IO_REPARSE_TAG_LX_SYMLINK;
-}
-
-/* Opens the reparse point itself, where Windows finds nobody to follow it. A link is followed, or it is an error. */
-static NTSTATUS open_unfollowed(const rp_path *path, HANDLE *file)
-{
-    ULONG options = FILE_OPEN_REPARSE_POINT | (path->end != RP_PATH_NAME ? FILE_DIRECTORY_FILE : 0);
-    NTSTATUS status = rp_path_open(path, FILE_READ_ATTRIBUTES, FILE_OPEN, options, 0, file, NULL);
-
-    if (!NT_SUCCESS(status) || !is_link(reparse_tag(*file)))
-        return status;
-    CloseHandle(*file);
-    return STATUS_IO_REPARSE_TAG_NOT_HANDLED;
-}
-
-/* ---- errors ---- */
-
-/*
- * Windows does not tell a file amid a path, or a name that is too long, from what is missing there. Linux does. So
- * finds out which name it is. That uses the path up.
- */
-static int why_not_found(const rp_path *path, NTSTATUS status)
-{
-    const wchar_t *first = rp_path_first_name(path);
-
-    for (;;) {
-        wchar_t *last = wcsrchr(path->name, L'\\');
-        int rc = wcslen(last ? last + 1 : path->name) > NAME_LENGTH ? -ENAMETOOLONG : -ENOENT;
-        HANDLE directory;
-
-        if (status == STATUS_OBJECT_NAME_NOT_FOUND || !last || last < first)
-            return rc; /* it is this one */
-        *last = L'\0';
-        status = rp_path_open(path, FILE_READ_ATTRIBUTES, FILE_OPEN, FILE_DIRECTORY_FILE, 0, &directory, NULL);
-        if (NT_SUCCESS(status)) {
-            CloseHandle(directory);
-            return rc;
-        }
-        if (status == STATUS_NOT_A_DIRECTORY)
-            return -ENOTDIR;
-        if (status != STATUS_OBJECT_PATH_NOT_FOUND && status != STATUS_OBJECT_NAME_NOT_FOUND &&
-            status != STATUS_OBJECT_NAME_INVALID)
-            return -ENOENT;
-    }
-}
-
-/* A socket's file is there, and cannot be opened. */
-static int why_not_followed(const rp_path *path)
-{
-    HANDLE file;
-
-    if (!NT_SUCCESS(open_unfollowed(path, &file)))
-        return -EACCES;
-    DWORD tag = reparse_tag(file);
-    CloseHandle(file);
-    return tag == (DWORD)IO_REPARSE_TAG_AF_UNIX ? -ENXIO : -EACCES;
-}
-
-/* What Linux calls it. The path is used up. */
-static int error_of(const rp_path *path, NTSTATUS status)
-{
-    switch (status) {
-    case STATUS_FILE_IS_A_DIRECTORY:
-        return -EISDIR;
-    case STATUS_OBJECT_TYPE_MISMATCH: /* a place in the kernel's name space where no files are */
-        return -ENOENT;
-    case STATUS_IO_REPARSE_TAG_NOT_HANDLED:
-        return why_not_followed(path);
-    case STATUS_OBJECT_PATH_NOT_FOUND:
-    case STATUS_OBJECT_NAME_NOT_FOUND:
-    case STATUS_OBJECT_NAME_INVALID:
-        return why_not_found(path, status);
-    default:
-        return rp_error_from_windows(RtlNtStatusToDosError(status));
-    }
-}
+#include "proactor/link_windows.h"
+#include "proactor/path_error_windows.h"
 
 /* ---- opening ---- */
 
@@ -149,21 +50,21 @@ static int refuse_writing(const rp_path *path, int flags)
     }
     if (is_new_name && (status == STATUS_NOT_A_DIRECTORY || status == STATUS_OBJECT_NAME_NOT_FOUND))
         return -EISDIR;
-    return error_of(path, status);
+    return rp_path_error(path, status);
 }
 
 /* What was opened as it lies there: a link is refused, and another reparse point opened as what it stands for. */
 static int follow_no_link(HANDLE *file, ACCESS_MASK access, int flags)
 {
     rp_path itself = {.root = *file, .name = (wchar_t[]){0}};
-    DWORD tag = reparse_tag(*file);
+    DWORD tag = rp_reparse_tag(*file);
     int rc = flags & O_DIRECTORY ? -ENOTDIR : -ELOOP;
 
     if (tag == 0)
         return 0;
-    if (!is_link(tag)) {
+    if (!rp_is_link(tag)) {
         NTSTATUS status = rp_path_open(&itself, access, FILE_OPEN, 0, 0, file, NULL);
-        rc = NT_SUCCESS(status) ? 0 : error_of(&itself, status);
+        rc = NT_SUCCESS(status) ? 0 : rp_path_error(&itself, status);
     }
     CloseHandle(itself.root);
     return rc;
@@ -210,7 +111,7 @@ static int64_t open_file(const rp_path *path, int flags, uint32_t mode)
         options |= FILE_OPEN_REPARSE_POINT;
     NTSTATUS status = rp_path_open(path, needed, disposition, options, attributes, &file, &created);
     if (!NT_SUCCESS(status))
-        return error_of(path, status);
+        return rp_path_error(path, status);
     if (nofollow)
         rc = follow_no_link(&file, needed, flags);
     if (rc == 0 && flags & O_TRUNC)
@@ -245,7 +146,7 @@ static struct statx_timestamp to_timestamp(LARGE_INTEGER time)
 static uint16_t mode_of(HANDLE file, DWORD attributes)
 {
     uint16_t writing = attributes & FILE_ATTRIBUTE_READONLY ? 0 : 0222;
-    DWORD tag = attributes & FILE_ATTRIBUTE_REPARSE_POINT ? reparse_tag(file) : 0;
+    DWORD tag = attributes & FILE_ATTRIBUTE_REPARSE_POINT ? rp_reparse_tag(file) : 0;
 
     switch (GetFileType(file)) {
     case FILE_TYPE_CHAR:
@@ -253,7 +154,7 @@ static uint16_t mode_of(HANDLE file, DWORD attributes)
     case FILE_TYPE_PIPE:
         return (rp_kernel_type(&rp_system_kernel, (rp_fd)file) < 0 ? S_IFIFO : S_IFSOCK) | 0666;
     default:
-        return is_link(tag)                            ? S_IFLNK | 0777
+        return rp_is_link(tag)                         ? S_IFLNK | 0777
                : tag == (DWORD)IO_REPARSE_TAG_AF_UNIX  ? (uint16_t)(S_IFSOCK | 0444 | writing)
                : attributes & FILE_ATTRIBUTE_DIRECTORY ? (uint16_t)(S_IFDIR | 0555 | writing)
                                                        : (uint16_t)(S_IFREG | 0444 | writing);
@@ -300,9 +201,9 @@ static int path_status(const rp_path *path, bool follow, struct statx *result)
     NTSTATUS status = rp_path_open(path, FILE_READ_ATTRIBUTES, FILE_OPEN, options, 0, &file, NULL);
 
     if (status == STATUS_IO_REPARSE_TAG_NOT_HANDLED)
-        status = open_unfollowed(path, &file);
+        status = rp_path_open_unfollowed(path, &file);
     if (!NT_SUCCESS(status))
-        return error_of(path, status);
+        return rp_path_error(path, status);
     int rc = status_of(file, result);
     CloseHandle(file);
     return rc;

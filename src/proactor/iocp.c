@@ -72,9 +72,17 @@ static const iocp_method *const methods[IOCP_OP_KINDS] = {
     [RP_OP_READV] = &iocp_read,
     [RP_OP_WRITEV] = &iocp_write,
     [RP_OP_FSYNC] = &iocp_fsync,
-    [RP_OP_OPENAT] = &iocp_openat,
-    [RP_OP_STATX] = &iocp_statx,
+    [RP_OP_OPENAT] = &iocp_by_path,
+    [RP_OP_STATX] = &iocp_by_path,
     [RP_OP_WAIT_CHILD] = &iocp_wait_child,
+    [RP_OP_RENAMEAT] = &iocp_by_path,
+    [RP_OP_UNLINKAT] = &iocp_by_path,
+    [RP_OP_MKDIRAT] = &iocp_by_path,
+    [RP_OP_SYMLINKAT] = &iocp_by_path,
+    [RP_OP_LINKAT] = &iocp_by_path,
+    [RP_OP_READLINKAT] = &iocp_by_path,
+    [RP_OP_TRUNCATE] = &iocp_by_path,
+    [RP_OP_FTRUNCATE] = &iocp_by_path,
 };
 
 /* ---- submitting and cancelling ---- */

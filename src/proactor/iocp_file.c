@@ -17,6 +17,7 @@
 #include <fcntl.h>
 
 #include "base/error_windows.h"
+#include "proactor/file_names_windows.h"
 #include "proactor/file_windows.h"
 #include "proactor/iocp_socket.h"
 #include "proactor/iocp_transfer.h"
@@ -98,7 +99,7 @@ static int64_t perform(rp_op *op)
     case RP_OP_CLOSE:
         return CloseHandle((HANDLE)op->fd) ? 0 : rp_error_last();
     default:
-        return iocp_transfer_perform(op);
+        return rp_op_is_of_names(op) ? rp_file_change(op) : iocp_transfer_perform(op);
     }
 }
 
@@ -340,6 +341,5 @@ static void close_cancel(iocp *i, rp_op *op)
 }
 
 const iocp_method iocp_fsync = {.start = fsync_start, .collect = transfer_collect, .cancel = transfer_cancel};
-const iocp_method iocp_openat = {.start = hand_to_pool, .collect = pooled_collect, .cancel = pooled_cancel};
-const iocp_method iocp_statx = {.start = hand_to_pool, .collect = pooled_collect, .cancel = pooled_cancel};
+const iocp_method iocp_by_path = {.start = hand_to_pool, .collect = pooled_collect, .cancel = pooled_cancel};
 const iocp_method iocp_close = {.start = close_start, .collect = pooled_collect, .cancel = close_cancel};

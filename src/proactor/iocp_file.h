@@ -6,7 +6,7 @@
 
 #include "proactor/iocp_port.h"
 
-extern const iocp_method iocp_read, iocp_write, iocp_fsync, iocp_openat, iocp_statx, iocp_close;
+extern const iocp_method iocp_read, iocp_write, iocp_fsync, iocp_by_path, iocp_close;
 
 /* Has Windows end what an operation blocks in. It may be between two calls: ask again until its packet is there. */
 void iocp_file_interrupt(iocp *i, rp_op *op);

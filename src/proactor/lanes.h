@@ -28,12 +28,6 @@ typedef struct rp_lanes {
 
 void rp_lanes_init(rp_lanes *lanes);
 
-/* Whether a read or write is in a lane. */
-static inline bool rp_lanes_have(const rp_op *op)
-{
-    return rp_op_transfers(op) && op->ready != RP_LANE_NONE;
-}
-
 /* Puts it last. Whether it may begin now: else it is QUEUED until rp_lanes_leave() returns it. */
 bool rp_lanes_enter(rp_lanes *lanes, rp_op *op, uint8_t lane);
 

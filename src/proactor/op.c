@@ -159,6 +159,72 @@ void rp_op_statx(rp_op *op, rp_fd directory, const char *path, int flags, uint32
     op->u.path.statx = result;
 }
 
+static void init_paths(rp_op *op, const char *from, rp_fd to_directory, const char *to, int flags)
+{
+    op->u.paths.from = from;
+    op->u.paths.to_directory = to_directory;
+    op->u.paths.to = to;
+    op->u.paths.flags = flags;
+}
+
+void rp_op_renameat(rp_op *op, rp_fd from_directory, const char *from, rp_fd to_directory, const char *to,
+                    int flags, rp_op_callback *callback, void *data)
+{
+    init(op, RP_OP_RENAMEAT, from_directory, callback, data);
+    init_paths(op, from, to_directory, to, flags);
+}
+
+void rp_op_linkat(rp_op *op, rp_fd from_directory, const char *from, rp_fd to_directory, const char *to, int flags,
+                  rp_op_callback *callback, void *data)
+{
+    init(op, RP_OP_LINKAT, from_directory, callback, data);
+    init_paths(op, from, to_directory, to, flags);
+}
+
+void rp_op_symlinkat(rp_op *op, const char *target, rp_fd directory, const char *path, rp_op_callback *callback,
+                     void *data)
+{
+    init(op, RP_OP_SYMLINKAT, directory, callback, data);
+    init_paths(op, target, directory, path, 0);
+}
+
+void rp_op_unlinkat(rp_op *op, rp_fd directory, const char *path, int flags, rp_op_callback *callback, void *data)
+{
+    init(op, RP_OP_UNLINKAT, directory, callback, data);
+    op->u.path.path = path;
+    op->u.path.flags = flags;
+}
+
+void rp_op_mkdirat(rp_op *op, rp_fd directory, const char *path, uint32_t mode, rp_op_callback *callback,
+                   void *data)
+{
+    init(op, RP_OP_MKDIRAT, directory, callback, data);
+    op->u.path.path = path;
+    op->u.path.mode = mode;
+}
+
+void rp_op_readlinkat(rp_op *op, rp_fd directory, const char *path, char *target, size_t size,
+                      rp_op_callback *callback, void *data)
+{
+    init(op, RP_OP_READLINKAT, directory, callback, data);
+    op->u.link.path = path;
+    op->u.link.target = target;
+    op->u.link.size = size;
+}
+
+void rp_op_truncate(rp_op *op, const char *path, int64_t length, rp_op_callback *callback, void *data)
+{
+    init(op, RP_OP_TRUNCATE, -1, callback, data);
+    op->u.truncate.path = path;
+    op->u.truncate.length = length;
+}
+
+void rp_op_ftruncate(rp_op *op, rp_fd fd, int64_t length, rp_op_callback *callback, void *data)
+{
+    init(op, RP_OP_FTRUNCATE, fd, callback, data);
+    op->u.truncate.length = length;
+}
+
 void rp_op_wait_child(rp_op *op, int64_t pid, rp_op_callback *callback, void *data)
 {
     init(op, RP_OP_WAIT_CHILD, -1, callback, data);

@@ -63,6 +63,12 @@ static inline int64_t rp_op_offset(const rp_op *op)
     return rp_op_has_vector(op) ? op->u.io.offset : op->u.buffer.offset;
 }
 
+/* Whether it changes a file's names or length, or tells what a link leads to. */
+static inline bool rp_op_is_of_names(const rp_op *op)
+{
+    return op->kind >= RP_OP_RENAMEAT && op->kind <= RP_OP_FTRUNCATE;
+}
+
 /* Whether it completes many times. */
 static inline bool rp_op_is_multishot(const rp_op *op)
 {

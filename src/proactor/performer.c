@@ -102,6 +102,7 @@ void rp_performer_take(rp_performer *performer, rp_op *op)
 {
     int64_t result;
 
+    op->phase |= RP_PHASE_PERFORMED;
     if (is_at_own_position(op) && !rp_lanes_enter(&performer->lanes, op, RP_LANE_POSITION))
         return;
     if (begin(performer, op, &result))

@@ -11,6 +11,14 @@
 #include "proactor/backend.h"
 #include "proactor/lanes.h"
 
+/* In rp_op.phase, beside the backend's own: a performer has it, or has ended it. */
+enum { RP_PHASE_PERFORMED = 1 << 7 };
+
+static inline bool rp_performer_has(const rp_op *op)
+{
+    return op->phase & RP_PHASE_PERFORMED;
+}
+
 typedef struct rp_performer {
     rp_pool *pool;     /* made on first use */
     rp_lanes lanes;    /* operations at files' own positions */

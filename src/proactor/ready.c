@@ -67,7 +67,7 @@ bool rp_ready_blocks(const rp_op *op)
     case RP_OP_STATX:
         return true;
     default:
-        return false;
+        return rp_op_is_of_names(op);
     }
 }
 

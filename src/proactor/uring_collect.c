@@ -179,6 +179,10 @@ static int collect(uring *u, rp_op *op, int result, bool more, rp_completion *co
         uring_issue(u, op);
         return 0;
     }
+    if (op->kind == RP_OP_FTRUNCATE && result == -EINVAL && may_issue_again(op)) {
+        rp_performer_take(&u->performer, op); /* a kernel before 6.9 knows no such entry; or it is wrong */
+        return 0;
+    }
     if (op->kind == RP_OP_ACCEPT_MULTI && !more && result >= 0) {
         rp_op_complete(&u->base, op, completion, result, RP_OP_MORE);
         if (may_issue_again(op))

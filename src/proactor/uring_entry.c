@@ -9,6 +9,9 @@
 
 #include "proactor/receive_stream.h"
 
+/* Newer than Debian's headers: of kernel 6.9. An earlier one answers with EINVAL. */
+#define OP_FTRUNCATE 55
+
 enum { MAX_TRANSFER = 0x7ffff000 }; /* of one entry: its length field has 32 bits */
 
 static unsigned clamp_length(size_t length)
@@ -99,6 +102,33 @@ static void leave_terminals_to_workers(struct io_uring_sqe *sqe, int fd)
         sqe->flags |= IOSQE_ASYNC;
 }
 
+static void prepare_names(struct io_uring_sqe *sqe, const rp_op *op)
+{
+    const char *from = op->u.paths.from, *to = op->u.paths.to;
+    rp_fd to_directory = op->u.paths.to_directory;
+
+    switch (op->kind) {
+    case RP_OP_RENAMEAT:
+        io_uring_prep_renameat(sqe, op->fd, from, to_directory, to, (unsigned)op->u.paths.flags);
+        break;
+    case RP_OP_UNLINKAT:
+        io_uring_prep_unlinkat(sqe, op->fd, op->u.path.path, op->u.path.flags);
+        break;
+    case RP_OP_MKDIRAT:
+        io_uring_prep_mkdirat(sqe, op->fd, op->u.path.path, op->u.path.mode);
+        break;
+    case RP_OP_SYMLINKAT:
+        io_uring_prep_symlinkat(sqe, from, to_directory, to);
+        break;
+    case RP_OP_LINKAT:
+        io_uring_prep_linkat(sqe, op->fd, from, to_directory, to, op->u.paths.flags);
+        break;
+    default:
+        io_uring_prep_rw(OP_FTRUNCATE, sqe, op->fd, NULL, 0, (uint64_t)op->u.truncate.length);
+        break;
+    }
+}
+
 void uring_entry_prepare(struct io_uring_sqe *sqe, const rp_op *op)
 {
     unsigned length = clamp_length(op->u.buffer.length);
@@ -142,7 +172,10 @@ void uring_entry_prepare(struct io_uring_sqe *sqe, const rp_op *op)
         io_uring_prep_statx(sqe, op->fd, op->u.path.path, op->u.path.flags, op->u.path.mode, op->u.path.statx);
         break;
     default:
-        prepare_network(sqe, op);
+        if (rp_op_is_of_names(op))
+            prepare_names(sqe, op);
+        else
+            prepare_network(sqe, op);
         break;
     }
 }

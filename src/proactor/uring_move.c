@@ -68,7 +68,7 @@ static size_t count_bound(const uring *u, bool *issued)
     for (const rp_node *node = u->base.operations.next; node != &u->base.operations; node = node->next) {
         const rp_op *op = rp_container_of(node, rp_op, link);
 
-        if (op->state != RP_OP_SUBMITTED || rp_lanes_have(op)) /* what threads do stays with them */
+        if (op->state != RP_OP_SUBMITTED || rp_performer_has(op)) /* what threads do stays with them */
             continue;
         *issued = true;
         count += !is_movable(u, op);
@@ -103,7 +103,7 @@ static void take_all_back(uring *u)
     for (node = u->base.operations.next; node != &u->base.operations; node = node->next) {
         rp_op *op = rp_container_of(node, rp_op, link);
 
-        if (op->state == RP_OP_SUBMITTED && !rp_lanes_have(op))
+        if (op->state == RP_OP_SUBMITTED && !rp_performer_has(op))
             take_back(u, op);
     }
     rp_list_splice(&u->backlog, &later);

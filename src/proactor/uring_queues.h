@@ -7,6 +7,8 @@
 
 #include "proactor/op.h"
 
+_Static_assert(RP_OP_KINDS_ <= 32, "a word has a bit for each kind of operation");
+
 /* The queues of all descriptors. Zeroed, it is empty. */
 typedef struct uring_queues {
     rp_op ***chunks; /* each has the last operations of the queues of so many descriptors */

@@ -230,6 +230,10 @@ void uring_submit(rp_proactor *proactor, rp_op *op)
     }
     if (op->kind == RP_OP_CLOSE)
         rp_performer_close(&u->performer, op->fd);
+    if (op->kind == RP_OP_READLINKAT || op->kind == RP_OP_TRUNCATE) { /* no ring has these */
+        rp_performer_take(&u->performer, op);
+        return;
+    }
     if (op->kind == RP_OP_RECV_STREAM) {
         int rc = rp_receive_stream_begin(op);
 
@@ -265,7 +269,7 @@ void uring_cancel(rp_proactor *proactor, rp_op *op)
 {
     uring *u = (uring *)proactor;
 
-    if (rp_lanes_have(op)) {
+    if (rp_performer_has(op)) {
         rp_performer_cancel(&u->performer, op);
         return;
     }
