@@ -9,6 +9,7 @@ from asyncio.log import logger
 from . import _core
 from .connect import Connecting
 from .executor import Executor
+from .names import Names
 from .server import Serving
 from .signals import Signals
 from .sockets import Sockets
@@ -16,7 +17,7 @@ from .sockets import Sockets
 ALL_TO_FACTORY = sys.version_info >= (3, 14)  # before, a task factory got neither `name` nor a `context` that is None
 
 
-class Loop(_core.Loop, Connecting, Serving, Sockets, Signals, Executor, BaseEventLoop):
+class Loop(_core.Loop, Connecting, Serving, Sockets, Signals, Executor, Names, BaseEventLoop):
     """An event loop for asyncio, on io_uring where the kernel permits it, else on epoll.
 
     It has all methods of asyncio's loops, and the attributes and methods that are shown here.
@@ -95,4 +96,5 @@ class Loop(_core.Loop, Connecting, Serving, Sockets, Signals, Executor, BaseEven
         if executor is not None:
             self._default_executor = None
             executor.shutdown(wait=False)
+        self._end_names()
         self._end_signals()
