@@ -9,6 +9,7 @@
  *   sync.h      events, locks, conditions, semaphores, barriers, queues
  *   net.h       transports and protocols: connections and servers by callbacks
  *   process.h   child processes by callbacks
+ *   udp_socket.h   sockets of UDP: multicast groups, broadcast, GRO and GSO
  *   loop.h      the event loop itself: callbacks, timers, signals, executors, policy
  *   future.h    results that are still to come
  *   op.h        operations: what is asked of the kernel
@@ -30,6 +31,7 @@
 #include "ringport/sync.h"
 #include "ringport/net.h"
 #include "ringport/process.h"
+#include "ringport/udp_socket.h"
 #include "ringport/stream.h"
 
 #endif

@@ -38,6 +38,7 @@ PUBLIC = {
     "future.h": "loop",
     "net.h": "net",
     "process.h": "process",
+    "udp_socket.h": "net",
     "co.h": "co",
     "sync.h": "co",
     "io.h": "co",

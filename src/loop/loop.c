@@ -113,11 +113,16 @@ int64_t rp_loop_time(const rp_loop *loop)
     return rp_kernel_now(loop->kernel);
 }
 
-int64_t rp_monotonic(void)
+const rp_kernel *rp_kernel_here(void)
 {
     const rp_loop *loop = rp_get_running_loop();
 
-    return rp_kernel_now(loop ? loop->kernel : &rp_system_kernel);
+    return loop ? loop->kernel : &rp_system_kernel;
+}
+
+int64_t rp_monotonic(void)
+{
+    return rp_kernel_now(rp_kernel_here());
 }
 
 const char *rp_loop_backend_name(const rp_loop *loop)

@@ -117,6 +117,9 @@ static inline bool rp_stack_size_valid(size_t size)
 /* Is to be called when the loop is closed, or changes its mode. */
 void rp_loop_note_state(rp_loop *loop);
 
+/* The kernel of the loop that runs in this thread, else the system's. */
+const rp_kernel *rp_kernel_here(void);
+
 /* Where one comparison does not tell. */
 int rp_loop_check_closely(const rp_loop *loop);
 

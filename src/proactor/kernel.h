@@ -231,6 +231,20 @@ static inline int rp_kernel_type(const rp_kernel *kernel, rp_fd fd)
     return rp_kernel_get_number(kernel, fd, SOL_SOCKET, SO_TYPE);
 }
 
+/* AF_INET and so on, or an error. */
+static inline int rp_kernel_family(const rp_kernel *kernel, rp_fd fd)
+{
+#ifdef _WIN32
+    WSAPROTOCOL_INFOW info;
+    uint32_t length = sizeof info;
+    int rc = rp_kernel_get(kernel, fd, SOL_SOCKET, SO_PROTOCOL_INFOW, &info, &length);
+
+    return rc < 0 ? rc : info.iAddressFamily;
+#else
+    return rp_kernel_get_number(kernel, fd, SOL_SOCKET, SO_DOMAIN);
+#endif
+}
+
 /* Whether a socket listens: 0, something else, or an error. */
 static inline int rp_kernel_listens(const rp_kernel *kernel, rp_fd fd)
 {
