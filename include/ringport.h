@@ -5,6 +5,7 @@
  *
  *   co.h        coroutines and tasks: rp_run, rp_create_task, rp_sleep, groups, timeouts
  *   stream.h    TCP and Unix connections and servers for coroutines
+ *   subprocess.h   child processes for coroutines
  *   io.h        system calls that suspend: rp_read, rp_open, rp_recvfrom, rp_wait_child, rp_wait_signal
  *   sync.h      events, locks, conditions, semaphores, barriers, queues
  *   net.h       transports and protocols: connections and servers by callbacks
@@ -33,5 +34,6 @@
 #include "ringport/process.h"
 #include "ringport/udp_socket.h"
 #include "ringport/stream.h"
+#include "ringport/subprocess.h"
 
 #endif

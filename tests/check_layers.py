@@ -43,6 +43,7 @@ PUBLIC = {
     "sync.h": "co",
     "io.h": "co",
     "stream.h": "stream",
+    "subprocess.h": "stream",
     "python.h": "python",
 }
 

@@ -19,6 +19,7 @@
 
 #include "harness/leaks.h"
 #include "harness/process.h"
+#include "harness/puppet.h"
 #include "ringport/proactor.h"
 
 enum {
@@ -454,6 +455,7 @@ int test_main(test_case *tests, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+    puppet_main(argc, argv);
     process_main(argc, argv);
     return test_main(own_tests, argc, argv);
 }
