@@ -11,6 +11,7 @@
  *   net.h       transports and protocols: connections and servers by callbacks
  *   process.h   child processes by callbacks
  *   udp_socket.h   sockets of UDP: multicast groups, broadcast, GRO and GSO
+ *   datagram.h  datagrams by callbacks
  *   loop.h      the event loop itself: callbacks, timers, signals, executors, policy
  *   future.h    results that are still to come
  *   op.h        operations: what is asked of the kernel
@@ -33,6 +34,7 @@
 #include "ringport/net.h"
 #include "ringport/process.h"
 #include "ringport/udp_socket.h"
+#include "ringport/datagram.h"
 #include "ringport/stream.h"
 #include "ringport/subprocess.h"
 

@@ -39,6 +39,7 @@ PUBLIC = {
     "net.h": "net",
     "process.h": "process",
     "udp_socket.h": "net",
+    "datagram.h": "net",
     "co.h": "co",
     "sync.h": "co",
     "io.h": "co",

@@ -296,6 +296,7 @@ void rp_loop_drop_handles(rp_loop *loop)
     drop_list(&loop->posted);
     drop_list(&loop->batch);
     drop_list(&loop->ready);
+    drop_list(&loop->last);
     drop_list(&loop->arrived);
     drop_list(&loop->arrivals);
 }

@@ -11,7 +11,7 @@
 /* rp_handle.state */
 enum {
     RP_HANDLE_IDLE = 0,
-    RP_HANDLE_READY = 1,     /* in `ready`, `batch`, `due`, `arrivals` or `arrived` */
+    RP_HANDLE_READY = 1,     /* in `ready`, `batch`, `due`, `last`, `arrivals` or `arrived` */
     RP_HANDLE_TIMED = 2,     /* in `timers` */
     RP_HANDLE_POSTED = 3,    /* in `posted`, under the mutex */
     RP_HANDLE_WAITING = 4,   /* in a future's list of callbacks */
@@ -59,6 +59,15 @@ static inline void rp_loop_ready_call(rp_loop *loop, rp_handle *handle, rp_callb
 static inline void rp_loop_arrive_call(rp_loop *loop, rp_handle *handle, rp_callback *callback, void *arg)
 {
     rp_handle_make_ready_in(&loop->arrivals, loop, handle, callback, arg);
+}
+
+/*
+ * The same for a callback that is called at the end of this turn, after all others; between two turns, of the next one.
+ * One that is scheduled by such a callback waits for the next turn's end.
+ */
+static inline void rp_loop_last_call(rp_loop *loop, rp_handle *handle, rp_callback *callback, void *arg)
+{
+    rp_handle_make_ready_in(&loop->last, loop, handle, callback, arg);
 }
 
 /* Runs a handle that was taken out of its list. */

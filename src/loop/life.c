@@ -59,6 +59,7 @@ int rp_loop_new(const rp_loop_options *options, rp_loop **out)
     rp_list_init(&loop->ready);
     rp_list_init(&loop->batch);
     rp_list_init(&loop->due);
+    rp_list_init(&loop->last);
     rp_list_init(&loop->arrivals);
     rp_list_init(&loop->arrived);
     rp_list_init(&loop->posted);
@@ -111,7 +112,7 @@ int rp_loop_close(rp_loop *loop)
     rp_resources_pass(loop, RP_LATE);
     assert(rp_list_empty(&loop->resources) && rp_list_empty(&loop->unread) && loop->timers.count == 0);
     assert(rp_list_empty(&loop->ready) && rp_list_empty(&loop->batch) && rp_list_empty(&loop->due));
-    assert(rp_list_empty(&loop->arrivals) && rp_list_empty(&loop->arrived));
+    assert(rp_list_empty(&loop->arrivals) && rp_list_empty(&loop->arrived) && rp_list_empty(&loop->last));
     rp_free(loop->receive_buffer);
     loop->receive_buffer = NULL;
     return 0;

@@ -51,6 +51,7 @@ struct rp_loop {
     rp_node ready;           /* handles, by their links: what rp_turn_collect() takes next */
     rp_node batch;           /* what this turn has collected, and is yet to run */
     rp_node due;             /* likewise, of timers */
+    rp_node last;            /* handles that run when the turn ends, after all else */
     rp_node arrivals;        /* handles that the next turn delivers, as it does completions */
     rp_node arrived;         /* what this turn has taken of them, and is yet to deliver */
     rp_timers timers;

@@ -15,6 +15,7 @@ enum {
     RP_SLOT_GENERATORS_ARG, /* and its argument */
     RP_SLOT_NAMES,          /* src/net/names.c */
     RP_SLOT_COROUTINES,     /* src/co/runtime.c */
+    RP_SLOT_DATAGRAMS,      /* src/net/datagram_batch.c */
     RP_SLOT_FACE,           /* a face of its own, such as Python's: its loop object */
     RP_SLOTS
 };

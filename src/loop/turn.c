@@ -39,8 +39,8 @@ void rp_turn_interrupt(rp_loop *loop)
 
 int64_t rp_turn_deadline(rp_loop *loop)
 {
-    if (!rp_list_empty(&loop->ready) || !rp_list_empty(&loop->arrivals) || loop->stopping ||
-        loop->turn != RP_TURN_ENDED)
+    if (!rp_list_empty(&loop->ready) || !rp_list_empty(&loop->arrivals) || !rp_list_empty(&loop->last) ||
+        loop->stopping || loop->turn != RP_TURN_ENDED)
         return 0;
     int64_t deadline = rp_timers_next(&loop->timers);
     if (deadline == RP_NEVER && loop->debug) {
@@ -164,10 +164,21 @@ int rp_turn_run(rp_loop *loop)
     return run_all(loop, &loop->batch);
 }
 
+/* Timers, and then what is to come last. One of these that schedules another leaves it to the next turn. */
+static int run_due(rp_loop *loop)
+{
+    int rc = run_all(loop, &loop->due);
+
+    if (rc < 0 || rp_list_empty(&loop->last))
+        return rc;
+    rp_list_splice(&loop->due, &loop->last);
+    return run_all(loop, &loop->due);
+}
+
 int rp_turn_timers(rp_loop *loop)
 {
-    if (!rp_list_empty(&loop->due)) {
-        int rc = run_all(loop, &loop->due);
+    if (!rp_list_empty(&loop->due) || !rp_list_empty(&loop->last)) {
+        int rc = run_due(loop);
 
         if (rc < 0)
             return rc;

@@ -7,7 +7,7 @@
  *     rp_turn_collect()   fixes what is run: handles that are ready, posts of other threads, timers that are due
  *     rp_turn_run()       runs the handles
  *     rp_turn_deliver()   calls back what goes on receiving, and the operations that have completed
- *     rp_turn_timers()    runs the timers, and ends the turn
+ *     rp_turn_timers()    runs the timers and what is to come last, and ends the turn
  *
  * in asyncio's order: callbacks that were ready, what was received, timers; what any of these schedule comes in the
  * next turn. The C face, which is what C programs see of the loop, delivers before it collects: what completions

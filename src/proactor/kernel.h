@@ -17,12 +17,27 @@
 
 typedef struct rp_kernel rp_kernel;
 
+enum { RP_MESSAGES_MAX = 64 }; /* are sent or received by one call */
+
+/* One datagram, or several that go as one, of those that are sent or received together. */
+typedef struct rp_message {
+    struct iovec *vector; /* its pieces: one, unless it is sent in segments */
+    int count;
+    struct sockaddr *address; /* to whom; from whom, NULL: nobody wants to know */
+    uint32_t address_length;  /* 0: it has none; of one that is received: the room, then the true length */
+    uint32_t segment; /* it is cut, or was joined, of datagrams of that many bytes, and a last one; 0: it is one */
+    size_t length;    /* of one that was received: bytes */
+    bool truncated;   /* likewise: there was no room for its end */
+} rp_message;
+
 /* The functions are called by the wrappers below, which say what each does. */
 struct rp_kernel {
     int64_t (*now)(const rp_kernel *kernel);
     int64_t (*send)(rp_fd fd, const void *buffer, size_t length, const rp_kernel *kernel);
     int64_t (*sendv)(rp_fd fd, const struct iovec *vector, int count, const rp_kernel *kernel);
     bool (*has_ended)(rp_fd fd, const rp_kernel *kernel);
+    int (*send_messages)(rp_fd fd, const rp_message *messages, int count, const rp_kernel *kernel);
+    int (*receive_messages)(rp_fd fd, rp_message *messages, int count, bool joined, const rp_kernel *kernel);
     int (*socket)(int family, int type, int protocol, rp_fd *fd, const rp_kernel *kernel);
     int (*bind)(rp_fd fd, const struct sockaddr *address, uint32_t length, const rp_kernel *kernel);
     int (*connect)(rp_fd fd, const struct sockaddr *address, uint32_t length, const rp_kernel *kernel);
@@ -173,6 +188,27 @@ static inline void rp_kernel_close_pipe(const rp_kernel *kernel, const rp_pipe *
     kernel->close_pipe(pipe, kernel);
 }
 
+/* ---- datagrams ---- */
+
+/*
+ * Sends up to RP_MESSAGES_MAX datagrams: how many were sent, one at least; or the error of the first one, -EAGAIN if
+ * there is no room for it. Fewer than asked for: the next one's error is told by the next call.
+ */
+static inline int rp_kernel_send_messages(const rp_kernel *kernel, rp_fd fd, const rp_message *messages, int count)
+{
+    return kernel->send_messages(fd, messages, count, kernel);
+}
+
+/*
+ * Receives up to RP_MESSAGES_MAX datagrams: how many there were, one at least; -EAGAIN, or the error. Fewer than asked
+ * for: there were no more. `joined`: rp_kernel_join_received() was called.
+ */
+static inline int rp_kernel_receive_messages(const rp_kernel *kernel, rp_fd fd, rp_message *messages, int count,
+                                             bool joined)
+{
+    return kernel->receive_messages(fd, messages, count, joined, kernel);
+}
+
 /* ---- names ---- */
 
 /* getsockname() and getpeername(): `length` is the room, then what was needed. */
@@ -262,6 +298,34 @@ static inline int rp_kernel_reuse_address(const rp_kernel *kernel, rp_fd fd, boo
     return reuse ? 0 : rp_kernel_set_number(kernel, fd, SOL_SOCKET, SO_EXCLUSIVEADDRUSE, 1);
 #else
     return reuse ? rp_kernel_set_number(kernel, fd, SOL_SOCKET, SO_REUSEADDR, 1) : 0;
+#endif
+}
+
+/* Lets the kernel join datagrams of one size that arrive one after the other (GRO). -ENOTSUP if it cannot. */
+static inline int rp_kernel_join_received(const rp_kernel *kernel, rp_fd fd)
+{
+#ifdef UDP_GRO
+    int rc = rp_kernel_set_number(kernel, fd, IPPROTO_UDP, UDP_GRO, 1);
+
+    return rc == -ENOPROTOOPT || rc == -EOPNOTSUPP ? -ENOTSUP : rc;
+#else
+    (void)kernel;
+    (void)fd;
+    return -ENOTSUP;
+#endif
+}
+
+/* Whether rp_message.segment may be used for sending (GSO): 0, or -ENOTSUP. */
+static inline int rp_kernel_can_cut(const rp_kernel *kernel, rp_fd fd)
+{
+#ifdef UDP_SEGMENT
+    int rc = rp_kernel_get_number(kernel, fd, IPPROTO_UDP, UDP_SEGMENT);
+
+    return rc == -ENOPROTOOPT || rc == -EOPNOTSUPP ? -ENOTSUP : rc;
+#else
+    (void)kernel;
+    (void)fd;
+    return -ENOTSUP;
 #endif
 }
 

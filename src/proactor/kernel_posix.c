@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -120,6 +121,104 @@ static void close_pipe(const rp_pipe *pipe, const rp_kernel *kernel)
     rp_pipe_posix_close(pipe);
 }
 
+/* ---- datagrams ---- */
+
+/* Room for the one control message that there is: how long the segments are. */
+typedef union segment_control {
+    char space[CMSG_SPACE(sizeof(int))];
+    struct cmsghdr header;
+} segment_control;
+
+static void put_segment(struct msghdr *header, segment_control *control, uint32_t segment)
+{
+    uint16_t size = (uint16_t)segment;
+
+    header->msg_control = control;
+    header->msg_controllen = CMSG_SPACE(sizeof size);
+    *control = (segment_control){.header = {.cmsg_level = IPPROTO_UDP, .cmsg_type = UDP_SEGMENT}};
+    control->header.cmsg_len = CMSG_LEN(sizeof size);
+    memcpy(CMSG_DATA(&control->header), &size, sizeof size);
+}
+
+static int send_one(rp_fd fd, const rp_message *message)
+{
+    ssize_t n;
+
+    do
+        n = sendto(fd, message->vector->iov_base, message->vector->iov_len, MSG_DONTWAIT | MSG_NOSIGNAL,
+                   message->address_length ? message->address : NULL, message->address_length);
+    while (n < 0 && errno == EINTR);
+    return n < 0 ? -errno : 1;
+}
+
+static int send_messages(rp_fd fd, const rp_message *messages, int count, const rp_kernel *kernel)
+{
+    struct mmsghdr headers[RP_MESSAGES_MAX];
+    segment_control controls[RP_MESSAGES_MAX];
+    int n;
+
+    if (count == 1 && messages->count == 1)
+        return send_one(fd, messages);
+    if (count > RP_MESSAGES_MAX)
+        count = RP_MESSAGES_MAX;
+    for (int i = 0; i < count; i++) {
+        const rp_message *message = &messages[i];
+
+        headers[i].msg_hdr = (struct msghdr){.msg_name = message->address_length ? message->address : NULL,
+                                             .msg_namelen = message->address_length,
+                                             .msg_iov = message->vector,
+                                             .msg_iovlen = (size_t)message->count};
+        if (message->segment)
+            put_segment(&headers[i].msg_hdr, &controls[i], message->segment);
+    }
+    do
+        n = sendmmsg(fd, headers, (unsigned)count, MSG_DONTWAIT | MSG_NOSIGNAL);
+    while (n < 0 && errno == EINTR);
+    return n < 0 ? -errno : n;
+}
+
+static void note_received(rp_message *message, struct mmsghdr *received)
+{
+    struct msghdr *header = &received->msg_hdr;
+
+    message->length = received->msg_len;
+    message->address_length = message->address ? header->msg_namelen : 0;
+    message->truncated = header->msg_flags & MSG_TRUNC;
+    message->segment = 0;
+    for (struct cmsghdr *c = header->msg_controllen > 0 ? CMSG_FIRSTHDR(header) : NULL; c;
+         c = CMSG_NXTHDR(header, c)) {
+        int size;
+
+        if (c->cmsg_level != IPPROTO_UDP || c->cmsg_type != UDP_GRO)
+            continue;
+        memcpy(&size, CMSG_DATA(c), sizeof size);
+        message->segment = size > 0 ? (uint32_t)size : 0;
+    }
+}
+
+static int receive_messages(rp_fd fd, rp_message *messages, int count, bool joined, const rp_kernel *kernel)
+{
+    struct mmsghdr headers[RP_MESSAGES_MAX];
+    segment_control controls[RP_MESSAGES_MAX];
+    int n;
+
+    if (count > RP_MESSAGES_MAX)
+        count = RP_MESSAGES_MAX;
+    for (int i = 0; i < count; i++)
+        headers[i].msg_hdr = (struct msghdr){.msg_name = messages[i].address,
+                                             .msg_namelen = messages[i].address ? messages[i].address_length : 0,
+                                             .msg_iov = messages[i].vector,
+                                             .msg_iovlen = (size_t)messages[i].count,
+                                             .msg_control = joined ? &controls[i] : NULL,
+                                             .msg_controllen = joined ? sizeof controls[i] : 0};
+    do
+        n = recvmmsg(fd, headers, (unsigned)count, MSG_DONTWAIT, NULL);
+    while (n < 0 && errno == EINTR);
+    for (int i = 0; i < n; i++)
+        note_received(&messages[i], &headers[i]);
+    return n < 0 ? -errno : n;
+}
+
 /* ---- names and options ---- */
 
 static int name(rp_fd fd, struct sockaddr *address, uint32_t *length, const rp_kernel *kernel)
@@ -152,6 +251,8 @@ const rp_kernel rp_system_kernel = {
     .send = send_now,
     .sendv = sendv_now,
     .has_ended = has_ended,
+    .send_messages = send_messages,
+    .receive_messages = receive_messages,
     .socket = open_socket,
     .bind = bind_socket,
     .connect = connect_socket,

@@ -149,6 +149,16 @@ static bool has_ended(rp_fd fd, const rp_kernel *kernel)
 /* ---- pipes ---- */
 
 static int open_pipe(rp_pipe *pipe, rp_fd fd, bool writes, const rp_kernel *kernel)
+}
+
+/* ---- datagrams ---- */
+
+static int send_messages(rp_fd fd, const rp_message *messages, int count, const rp_kernel *kernel)
+{
+    return -ENOTSUP;
+}
+
+static int receive_messages(rp_fd fd, rp_message *messages, int count, bool joined, const rp_kernel *kernel)
 {
     return -ENOTSUP;
 }
@@ -180,6 +190,8 @@ const rp_kernel rp_system_kernel = {
     .send = send_now,
     .sendv = sendv_now,
     .has_ended = has_ended,
+    .send_messages = send_messages,
+    .receive_messages = receive_messages,
     .socket = open_socket,
     .bind = bind_socket,
     .connect = connect_socket,
