@@ -141,7 +141,9 @@ extern "C" {
     X(rp_server_sockname)                                                                                         \
     X(rp_server_port)                                                                                             \
     X(rp_server_closed_future)                                                                                    \
-    X(rp_loop_getnameinfo)
+    X(rp_loop_getnameinfo)                                                                                        \
+    X(rp_connect_read_pipe)                                                                                       \
+    X(rp_connect_write_pipe)
 
 /* A function's member: its name may not be the function's, in C++. */
 #define RP_PYTHON_MEMBER_(name) __typeof__(name) *name##_;
@@ -328,6 +330,8 @@ static inline PyObject *rp_python_set_error(int64_t error)
 #define rp_server_port RP_PYTHON_(rp_server_port)
 #define rp_server_closed_future RP_PYTHON_(rp_server_closed_future)
 #define rp_loop_getnameinfo RP_PYTHON_(rp_loop_getnameinfo)
+#define rp_connect_read_pipe RP_PYTHON_(rp_connect_read_pipe)
+#define rp_connect_write_pipe RP_PYTHON_(rp_connect_write_pipe)
 #endif
 
 #ifdef __cplusplus

@@ -9,6 +9,8 @@
 
 #include "address.h"
 #include "loop/handle.h"
+#include "net/pipe_transport.h"
+#include "proactor/proactor.h"
 #include "watch.h"
 
 /* ---- extra info ---- */
@@ -76,6 +78,14 @@ int rpy_connection_open(rpy_transport *self, rp_fd fd, PyObject *socket, const r
     return 0;
 }
 
+int rpy_connection_open_pipe(rpy_transport *self, PyObject *pipe)
+{
+    self->fd = rp_transport_fd(self->core);
+    self->pipe = Py_NewRef(pipe);
+    rp_pipe_transport_lend(self->core);
+    return PyDict_SetItemString(self->extra, "pipe", pipe);
+}
+
 static void release_socket(rpy_transport *self)
 {
     if (self->socket_held && count_reader(&self->loop->state->names, self->socket, -1) < 0)
@@ -87,6 +97,7 @@ void rpy_connection_forget_socket(rpy_transport *self)
 {
     release_socket(self);
     Py_CLEAR(self->socket);
+    Py_CLEAR(self->pipe);
 }
 
 /* As socket.detach() does, but without memory for a frame, too: else it would close a number that is another's. */
@@ -118,6 +129,22 @@ static void close_socket_object(rpy_transport *self)
     if (!result)
         PyErr_WriteUnraisable(socket);
     Py_XDECREF(result);
+}
+
+static void close_pipe_object(rpy_transport *self)
+{
+    PyObject *pipe = self->pipe;
+
+    if (!pipe)
+        return;
+    self->pipe = NULL;
+    if (self->core->loop->proactor)
+        rp_proactor_closing(self->core->loop->proactor, self->fd);
+    PyObject *result = PyObject_CallMethod(pipe, "close", NULL);
+    if (!result)
+        PyErr_WriteUnraisable(pipe);
+    Py_XDECREF(result);
+    Py_DECREF(pipe);
 }
 
 /* It does not block, and says so. */
@@ -154,6 +181,8 @@ static int make_extra(rpy_transport *self, PyObject *name)
 {
     PyObject *object = NULL;
 
+    if (self->piped)
+        return 0;
     if (PyUnicode_CompareWithASCIIString(name, "socket") == 0) {
         PyObject *socket = rpy_connection_socket(self);
 
@@ -291,9 +320,21 @@ static void log_error(rpy_transport *self, PyObject *exception, const char *mess
     Py_XDECREF(result);
 }
 
+/* asyncio tells the handler of any error of a pipe that it reads, but one: a terminal's end. */
+static bool is_for_handler(const rpy_transport *self, PyObject *exception)
+{
+    if (!self->piped || self->core->kind->writev)
+        return false;
+    PyObject *number = PyObject_GetAttrString(exception, "errno");
+    bool ended = number && PyLong_Check(number) && PyLong_AsLong(number) == EIO;
+    PyErr_Clear();
+    Py_XDECREF(number);
+    return !ended;
+}
+
 void rpy_connection_report(rpy_transport *self, PyObject *exception, const char *message)
 {
-    if (!PyErr_GivenExceptionMatches(exception, PyExc_OSError))
+    if (!PyErr_GivenExceptionMatches(exception, PyExc_OSError) || is_for_handler(self, exception))
         rpy_loop_call_exception_handler(self->loop, message, exception, "transport", self, "protocol",
                                         self->protocol, NULL);
     else if (self->loop->debug)
@@ -313,6 +354,17 @@ void rpy_connection_callback_failed(rpy_transport *self, const char *message)
     if (!exception)
         return;
     rpy_connection_fail(self, exception, message);
+    Py_DECREF(exception);
+}
+
+void rpy_connection_callback_raised(rpy_transport *self)
+{
+    PyObject *exception = rpy_loop_callback_failed(self->loop);
+
+    if (!exception)
+        return;
+    rpy_loop_call_exception_handler(self->loop, "Exception in callback of a pipe's protocol", exception,
+                                    "transport", self, "protocol", self->protocol, NULL);
     Py_DECREF(exception);
 }
 
@@ -372,8 +424,10 @@ void rpy_connection_end(rpy_transport *self)
         return;
     self->ended = true;
     rp_transport_set_protocol(self->core, &nobody, NULL);
+    close_pipe_object(self);
     close_socket_object(self);
-    rpy_watch_disown(self->loop, self->fd, (PyObject *)self);
+    if (!self->piped)
+        rpy_watch_disown(self->loop, self->fd, (PyObject *)self);
     Py_CLEAR(self->protocol);
     self->streamed = false;
     leave_server(self);
@@ -388,10 +442,12 @@ void rpy_connection_abandon(rpy_transport *self)
     if (!core || self->ended)
         return;
     if (rp_loop_is_forked(core->loop)) { /* the connection is the parent's */
-        rpy_watch_disown(self->loop, self->fd, (PyObject *)self);
+        if (!self->piped)
+            rpy_watch_disown(self->loop, self->fd, (PyObject *)self);
         return;
     }
-    if (PyErr_ResourceWarning((PyObject *)self, 1, "unclosed transport %R", self) < 0)
+    if ((!self->piped || self->pipe) &&
+        PyErr_ResourceWarning((PyObject *)self, 1, "unclosed transport %R", self) < 0)
         PyErr_WriteUnraisable((PyObject *)self);
     rp_transport_lose(core, 0);
     Py_CLEAR(self->empty_waiter); /* whoever waits for it is garbage, too */

@@ -36,6 +36,8 @@ typedef struct rpy_transport {
     rpy_kept kept;
 
     PyObject *extra;  /* a dict */
+    PyObject *pipe;   /* Python's object for a pipe, which has the descriptor; NULL: it is closed */
+    bool piped;       /* it is a pipe's */
     PyObject *socket; /* Python's object for it; NULL: nobody has asked so far */
     rp_fd fd;
     bool socket_held; /* whoever owns it may close it: nothing happens before the connection has ended */
@@ -65,7 +67,10 @@ int rpy_connection_init(rpy_state *state);
 /* Remembers the names of the two ends, and which Python object has the socket (NULL: none). 0, or -1. */
 int rpy_connection_open(rpy_transport *self, rp_fd fd, PyObject *socket, const rpy_ends *ends);
 
-/* Lets go of the socket's object, which is its owner's again. */
+/* The same for a pipe, whose core is there. */
+int rpy_connection_open_pipe(rpy_transport *self, PyObject *pipe);
+
+/* Lets go of the object for socket or pipe, which is its owner's again. */
 void rpy_connection_forget_socket(rpy_transport *self);
 
 /* get_extra_info(): a new reference, or NULL with an exception. */
@@ -91,6 +96,9 @@ void rpy_connection_fail(rpy_transport *self, PyObject *exception, const char *m
 
 /* A method of the protocol has failed: it ends the run, or the connection. The exception is set, and taken. */
 void rpy_connection_callback_failed(rpy_transport *self, const char *message);
+
+/* The same of a pipe, which goes on, as in asyncio: it is only reported. */
+void rpy_connection_callback_raised(rpy_transport *self);
 
 /* The write buffer is empty, or never will be: whoever waits for that is told. */
 void rpy_connection_tell_empty(rpy_transport *self, PyObject *exception);

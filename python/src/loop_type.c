@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "handle.h"
+#include "pipe.h"
 #include "proactor/proactor.h"
 #include "readers.h"
 #include "report.h"
@@ -754,6 +755,10 @@ static PyMethodDef methods[] = {
     NOARGS(time, method_time),
     NOARGS(create_future, create_future),
     {"_make_socket_transport", (PyCFunction)(void (*)(void))rpy_make_socket_transport,
+     METH_VARARGS | METH_KEYWORDS, NULL},
+    {"_make_read_pipe_transport", (PyCFunction)(void (*)(void))rpy_make_read_pipe_transport,
+     METH_VARARGS | METH_KEYWORDS, NULL},
+    {"_make_write_pipe_transport", (PyCFunction)(void (*)(void))rpy_make_write_pipe_transport,
      METH_VARARGS | METH_KEYWORDS, NULL},
     {"set_task_factory", set_task_factory, METH_O, set_task_factory_doc},
     NOARGS(get_task_factory, get_task_factory),

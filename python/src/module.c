@@ -11,6 +11,7 @@
 #include "server.h"
 #include "transport.h"
 #include "op.h"
+#include "pipe.h"
 
 static int intern_names(rpy_names *names)
 {
@@ -33,8 +34,8 @@ static int exec(PyObject *module)
     rpy_memory_init();
     if (intern_names(&state->names) < 0 || rpy_loop_init(state) < 0 || rpy_handle_init(module, state) < 0 ||
         rpy_loop_type_init(module, state) < 0 || rpy_transport_init(module, state) < 0 ||
-        rpy_server_init(module) < 0 || rpy_connect_init(module) < 0 || rpy_capi_init(module) < 0 ||
-        rpy_watch_init(module, state) < 0 || rpy_op_init(module, state) < 0)
+        rpy_pipe_init(module, state) < 0 || rpy_server_init(module) < 0 || rpy_connect_init(module) < 0 ||
+        rpy_capi_init(module) < 0 || rpy_watch_init(module, state) < 0 || rpy_op_init(module, state) < 0)
         return -1;
     return PyModule_AddStringConstant(module, "__version__", rp_version());
 }
@@ -58,6 +59,8 @@ static int traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->asyncio_handle);
     Py_VISIT(state->asyncio_timer_handle);
     Py_VISIT((PyObject *)state->transport_type);
+    Py_VISIT((PyObject *)state->read_pipe_type);
+    Py_VISIT((PyObject *)state->write_pipe_type);
     Py_VISIT(state->set_result);
     Py_VISIT(state->minus_one);
     Py_VISIT(state->buffered_protocol);
@@ -111,6 +114,8 @@ static void release(void *module)
     Py_CLEAR(state->asyncio_handle);
     Py_CLEAR(state->asyncio_timer_handle);
     Py_CLEAR(state->transport_type);
+    Py_CLEAR(state->read_pipe_type);
+    Py_CLEAR(state->write_pipe_type);
     Py_CLEAR(state->set_result);
     Py_CLEAR(state->minus_one);
     Py_CLEAR(state->buffered_protocol);

@@ -8,6 +8,7 @@
 #include "protocol.h"
 
 #include "handle.h"
+#include "net/pipe_transport.h"
 #include "streams.h"
 
 /* ---- around a call ---- */
@@ -86,6 +87,8 @@ static void data_received(void *arg, const void *data, size_t length)
         result = call_data_received(self, data, length);
     if (result)
         Py_DECREF(result);
+    else if (self->piped)
+        rpy_connection_callback_raised(self);
     else
         rpy_connection_callback_failed(self, "Fatal error: protocol.data_received() call failed.");
     leave(self, self->loop->state->names.data_received, begun);
@@ -156,12 +159,40 @@ static void buffer_updated(void *arg, size_t length)
     leave(self, self->loop->state->names.buffer_updated, begun);
 }
 
+/* Of a pipe: there is nothing to keep open. A terminal's end is an error to asyncio, which the protocol is told. */
+static void end_pipe(rpy_transport *self)
+{
+    PyObject *result;
+
+    if (rp_pipe_transport_is_hung_up(self->core)) {
+        PyObject *error = rpy_error_object(self->loop->state, -EIO);
+
+        PyErr_Clear();
+        rpy_connection_force_close(self, error);
+        Py_XDECREF(error);
+        return;
+    }
+    self->closing = true;
+    rpy_connection_keep(self);
+    result = call_in_context(self, self->loop->state->names.eof_received, NULL);
+    if (!result)
+        rpy_connection_callback_raised(self);
+    Py_XDECREF(result);
+}
+
 /* After an interrupt the end is told again, in the next run. */
 static bool eof_received(void *arg)
 {
     rpy_transport *self = arg;
     int64_t begun = enter(self);
 
+    if (self->piped) {
+        if (self->loop->debug)
+            rpy_connection_log(self, "%r was closed by peer");
+        end_pipe(self);
+        leave(self, self->loop->state->names.eof_received, begun);
+        return false;
+    }
     if (self->loop->debug)
         rpy_connection_log(self, "%r received EOF");
     PyObject *result = call_in_context(self, self->loop->state->names.eof_received, NULL);
@@ -270,9 +301,11 @@ static void call_connection_lost(rpy_transport *self, PyObject *exception)
     Py_XDECREF(result);
 }
 
+/* That nobody reads a pipe is no error to asyncio, if nothing was to be written. */
 static PyObject *reason(rpy_transport *self, int error)
 {
-    PyObject *exception = error < 0 && !self->error ? rpy_error_object(self->loop->state, error) : NULL;
+    bool told = error < 0 && !(self->piped && rp_pipe_transport_was_unused(self->core));
+    PyObject *exception = told && !self->error ? rpy_error_object(self->loop->state, error) : NULL;
 
     if (exception)
         self->error = exception;

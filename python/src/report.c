@@ -9,7 +9,7 @@
 #include "loop/exception.h"
 #include "protocol.h"
 
-static const char *text_of(rp_where where)
+static const char *text_of(rp_where where, bool piped)
 {
     switch (where) {
     case RP_WHERE_READER:
@@ -22,12 +22,12 @@ static const char *text_of(rp_where where)
     case RP_WHERE_READ:
     case RP_WHERE_READ_MEMORY:
     case RP_WHERE_GET_BUFFER:
-        return "Fatal read error on socket transport";
+        return piped ? "Fatal read error on pipe transport" : "Fatal read error on socket transport";
     case RP_WHERE_WRITE_START:
     case RP_WHERE_WRITE:
     case RP_WHERE_WRITE_MEMORY:
     case RP_WHERE_WRITE_EOF:
-        return "Fatal write error on socket transport";
+        return piped ? "Fatal write error on pipe transport" : "Fatal write error on socket transport";
     default:
         return "Error in the event loop";
     }
@@ -46,9 +46,9 @@ static void report(rp_loop *core, const rp_report *report)
             PyErr_Clear();
     }
     if (transport && error)
-        rpy_connection_report(transport, error, text_of(report->where));
+        rpy_connection_report(transport, error, text_of(report->where, transport->piped));
     else
-        rpy_loop_call_exception_handler(self, text_of(report->where), error, NULL);
+        rpy_loop_call_exception_handler(self, text_of(report->where, transport && transport->piped), error, NULL);
     Py_XDECREF(error);
 }
 

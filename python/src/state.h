@@ -102,6 +102,8 @@ typedef struct rpy_state {
 
     /* transport.c, protocol.c, connection.c */
     PyTypeObject *transport_type;
+    PyTypeObject *read_pipe_type;
+    PyTypeObject *write_pipe_type;
     PyObject *set_result; /* asyncio.futures._set_result_unless_cancelled */
     PyObject *minus_one;
     PyObject *buffered_protocol; /* asyncio.BufferedProtocol */

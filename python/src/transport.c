@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "handle.h"
+#include "net/pipe_transport.h"
 #include "net/socket_transport.h"
 #include "net/transport_read.h"
 #include "protocol.h"
@@ -24,13 +25,15 @@ static rpy_transport *of(PyObject *object)
 enum { LOST_WRITES_LOGGED = 5 }; /* as asyncio counts them, the close among them */
 
 /* The connection is lost. */
-static PyObject *count_lost_write(rpy_transport *self)
+PyObject *rpy_transport_count_lost_write(rpy_transport *self)
 {
     if (rpy_connection_is_dropped(self))
         return rpy_set_error(self->loop->state, RP_ECLOSED);
     if (++self->lost_writes >= LOST_WRITES_LOGGED) {
         PyObject *result =
-            PyObject_CallMethod(self->loop->state->logger, "warning", "s", "socket.send() raised exception.");
+            PyObject_CallMethod(self->loop->state->logger, "warning", "s",
+                                self->piped ? "pipe closed by peer or os.write(pipe, data) raised exception."
+                                            : "socket.send() raised exception.");
 
         if (!result)
             return NULL;
@@ -74,7 +77,7 @@ static inline PyObject *write_bytes(rpy_transport *self, const void *data, Py_ss
     if (length == 0)
         Py_RETURN_NONE;
     if (self->core->lost)
-        return count_lost_write(self);
+        return rpy_transport_count_lost_write(self);
     rc = rp_transport_write(self->core, data, (size_t)length);
     if (rc < 0 || rp_buffer_size(&self->core->buffer) > 0)
         return end_write(self, rc);
@@ -83,7 +86,7 @@ static inline PyObject *write_bytes(rpy_transport *self, const void *data, Py_ss
 
 PyDoc_STRVAR(write_doc, "write(data)\n--\n\nSend bytes: at once, or in the background.");
 
-static PyObject *method_write(PyObject *object, PyObject *data)
+PyObject *rpy_transport_write(PyObject *object, PyObject *data)
 {
     rpy_transport *self = of(object);
     PyObject *result;
@@ -147,7 +150,7 @@ static int export_pieces(pieces *p, PyObject *list)
 PyDoc_STRVAR(writelines_doc,
              "writelines(list_of_data)\n--\n\nSend all of these, in one go and without joining them.");
 
-static PyObject *method_writelines(PyObject *object, PyObject *lines)
+PyObject *rpy_transport_writelines(PyObject *object, PyObject *lines)
 {
     rpy_transport *self = of(object);
     PyObject *list, *result = NULL;
@@ -161,7 +164,7 @@ static PyObject *method_writelines(PyObject *object, PyObject *lines)
     if (PySequence_Fast_GET_SIZE(list) == 0) {
         result = Py_NewRef(Py_None);
     } else if (export_pieces(&p, list) == 0) {
-        result = self->core->lost ? count_lost_write(self)
+        result = self->core->lost ? rpy_transport_count_lost_write(self)
                                   : end_write(self, rp_transport_writev(self->core, p.vector, (int)p.count));
         release_pieces(&p);
     } else {
@@ -223,7 +226,7 @@ PyDoc_STRVAR(
     "set_write_buffer_limits(high=None, low=None)\n--\n\n"
     "Set how full the write buffer is when the protocol's pause_writing() and resume_writing() are called.");
 
-static PyObject *method_set_limits(PyObject *object, PyObject *args, PyObject *kwargs)
+PyObject *rpy_transport_set_limits(PyObject *object, PyObject *args, PyObject *kwargs)
 {
     static char *keywords[] = {"high", "low", NULL};
     rpy_transport *self = of(object);
@@ -249,7 +252,7 @@ static PyObject *method_set_limits(PyObject *object, PyObject *args, PyObject *k
 
 PyDoc_STRVAR(get_limits_doc, "get_write_buffer_limits()\n--\n\nThe limits of the write buffer: (low, high).");
 
-static PyObject *method_get_limits(PyObject *object, PyObject *unused)
+PyObject *rpy_transport_get_limits(PyObject *object, PyObject *unused)
 {
     (void)unused;
     return Py_BuildValue("nn", (Py_ssize_t)of(object)->core->low, (Py_ssize_t)of(object)->core->high);
@@ -257,7 +260,7 @@ static PyObject *method_get_limits(PyObject *object, PyObject *unused)
 
 PyDoc_STRVAR(get_size_doc, "get_write_buffer_size()\n--\n\nHow many bytes wait to be sent.");
 
-static PyObject *method_get_size(PyObject *object, PyObject *unused)
+PyObject *rpy_transport_get_size(PyObject *object, PyObject *unused)
 {
     (void)unused;
     return PyLong_FromSize_t(rp_transport_get_write_buffer_size(of(object)->core));
@@ -272,7 +275,7 @@ static bool reads(const rpy_transport *self)
 
 PyDoc_STRVAR(is_reading_doc, "is_reading()\n--\n\nWhether what arrives is handed to the protocol.");
 
-static PyObject *method_is_reading(PyObject *object, PyObject *unused)
+PyObject *rpy_transport_is_reading(PyObject *object, PyObject *unused)
 {
     (void)unused;
     return PyBool_FromLong(reads(of(object)));
@@ -281,7 +284,7 @@ static PyObject *method_is_reading(PyObject *object, PyObject *unused)
 PyDoc_STRVAR(pause_reading_doc,
              "pause_reading()\n--\n\nHand nothing to the protocol any more. The peer has to wait.");
 
-static PyObject *method_pause_reading(PyObject *object, PyObject *unused)
+PyObject *rpy_transport_pause_reading(PyObject *object, PyObject *unused)
 {
     rpy_transport *self = of(object);
 
@@ -297,7 +300,7 @@ static PyObject *method_pause_reading(PyObject *object, PyObject *unused)
 
 PyDoc_STRVAR(resume_reading_doc, "resume_reading()\n--\n\nHand what arrives to the protocol again.");
 
-static PyObject *method_resume_reading(PyObject *object, PyObject *unused)
+PyObject *rpy_transport_resume_reading(PyObject *object, PyObject *unused)
 {
     rpy_transport *self = of(object);
 
@@ -318,7 +321,7 @@ static PyObject *method_resume_reading(PyObject *object, PyObject *unused)
 
 PyDoc_STRVAR(set_protocol_doc, "set_protocol(protocol)\n--\n\nThe next event is told to this protocol.");
 
-static PyObject *method_set_protocol(PyObject *object, PyObject *protocol)
+PyObject *rpy_transport_set_protocol(PyObject *object, PyObject *protocol)
 {
     if (rpy_protocol_set(of(object), protocol) < 0)
         return NULL;
@@ -330,9 +333,9 @@ static PyObject *or_none(PyObject *object)
     return Py_NewRef(object ? object : Py_None);
 }
 
-PyDoc_STRVAR(get_protocol_doc, "get_protocol()\n--\n\nThe protocol.");
+PyDoc_STRVAR(get_protocol_doc, "rpy_transport_show_protocol()\n--\n\nThe protocol.");
 
-static PyObject *method_get_protocol(PyObject *object, PyObject *unused)
+PyObject *rpy_transport_get_protocol(PyObject *object, PyObject *unused)
 {
     (void)unused;
     return or_none(of(object)->protocol);
@@ -342,7 +345,7 @@ static PyObject *method_get_protocol(PyObject *object, PyObject *unused)
 
 PyDoc_STRVAR(is_closing_doc, "is_closing()\n--\n\nWhether the transport is closed, or about to be.");
 
-static PyObject *method_is_closing(PyObject *object, PyObject *unused)
+PyObject *rpy_transport_is_closing(PyObject *object, PyObject *unused)
 {
     (void)unused;
     return PyBool_FromLong(rpy_connection_is_closing(of(object)));
@@ -360,7 +363,7 @@ PyDoc_STRVAR(close_doc, "close()\n--\n\n"
                         "Receive no more, send what is buffered, and close. The protocol's connection_lost(None) "
                         "follows.");
 
-static PyObject *method_close(PyObject *object, PyObject *unused)
+PyObject *rpy_transport_close(PyObject *object, PyObject *unused)
 {
     (void)unused;
     if (note_context(of(object)) < 0 || rpy_connection_close(of(object)) < 0)
@@ -379,18 +382,18 @@ static PyObject *force_close(rpy_transport *self, PyObject *exception)
 PyDoc_STRVAR(abort_doc, "abort()\n--\n\n"
                         "Close at once: what is buffered is lost. The protocol's connection_lost(None) follows.");
 
-static PyObject *method_abort(PyObject *object, PyObject *unused)
+PyObject *rpy_transport_abort(PyObject *object, PyObject *unused)
 {
     (void)unused;
     return force_close(of(object), NULL);
 }
 
-static PyObject *method_force_close(PyObject *object, PyObject *exception)
+PyObject *rpy_transport_force_close(PyObject *object, PyObject *exception)
 {
     return force_close(of(object), exception);
 }
 
-static PyObject *method_fatal_error(PyObject *object, PyObject *args, PyObject *kwargs)
+PyObject *rpy_transport_fatal_error(PyObject *object, PyObject *args, PyObject *kwargs)
 {
     static char *keywords[] = {"exc", "message", NULL};
     const char *message = "Fatal error on transport";
@@ -403,7 +406,7 @@ static PyObject *method_fatal_error(PyObject *object, PyObject *args, PyObject *
 }
 
 /* What asyncio schedules when a connection is lost. */
-static PyObject *method_call_connection_lost(PyObject *object, PyObject *exception)
+PyObject *rpy_transport_call_connection_lost(PyObject *object, PyObject *exception)
 {
     if (!of(object)->core->lost)
         return force_close(of(object), exception);
@@ -443,7 +446,7 @@ static PyObject *method_reset_empty_waiter(PyObject *object, PyObject *unused)
 PyDoc_STRVAR(get_extra_info_doc, "get_extra_info(name, default=None)\n--\n\n"
                                  "'socket', 'sockname', 'peername', and what else whoever made it knows.");
 
-static PyObject *method_get_extra_info(PyObject *object, PyObject *args, PyObject *kwargs)
+PyObject *rpy_transport_get_extra_info(PyObject *object, PyObject *args, PyObject *kwargs)
 {
     static char *keywords[] = {"name", "default", NULL};
     PyObject *name, *missing = Py_None;
@@ -466,13 +469,13 @@ static PyObject *repr(PyObject *object)
                                 polling ? "polling" : "idle", size > 0 ? "polling" : "idle", size);
 }
 
-static PyObject *get_loop(PyObject *object, void *unused)
+PyObject *rpy_transport_show_loop(PyObject *object, void *unused)
 {
     (void)unused;
     return or_none(of(object)->ended ? NULL : (PyObject *)of(object)->loop);
 }
 
-static PyObject *get_protocol(PyObject *object, void *unused)
+PyObject *rpy_transport_show_protocol(PyObject *object, void *unused)
 {
     (void)unused;
     return or_none(of(object)->protocol);
@@ -484,44 +487,44 @@ static PyObject *get_sock(PyObject *object, void *unused)
     return of(object)->ended ? Py_NewRef(Py_None) : Py_XNewRef(rpy_connection_socket(of(object)));
 }
 
-static PyObject *get_extra(PyObject *object, void *unused)
+PyObject *rpy_transport_show_extra(PyObject *object, void *unused)
 {
     (void)unused;
     return Py_XNewRef(rpy_connection_extras(of(object)));
 }
 
-static PyObject *get_closing(PyObject *object, void *unused)
+PyObject *rpy_transport_show_closing(PyObject *object, void *unused)
 {
     (void)unused;
     return PyBool_FromLong(rpy_connection_is_closing(of(object)));
 }
 
-static PyObject *get_paused(PyObject *object, void *unused)
+PyObject *rpy_transport_show_paused(PyObject *object, void *unused)
 {
     (void)unused;
     return PyBool_FromLong(of(object)->core->reading_paused);
 }
 
-static PyObject *get_protocol_paused(PyObject *object, void *unused)
+PyObject *rpy_transport_show_protocol_paused(PyObject *object, void *unused)
 {
     (void)unused;
     return PyBool_FromLong(of(object)->core->writing_paused);
 }
 
-static PyObject *get_conn_lost(PyObject *object, void *unused)
+PyObject *rpy_transport_show_conn_lost(PyObject *object, void *unused)
 {
     (void)unused;
     return PyLong_FromUnsignedLong(of(object)->core->lost ? of(object)->lost_writes + 1UL : 0);
 }
 
-static PyObject *get_mark(PyObject *object, void *high)
+PyObject *rpy_transport_show_mark(PyObject *object, void *high)
 {
     return PyLong_FromSize_t(high ? of(object)->core->high : of(object)->core->low);
 }
 
 /* ---- life ---- */
 
-static int traverse(PyObject *object, visitproc visit, void *arg)
+int rpy_transport_traverse(PyObject *object, visitproc visit, void *arg)
 {
     rpy_transport *self = of(object);
 
@@ -535,13 +538,14 @@ static int traverse(PyObject *object, visitproc visit, void *arg)
     Py_VISIT(self->server);
     Py_VISIT(self->extra);
     Py_VISIT(self->socket);
+    Py_VISIT(self->pipe);
     Py_VISIT(self->view.obj);
     Py_VISIT(self->dict);
     return 0;
 }
 
 /* The loop stays: the core's transport may still be in it. */
-static int clear(PyObject *object)
+int rpy_transport_clear(PyObject *object)
 {
     rpy_transport *self = of(object);
 
@@ -553,11 +557,12 @@ static int clear(PyObject *object)
     Py_CLEAR(self->server);
     Py_CLEAR(self->extra);
     Py_CLEAR(self->socket);
+    Py_CLEAR(self->pipe);
     Py_CLEAR(self->dict);
     return 0;
 }
 
-static void finalize(PyObject *object)
+void rpy_transport_finalize(PyObject *object)
 {
     PyObject *exception = rpy_take_exception();
 
@@ -566,7 +571,7 @@ static void finalize(PyObject *object)
         rpy_set_exception(exception);
 }
 
-static void dealloc(PyObject *object)
+void rpy_transport_dealloc(PyObject *object)
 {
     rpy_transport *self = of(object);
     PyTypeObject *type = Py_TYPE(object);
@@ -578,7 +583,7 @@ static void dealloc(PyObject *object)
     PyObject_GC_UnTrack(object);
     if (self->weakrefs)
         PyObject_ClearWeakRefs(object);
-    clear(object);
+    rpy_transport_clear(object);
     Py_CLEAR(self->context);
     rp_transport_unref(core);
     Py_XDECREF(loop);
@@ -610,18 +615,26 @@ static rpy_handle *handle_for_protocol(rpy_transport *self, PyObject *protocol)
     return handle;
 }
 
-static rpy_transport *allocate(rpy_loop *loop, rp_fd fd, PyObject *context, PyObject *extra)
+static void discard_core(rp_transport *core, bool piped)
 {
-    PyTypeObject *type = loop->state->transport_type;
-    rpy_transport *self = (rpy_transport *)type->tp_alloc(type, 0);
-    rp_transport *core;
+    if (core)
+        (piped ? rp_pipe_transport_discard : rp_transport_discard)(core);
+}
 
-    if (!self)
+/* Takes the core's transport, which may be NULL: then there was no memory. */
+static rpy_transport *allocate(rpy_loop *loop, PyTypeObject *type, rp_transport *core, PyObject *context,
+                               PyObject *extra)
+{
+    rpy_transport *self = (rpy_transport *)type->tp_alloc(type, 0);
+
+    if (!self) {
+        discard_core(core, type != loop->state->transport_type);
         return NULL;
+    }
+    self->piped = type != loop->state->transport_type;
     self->loop = (rpy_loop *)Py_NewRef((PyObject *)loop);
     self->context = context ? Py_NewRef(context) : PyContext_CopyCurrent();
     self->extra = extra ? Py_NewRef(extra) : PyDict_New();
-    core = rp_socket_transport_new(loop->loop, fd);
     if (core)
         self->core = rp_transport_ref(core);
     else
@@ -629,8 +642,7 @@ static rpy_transport *allocate(rpy_loop *loop, rp_fd fd, PyObject *context, PyOb
     if (core && self->context && self->extra)
         return self;
     self->ended = true;
-    if (core)
-        rp_transport_discard(core);
+    discard_core(core, self->piped);
     Py_DECREF((PyObject *)self);
     return NULL;
 }
@@ -655,9 +667,10 @@ static void discard(rpy_transport *self)
     PyObject *exception = rpy_take_exception();
 
     rpy_connection_forget_socket(self);
-    rpy_watch_disown(self->loop, self->fd, (PyObject *)self);
+    if (!self->piped)
+        rpy_watch_disown(self->loop, self->fd, (PyObject *)self);
     self->ended = true;
-    rp_transport_discard(self->core);
+    discard_core(self->core, self->piped);
     Py_DECREF((PyObject *)self);
     rpy_set_exception(exception);
 }
@@ -680,21 +693,15 @@ static void start(rpy_transport *self, rpy_handle *made, rpy_handle *waiter)
     rpy_connection_keep(self);
 }
 
-static PyObject *make(rpy_loop *loop, rp_fd fd, PyObject *socket, PyObject *protocol, PyObject *context,
-                      PyObject *waiter, PyObject *extra, PyObject *server, const rpy_ends *ends)
+/* What it stands on is known: sets it going, or gives it up. */
+static PyObject *begin(rpy_transport *self, PyObject *protocol, PyObject *waiter, PyObject *server)
 {
-    rpy_transport *self = rpy_loop_check(loop) == 0 ? allocate(loop, fd, context, extra) : NULL;
-    rpy_handle *made = NULL, *woken = NULL;
+    rpy_handle *made = rpy_protocol_set(self, protocol) == 0 ? handle_for_protocol(self, protocol) : NULL;
+    bool waited = waiter && waiter != Py_None;
+    rpy_handle *woken = made && waited ? handle_for_waiter(self->loop, waiter) : NULL;
 
-    if (!self)
-        return NULL;
-    if (rpy_connection_open(self, fd, socket, ends) == 0 && rpy_protocol_set(self, protocol) == 0)
-        made = handle_for_protocol(self, protocol);
-    if (made && waiter && waiter != Py_None)
-        woken = handle_for_waiter(loop, waiter);
     /* What was called, or collected, may have closed the loop: so it is asked again. */
-    if (made && (woken || !waiter || waiter == Py_None) && rpy_loop_check(loop) == 0 &&
-        join_server(self, server) == 0) {
+    if (made && (woken || !waited) && rpy_loop_check(self->loop) == 0 && join_server(self, server) == 0) {
         start(self, made, woken);
     } else {
         discard(self);
@@ -705,10 +712,39 @@ static PyObject *make(rpy_loop *loop, rp_fd fd, PyObject *socket, PyObject *prot
     return (PyObject *)self;
 }
 
+static PyObject *make(rpy_loop *loop, rp_fd fd, PyObject *socket, PyObject *protocol, PyObject *context,
+                      PyObject *waiter, PyObject *extra, PyObject *server, const rpy_ends *ends)
+{
+    rpy_transport *self;
+
+    if (rpy_loop_check(loop) < 0)
+        return NULL;
+    self = allocate(loop, loop->state->transport_type, rp_socket_transport_new(loop->loop, fd), context, extra);
+    if (!self)
+        return NULL;
+    if (rpy_connection_open(self, fd, socket, ends) == 0)
+        return begin(self, protocol, waiter, server);
+    discard(self);
+    return NULL;
+}
+
 PyObject *rpy_transport_new(rpy_loop *loop, rp_fd fd, PyObject *socket, PyObject *protocol, PyObject *context,
                             PyObject *waiter, PyObject *extra, const rpy_ends *ends)
 {
     return make(loop, fd, socket, protocol, context, waiter, extra, NULL, ends);
+}
+
+PyObject *rpy_transport_new_pipe(rpy_loop *loop, PyTypeObject *type, rp_transport *core, PyObject *pipe,
+                                 PyObject *protocol, PyObject *waiter, PyObject *extra)
+{
+    rpy_transport *self = allocate(loop, type, core, NULL, extra);
+
+    if (!self)
+        return NULL;
+    if (rpy_connection_open_pipe(self, pipe) == 0)
+        return begin(self, protocol, waiter, NULL);
+    discard(self);
+    return NULL;
 }
 
 PyObject *rpy_make_socket_transport(PyObject *loop, PyObject *args, PyObject *kwargs)
@@ -747,25 +783,25 @@ PyObject *rpy_transport_object(rp_transport *core)
 #define KEYWORDS (METH_VARARGS | METH_KEYWORDS)
 
 static PyMethodDef methods[] = {
-    METHOD("write", METH_O, method_write, write_doc),
-    METHOD("writelines", METH_O, method_writelines, writelines_doc),
+    METHOD("write", METH_O, rpy_transport_write, write_doc),
+    METHOD("writelines", METH_O, rpy_transport_writelines, writelines_doc),
     METHOD("write_eof", METH_NOARGS, method_write_eof, write_eof_doc),
     METHOD("can_write_eof", METH_NOARGS, method_can_write_eof, can_write_eof_doc),
-    METHOD("set_write_buffer_limits", KEYWORDS, method_set_limits, set_limits_doc),
-    METHOD("get_write_buffer_limits", METH_NOARGS, method_get_limits, get_limits_doc),
-    METHOD("get_write_buffer_size", METH_NOARGS, method_get_size, get_size_doc),
-    METHOD("is_reading", METH_NOARGS, method_is_reading, is_reading_doc),
-    METHOD("pause_reading", METH_NOARGS, method_pause_reading, pause_reading_doc),
-    METHOD("resume_reading", METH_NOARGS, method_resume_reading, resume_reading_doc),
-    METHOD("set_protocol", METH_O, method_set_protocol, set_protocol_doc),
-    METHOD("get_protocol", METH_NOARGS, method_get_protocol, get_protocol_doc),
-    METHOD("is_closing", METH_NOARGS, method_is_closing, is_closing_doc),
-    METHOD("close", METH_NOARGS, method_close, close_doc),
-    METHOD("abort", METH_NOARGS, method_abort, abort_doc),
-    METHOD("get_extra_info", KEYWORDS, method_get_extra_info, get_extra_info_doc),
-    METHOD("_force_close", METH_O, method_force_close, NULL),
-    METHOD("_fatal_error", KEYWORDS, method_fatal_error, NULL),
-    METHOD("_call_connection_lost", METH_O, method_call_connection_lost, NULL),
+    METHOD("set_write_buffer_limits", KEYWORDS, rpy_transport_set_limits, set_limits_doc),
+    METHOD("get_write_buffer_limits", METH_NOARGS, rpy_transport_get_limits, get_limits_doc),
+    METHOD("get_write_buffer_size", METH_NOARGS, rpy_transport_get_size, get_size_doc),
+    METHOD("is_reading", METH_NOARGS, rpy_transport_is_reading, is_reading_doc),
+    METHOD("pause_reading", METH_NOARGS, rpy_transport_pause_reading, pause_reading_doc),
+    METHOD("resume_reading", METH_NOARGS, rpy_transport_resume_reading, resume_reading_doc),
+    METHOD("set_protocol", METH_O, rpy_transport_set_protocol, set_protocol_doc),
+    METHOD("get_protocol", METH_NOARGS, rpy_transport_get_protocol, get_protocol_doc),
+    METHOD("is_closing", METH_NOARGS, rpy_transport_is_closing, is_closing_doc),
+    METHOD("close", METH_NOARGS, rpy_transport_close, close_doc),
+    METHOD("abort", METH_NOARGS, rpy_transport_abort, abort_doc),
+    METHOD("get_extra_info", KEYWORDS, rpy_transport_get_extra_info, get_extra_info_doc),
+    METHOD("_force_close", METH_O, rpy_transport_force_close, NULL),
+    METHOD("_fatal_error", KEYWORDS, rpy_transport_fatal_error, NULL),
+    METHOD("_call_connection_lost", METH_O, rpy_transport_call_connection_lost, NULL),
     METHOD("_make_empty_waiter", METH_NOARGS, method_make_empty_waiter, NULL),
     METHOD("_reset_empty_waiter", METH_NOARGS, method_reset_empty_waiter, NULL),
     {0},
@@ -773,16 +809,16 @@ static PyMethodDef methods[] = {
 
 static PyGetSetDef getsets[] = {
     {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, NULL, NULL},
-    {"_loop", get_loop, NULL, NULL, NULL},
-    {"_protocol", get_protocol, NULL, NULL, NULL},
+    {"_loop", rpy_transport_show_loop, NULL, NULL, NULL},
+    {"_protocol", rpy_transport_show_protocol, NULL, NULL, NULL},
     {"_sock", get_sock, NULL, NULL, NULL},
-    {"_extra", get_extra, NULL, NULL, NULL},
-    {"_closing", get_closing, NULL, NULL, NULL},
-    {"_paused", get_paused, NULL, NULL, NULL},
-    {"_protocol_paused", get_protocol_paused, NULL, NULL, NULL},
-    {"_conn_lost", get_conn_lost, NULL, NULL, NULL},
-    {"_high_water", get_mark, NULL, NULL, ""},
-    {"_low_water", get_mark, NULL, NULL, NULL},
+    {"_extra", rpy_transport_show_extra, NULL, NULL, NULL},
+    {"_closing", rpy_transport_show_closing, NULL, NULL, NULL},
+    {"_paused", rpy_transport_show_paused, NULL, NULL, NULL},
+    {"_protocol_paused", rpy_transport_show_protocol_paused, NULL, NULL, NULL},
+    {"_conn_lost", rpy_transport_show_conn_lost, NULL, NULL, NULL},
+    {"_high_water", rpy_transport_show_mark, NULL, NULL, ""},
+    {"_low_water", rpy_transport_show_mark, NULL, NULL, NULL},
     {0},
 };
 
@@ -798,10 +834,10 @@ static PyMemberDef members[] = {
 
 static PyType_Slot slots[] = {
     {Py_tp_doc, (void *)PyDoc_STR("A connection: what asyncio.Transport promises.")},
-    {Py_tp_dealloc, dealloc},
-    {Py_tp_finalize, finalize},
-    {Py_tp_traverse, traverse},
-    {Py_tp_clear, clear},
+    {Py_tp_dealloc, rpy_transport_dealloc},
+    {Py_tp_finalize, rpy_transport_finalize},
+    {Py_tp_traverse, rpy_transport_traverse},
+    {Py_tp_clear, rpy_transport_clear},
     {Py_tp_repr, repr},
     {Py_tp_methods, methods},
     {Py_tp_getset, getsets},

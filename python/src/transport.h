@@ -7,6 +7,7 @@
 #define RPY_TRANSPORT_H
 
 #include "address.h"
+#include "connection.h"
 #include "loop.h"
 #include "ringport/net.h"
 
@@ -30,8 +31,53 @@ PyObject *rpy_transport_new(rpy_loop *loop, rp_fd fd, PyObject *socket, PyObject
 /* The method Loop._make_socket_transport(sock, protocol, waiter=None, *, extra=None, server=None). */
 PyObject *rpy_make_socket_transport(PyObject *loop, PyObject *args, PyObject *kwargs);
 
+/*
+ * The same for a pipe: of that type, over a transport of the core's that was not started, which it takes.
+ *   pipe      Python's object for it, which has the descriptor: closed after connection_lost
+ */
+PyObject *rpy_transport_new_pipe(rpy_loop *loop, PyTypeObject *type, rp_transport *core, PyObject *pipe,
+                                 PyObject *protocol, PyObject *waiter, PyObject *extra);
+
 /* The core's transport, lent; and the object of one that was made here, lent; NULL: it has none. */
 rp_transport *rpy_transport_core(PyObject *transport);
 PyObject *rpy_transport_object(rp_transport *core);
+
+/* ---- what the types of transports share ---- */
+
+PyObject *rpy_transport_write(PyObject *object, PyObject *data);
+PyObject *rpy_transport_writelines(PyObject *object, PyObject *lines);
+PyObject *rpy_transport_get_limits(PyObject *object, PyObject *unused);
+PyObject *rpy_transport_get_size(PyObject *object, PyObject *unused);
+PyObject *rpy_transport_is_reading(PyObject *object, PyObject *unused);
+PyObject *rpy_transport_pause_reading(PyObject *object, PyObject *unused);
+PyObject *rpy_transport_resume_reading(PyObject *object, PyObject *unused);
+PyObject *rpy_transport_set_protocol(PyObject *object, PyObject *protocol);
+PyObject *rpy_transport_get_protocol(PyObject *object, PyObject *unused);
+PyObject *rpy_transport_is_closing(PyObject *object, PyObject *unused);
+PyObject *rpy_transport_close(PyObject *object, PyObject *unused);
+PyObject *rpy_transport_abort(PyObject *object, PyObject *unused);
+PyObject *rpy_transport_force_close(PyObject *object, PyObject *exception);
+PyObject *rpy_transport_call_connection_lost(PyObject *object, PyObject *exception);
+PyObject *rpy_transport_set_limits(PyObject *object, PyObject *args, PyObject *kwargs);
+PyObject *rpy_transport_get_extra_info(PyObject *object, PyObject *args, PyObject *kwargs);
+PyObject *rpy_transport_fatal_error(PyObject *object, PyObject *args, PyObject *kwargs);
+
+/* One more write to what is lost, or closing. */
+PyObject *rpy_transport_count_lost_write(rpy_transport *self);
+
+/* Attributes, of which programs that look into asyncio's transports know. */
+PyObject *rpy_transport_show_loop(PyObject *object, void *unused);
+PyObject *rpy_transport_show_protocol(PyObject *object, void *unused);
+PyObject *rpy_transport_show_extra(PyObject *object, void *unused);
+PyObject *rpy_transport_show_closing(PyObject *object, void *unused);
+PyObject *rpy_transport_show_paused(PyObject *object, void *unused);
+PyObject *rpy_transport_show_protocol_paused(PyObject *object, void *unused);
+PyObject *rpy_transport_show_conn_lost(PyObject *object, void *unused);
+PyObject *rpy_transport_show_mark(PyObject *object, void *high);
+
+int rpy_transport_traverse(PyObject *object, visitproc visit, void *arg);
+int rpy_transport_clear(PyObject *object);
+void rpy_transport_finalize(PyObject *object);
+void rpy_transport_dealloc(PyObject *object);
 
 #endif

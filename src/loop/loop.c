@@ -182,3 +182,10 @@ void rp_loop_close_socket(rp_loop *loop, rp_fd fd)
         rp_proactor_closing(loop->proactor, fd);
     rp_kernel_close(loop->kernel, fd);
 }
+
+void rp_loop_close_file(rp_loop *loop, rp_fd fd)
+{
+    if (loop->proactor)
+        rp_proactor_closing(loop->proactor, fd);
+    rp_kernel_close_file(loop->kernel, fd);
+}

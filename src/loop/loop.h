@@ -157,6 +157,9 @@ bool rp_loop_is_on_this_stack(const rp_loop *loop);
 /* Closes a socket that operations of the loop may have waited on. */
 void rp_loop_close_socket(rp_loop *loop, rp_fd fd);
 
+/* The same for what is no socket. */
+void rp_loop_close_file(rp_loop *loop, rp_fd fd);
+
 /* RP_LOOP_RECEIVE_BUFFER bytes to receive into, valid until the next turn; made on first use: NULL, no memory. */
 void *rp_loop_receive_buffer(rp_loop *loop);
 

@@ -21,6 +21,7 @@ typedef struct pipe_transport {
     rp_op room;  /* what the buffer's front waits for */
     struct iovec front;
     bool unused; /* nothing was left to write when the reader had gone */
+    bool lent;   /* somebody else closes the descriptor */
 } pipe_transport;
 
 static pipe_transport *pipe_of(rp_transport *transport)
@@ -159,11 +160,11 @@ static void finish(rp_transport *transport)
 
 static void release(rp_transport *transport)
 {
-    const rp_pipe *pipe = &pipe_of(transport)->pipe;
+    const pipe_transport *self = pipe_of(transport);
 
-    if (transport->loop->proactor)
-        rp_proactor_closing(transport->loop->proactor, pipe->fd);
-    rp_kernel_close_pipe(transport->loop->kernel, pipe);
+    rp_kernel_close_pipe(transport->loop->kernel, &self->pipe);
+    if (!self->lent)
+        rp_loop_close_file(transport->loop, self->pipe.fd);
 }
 
 static rp_fd descriptor(const rp_transport *transport)
@@ -174,6 +175,11 @@ static rp_fd descriptor(const rp_transport *transport)
 bool rp_pipe_transport_was_unused(const rp_transport *transport)
 {
     return rp_container_of(transport, const pipe_transport, base)->unused;
+}
+
+bool rp_pipe_transport_is_hung_up(const rp_transport *transport)
+{
+    return rp_container_of(transport, const pipe_transport, base)->pipe.hung_up;
 }
 
 /* ---- the beginning ---- */
@@ -200,31 +206,40 @@ static const rp_transport_kind writing = {
     .fd = descriptor,
 };
 
-static int make(rp_loop *loop, rp_fd fd, const rp_transport_kind *kind, rp_transport **transport)
+int rp_pipe_transport_new(rp_loop *loop, rp_fd fd, bool writes, rp_transport **transport)
 {
-    rp_pipe pipe;
     rp_transport *made;
     int rc;
 
     RP_TRY(rp_loop_check(loop));
-    made = rp_transport_new(loop, kind);
+    made = rp_transport_new(loop, writes ? &writing : &reading);
     if (!made)
         return -ENOMEM;
-    rc = rp_kernel_open_pipe(loop->kernel, &pipe, fd, kind == &writing);
+    rc = rp_kernel_open_pipe(loop->kernel, &pipe_of(made)->pipe, fd, writes);
     if (rc < 0) {
         rp_transport_discard(made);
         return rc;
     }
-    pipe_of(made)->pipe = pipe;
+    made->eof_wanted = !writes; /* nothing may be written */
     *transport = made;
     return 0;
+}
+
+void rp_pipe_transport_discard(rp_transport *transport)
+{
+    rp_kernel_close_pipe(transport->loop->kernel, &pipe_of(transport)->pipe);
+    rp_transport_discard(transport);
+}
+
+void rp_pipe_transport_lend(rp_transport *transport)
+{
+    pipe_of(transport)->lent = true;
 }
 
 int rp_connect_read_pipe(rp_loop *loop, rp_fd fd, const rp_protocol *protocol, void *self,
                          rp_transport **transport)
 {
-    RP_TRY(make(loop, fd, &reading, transport));
-    (*transport)->eof_wanted = true; /* nothing may be written */
+    RP_TRY(rp_pipe_transport_new(loop, fd, false, transport));
     rp_transport_start(*transport, protocol, self);
     return 0;
 }
@@ -232,7 +247,7 @@ int rp_connect_read_pipe(rp_loop *loop, rp_fd fd, const rp_protocol *protocol, v
 int rp_connect_write_pipe(rp_loop *loop, rp_fd fd, const rp_protocol *protocol, void *self,
                           rp_transport **transport)
 {
-    RP_TRY(make(loop, fd, &writing, transport));
+    RP_TRY(rp_pipe_transport_new(loop, fd, true, transport));
     rp_transport_start(*transport, protocol, self);
     return 0;
 }

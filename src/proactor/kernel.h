@@ -182,7 +182,7 @@ static inline int64_t rp_kernel_write_pipe(const rp_kernel *kernel, rp_pipe *pip
     return kernel->write_pipe(pipe, vector, count, kernel);
 }
 
-/* Gives up what opening has taken, and closes the descriptor. */
+/* Gives up what opening has taken. The descriptor stays. */
 static inline void rp_kernel_close_pipe(const rp_kernel *kernel, const rp_pipe *pipe)
 {
     kernel->close_pipe(pipe, kernel);

@@ -26,6 +26,7 @@ typedef struct rp_pipe {
     bool writes;
     bool streams;   /* it is a pipe, or a stream socket: bytes, and no messages, that come when they like */
     bool tells_end; /* the end that writes is told when nobody reads any more */
+    bool hung_up;   /* a terminal that was read to its end: the other side has gone */
 } rp_pipe;
 
 #endif

@@ -114,7 +114,6 @@ void rp_pipe_posix_close(const rp_pipe *pipe)
 {
     if (pipe->own >= 0)
         close(pipe->own);
-    close(pipe->fd);
 }
 
 /* The descriptor to move bytes by, and how to ask for it. */
@@ -147,9 +146,10 @@ static int64_t receive(const rp_pipe *pipe, void *buffer, size_t length)
 }
 
 /* A terminal that the other side has hung up ends so. */
-static bool is_hung_up(const rp_pipe *pipe, int error)
+static int64_t end_or_error(rp_pipe *pipe, int error)
 {
-    return error == EIO && ask(pipe, POLLIN) & POLLHUP;
+    pipe->hung_up = error == EIO && ask(pipe, POLLIN) & POLLHUP;
+    return pipe->hung_up ? 0 : -error;
 }
 
 static int64_t read_now(rp_pipe *pipe, void *buffer, size_t length)
@@ -167,7 +167,7 @@ static int64_t read_now(rp_pipe *pipe, void *buffer, size_t length)
         if (errno == EOPNOTSUPP && pipe->way == RP_PIPE_ASKED)
             RP_TRY(open_own(pipe));
         else if (errno != EINTR)
-            return is_hung_up(pipe, errno) ? 0 : -errno;
+            return end_or_error(pipe, errno);
     }
 }
 
