@@ -351,6 +351,20 @@ typedef struct rp_nameinfo {
 RP_API int rp_loop_getnameinfo(rp_loop *loop, const struct sockaddr *address, uint32_t length, int flags,
                                rp_future **future);
 
+/* Why one of a name's addresses could not be connected. */
+typedef struct rp_connect_error {
+    int error;
+    uint32_t address_length; /* in bytes */
+    uint64_t address[16];    /* a struct sockaddr: what does not fit is cut off */
+} rp_connect_error;
+
+/* The errors of all addresses in the order in which they came, in memory of the caller's. */
+typedef struct rp_connect_errors {
+    rp_connect_error *list;
+    size_t capacity; /* of the list */
+    size_t count;    /* how many there are: those that do not fit are counted only */
+} rp_connect_errors;
+
 /* How to connect. Zeroed, it is the default. */
 typedef struct rp_connect_options {
     int family;             /* AF_UNSPEC: any */
@@ -358,18 +372,34 @@ typedef struct rp_connect_options {
     const char *local_host; /* bind to it first; NULL: do not */
     int local_port;
     bool nagle; /* leave Nagle's algorithm on; TCP_NODELAY is the default */
+
+    /*
+     * Happy eyeballs (RFC 8305): after so many nanoseconds the next address is tried beside those that have not
+     * answered yet. 0: only when the last one has failed. 250 ms are recommended.
+     */
+    int64_t happy_eyeballs_delay;
+
+    /*
+     * Addresses are tried from each family in turn, after so many of the first one. 0: 1 with happy eyeballs, and else
+     * in the resolver's order. -1: in the resolver's order.
+     */
+    int interleave;
+
+    rp_connect_errors *errors; /* all errors are kept there, until the future is done; NULL: the last one is */
 } rp_connect_options;
 
 /*
- * Connects to host:port: resolves the name, tries its addresses one after the other, makes the protocol by the factory.
+ * Connects to host:port: resolves the name, tries its addresses, makes the protocol by the factory.
+ * The addresses are tried one after the other, or with happy eyeballs beside each other, as the options say.
+ * The first one that is connected is taken; attempts that are under way then are cancelled, and waited for.
  * *future gets a reference that the caller owns.
  * The future's value is the rp_transport, lent.
- * The future's error is that of the last address tried.
+ * The future's error is that of the last address, in the order in which they are tried; the options can keep all.
  * Cancelling the future ends the attempt, unless that has just succeeded.
  * Closing the loop ends the attempt, too: its future stays pending for whoever holds it, and can be cancelled.
  * `options` may be NULL.
  * Errors:
- *   -EINVAL   the port is out of bounds
+ *   -EINVAL   the port, the delay or `interleave` is out of bounds
  *   those of rp_loop_getaddrinfo()
  * Mirrors loop.create_connection().
  */

@@ -79,8 +79,8 @@ RP_API int rp_getnameinfo(rp_co *co, const struct sockaddr *address, uint32_t le
  * *stream is the caller's: rp_stream_close() it, then rp_stream_free() it.
  * `options` may be NULL.
  * Errors:
- *   -ECONNREFUSED and the like, of the last address tried
- *   -EINVAL   the port is out of bounds
+ *   -ECONNREFUSED and the like, of the last address; the options can keep all
+ *   -EINVAL   the port, the delay or `interleave` is out of bounds
  *   those of rp_getaddrinfo()
  * Mirrors asyncio.open_connection().
  */

@@ -1,9 +1,9 @@
 /*
- * connect.c - connecting: resolve the name, try its addresses in turn, make transport and protocol of the first one.
+ * connect.c - connecting: resolve the name, race for its addresses, make transport and protocol of the first one.
  *
- * An attempt is a future. While it is pending exactly one thing is under way, a lookup or a connect operation, and its
- * end moves the attempt on; the attempt holds a reference to itself until it has finished. Cancelling cancels that
- * thing, and the attempt ends when it has.
+ * An attempt is a future. While it is pending one thing is under way, a lookup or the race for the addresses (race.h),
+ * and its end moves the attempt on. Cancelling cancels that thing, and the attempt ends when it has. The attempt holds
+ * a reference to itself meanwhile.
  */
 #include <assert.h>
 #include <stdio.h>
@@ -14,7 +14,7 @@
 #include "loop/future.h"
 #include "loop/resource.h"
 #include "net/address.h"
-#include "net/bind.h"
+#include "net/race.h"
 #include "net/socket_transport.h"
 
 typedef struct attempt {
@@ -24,14 +24,12 @@ typedef struct attempt {
     void *arg;
     bool nagle;
     bool cancelled;
+    bool racing;
+    int interleave;
     rp_future *lookup;
     rp_future *local_lookup; /* of the address to bind to, or NULL */
     rp_done_callback resolved;
-    const struct addrinfo *address; /* that is tried now, and those after it */
-    rp_op connect;
-    bool connecting;
-    rp_fd fd;                              /* -1: none; before the first address is tried, one that was given */
-    int error;                             /* of the last address tried */
+    rp_race race;
     struct sockaddr_storage given_address; /* if no name had to be resolved */
     struct addrinfo given_info;
 } attempt;
@@ -48,7 +46,6 @@ static void drop_lookup(rp_future **lookup)
 
 static void release(attempt *self)
 {
-    assert(!self->connecting);
     rp_resource_remove(&self->resource);
     rp_future_remove_done_callback(&self->resolved);
     drop_lookup(&self->lookup);
@@ -58,12 +55,10 @@ static void release(attempt *self)
 
 static void finish(attempt *self, int result, rp_transport *transport)
 {
-    assert(!self->connecting && (transport || self->fd < 0));
     if (result < 0 && self->cancelled)
         rp_future_finish_cancelled(&self->future);
     else
         rp_future_finish(&self->future, result, transport);
-    release(self);
 }
 
 static void dispose(rp_future *future)
@@ -81,8 +76,8 @@ static bool cancel(rp_future *future)
         return true;
     }
     self->cancelled = true;
-    if (self->connecting)
-        rp_cancel(future->loop, &self->connect);
+    if (self->racing)
+        rp_race_stop(&self->race);
     if (self->lookup)
         rp_future_cancel(self->lookup);
     if (self->local_lookup)
@@ -96,18 +91,19 @@ static void reap(rp_resource *resource)
 {
     attempt *self = rp_container_of(resource, attempt, resource);
 
-    rp_kernel_close(self->future.loop->kernel, self->fd);
-    self->connecting = false;
+    if (self->racing)
+        rp_race_abandon(&self->race);
     release(self);
 }
 
 static const rp_resource_type resource_type = {.at = {[RP_REAP] = reap}};
 
-/* ---- one address after the other ---- */
+/* ---- a connection ---- */
 
-/* A connection that is made; whoever awaits the attempt is to learn of it. */
+/* One that is made; whoever awaits the attempt is to learn of it. */
 typedef struct connection {
     attempt *self;
+    rp_fd fd; /* -1: it is the transport's */
     rp_transport *transport;
     bool made; /* the factory has returned: if an exception passes instead, the attempt counts as cancelled */
     int rc;
@@ -123,89 +119,60 @@ static void conclude(connection *c)
     }
     if (c->transport)
         rp_transport_discard(c->transport);
-    rp_loop_close_socket(self->future.loop, self->fd);
-    self->fd = -1;
+    rp_loop_close_socket(self->future.loop, c->fd);
     self->cancelled |= !c->made;
     finish(self, c->rc, NULL);
 }
 
-static void connected(attempt *self)
+static void use(attempt *self, rp_fd fd, int family)
 {
-    connection c RP_ON_LEAVE(conclude) = {self, rp_socket_transport_new(self->future.loop, self->fd), false,
-                                          -ECANCELED};
+    rp_loop *loop = self->future.loop;
+    connection c RP_ON_LEAVE(conclude) = {self, fd, rp_socket_transport_new(loop, fd), false, -ECANCELED};
     const rp_protocol *protocol = NULL;
     void *state = NULL;
 
     c.rc = c.transport ? self->factory(self->arg, &protocol, &state) : -ENOMEM;
     c.made = true;
     if (c.transport)
-        rp_socket_transport_set_family(c.transport, self->address->ai_family);
-    if (rp_loop_is_forked(self->future.loop)) /* the factory has forked: the connection is the parent's */
+        rp_socket_transport_set_family(c.transport, family);
+    if (rp_loop_is_forked(loop)) /* the factory has forked: the connection is the parent's */
         c.rc = RP_EFORK;
     if (c.rc < 0)
         return;
     if (!self->nagle)
-        rp_kernel_set_number(self->future.loop->kernel, self->fd, IPPROTO_TCP, TCP_NODELAY, 1);
-    self->fd = -1;
+        rp_kernel_set_number(loop->kernel, fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    c.fd = -1;
     rp_transport_start(c.transport, protocol, state);
 }
 
-/* Makes a socket, bound to a local address if one is asked for. */
-static int open_socket(attempt *self, const struct addrinfo *address)
+static void release_attempt(attempt **self)
 {
-    RP_TRY(rp_kernel_open(self->future.loop->kernel, address->ai_family, address->ai_socktype,
-                          address->ai_protocol, &self->fd));
-    if (!self->local_lookup)
-        return 0;
-    return rp_bind_first(self->future.loop->kernel, self->fd, address->ai_family,
-                         rp_future_value(self->local_lookup));
+    release(*self);
 }
 
-static void on_connected(rp_op *op);
-
-static int start_connecting(attempt *self, const struct addrinfo *address)
+static void on_over(rp_race *race)
 {
-    int rc = self->fd < 0 ? open_socket(self, address) : 0;
+    attempt *self RP_ON_LEAVE(release_attempt) = rp_container_of(race, attempt, race);
 
-    assert(!self->connecting);
-    if (rc == 0) {
-        rp_op_connect(&self->connect, self->fd, address->ai_addr, (uint32_t)address->ai_addrlen, on_connected,
-                      self);
-        rc = rp_submit(self->future.loop, &self->connect);
-    }
-    self->connecting = rc == 0;
-    if (rc < 0) {
-        rp_loop_close_socket(self->future.loop, self->fd);
-        self->fd = -1;
-    }
-    return rc;
+    self->racing = false;
+    if (race->winner < 0)
+        finish(self, race->error, NULL);
+    else
+        use(self, race->winner, race->winner_address->ai_family);
 }
 
-static void try_addresses(attempt *self)
+static void begin_race(attempt *self)
 {
-    for (; self->address && !self->cancelled; self->address = self->address->ai_next) {
-        self->error = start_connecting(self, self->address);
-        if (self->error == 0)
-            return;
-    }
-    finish(self, self->error, NULL);
+    self->racing = true;
+    rp_race_start(&self->race);
 }
 
-static void on_connected(rp_op *op)
-{
-    attempt *self = op->data;
+/* ---- the name ---- */
 
-    assert(self->connecting);
-    self->connecting = false;
-    if (op->result >= 0) {
-        connected(self);
-        return;
-    }
-    rp_loop_close_socket(self->future.loop, self->fd);
-    self->fd = -1;
-    self->error = (int)op->result;
-    self->address = self->address->ai_next;
-    try_addresses(self);
+static void end_early(attempt *self, int error)
+{
+    finish(self, error, NULL);
+    release(self);
 }
 
 static void on_resolved(rp_future *lookup, void *arg)
@@ -214,15 +181,21 @@ static void on_resolved(rp_future *lookup, void *arg)
     int rc = rp_future_result(lookup);
 
     if (rc < 0) {
-        finish(self, rc, NULL);
+        end_early(self, rc);
         return;
     }
     if (lookup == self->lookup && self->local_lookup) {
         rp_future_add_done_callback(self->local_lookup, &self->resolved, on_resolved, self);
         return;
     }
-    self->address = rp_future_value(self->lookup);
-    try_addresses(self);
+    if (self->local_lookup)
+        self->race.local = rp_future_value(self->local_lookup);
+    rc = self->cancelled ? -ECANCELED
+                         : rp_race_take_list(&self->race, rp_future_value(self->lookup), self->interleave);
+    if (rc < 0)
+        end_early(self, rc);
+    else
+        begin_race(self);
 }
 
 /* ---- the beginning ---- */
@@ -237,8 +210,8 @@ static attempt *new_attempt(rp_loop *loop, rp_protocol_factory *factory, void *a
     rp_resource_add(loop, &self->resource, &resource_type);
     self->factory = factory;
     self->arg = arg;
-    self->fd = -1;
-    self->error = -ECANCELED; /* it is cancelled before an address was tried */
+    self->race.over = on_over;
+    self->race.loop = loop;
     return self;
 }
 
@@ -258,6 +231,18 @@ static int look_up(rp_loop *loop, const char *host, int port, const rp_connect_o
     return rp_loop_getaddrinfo(loop, host, service, &hints, lookup);
 }
 
+static void take_options(attempt *self, const rp_connect_options *options)
+{
+    self->nagle = options->nagle;
+    self->interleave = options->interleave;
+    if (options->interleave == 0)
+        self->interleave = options->happy_eyeballs_delay > 0;
+    self->race.delay = options->happy_eyeballs_delay;
+    self->race.errors = options->errors;
+    if (options->errors)
+        options->errors->count = 0;
+}
+
 int rp_create_connection(rp_loop *loop, rp_protocol_factory *factory, void *arg, const char *host, int port,
                          const rp_connect_options *options, rp_future **future)
 {
@@ -266,6 +251,8 @@ int rp_create_connection(rp_loop *loop, rp_protocol_factory *factory, void *arg,
     int rc;
 
     RP_TRY(rp_loop_check(loop));
+    if (options && (options->happy_eyeballs_delay < 0 || options->interleave < -1))
+        return -EINVAL;
     RP_TRY(look_up(loop, host, port, options, &lookup));
     rc = 0;
     if (options && options->local_host)
@@ -280,7 +267,8 @@ int rp_create_connection(rp_loop *loop, rp_protocol_factory *factory, void *arg,
         drop_lookup(&local_lookup);
         return rc;
     }
-    self->nagle = options && options->nagle;
+    if (options)
+        take_options(self, options);
     self->lookup = lookup;
     self->local_lookup = local_lookup;
     rp_future_add_done_callback(lookup, &self->resolved, on_resolved, self);
@@ -303,11 +291,10 @@ static int connect_to(rp_loop *loop, rp_protocol_factory *factory, void *arg, rp
         .ai_addr = (struct sockaddr *)&self->given_address,
         .ai_addrlen = (socklen_t)length,
     };
-    self->address = &self->given_info;
-    self->fd = fd;
+    rp_race_take_address(&self->race, &self->given_info, fd);
     self->nagle = nagle;
     *future = rp_future_ref(&self->future);
-    try_addresses(self);
+    begin_race(self);
     return 0;
 }
 
