@@ -170,6 +170,24 @@ RP_API ssize_t rp_sock_recvfrom(rp_co *co, rp_fd fd, void *buffer, size_t length
 RP_API int rp_sock_sendall(rp_co *co, rp_fd fd, const void *data, size_t length, size_t *sent);
 
 /*
+ * Sends a file, or a part of it, on a stream socket, and suspends until the last of it is in the socket.
+ * It is read ahead by 512 KiB at most while the part before is sent. The loop does not wait for the disk.
+ * Any descriptor that can be read will do.
+ * `offset` is where to begin, in bytes. -1 means the file's own position, which is behind what was sent when this
+ * returns; of a pipe, what was read and could not be sent is lost.
+ * `count` is how many bytes to send at most. -1 means all that the file has, also what is added meanwhile.
+ * Returns how many bytes were sent: fewer than `count` if the file ended before.
+ * *sent tells that as well, also when an error or a cancellation came. `sent` may be NULL.
+ * Errors:
+ *   -EINVAL      `offset` or `count` is below -1
+ *   -ECANCELED   and *sent bytes have gone
+ *   -ENOMEM      there is no memory to read into
+ *   those of read() and send()
+ * Mirrors loop.sock_sendfile().
+ */
+RP_API int64_t rp_sock_sendfile(rp_co *co, rp_fd fd, rp_fd file, int64_t offset, int64_t count, int64_t *sent);
+
+/*
  * Sends one datagram to an address, and suspends until there is room.
  * Returns the number of bytes.
  * Errors: those of sendto().

@@ -146,6 +146,51 @@ RP_API int rp_transport_writev(rp_transport *transport, const struct iovec *vect
 RP_API void rp_transport_cork(rp_transport *transport);
 RP_API int rp_transport_uncork(rp_transport *transport);
 
+/* For the flags of rp_transport_sendfile(). */
+enum {
+    /*
+     * Has the kernel send it, by sendfile(2), where the transport is a plain socket of Linux. Elsewhere it is ignored.
+     * It is for files that are known to be cached: the loop waits while the kernel reads what is not.
+     */
+    RP_SENDFILE_IN_KERNEL = 1 << 0,
+};
+
+/*
+ * Sends a file, or a part of it, behind what was written before, and before what is written from now on.
+ * It is read ahead by 512 KiB at most while the part before is sent. The loop does not wait for the disk.
+ * Several may be under way: they go in the order of the calls. Reading from the transport goes on.
+ * Sending it is no writing: pause_writing does not count it, and corking does not hold it back.
+ * `file` is lent until the future is done. Any descriptor that can be read will do.
+ * `offset` is where to begin, in bytes. -1 means the file's own position, which is moved behind what was sent.
+ * Of a pipe, what was read and could not be sent is lost.
+ * `count` is how many bytes to send at most. -1 means all that the file has, also what is added meanwhile.
+ * A file that ends earlier, or is cut short meanwhile, is no error: rp_sendfile_sent() tells.
+ * Closing the transport sends the file first.
+ * *future gets a reference that the caller owns.
+ * The future's error is that of reading the file, and then the transport goes on; or why the transport sends no more:
+ * -EPIPE after an abort, else what the connection was lost by.
+ * Cancelling the future ends it after what has been sent by then. The transport goes on with what is behind it.
+ * Closing the loop ends it, too: its future stays pending for whoever holds it, and can be cancelled.
+ * `flags` are RP_SENDFILE_*, or 0.
+ * Errors:
+ *   -EPIPE    after write_eof or close, or when the connection is lost
+ *   -ENOTSUP  the transport is for reading alone
+ *   -EBADF    `file` is no open descriptor
+ *   -EINVAL   `offset` or `count` is below -1
+ *   -ENOMEM, RP_ECLOSED, RP_EFORK, RP_ETHREAD
+ *   what an earlier write failed with
+ * Mirrors loop.sendfile().
+ */
+RP_API int rp_transport_sendfile(rp_transport *transport, rp_fd file, int64_t offset, int64_t count, int flags,
+                                 rp_future **future);
+
+/*
+ * How many bytes of the file have been sent so far, and when the future is done: in all, also if it failed.
+ * Errors:
+ *   -EINVAL   the future is another one
+ */
+RP_API int64_t rp_sendfile_sent(const rp_future *future);
+
 /*
  * Sends end-of-file after what is buffered. Reading goes on.
  * Calling it twice is ignored.

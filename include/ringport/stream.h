@@ -298,6 +298,23 @@ RP_API int rp_stream_writev(rp_co *co, rp_stream *stream, const struct iovec *ve
 RP_API int rp_stream_drain(rp_co *co, rp_stream *stream);
 
 /*
+ * Sends a file, or a part of it, behind what was written before, and suspends until the last of it is in the socket.
+ * What other tasks write meanwhile goes behind it.
+ * `offset`, `count` and `flags` are those of rp_transport_sendfile(): -1 is the file's own position, and all it has.
+ * Returns how many bytes were sent: fewer than `count` if the file ended before.
+ * *sent tells that as well, also when an error or a cancellation came. `sent` may be NULL.
+ * `file` is the caller's, and may be closed when this returns.
+ * Errors:
+ *   -ECANCELED   and *sent bytes have gone
+ *   those of reading the file: the stream goes on
+ *   -ECONNRESET, -EPIPE, -ENOMEM, -EBADF
+ *   those of rp_transport_sendfile()
+ * Mirrors loop.sendfile().
+ */
+RP_API int64_t rp_stream_sendfile(rp_co *co, rp_stream *stream, rp_fd file, int64_t offset, int64_t count,
+                                  int flags, int64_t *sent);
+
+/*
  * Between cork and uncork, what is written is collected, and then sent in one go: for an answer of many small parts.
  * What goes above the high-water mark is sent all the same, and a write may wait for that.
  * Uncork before you wait for the peer. write_eof and close uncork.

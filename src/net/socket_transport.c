@@ -102,6 +102,24 @@ static int send_soon(rp_transport *transport, const void *data, size_t length)
     return rp_submit(transport->loop, &self->send);
 }
 
+static int64_t sendfile_now(rp_transport *transport, rp_fd file, int64_t offset, size_t length)
+{
+    return rp_kernel_sendfile(transport->loop->kernel, socket_of(transport)->fd, file, offset, length);
+}
+
+static void on_room(rp_op *op)
+{
+    rp_transport_sent(&rp_container_of(op, socket_transport, send)->base, op->result < 0 ? op->result : 0);
+}
+
+static int await_room(rp_transport *transport)
+{
+    socket_transport *self = socket_of(transport);
+
+    rp_op_poll(&self->send, self->fd, RP_POLL_OUT, on_room, NULL);
+    return rp_submit(transport->loop, &self->send);
+}
+
 static void cancel(rp_transport *transport)
 {
     rp_cancel(transport->loop, &socket_of(transport)->send);
@@ -149,6 +167,8 @@ static const rp_transport_kind kind = {
     .writev = send_now,
     .send = send_soon,
     .cancel = cancel,
+    .sendfile = sendfile_now,
+    .await_room = await_room,
     .write_eof = write_eof,
     .finish = finish,
     .reset = reset,

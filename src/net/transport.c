@@ -115,6 +115,7 @@ static void reap(rp_resource *resource)
 
     transport->closing = transport->lost = transport->told = true;
     transport->receiving = transport->sending = false;
+    transport->inserts = NULL; /* they are resources of their own */
     rp_handle_cancel(&transport->reading);
     rp_handle_cancel(&transport->end);
     if (rp_node_linked(&transport->maker_link))
@@ -123,6 +124,33 @@ static void reap(rp_resource *resource)
 }
 
 static const rp_resource_type resource_type = {.at = {[RP_REPORT] = report, [RP_REAP] = reap}};
+
+void rp_transport_remove_insert(rp_transport *transport, rp_insert *insert)
+{
+    rp_insert **place = &transport->inserts;
+
+    while (*place != insert)
+        place = &(*place)->next;
+    *place = insert->next;
+    if (insert->next)
+        insert->next->before += insert->before;
+    transport->behind = transport->corked || transport->inserts;
+}
+
+/* The first one may be sending. */
+void rp_transport_end_inserts(rp_transport *transport, int error)
+{
+    rp_insert *first = transport->inserts, **place = first && first->sending ? &first->next : &transport->inserts;
+    rp_insert *insert = *place;
+
+    *place = NULL;
+    while (insert) {
+        rp_insert *next = insert->next;
+
+        insert->type->end(insert, error);
+        insert = next;
+    }
+}
 
 void rp_transport_lose(rp_transport *transport, int error)
 {
@@ -135,6 +163,7 @@ void rp_transport_lose(rp_transport *transport, int error)
         transport->error = error;
     if (transport->receiving)
         transport->kind->stop(transport);
+    rp_transport_end_inserts(transport, rp_transport_insert_error(transport));
     if (transport->sending)
         transport->kind->cancel(transport);
     else
@@ -189,6 +218,7 @@ void rp_transport_fail_writing(rp_transport *transport, int error, bool told, rp
     transport->error = error;
     transport->eof_wanted = true;
     transport->end_hidden = told && error != -EPIPE;
+    rp_transport_end_inserts(transport, error);
     rp_buffer_fini(&transport->buffer);
     protocol->write_failed(transport->self, error);
 }

@@ -22,6 +22,7 @@
 #include "loop/handle.h"
 #include "loop/resource.h"
 #include "net/buffer.h"
+#include "ringport/error.h"
 #include "ringport/net.h"
 
 /*
@@ -59,8 +60,15 @@ typedef struct rp_transport_kind {
      */
     int (*send)(rp_transport *transport, const void *data, size_t length);
 
-    /* Asks for an early rp_transport_sent(): the transport is lost. */
+    /* Asks for an early rp_transport_sent(), which tells what was taken all the same, or -ECANCELED. */
     void (*cancel)(rp_transport *transport);
+
+    /*
+     * Has the kernel send a part of a file: bytes, 0 at its end, -EAGAIN or an error. And begins to wait for room,
+     * which rp_transport_sent() tells by 0. NULL: there is no such kernel below.
+     */
+    int64_t (*sendfile)(rp_transport *transport, rp_fd file, int64_t offset, size_t length);
+    int (*await_room)(rp_transport *transport);
 
     /* Tells the peer that no more comes: all has been taken. NULL: only a close can tell it. */
     int (*write_eof)(rp_transport *transport);
@@ -84,11 +92,41 @@ typedef struct rp_transport_kind {
     rp_fd (*fd)(const rp_transport *transport);
 } rp_transport_kind;
 
+/* What is sent between what is written, such as a file: see transport_write.h. No function may call the protocol. */
+typedef struct rp_insert rp_insert;
+typedef struct rp_insert_type {
+    /*
+     * What is to be sent next: its length, and 0 at the end, an error, or -EAGAIN: rp_transport_insert_ready() is to be
+     * called. The bytes stay where they are until the next call.
+     */
+    int64_t (*front)(rp_insert *insert, const void **data);
+    void (*sent)(rp_insert *insert, size_t length); /* so much of the front */
+    /* Of one that is `direct`: sends by itself, so much at most: bytes, 0, -EAGAIN; -ENOTSUP: not in this way. */
+    int64_t (*send)(rp_insert *insert, size_t most);
+    /* The transport has done with it: 0, what `front` failed with, or why the transport sends no more. Once. */
+    void (*end)(rp_insert *insert, int error);
+} rp_insert_type;
+
+struct rp_insert {
+    rp_insert *next; /* that is sent behind it */
+    const rp_insert_type *type;
+    size_t before;  /* bytes of the write buffer that go first, behind those before the insert that precedes it */
+    bool direct;    /* nothing is taken from its front */
+    bool sending;   /* rp_transport_sent() is to come for it */
+    bool cancelled; /* and then no more of it is sent */
+};
+
 enum { RP_TRANSPORT_HIGH = 64 * 1024 }; /* the high-water mark of a new transport, in bytes */
 
 /* What each message touches stands last, together: what a kind adds comes right after it. */
 struct rp_transport {
-    unsigned refs;     /* rp_transport_ref()'s, and one of its own until it is released and told */
+    unsigned refs;      /* rp_transport_ref()'s, and one of its own until it is released and told */
+    bool finishing : 1; /* its kind was asked to finish */
+    bool eof_sent : 1;
+    bool end_hidden : 1; /* a write was told how the stream ended, and the reader will not be */
+    bool lost_early : 1; /* before its turn had fixed what it runs: told in the next one */
+    bool told : 1;
+    bool released : 1;
     rp_handle reading; /* begins to receive, or goes on with it */
     rp_handle end;     /* tells connection_lost */
     rp_resource resource;
@@ -98,6 +136,7 @@ struct rp_transport {
     void (*detached)(rp_transport *transport); /* after connection_lost; NULL: nobody wants to know */
     void *maker;
     rp_node maker_link; /* in a list of the maker's */
+    rp_insert *inserts; /* what is sent between what is written: the first of them */
 
     size_t high; /* the buffer's marks */
     size_t low;
@@ -112,19 +151,14 @@ struct rp_transport {
     bool reading_paused; /* by the protocol */
     bool eof_received;   /* the peer's */
     bool closing;
-    bool finishing;      /* its kind was asked to finish */
     bool eof_wanted;     /* write_eof was called, or a write has failed: nothing more may be written */
     bool corked;         /* what is written waits in the buffer, up to the high-water mark */
+    bool behind;         /* what is written goes behind something: it is corked, or there are inserts */
     bool receiving;      /* rp_transport_stopped() is still to come */
     bool sending;        /* rp_transport_sent() is still to come */
     bool writing_paused; /* between pause_writing and resume_writing */
-    bool eof_sent;
-    bool end_hidden; /* a write was told how the stream ended, and the reader will not be */
     bool lost;
     bool pulled_soon; /* there may be something to receive, and the next turn does */
-    bool lost_early;  /* before its turn had fixed what it runs: told in the next one */
-    bool told;
-    bool released;
 };
 
 /* ---- for kinds, and whoever makes their transports ---- */
@@ -161,5 +195,17 @@ void rp_transport_fail_writing(rp_transport *transport, int error, bool told, rp
 
 /* Something in flight has ended: goes on to the end if that was all it waited for. */
 void rp_transport_settle(rp_transport *transport);
+
+/* What inserts end with when the transport is lost: an abort's error is 0, which would say that all went well. */
+static inline int rp_transport_insert_error(const rp_transport *transport)
+{
+    return transport->error ? transport->error : -EPIPE;
+}
+
+/* Takes it out. What was to go before it goes before the one behind it. */
+void rp_transport_remove_insert(rp_transport *transport, rp_insert *insert);
+
+/* Nothing more is sent: ends all inserts, but one whose front is being sent. */
+void rp_transport_end_inserts(rp_transport *transport, int error);
 
 #endif

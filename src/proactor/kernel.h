@@ -1,5 +1,5 @@
 /*
- * kernel.h - what a kernel is asked at once, besides a proactor's operations: sockets, pipes, and the clock.
+ * kernel.h - what a kernel is asked at once, besides a proactor's operations: sockets, pipes, files, and the clock.
  *
  * A proactor names its kernel, and the layers above reach sockets and time through that kernel only. So another one, a
  * simulated kernel for example, can stand in for the system's, and nobody above knows. What was opened through a kernel
@@ -55,6 +55,10 @@ struct rp_kernel {
     int64_t (*write_pipe)(rp_pipe *pipe, const struct iovec *vector, int count, const rp_kernel *kernel);
     void (*close_pipe)(const rp_pipe *pipe, const rp_kernel *kernel);
     int (*start_names)(const rp_kernel *kernel);
+    int64_t (*sendfile)(rp_fd fd, rp_fd file, int64_t offset, size_t length, const rp_kernel *kernel);
+    int64_t (*file_size)(rp_fd fd, const rp_kernel *kernel);
+    int64_t (*position)(rp_fd fd, const rp_kernel *kernel);
+    void (*set_position)(rp_fd fd, int64_t position, const rp_kernel *kernel);
     bool inherits; /* an accepted socket can be relied on to have the options of the one that listens */
     bool spreads;  /* connections, over several sockets that listen at one address: rp_kernel_reuse_port() */
     bool abstract; /* Unix sockets can have names that begin with '\0', and need no file */
@@ -229,6 +233,36 @@ static inline int rp_kernel_peer(const rp_kernel *kernel, rp_fd fd, struct socka
 static inline int rp_kernel_start_names(const rp_kernel *kernel)
 {
     return kernel->start_names(kernel);
+}
+
+/* ---- files ---- */
+
+/*
+ * sendfile() on a non-blocking socket: bytes, 0 at the file's end, -EAGAIN if none fit, or the error. It raises no
+ * signal. It waits for the disk, and so blocks. -ENOTSUP: this system has none.
+ */
+static inline int64_t rp_kernel_sendfile(const rp_kernel *kernel, rp_fd fd, rp_fd file, int64_t offset,
+                                         size_t length)
+{
+    return kernel->sendfile(fd, file, offset, length, kernel);
+}
+
+/* The size of a regular file in bytes; -ESPIPE of what is none, since it may have more or less than it says. */
+static inline int64_t rp_kernel_file_size(const rp_kernel *kernel, rp_fd fd)
+{
+    return kernel->file_size(fd, kernel);
+}
+
+/* Where the next read of it would begin; -ESPIPE of what has no position, such as a pipe. */
+static inline int64_t rp_kernel_position(const rp_kernel *kernel, rp_fd fd)
+{
+    return kernel->position(fd, kernel);
+}
+
+/* For what has one. */
+static inline void rp_kernel_set_position(const rp_kernel *kernel, rp_fd fd, int64_t position)
+{
+    kernel->set_position(fd, position, kernel);
 }
 
 /* ---- options ---- */

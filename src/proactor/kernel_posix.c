@@ -7,7 +7,10 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -219,6 +222,51 @@ static int receive_messages(rp_fd fd, rp_message *messages, int count, bool join
     return n < 0 ? -errno : n;
 }
 
+/* ---- files ---- */
+
+/* It knows no MSG_NOSIGNAL. A SIGPIPE that was pending before, and so is somebody else's, stays. */
+static int64_t send_file(rp_fd fd, rp_fd file, int64_t offset, size_t length, const rp_kernel *kernel)
+{
+    static const struct timespec at_once;
+    sigset_t pipe, mask, pending;
+    off_t from = offset;
+    ssize_t n;
+
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    sigpending(&pending);
+    pthread_sigmask(SIG_BLOCK, &pipe, &mask);
+    n = sendfile(fd, file, &from, length);
+    if (n < 0) {
+        n = errno == EINTR ? -EAGAIN : -errno;
+        if (n == -EPIPE && !sigismember(&pending, SIGPIPE))
+            sigtimedwait(&pipe, NULL, &at_once);
+    }
+    pthread_sigmask(SIG_SETMASK, &mask, NULL);
+    return n;
+}
+
+static int64_t file_size(rp_fd fd, const rp_kernel *kernel)
+{
+    struct stat status;
+
+    if (fstat(fd, &status) < 0)
+        return -errno;
+    return S_ISREG(status.st_mode) ? status.st_size : -ESPIPE;
+}
+
+static int64_t position(rp_fd fd, const rp_kernel *kernel)
+{
+    off_t now = lseek(fd, 0, SEEK_CUR);
+
+    return now < 0 ? -errno : now;
+}
+
+static void set_position(rp_fd fd, int64_t to, const rp_kernel *kernel)
+{
+    lseek(fd, to, SEEK_SET);
+}
+
 /* ---- names and options ---- */
 
 static int name(rp_fd fd, struct sockaddr *address, uint32_t *length, const rp_kernel *kernel)
@@ -268,6 +316,10 @@ const rp_kernel rp_system_kernel = {
     .write_pipe = write_pipe,
     .close_pipe = close_pipe,
     .start_names = start_names,
+    .sendfile = send_file,
+    .file_size = file_size,
+    .position = position,
+    .set_position = set_position,
     .get = get,
     .set = set,
     .inherits = true,

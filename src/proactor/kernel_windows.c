@@ -163,6 +163,38 @@ static int receive_messages(rp_fd fd, rp_message *messages, int count, bool join
     return -ENOTSUP;
 }
 
+/* ---- files ---- */
+
+static int64_t send_file(rp_fd fd, rp_fd file, int64_t offset, size_t length, const rp_kernel *kernel)
+{
+    return -ENOTSUP;
+}
+
+static int64_t file_size(rp_fd fd, const rp_kernel *kernel)
+{
+    LARGE_INTEGER size;
+
+    if (GetFileType((HANDLE)fd) != FILE_TYPE_DISK)
+        return GetLastError() == ERROR_INVALID_HANDLE ? -EBADF : -ESPIPE;
+    return GetFileSizeEx((HANDLE)fd, &size) ? size.QuadPart : -ESPIPE;
+}
+
+static int64_t position(rp_fd fd, const rp_kernel *kernel)
+{
+    LARGE_INTEGER zero = {0}, now;
+
+    if (GetFileType((HANDLE)fd) != FILE_TYPE_DISK)
+        return -ESPIPE;
+    return SetFilePointerEx((HANDLE)fd, zero, &now, FILE_CURRENT) ? now.QuadPart : -ESPIPE;
+}
+
+static void set_position(rp_fd fd, int64_t to, const rp_kernel *kernel)
+{
+    LARGE_INTEGER where = {.QuadPart = to};
+
+    SetFilePointerEx((HANDLE)fd, where, NULL, FILE_BEGIN);
+}
+
 /* ---- names and options ---- */
 
 static int name(rp_fd fd, struct sockaddr *address, uint32_t *length, const rp_kernel *kernel)
@@ -204,6 +236,10 @@ const rp_kernel rp_system_kernel = {
     .peer = peer,
     .open_pipe = open_pipe,
     .start_names = start_names,
+    .sendfile = send_file,
+    .file_size = file_size,
+    .position = position,
+    .set_position = set_position,
     .get = get,
     .set = set,
 };

@@ -12,6 +12,7 @@ typedef struct filter {
     rp_handle again;
     const void *data; /* that is being sent, or NULL */
     size_t length;
+    bool cancelled; /* and so to be given back */
 } filter;
 
 static filter *filter_of(rp_transport *transport)
@@ -64,10 +65,10 @@ static void send_again(void *arg)
     filter *self = arg;
     struct iovec vector = {(void *)(uintptr_t)self->data, self->length};
 
-    if (!self->data || (self->full && !self->base.lost))
+    if (!self->data || (self->full && !self->cancelled))
         return;
     self->data = NULL;
-    rp_transport_sent(&self->base, self->base.lost ? -ECANCELED : filter_writev(&self->base, &vector, 1));
+    rp_transport_sent(&self->base, self->cancelled ? -ECANCELED : filter_writev(&self->base, &vector, 1));
 }
 
 static void send_again_soon(filter *self)
@@ -84,12 +85,14 @@ static int filter_send(rp_transport *transport, const void *data, size_t length)
 
     self->data = data;
     self->length = length;
+    self->cancelled = false;
     send_again_soon(self);
     return 0;
 }
 
 static void filter_cancel(rp_transport *transport)
 {
+    filter_of(transport)->cancelled = true;
     send_again_soon(filter_of(transport));
 }
 

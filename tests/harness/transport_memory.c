@@ -22,6 +22,7 @@ struct memory {
     rp_handle news;   /* something has come into the inbox, or the end */
     const void *data; /* that is being sent, or NULL */
     size_t length;
+    bool cancelled; /* and so to be given back */
     rp_handle room; /* there may be room in the peer's inbox, or sending was cancelled */
 };
 
@@ -83,7 +84,7 @@ static void try_to_send(void *arg)
 
     if (!self->data)
         return;
-    sent = self->base.lost ? -ECANCELED : put(self, self->data, self->length);
+    sent = self->cancelled ? -ECANCELED : put(self, self->data, self->length);
     if (sent == -EAGAIN)
         return;
     self->data = NULL;
@@ -129,12 +130,14 @@ static int memory_send(rp_transport *transport, const void *data, size_t length)
     CHECK(!self->data);
     self->data = data;
     self->length = length;
+    self->cancelled = false;
     call(self, &self->room, try_to_send);
     return 0;
 }
 
 static void memory_cancel(rp_transport *transport)
 {
+    memory_of(transport)->cancelled = true;
     call(memory_of(transport), &memory_of(transport)->room, try_to_send);
 }
 
