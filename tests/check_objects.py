@@ -61,7 +61,7 @@ EXCEPTIONS = {
         ["CreateFileW", "CloseHandle", "GetFileInformationByHandle", "GetFileInformationByHandleEx", "DeleteFileW"],
         "the same"),
     "process/spawn_posix": (
-        ["close", "fcntl", "pidfd_send_signal", "pipe2", "waitid"],
+        ["close", "fcntl", "pidfd_open", "pidfd_send_signal", "pipe2"],
         "a process is the system's, whatever the loop's kernel is, and so are the descriptors that it is given"),
     "process/spawn_clone_posix": (
         ["clone", "close", "fcntl", "fork", "pidfd_open", "pipe2", "read", "waitid", "waitpid"],

@@ -13,11 +13,12 @@ from .names import Names
 from .server import Serving
 from .signals import Signals
 from .sockets import Sockets
+from .subprocesses import Subprocesses
 
 ALL_TO_FACTORY = sys.version_info >= (3, 14)  # before, a task factory got neither `name` nor a `context` that is None
 
 
-class Loop(_core.Loop, Connecting, Serving, Sockets, Signals, Executor, Names, BaseEventLoop):
+class Loop(_core.Loop, Connecting, Serving, Sockets, Subprocesses, Signals, Executor, Names, BaseEventLoop):
     """An event loop for asyncio, on io_uring where the kernel permits it, else on epoll.
 
     It has all methods of asyncio's loops, and the attributes and methods that are shown here.

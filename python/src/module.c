@@ -12,6 +12,7 @@
 #include "transport.h"
 #include "op.h"
 #include "pipe.h"
+#include "process.h"
 
 static int intern_names(rpy_names *names)
 {
@@ -35,7 +36,8 @@ static int exec(PyObject *module)
     if (intern_names(&state->names) < 0 || rpy_loop_init(state) < 0 || rpy_handle_init(module, state) < 0 ||
         rpy_loop_type_init(module, state) < 0 || rpy_transport_init(module, state) < 0 ||
         rpy_pipe_init(module, state) < 0 || rpy_server_init(module) < 0 || rpy_connect_init(module) < 0 ||
-        rpy_capi_init(module) < 0 || rpy_watch_init(module, state) < 0 || rpy_op_init(module, state) < 0)
+        rpy_capi_init(module) < 0 || rpy_watch_init(module, state) < 0 || rpy_op_init(module, state) < 0 ||
+        rpy_process_init(module, state) < 0)
         return -1;
     return PyModule_AddStringConstant(module, "__version__", rp_version());
 }
@@ -76,6 +78,7 @@ static int traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->stream_wakeup);
     Py_VISIT((PyObject *)state->watches_type);
     Py_VISIT((PyObject *)state->op_type);
+    Py_VISIT((PyObject *)state->process_type);
     Py_VISIT(state->check_ssl_socket);
     Py_VISIT((PyObject *)state->socket_type);
     Py_VISIT(state->socket_family);
@@ -131,6 +134,7 @@ static void release(void *module)
     Py_CLEAR(state->stream_wakeup);
     Py_CLEAR(state->watches_type);
     Py_CLEAR(state->op_type);
+    Py_CLEAR(state->process_type);
     Py_CLEAR(state->check_ssl_socket);
     Py_CLEAR(state->socket_type);
     Py_CLEAR(state->socket_family);

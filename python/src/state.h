@@ -125,6 +125,9 @@ typedef struct rpy_state {
     /* watch.c */
     PyTypeObject *watches_type;
 
+    /* process.c */
+    PyTypeObject *process_type;
+
     /* op.c */
     PyTypeObject *op_type;
     PyObject *check_ssl_socket;                   /* asyncio.base_events._check_ssl_socket */

@@ -140,40 +140,57 @@ static void reap(rp_resource *resource)
 
 static const rp_resource_type resource_type = {.at = {[RP_REAP] = reap}};
 
-int rp_process_start(rp_loop *loop, const rp_process_options *options, rp_process_exited *exited, void *arg,
-                     rp_process **out, rp_spawn_step *step)
+/* ---- starting ---- */
+
+/* One that nobody waits for yet, with the caller's reference. */
+static int make(rp_loop *loop, rp_process_exited *exited, void *arg, rp_process **out)
 {
     rp_process *process;
-    int rc;
 
     *out = NULL;
-    *step = RP_SPAWN_PREPARE;
     RP_TRY(rp_loop_check(loop));
     process = rp_calloc(sizeof *process);
     if (!process)
         return -ENOMEM;
-    rc = rp_spawn(options, &process->spawned, step);
-    if (rc < 0) {
-        rp_free(process);
-        return rc;
-    }
-    process->loop = rp_loop_ref(loop);
-    process->exited = exited;
-    process->arg = arg;
-    process->refs = 2; /* the loop's, and the caller's */
-    process->error = RP_EINVALIDSTATE;
+    *process = (rp_process){
+        .loop = rp_loop_ref(loop),
+        .exited = exited,
+        .arg = arg,
+        .spawned = {.process = -1, .pipes = {-1, -1, -1}},
+        .refs = 1,
+        .error = RP_EINVALIDSTATE,
+    };
     rp_list_init(&process->waiters);
-    rp_op_wait_child_fd(&process->op, process->spawned.pid, process->spawned.process, on_end, process);
-    rc = rp_submit(loop, &process->op);
-    if (rc < 0) {
-        rp_spawn_undo(&process->spawned);
-        rp_loop_unref(loop);
-        rp_free(process);
-        return rc;
-    }
-    rp_resource_add(loop, &process->resource, &resource_type);
     *out = process;
     return 0;
+}
+
+/* Waits for its end. If it was not started, the caller's reference is given up. */
+static int watch(rp_process **process, int rc)
+{
+    rp_process *self = *process;
+
+    if (rc == 0) {
+        rp_op_wait_child_fd(&self->op, self->spawned.pid, self->spawned.process, on_end, self);
+        rc = rp_submit(self->loop, &self->op);
+        assert(rc == 0); /* the loop was asked before the start */
+    }
+    if (rc < 0) {
+        *process = NULL;
+        rp_process_unref(self);
+        return rc;
+    }
+    rp_resource_add(self->loop, &self->resource, &resource_type);
+    rp_process_ref(self);
+    return 0;
+}
+
+int rp_process_start(rp_loop *loop, const rp_process_options *options, rp_process_exited *exited, void *arg,
+                     rp_process **process, rp_spawn_step *step)
+{
+    *step = RP_SPAWN_PREPARE;
+    RP_TRY(make(loop, exited, arg, process));
+    return watch(process, rp_spawn(options, &(*process)->spawned, step));
 }
 
 int rp_process_spawn(rp_loop *loop, const rp_process_options *options, rp_process_exited *exited, void *arg,
@@ -182,6 +199,12 @@ int rp_process_spawn(rp_loop *loop, const rp_process_options *options, rp_proces
     rp_spawn_step step;
 
     return rp_process_start(loop, options, exited, arg, process, &step);
+}
+
+int rp_process_adopt(rp_loop *loop, int64_t pid, rp_process_exited *exited, void *arg, rp_process **process)
+{
+    RP_TRY(make(loop, exited, arg, process));
+    return watch(process, rp_spawn_open(pid, &(*process)->spawned));
 }
 
 /* ---- asking and telling ---- */

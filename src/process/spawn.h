@@ -16,8 +16,8 @@ typedef struct rp_spawned {
 /* Starts a process: 0, or an error with the step that it comes from. Any thread. */
 int rp_spawn(const rp_process_options *options, rp_spawned *spawned, rp_spawn_step *step);
 
-/* A process that nobody is to hear of is killed and reaped, and what was opened for it is closed. */
-void rp_spawn_undo(rp_spawned *spawned);
+/* Describes a child that somebody else has started: 0 or an error. One that is no more has no descriptor. */
+int rp_spawn_open(int64_t pid, rp_spawned *spawned);
 
 /* Reaps a process if it has ended and nobody has waited for it: so it is no zombie for as long as the parent lives. */
 void rp_spawn_reap(const rp_spawned *spawned);

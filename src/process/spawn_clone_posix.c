@@ -64,13 +64,13 @@ int rp_spawn_above_stdio(int fd)
     return higher;
 }
 
-void rp_spawn_await(pid_t pid, int process)
+void rp_spawn_await(pid_t pid, int process, int flags)
 {
     siginfo_t info;
-    int rc = process >= 0 ? waitid(P_PIDFD, (id_t)process, &info, WEXITED) : -1;
+    int rc = process >= 0 ? waitid(P_PIDFD, (id_t)process, &info, WEXITED | flags) : -1;
 
     if (rc < 0 && (process < 0 || errno == EINVAL)) /* kernels before 5.4 do not wait by a pidfd */
-        waitpid(pid, NULL, 0);
+        waitpid(pid, NULL, flags);
 }
 
 /* For a child that was made without: its descriptor, -1 if others have reaped it, or an error. */
@@ -221,7 +221,7 @@ int rp_spawn_clone(rp_spawn_plan *plan, pid_t *pid, int *process)
     if (*pid > 0 && rc < 0)
         kill(*pid, SIGKILL);
     if (*pid > 0 && (rc < 0 || plan->error < 0)) {
-        rp_spawn_await(*pid, *process);
+        rp_spawn_await(*pid, *process, 0);
         if (*process >= 0)
             close(*process);
     }

@@ -15,8 +15,8 @@
  */
 int rp_spawn_clone(rp_spawn_plan *plan, pid_t *pid, int *process);
 
-/* Waits for a child's end and reaps it, if nobody else does. */
-void rp_spawn_await(pid_t pid, int process);
+/* Reaps a child, if nobody else does: when it has ended, or, with WNOHANG, only if it has. */
+void rp_spawn_await(pid_t pid, int process, int flags);
 
 /* Moves a descriptor of ours away from the numbers 0 to 2, which the parent has closed, if that can be done. */
 int rp_spawn_above_stdio(int fd);

@@ -162,23 +162,18 @@ int rp_spawn(const rp_process_options *options, rp_spawned *spawned, rp_spawn_st
     return rc;
 }
 
-void rp_spawn_undo(rp_spawned *spawned)
+int rp_spawn_open(int64_t pid, rp_spawned *spawned)
 {
-    kill((pid_t)spawned->pid, SIGKILL);
-    rp_spawn_await((pid_t)spawned->pid, spawned->process);
-    for (int i = 0; i < 3; i++)
-        rp_spawn_close(spawned->pipes[i]);
-    rp_spawn_close(spawned->process);
+    *spawned = (rp_spawned){.pid = pid, .process = pidfd_open((pid_t)pid, 0), .pipes = {-1, -1, -1}};
+    return spawned->process >= 0 || errno == ESRCH ? 0 : -errno;
 }
 
 /* ---- one that runs ---- */
 
 void rp_spawn_reap(const rp_spawned *spawned)
 {
-    siginfo_t info;
-
     if (spawned->process >= 0)
-        waitid(P_PIDFD, (id_t)spawned->process, &info, WEXITED | WNOHANG);
+        rp_spawn_await((pid_t)spawned->pid, spawned->process, WNOHANG);
 }
 
 int rp_spawn_signal(const rp_spawned *spawned, int signal)

@@ -11,8 +11,9 @@ int rp_spawn(const rp_process_options *options, rp_spawned *spawned, rp_spawn_st
     return -ENOTSUP;
 }
 
-void rp_spawn_undo(rp_spawned *spawned)
+int rp_spawn_open(int64_t pid, rp_spawned *spawned)
 {
+    return -ENOTSUP;
 }
 
 void rp_spawn_reap(const rp_spawned *spawned)

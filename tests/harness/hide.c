@@ -6,12 +6,15 @@
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <sched.h>
+#include <signal.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 
 #include "fiber/sanitizer.h"
 #include "harness/harness.h"
@@ -37,6 +40,10 @@ static const feature features[] = {
     {"guard_pages", SYS_madvise, 2, GUARD_INSTALL, EINVAL},
     {"guard_mappings", SYS_mprotect, 2, PROT_NONE, ENOMEM},
     {"cached_reads", SYS_preadv2, 5, RWF_NOWAIT, EOPNOTSUPP},
+    {"lent_memory", SYS_clone, 0, CLONE_VM | CLONE_VFORK, EPERM},
+    {"clone_pidfd", SYS_clone, 0, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, EINVAL},
+    {"pidfd_waits", SYS_waitid, 0, P_PIDFD, EINVAL},
+    {"close_range", SYS_close_range, -1, 0, ENOSYS},
 };
 
 enum { FEATURES = sizeof features / sizeof features[0] };

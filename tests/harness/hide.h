@@ -20,6 +20,10 @@ void refuse_call(int number, int argument, unsigned value, int error);
  *     guard_pages     before Linux 6.13: guards of stacks cost mappings
  *     guard_mappings  the limit of mappings: no guard at all, if the former are hidden too
  *     cached_reads    a file system that cannot tell whether a read would block
+ *     lent_memory     a child cannot borrow its parent's memory, as under qemu-user
+ *     clone_pidfd     before Linux 5.2: a child comes without a pidfd
+ *     pidfd_waits     before Linux 5.4: a child is not reaped by a pidfd
+ *     close_range     before Linux 5.9
  */
 void hide_features(const char *names);
 

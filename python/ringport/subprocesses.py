@@ -1,0 +1,279 @@
+"""Child processes: transports as asyncio has them, over processes that the core starts and waits for.
+
+No child watcher has a part in it, so a loop in any thread has children. What the core does not do (preexec_fn, and
+arguments that are wrong), subprocess.Popen does, and the core waits for what that has started.
+"""
+
+import contextlib
+import io
+import os
+import signal
+import subprocess
+import sys
+from asyncio import base_subprocess
+from asyncio.log import logger
+
+from . import _core
+
+POPEN = subprocess.Popen  # as it was: programs replace it
+
+# rp_process_options.flags
+NEW_SESSION = 1 << 0
+GROUP = 1 << 1
+UID = 1 << 2
+GID = 1 << 3
+GROUPS = 1 << 4
+UMASK = 1 << 5
+KEEP_FDS = 1 << 7
+KEEP_SIGNALS = 1 << 8
+KEEP_NONBLOCK = 1 << 9
+
+
+class NotOurs(Exception):
+    """Arguments that the core does not know, or that are wrong: subprocess.Popen has the words."""
+
+
+def number(value, end):
+    """An integer from 0 to below `end`."""
+    if not isinstance(value, int) or not 0 <= value < end:
+        raise NotOurs
+    return int(value)
+
+
+def user_id(user):
+    if isinstance(user, str):
+        import pwd
+
+        user = pwd.getpwnam(user).pw_uid
+    return number(user, 2**32 - 1)
+
+
+def group_id(group):
+    if isinstance(group, str):
+        import grp
+
+        group = grp.getgrnam(group).gr_gid
+    return number(group, 2**32 - 1)
+
+
+def stdio(stream, special):
+    """A descriptor, one of the special numbers, or None."""
+    if stream is None or (isinstance(stream, int) and stream in special):
+        return stream
+    return number(stream if isinstance(stream, int) else stream.fileno(), 2**31)
+
+
+def variables(env):
+    if env is None:
+        return None
+    texts = []
+    for name, value in env.items():
+        name = os.fsencode(name)
+        if b"=" in name:
+            raise ValueError("illegal environment variable name")
+        texts.append(name + b"=" + os.fsencode(value))
+    return texts
+
+
+def command(args, shell, executable):
+    """The program and its arguments."""
+    if isinstance(args, (str, bytes)):
+        args = [args]
+    elif isinstance(args, os.PathLike):
+        raise NotOurs
+    if shell:
+        args = ["/bin/sh", "-c", *args]
+        if executable:
+            args[0] = executable
+    args = list(args)
+    program = executable if executable is not None or not args else args[0]
+    if not program:
+        raise NotOurs
+    return program, args
+
+
+class Process:
+    """A child process, with what transports and programs use of subprocess.Popen."""
+
+    returncode = None
+
+    @classmethod
+    def start(
+        cls,
+        loop,
+        exited,
+        args,
+        shell,
+        stdin,
+        stdout,
+        stderr,
+        *,
+        executable=None,
+        close_fds=True,
+        cwd=None,
+        env=None,
+        restore_signals=True,
+        start_new_session=False,
+        pass_fds=(),
+        user=None,
+        group=None,
+        extra_groups=None,
+        umask=-1,
+        process_group=None,
+    ):
+        """Start one, as subprocess.Popen does with these arguments."""
+        program, args = command(args, shell, executable)
+        streams = (
+            stdio(stdin, (subprocess.PIPE, subprocess.DEVNULL)),
+            stdio(stdout, (subprocess.PIPE, subprocess.DEVNULL)),
+            stdio(stderr, (subprocess.PIPE, subprocess.DEVNULL, subprocess.STDOUT)),
+        )
+        pass_fds = tuple({number(fd, 2**31) for fd in pass_fds})
+        if (pass_fds and not close_fds) or isinstance(extra_groups, str) or not isinstance(umask, int):
+            raise NotOurs
+        flags = KEEP_NONBLOCK
+        for flag, applies in (
+            (KEEP_FDS, not close_fds),
+            (KEEP_SIGNALS, not restore_signals),
+            (NEW_SESSION, start_new_session),
+            (UMASK, umask >= 0),
+            (GROUP, process_group is not None),
+            (GROUPS, extra_groups is not None),
+            (UID, user is not None),
+            (GID, group is not None),
+        ):
+            if applies:
+                flags |= flag
+        numbers = (
+            number(process_group or 0, 2**31),
+            user_id(user or 0),
+            group_id(group or 0),
+            tuple(group_id(each) for each in extra_groups or ()),
+            number(max(umask, 0), 2**31),
+        )
+        sys.audit("subprocess.Popen", program, args, cwd, env)
+        environment = variables(env)
+        self = cls()
+        self.args = args
+        self.core = _core.spawn(loop, exited, program, args, environment, cwd, streams, pass_fds, flags, *numbers)
+        self.pid = self.core.pid
+        self.stdin = self._file(0, "wb")
+        self.stdout = self._file(1, "rb")
+        self.stderr = self._file(2, "rb")
+        return self
+
+    def _file(self, which, mode):
+        fd = self.core.take_pipe(which)
+        return None if fd is None else io.FileIO(fd, mode)
+
+    def poll(self):
+        """How the process has ended, or None; it is the loop's to reap."""
+        if self.returncode is not None:
+            return self.returncode
+        try:
+            info = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return None
+        if info is None:
+            return None
+        return info.si_status if info.si_code == os.CLD_EXITED else -info.si_status
+
+    def send_signal(self, number):
+        """Send a signal, unless the process has been reaped."""
+        with contextlib.suppress(ProcessLookupError):
+            self.core.send_signal(number)
+
+    def terminate(self):
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self):
+        self.send_signal(signal.SIGKILL)
+
+
+ARGUMENTS = frozenset(Process.start.__kwdefaults__)
+
+
+class SubprocessTransport(base_subprocess.BaseSubprocessTransport):
+    """A transport of a child process."""
+
+    def __init__(self, *args, **kwargs):
+        self._waiters = []
+        super().__init__(*args, **kwargs)
+
+    def _start(self, args, shell, stdin, stdout, stderr, bufsize, **kwargs):
+        streams = {"stdin": stdin, "stdout": stdout, "stderr": stderr}
+        if subprocess.Popen is POPEN and bufsize == 0 and ARGUMENTS.issuperset(kwargs):
+            with contextlib.suppress(NotOurs):
+                self._proc = Process.start(self._loop, self._ended, args, shell, **streams, **kwargs)
+                self._process = self._proc.core
+                return
+        self._proc = subprocess.Popen(args, shell=shell, bufsize=bufsize, **streams, **kwargs)
+        self._process = _core.adopt(self._loop, self._ended, self._proc.pid)
+
+    async def _connect_pipes(self, waiter):
+        """What could not be connected, or not before close(), is closed."""
+        files = self._proc.stdin, self._proc.stdout, self._proc.stderr
+        await super()._connect_pipes(waiter)
+        for which, file in enumerate(files):
+            pipe = self._pipes.get(which)
+            if pipe is None and file is not None:
+                file.close()
+            elif pipe is not None and self._closed:
+                pipe.pipe.close()
+
+    def _ended(self, returncode):
+        """The core has reaped the process, or cannot."""
+        if returncode is None:
+            returncode = self._proc.returncode  # Popen has, perhaps
+        if returncode is None:
+            returncode = 255
+            logger.warning("child process pid %d exit status already read: will report returncode 255", self._proc.pid)
+        self._loop.call_soon(self._process_exited, returncode)
+
+    def _process_exited(self, returncode):
+        super()._process_exited(returncode)
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(returncode)
+        self._waiters.clear()
+
+    def send_signal(self, signal):
+        """Send a signal: by the core, which knows the process from others with its number."""
+        self._check_proc()
+        with contextlib.suppress(ProcessLookupError):
+            self._process.send_signal(signal)
+
+    def terminate(self):
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self):
+        self.send_signal(signal.SIGKILL)
+
+    async def _wait(self):
+        """Wait until the process has ended, whoever still has its pipes."""
+        if self._returncode is not None:
+            return self._returncode
+        waiter = self._loop.create_future()
+        self._waiters.append(waiter)
+        return await waiter
+
+
+class Subprocesses:
+    """What Loop has of subprocess_exec() and subprocess_shell()."""
+
+    async def _make_subprocess_transport(
+        self, protocol, args, shell, stdin, stdout, stderr, bufsize, extra=None, **kwargs
+    ):
+        waiter = self.create_future()
+        transport = SubprocessTransport(
+            self, protocol, args, shell, stdin, stdout, stderr, bufsize, waiter=waiter, extra=extra, **kwargs
+        )
+        try:
+            await waiter
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException:
+            transport.close()
+            await transport._wait()
+            raise
+        return transport
