@@ -7,6 +7,7 @@ arguments that are wrong), subprocess.Popen does, and the core waits for what th
 import contextlib
 import io
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -178,6 +179,19 @@ class Process:
             return None
         return info.si_status if info.si_code == os.CLD_EXITED else -info.si_status
 
+    def wait(self, timeout=None):
+        """Block the thread until the process has ended; it is the loop's to reap."""
+        with contextlib.suppress(ProcessLookupError):
+            pidfd = os.pidfd_open(self.pid)
+            try:
+                poll = select.poll()
+                poll.register(pidfd, select.POLLIN)
+                if not poll.poll(None if timeout is None else timeout * 1000):
+                    raise subprocess.TimeoutExpired(self.args, timeout)
+            finally:
+                os.close(pidfd)
+        return self.poll()
+
     def send_signal(self, number):
         """Send a signal, unless the process has been reaped."""
         with contextlib.suppress(ProcessLookupError):
@@ -192,6 +206,9 @@ class Process:
 
 ARGUMENTS = frozenset(Process.start.__kwdefaults__)
 
+# Arguments that say nothing with these values. With others, subprocess.Popen is asked.
+NOTHING = {"preexec_fn": None, "startupinfo": None, "creationflags": 0, "pipesize": -1}
+
 
 class SubprocessTransport(base_subprocess.BaseSubprocessTransport):
     """A transport of a child process."""
@@ -202,6 +219,7 @@ class SubprocessTransport(base_subprocess.BaseSubprocessTransport):
 
     def _start(self, args, shell, stdin, stdout, stderr, bufsize, **kwargs):
         streams = {"stdin": stdin, "stdout": stdout, "stderr": stderr}
+        kwargs = {name: value for name, value in kwargs.items() if name not in NOTHING or value != NOTHING[name]}
         if subprocess.Popen is POPEN and bufsize == 0 and ARGUMENTS.issuperset(kwargs):
             with contextlib.suppress(NotOurs):
                 self._proc = Process.start(self._loop, self._ended, args, shell, **streams, **kwargs)
@@ -209,6 +227,11 @@ class SubprocessTransport(base_subprocess.BaseSubprocessTransport):
                 return
         self._proc = subprocess.Popen(args, shell=shell, bufsize=bufsize, **streams, **kwargs)
         self._process = _core.adopt(self._loop, self._ended, self._proc.pid)
+
+    def close(self):
+        if self._loop is not None and self._loop.is_closed():
+            self._pipes = {}  # they were closed with it
+        super().close()
 
     async def _connect_pipes(self, waiter):
         """What could not be connected, or not before close(), is closed."""

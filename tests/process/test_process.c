@@ -1,5 +1,5 @@
 /*
- * test_process.c - child processes as objects of a loop: their end, who waits for it, signals to them, their references.
+ * test_process.c - child processes as objects of a loop: their end, who waits for it, signals to them, references.
  */
 #include "harness/children.h"
 
