@@ -7,6 +7,7 @@
  *   stream.h    TCP and Unix connections and servers for coroutines
  *   subprocess.h   child processes for coroutines
  *   io.h        system calls that suspend: rp_read, rp_open, rp_recvfrom, rp_wait_child, rp_wait_signal
+ *   file.h      files by their names: rp_rename, rp_opendir, rp_copy_file, rp_mkstemp
  *   sync.h      events, locks, conditions, semaphores, barriers, queues
  *   net.h       transports and protocols: connections and servers by callbacks
  *   process.h   child processes by callbacks
@@ -30,6 +31,7 @@
 #include "ringport/future.h"
 #include "ringport/co.h"
 #include "ringport/io.h"
+#include "ringport/file.h"
 #include "ringport/sync.h"
 #include "ringport/net.h"
 #include "ringport/process.h"

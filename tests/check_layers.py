@@ -43,6 +43,7 @@ PUBLIC = {
     "co.h": "co",
     "sync.h": "co",
     "io.h": "co",
+    "file.h": "co",
     "stream.h": "stream",
     "subprocess.h": "stream",
     "python.h": "python",

@@ -51,6 +51,15 @@ RP_API ssize_t rp_read(rp_co *co, rp_fd fd, void *buffer, size_t length, int64_t
 RP_API ssize_t rp_write(rp_co *co, rp_fd fd, const void *buffer, size_t length, int64_t offset);
 
 /*
+ * rp_read() and rp_write() with several pieces of memory, of which there may be 1,024.
+ * Suspend as these do.
+ * Errors: those of preadv() and pwritev().
+ * Mirrors preadv(), pwritev(), readv(), writev().
+ */
+RP_API ssize_t rp_readv(rp_co *co, rp_fd fd, const struct iovec *vector, int count, int64_t offset);
+RP_API ssize_t rp_writev(rp_co *co, rp_fd fd, const struct iovec *vector, int count, int64_t offset);
+
+/*
  * Opens a file, close-on-exec, and suspends meanwhile.
  * Returns its descriptor, which is the caller's.
  * `mode` is for O_CREAT.

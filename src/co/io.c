@@ -26,6 +26,22 @@ ssize_t rp_write(rp_co *co, rp_fd fd, const void *buffer, size_t length, int64_t
     return (ssize_t)rp_op_await(co, &op);
 }
 
+ssize_t rp_readv(rp_co *co, rp_fd fd, const struct iovec *vector, int count, int64_t offset)
+{
+    rp_op op;
+
+    rp_op_readv(&op, fd, vector, count, offset, NULL, NULL);
+    return (ssize_t)rp_op_await(co, &op);
+}
+
+ssize_t rp_writev(rp_co *co, rp_fd fd, const struct iovec *vector, int count, int64_t offset)
+{
+    rp_op op;
+
+    rp_op_writev(&op, fd, vector, count, offset, NULL, NULL);
+    return (ssize_t)rp_op_await(co, &op);
+}
+
 rp_fd rp_open(rp_co *co, const char *path, int flags, uint32_t mode)
 {
     rp_op op;
