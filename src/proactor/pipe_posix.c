@@ -45,15 +45,37 @@ static int share(rp_pipe *pipe)
     return 0;
 }
 
+/* A terminal that can be opened once more: any but the master of a pseudo-terminal. */
+static bool is_openable_terminal(int fd)
+{
+    unsigned number;
+
+    return isatty(fd) && ioctl(fd, TIOCGPTN, &number) < 0;
+}
+
+int rp_pipe_posix_open_again(int fd, bool writes)
+{
+    struct stat status;
+    char path[32];
+    int own;
+
+    if (fstat(fd, &status) < 0)
+        return -errno;
+    if (!S_ISFIFO(status.st_mode) && !is_openable_terminal(fd))
+        return -ENOTSUP;
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    own = open(path, (writes ? O_WRONLY : O_RDONLY) | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    return own < 0 ? -errno : own;
+}
+
 /* Without descriptors or memory that is the caller's to know; anything else means that it cannot be had. */
 static int open_own(rp_pipe *pipe)
 {
-    char path[32];
+    int own = rp_pipe_posix_open_again(pipe->fd, pipe->writes);
 
-    snprintf(path, sizeof path, "/proc/self/fd/%d", pipe->fd);
-    pipe->own = open(path, (pipe->writes ? O_WRONLY : O_RDONLY) | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-    if (pipe->own < 0)
-        return errno == EMFILE || errno == ENFILE || errno == ENOMEM ? -errno : share(pipe);
+    if (own < 0)
+        return own == -EMFILE || own == -ENFILE || own == -ENOMEM ? own : share(pipe);
+    pipe->own = own;
     pipe->way = RP_PIPE_OWN;
     return 0;
 }
@@ -63,14 +85,6 @@ static bool is_anonymous(int fd)
     struct statfs status;
 
     return fstatfs(fd, &status) == 0 && status.f_type == PIPEFS_MAGIC;
-}
-
-/* A terminal that can be opened once more: any but the master of a pseudo-terminal. */
-static bool is_openable_terminal(int fd)
-{
-    unsigned number;
-
-    return isatty(fd) && ioctl(fd, TIOCGPTN, &number) < 0;
 }
 
 static int choose_way(rp_pipe *pipe, mode_t mode)
@@ -87,9 +101,7 @@ static int choose_way(rp_pipe *pipe, mode_t mode)
     }
     pipe->way = RP_PIPE_ASKED;
     pipe->streams = S_ISFIFO(mode);
-    if (S_ISFIFO(mode) ? !is_anonymous(pipe->fd) : is_openable_terminal(pipe->fd))
-        return open_own(pipe);
-    return S_ISFIFO(mode) ? 0 : share(pipe);
+    return S_ISFIFO(mode) && is_anonymous(pipe->fd) ? 0 : open_own(pipe);
 }
 
 int rp_pipe_posix_open(rp_pipe *pipe, rp_fd fd, bool writes)

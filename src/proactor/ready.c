@@ -16,6 +16,7 @@
 #include "base/thread.h"
 #include "proactor/child_posix.h"
 #include "proactor/file_posix.h"
+#include "proactor/pipe_posix.h"
 #include "proactor/receive_stream.h"
 
 /* rp_op.phase */
@@ -229,13 +230,15 @@ static int64_t attempt_poll(const rp_op *op)
 }
 
 /*
- * A read or write where the kernel has no way not to block: the descriptor is touched only when it is ready, and a
- * blocking one is written to by no more than a pipe takes whole.
+ * A read or write where the kernel cannot be asked not to block. A FIFO or a terminal is opened once more for it, since
+ * somebody else may take what it is ready for. Of what cannot be opened so, a blocking descriptor is touched only when
+ * it is ready, and written to by no more than a pipe takes whole.
  */
 static int64_t attempt_if_ready(const rp_op *op)
 {
     bool reads = rp_op_reads(op);
     uint32_t events;
+    int own;
 
     events = rp_ready_poll(op->fd, reads ? POLLIN : POLLOUT);
     if (events & POLLNVAL)
@@ -245,10 +248,17 @@ static int64_t attempt_if_ready(const rp_op *op)
 
         return mode == (reads ? O_WRONLY : O_RDONLY) ? -EBADF : -EAGAIN; /* it would never become ready */
     }
-    if (reads || fcntl(op->fd, F_GETFL) & O_NONBLOCK)
-        return rp_file_perform(op);
 
     rp_op part = *op;
+    own = rp_pipe_posix_open_again(op->fd, !reads);
+    if (own >= 0) {
+        part.fd = own;
+        int64_t result = rp_file_perform(&part);
+        close(own);
+        return result;
+    }
+    if (reads || fcntl(op->fd, F_GETFL) & O_NONBLOCK)
+        return rp_file_perform(op);
     if (op->kind == RP_OP_WRITEV) {
         const struct iovec *vector = op->u.io.vector;
         int count = op->u.io.count;

@@ -2,89 +2,12 @@
  * Transports of pipes: each end for itself, in order and not, on pipes, FIFOs, sockets and devices; what one way cannot
  * do; and what is refused.
  */
-#include "harness/record.h"
-
-#ifndef _WIN32
-
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/stat.h>
-
-/* ---- what the tests share ---- */
+#include "harness/pipes.h"
 
 static rp_loop *loop;
 
-static void make_pipe(int *reader, int *writer)
-{
-    int fds[2];
-
-    CHECK_INT(pipe2(fds, O_CLOEXEC), ==, 0);
-    *reader = fds[0];
-    *writer = fds[1];
-}
-
-static void make_sockets(int *reader, int *writer)
-{
-    int fds[2];
-
-    CHECK_INT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), ==, 0);
-    *reader = fds[0];
-    *writer = fds[1];
-}
-
-/* Both ends are open: nobody waits for the other one. */
-static void make_fifo(int *reader, int *writer)
-{
-    char directory[] = "/tmp/ringport-XXXXXX", path[64];
-
-    CHECK(mkdtemp(directory));
-    snprintf(path, sizeof path, "%s/fifo", directory);
-    CHECK_INT(mkfifo(path, 0600), ==, 0);
-    *reader = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-    *writer = open(path, O_WRONLY | O_CLOEXEC);
-    CHECK(*reader >= 0 && *writer >= 0);
-    CHECK_INT(fcntl(*reader, F_SETFL, O_RDONLY), ==, 0);
-    unlink(path);
-    rmdir(directory);
-}
-
-typedef void maker(int *reader, int *writer);
-static maker *const makers[] = {make_pipe, make_fifo, make_sockets};
+static pipe_maker *const makers[] = {make_pipe, make_fifo, make_sockets};
 enum { MAKERS = sizeof makers / sizeof *makers };
-
-static void connect_reader(record *r, int fd)
-{
-    rp_transport *transport;
-
-    CHECK_INT(rp_connect_read_pipe(loop, fd, &record_plain, r, &transport), ==, 0);
-    CHECK_INT(r->made, ==, 1);
-    CHECK(r->transport == transport);
-}
-
-static void connect_writer(record *r, int fd)
-{
-    rp_transport *transport;
-
-    CHECK_INT(rp_connect_write_pipe(loop, fd, &record_plain, r, &transport), ==, 0);
-    CHECK_INT(r->made, ==, 1);
-    CHECK(r->transport == transport);
-}
-
-static void say(int fd, const char *text)
-{
-    CHECK_INT(write(fd, text, strlen(text)), ==, strlen(text));
-}
-
-static bool is_nonblocking(int fd)
-{
-    return fcntl(fd, F_GETFL) & O_NONBLOCK;
-}
-
-static bool is_open(int fd)
-{
-    return fcntl(fd, F_GETFD) >= 0;
-}
 
 /* ---- reading ---- */
 
@@ -96,12 +19,12 @@ TEST(reads_to_the_end_of_the_stream)
 
         loop = wire_loop();
         makers[i](&reader, &writer);
-        connect_reader(&r, reader);
+        connect_reader(loop, &r, reader);
         CHECK(rp_transport_is_reading(r.transport));
         CHECK_INT(rp_transport_fd(r.transport), ==, reader);
-        say(writer, "one");
+        put(writer, "one");
         RUN_UNTIL(loop, r.length == 3);
-        say(writer, "two");
+        put(writer, "two");
         RUN_UNTIL(loop, r.length == 6);
         CHECK(memcmp(r.data, "onetwo", 6) == 0);
         CHECK(!is_nonblocking(reader));
@@ -126,9 +49,9 @@ TEST(reads_what_was_there_before)
             loop = wire_loop();
             makers[i](&reader, &writer);
             if (length > 0)
-                say(writer, "one");
+                put(writer, "one");
             close(writer);
-            connect_reader(&r, reader);
+            connect_reader(loop, &r, reader);
             RUN_UNTIL(loop, r.lost);
             CHECK_INT(r.length, ==, length);
             CHECK_INT(r.eofs, ==, 1);
@@ -146,8 +69,8 @@ TEST(reads_packets_behind_one_another)
     loop = wire_loop();
     CHECK_INT(pipe2(fds, O_CLOEXEC | O_DIRECT), ==, 0);
     for (int i = 0; i < 10; i++)
-        say(fds[1], "packet");
-    connect_reader(&r, fds[0]);
+        put(fds[1], "packet");
+    connect_reader(loop, &r, fds[0]);
     RUN_UNTIL(loop, r.length == 60);
     CHECK_INT(r.lost, ==, 0);
     close(fds[1]);
@@ -163,11 +86,11 @@ TEST(reads_messages_of_a_socket)
 
     loop = wire_loop();
     CHECK_INT(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, fds), ==, 0);
-    say(fds[1], "one");
-    connect_reader(&r, fds[0]);
+    put(fds[1], "one");
+    connect_reader(loop, &r, fds[0]);
     RUN_UNTIL(loop, r.length == 3);
-    say(fds[1], "two");
-    say(fds[1], "three");
+    put(fds[1], "two");
+    put(fds[1], "three");
     RUN_UNTIL(loop, r.length == 11);
     rp_transport_close(r.transport);
     RUN_UNTIL(loop, r.lost);
@@ -183,10 +106,10 @@ TEST(pauses_reading)
 
     loop = wire_loop();
     make_pipe(&reader, &writer);
-    connect_reader(&r, reader);
+    connect_reader(loop, &r, reader);
     rp_transport_pause_reading(r.transport);
     CHECK(!rp_transport_is_reading(r.transport));
-    say(writer, "held back");
+    put(writer, "held back");
     wire_settle(loop);
     CHECK_INT(r.length, ==, 0);
     rp_transport_resume_reading(r.transport);
@@ -205,7 +128,7 @@ TEST(closes_and_aborts_while_it_reads)
 
         loop = wire_loop();
         makers[i / 2](&reader, &writer);
-        connect_reader(&r, reader);
+        connect_reader(loop, &r, reader);
         wire_settle(loop);
         (i % 2 ? rp_transport_abort : rp_transport_close)(r.transport);
         CHECK(rp_transport_is_closing(r.transport));
@@ -230,7 +153,7 @@ TEST(writes_all_and_closes)
 
         loop = wire_loop();
         makers[i](&reader, &writer);
-        connect_writer(&w, writer);
+        connect_writer(loop, &w, writer);
         CHECK(!rp_transport_is_reading(w.transport));
         record_write(&w, LENGTH, 0);
         CHECK_INT(rp_transport_get_write_buffer_size(w.transport), >, 0);
@@ -244,7 +167,7 @@ TEST(writes_all_and_closes)
         CHECK_INT(rp_transport_write(w.transport, "x", 1), ==, -EPIPE);
         wire_settle(loop);
         CHECK_INT(w.lost, ==, 0);
-        connect_reader(&r, reader);
+        connect_reader(loop, &r, reader);
         RUN_UNTIL(loop, r.lost && w.lost);
         CHECK_INT(r.length, ==, LENGTH);
         CHECK(wire_same(r.data, LENGTH, 0));
@@ -265,7 +188,7 @@ TEST(notices_that_its_reader_has_gone)
 
         loop = wire_loop();
         makers[i](&reader, &writer);
-        connect_writer(&w, writer);
+        connect_writer(loop, &w, writer);
         wire_settle(loop);
         CHECK_INT(w.lost, ==, 0);
         close(reader);
@@ -284,7 +207,7 @@ TEST(notices_that_its_reader_had_gone_before)
         loop = wire_loop();
         makers[i](&reader, &writer);
         close(reader);
-        connect_writer(&w, writer);
+        connect_writer(loop, &w, writer);
         RUN_UNTIL(loop, w.lost);
         CHECK_INT(w.error, ==, -EPIPE);
         rp_loop_free(loop);
@@ -299,7 +222,7 @@ TEST(write_to_nobody_is_an_error_and_no_signal)
 
         loop = wire_loop();
         makers[i](&reader, &writer);
-        connect_writer(&w, writer);
+        connect_writer(loop, &w, writer);
         close(reader);
         CHECK_INT(rp_transport_write(w.transport, "x", 1), ==, -EPIPE);
         CHECK(rp_transport_is_closing(w.transport));
@@ -317,7 +240,7 @@ TEST(loses_what_is_buffered_when_the_reader_goes)
 
         loop = wire_loop();
         makers[i / 2](&reader, &writer);
-        connect_writer(&w, writer);
+        connect_writer(loop, &w, writer);
         record_write(&w, 1 << 20, 0);
         if (i % 2)
             rp_transport_close(w.transport);
@@ -338,7 +261,7 @@ TEST(aborts_what_is_buffered)
 
         loop = wire_loop();
         makers[i](&reader, &writer);
-        connect_writer(&w, writer);
+        connect_writer(loop, &w, writer);
         record_write(&w, 1 << 20, 0);
         wire_settle(loop);
         rp_transport_abort(w.transport);
@@ -358,9 +281,9 @@ TEST(loop_closes_with_pipes_open)
 
         loop = wire_loop();
         makers[i](&reader, &writer);
-        connect_writer(&w, writer);
+        connect_writer(loop, &w, writer);
         record_write(&w, 1 << 20, 0);
-        connect_reader(&r, reader);
+        connect_reader(loop, &r, reader);
         rp_transport_pause_reading(r.transport);
         wire_settle(loop);
         rp_loop_free(loop);
@@ -376,11 +299,11 @@ TEST(reads_and_writes_devices)
     record r = {0}, w = {0};
 
     loop = wire_loop();
-    connect_reader(&r, open("/dev/null", O_RDONLY | O_CLOEXEC));
+    connect_reader(loop, &r, open("/dev/null", O_RDONLY | O_CLOEXEC));
     RUN_UNTIL(loop, r.lost);
     CHECK_INT(r.eofs, ==, 1);
     CHECK_INT(r.error, ==, 0);
-    connect_writer(&w, open("/dev/null", O_WRONLY | O_CLOEXEC));
+    connect_writer(loop, &w, open("/dev/null", O_WRONLY | O_CLOEXEC));
     record_write(&w, 1 << 20, 0);
     CHECK_INT(rp_transport_get_write_buffer_size(w.transport), ==, 0);
     rp_transport_close(w.transport);
@@ -398,7 +321,7 @@ TEST(a_reading_end_does_not_write)
 
     loop = wire_loop();
     make_sockets(&reader, &writer); /* which could */
-    connect_reader(&r, reader);
+    connect_reader(loop, &r, reader);
     CHECK_INT(rp_transport_write(r.transport, "x", 1), ==, -ENOTSUP);
     CHECK_INT(rp_transport_write(r.transport, "", 0), ==, -ENOTSUP);
     CHECK_INT(rp_transport_write_eof(r.transport), ==, -ENOTSUP);
@@ -407,7 +330,7 @@ TEST(a_reading_end_does_not_write)
     CHECK_INT(rp_transport_uncork(r.transport), ==, 0);
     CHECK_INT(rp_transport_get_write_buffer_size(r.transport), ==, 0);
     CHECK(!rp_transport_is_closing(r.transport));
-    say(writer, "still read");
+    put(writer, "still read");
     RUN_UNTIL(loop, r.length == 10);
     close(writer);
     RUN_UNTIL(loop, r.lost);
@@ -423,8 +346,8 @@ TEST(a_writing_end_does_not_read)
 
     loop = wire_loop();
     make_sockets(&reader, &writer);
-    connect_writer(&w, writer);
-    say(reader, "not for us");
+    connect_writer(loop, &w, writer);
+    put(reader, "not for us");
     wire_settle(loop);
     CHECK_INT(rp_transport_try_read(w.transport, buffer, sizeof buffer), ==, -ENOTSUP);
     rp_transport_resume_reading(w.transport);
@@ -507,11 +430,3 @@ TEST(lack_of_memory_leaves_the_descriptor)
     close(writer);
     rp_loop_free(loop);
 }
-
-#else
-
-TEST_ABSENT(pipes, "pipes of Windows are to come")
-{
-}
-
-#endif

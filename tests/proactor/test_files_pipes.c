@@ -3,6 +3,10 @@
  * the same on every backend.
  */
 #include <signal.h>
+#ifndef _WIN32
+#include <sys/ioctl.h>
+#include <termios.h>
+#endif
 
 #include "proactor/proactor.h"
 #include "harness/support.h"
@@ -212,6 +216,44 @@ TEST(error_of_a_socket)
     rp_proactor_close(port);
 }
 
+/* A terminal that nobody looks at is full before long, and then says that there is room for a little. */
+TEST(full_terminal)
+{
+    static char data[100000], buffer[100000];
+    rp_proactor *port = open_port();
+    struct termios settings;
+    int master = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK), unlocked = 0;
+
+    CHECK(master >= 0);
+    CHECK_INT(ioctl(master, TIOCSPTLCK, &unlocked), ==, 0);
+    int slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+    CHECK_INT(tcgetattr(slave, &settings), ==, 0);
+    cfmakeraw(&settings);
+    CHECK_INT(tcsetattr(slave, TCSANOW, &settings), ==, 0);
+    for (size_t total = 0, taken = 0; total < sizeof data || taken < sizeof data;) {
+        rp_completion completion;
+        rp_op op;
+
+        size_t left = sizeof data - total;
+
+        rp_op_write(&op, slave, data + total, left < 3001 ? left : 3001, -1, NULL, NULL);
+        submit(port, &op);
+        while (!take_pending(&op, &completion)) {
+            if (collect_once(port, rp_monotonic() + RP_MSEC(1)) > 0)
+                continue;
+            ssize_t n = read(master, buffer, 10000);
+            taken += n > 0 ? (size_t)n : 0;
+        }
+        CHECK_INT(completion.result, >, total < sizeof data ? 0 : -1);
+        total += (size_t)completion.result;
+        for (ssize_t n; total == sizeof data && taken<total; taken += n> 0 ? (size_t)n : 0)
+            n = read(master, buffer, sizeof buffer);
+    }
+    close(master);
+    close(slave);
+    rp_proactor_close(port);
+}
+
 TEST(devices)
 {
     rp_proactor *port = open_port();
@@ -235,5 +277,6 @@ TEST_ABSENT(empty_datagrams, "files and pipes alone are read on Windows");
 TEST_ABSENT(nothing_of_a_pipe, "a pipe of messages has empty ones on Windows");
 TEST_ABSENT(nothing_waits_for_nobody, "pipes and sockets are two things on Windows");
 TEST_ABSENT(error_of_a_socket, "no datagrams of Unix sockets on Windows");
+TEST_ABSENT(full_terminal, "Windows has no terminals of that kind");
 TEST_ABSENT(devices, "Windows has no devices of that kind");
 #endif

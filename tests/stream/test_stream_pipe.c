@@ -4,8 +4,6 @@
  */
 #include "harness/streams.h"
 
-#ifndef _WIN32
-
 #include <fcntl.h>
 #include <stdio.h>
 
@@ -308,11 +306,3 @@ CO_TEST(lines_of_standard_input)
     CHECK_INT(dup2(saved, 0), ==, 0);
     close(saved);
 }
-
-#else
-
-TEST_ABSENT(pipes, "pipes of Windows are to come")
-{
-}
-
-#endif
