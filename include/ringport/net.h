@@ -196,7 +196,7 @@ RP_API int64_t rp_sendfile_sent(const rp_future *future);
  * Calling it twice is ignored.
  * Errors:
  *   what a write failed with
- *   -ENOTSUP   the transport only reads
+ *   -ENOTSUP   the transport only reads, or is a named pipe, which has no end of one direction
  *   RP_ECLOSED, RP_EFORK, RP_ETHREAD
  * Mirrors transport.write_eof().
  */
@@ -331,11 +331,11 @@ RP_API int rp_connect_accepted_socket(rp_loop *loop, rp_fd fd, const rp_protocol
  *   a device that is no terminal
  *   a FIFO or terminal that this process may not open, and before Linux 6.4 such a pipe
  * Other FIFOs and terminals take a second descriptor each.
+ * On Windows `fd` is a HANDLE, for overlapped operations or not; docs/windows.md says what differs.
  * Errors:
  *   -EINVAL    it is a regular file, a directory or a block device
  *   -EBADF     it is no open descriptor, or not open for that direction
  *   -EMFILE    there is no other descriptor; -ENFILE
- *   -ENOTSUP   on Windows
  *   -ENOMEM, RP_ECLOSED, RP_EFORK, RP_ETHREAD
  * Mirror loop.connect_read_pipe() and loop.connect_write_pipe().
  */
@@ -343,6 +343,25 @@ RP_API int rp_connect_read_pipe(rp_loop *loop, rp_fd fd, const rp_protocol *prot
                                 rp_transport **transport);
 RP_API int rp_connect_write_pipe(rp_loop *loop, rp_fd fd, const rp_protocol *protocol, void *self,
                                  rp_transport **transport);
+
+/*
+ * Connects to a named pipe of Windows, and makes the protocol by the factory. On POSIX rp_create_unix_connection() is
+ * what comes closest.
+ * `path` is UTF-8, and most often begins with `\\.\pipe\`. That of another machine may hold the loop up.
+ * While all instances of the pipe are taken, it tries again. Whoever does not want that for ever cancels the future.
+ * The server may learn who connects, but not act in that name.
+ * The transport reads and writes bytes. A pipe has no end of one direction: rp_transport_write_eof() gets -ENOTSUP.
+ * *future gets a reference that the caller owns.
+ * The future's value is the rp_transport, lent.
+ * The future's errors are those of opening it: -ENOENT, -EACCES and the like; -EINVAL if there is something else.
+ * Errors:
+ *   -ENOTSUP   on POSIX
+ *   -EILSEQ    the path is no UTF-8
+ *   -ENOMEM, RP_ECLOSED, RP_EFORK, RP_ETHREAD
+ * Mirrors loop.create_pipe_connection().
+ */
+RP_API int rp_create_pipe_connection(rp_loop *loop, rp_protocol_factory *factory, void *arg, const char *path,
+                                     rp_future **future);
 
 /*
  * An address as text: "127.0.0.1:80", "[::1]:80", a Unix path; "" if it is unnamed.
@@ -537,6 +556,25 @@ RP_API int rp_create_server(rp_loop *loop, rp_protocol_factory *factory, void *a
  */
 RP_API int rp_create_unix_server(rp_loop *loop, rp_protocol_factory *factory, void *arg, const char *path,
                                  size_t length, const rp_server_options *options, rp_server **server);
+
+/*
+ * Serves a named pipe of Windows, by a protocol of the factory's for each client. The server is made when this returns.
+ * `path` is as for rp_create_pipe_connection().
+ * The name is this server's alone while it serves, and free when it is closed and its connections have ended.
+ * Clients of other machines are refused. Who else may connect is what Windows has by default: this user, and
+ * administrators; everybody may read.
+ * Of the options only `delay_start` counts. The server has no sockets.
+ * *server is the caller's, who frees it by rp_server_free().
+ * Errors:
+ *   -ENOTSUP      on POSIX
+ *   -EADDRINUSE   somebody else has the name
+ *   -EINVAL       it is no name of a pipe
+ *   -EILSEQ       the path is no UTF-8
+ *   -ENOMEM, RP_ECLOSED, RP_EFORK, RP_ETHREAD
+ * Mirrors loop.start_serving_pipe().
+ */
+RP_API int rp_create_pipe_server(rp_loop *loop, rp_protocol_factory *factory, void *arg, const char *path,
+                                 const rp_server_options *options, rp_server **server);
 
 /*
  * Serve on stream sockets that are given, TCP's or Unix ones: on one, or on several.

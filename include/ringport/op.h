@@ -216,7 +216,10 @@ RP_API void rp_op_accept(rp_op *op, rp_fd fd, struct sockaddr *address, uint32_t
  */
 RP_API void rp_op_accept_multi(rp_op *op, rp_fd fd, rp_op_callback *callback, void *data);
 
-/* connect(). A blocking socket stays one, as with rp_op_accept(). */
+/*
+ * connect(). A blocking socket stays one, as with rp_op_accept().
+ * On Windows `address` may be NULL for the server's end of a named pipe: it completes when a client has connected.
+ */
 RP_API void rp_op_connect(rp_op *op, rp_fd fd, const struct sockaddr *address, uint32_t length,
                           rp_op_callback *callback, void *data);
 

@@ -100,6 +100,19 @@ RP_API int rp_open_connection(rp_co *co, rp_stream **stream, const char *host, i
 RP_API int rp_open_unix_connection(rp_co *co, rp_stream **stream, const char *path);
 
 /*
+ * Connects to a named pipe of Windows. While all of its instances are taken, it tries again: a time limit ends that.
+ * Reads and writes bytes. rp_stream_write_eof() gets -ENOTSUP, since such a pipe has no end of one direction.
+ * Otherwise it is rp_open_connection().
+ * Suspends meanwhile.
+ * Errors:
+ *   -ENOENT, -EACCES   and the like, as of rp_create_pipe_connection()
+ *   -ENOTSUP           on POSIX
+ *   -ECANCELED, -ENOMEM
+ * Mirrors loop.create_pipe_connection() with a StreamReaderProtocol.
+ */
+RP_API int rp_open_pipe_connection(rp_co *co, rp_stream **stream, const char *path);
+
+/*
  * What a server does for each connection, in a task of its own.
  * When it returns, what was written is sent, and the stream is closed and freed; do not free it yourself.
  * An error that it returns is reported to the loop's exception handler, unless the task was cancelled, or the
@@ -128,6 +141,15 @@ RP_API int rp_start_server(rp_co *co, rp_server **server, rp_client_connected *h
  * Mirrors asyncio.start_unix_server().
  */
 RP_API int rp_start_unix_server(rp_co *co, rp_server **server, rp_client_connected *handler, void *arg,
+                                const char *path, const rp_server_options *options);
+
+/*
+ * Serves a named pipe of Windows; otherwise it is rp_start_server().
+ * Never suspends.
+ * Errors: as of rp_create_pipe_server(); -EINVAL also if the handler is NULL.
+ * Mirrors loop.start_serving_pipe() with a StreamReaderProtocol.
+ */
+RP_API int rp_start_pipe_server(rp_co *co, rp_server **server, rp_client_connected *handler, void *arg,
                                 const char *path, const rp_server_options *options);
 
 /*

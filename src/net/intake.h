@@ -15,6 +15,9 @@
 typedef struct rp_intake rp_intake;
 
 typedef struct rp_intake_type {
+    /* Makes a transport of what was taken, or NULL without memory; closes what is turned away. NULL: it is a socket. */
+    rp_transport *(*make)(rp_loop *loop, rp_fd fd);
+    void (*close)(rp_loop *loop, rp_fd fd);
     int (*serve)(rp_intake *intake);            /* from now on there are connections: 0 or an error */
     bool (*take)(rp_intake *intake, rp_fd *fd); /* the next one, which is the server's from then on; false: none */
     void (*leave)(rp_intake *intake); /* there are to be no more connections, and `wake` is no more posted */

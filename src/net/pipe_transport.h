@@ -6,6 +6,10 @@
 
 #include "net/transport.h"
 
+#ifdef _WIN32
+/* Allocates a transport of one end of a named pipe, for both directions, and does nothing else. NULL: no memory. */
+rp_transport *rp_pipe_transport_new_duplex(rp_loop *loop, rp_fd fd);
+#else
 /*
  * Makes a transport of one end of a pipe, and does nothing else: rp_connect_read_pipe() and rp_connect_write_pipe() say
  * what it may be, and the errors.
@@ -26,5 +30,6 @@ bool rp_pipe_transport_was_unused(const rp_transport *transport);
 
 /* Whether that of a terminal has come to its end because the other side has hung up: read() says -EIO. */
 bool rp_pipe_transport_is_hung_up(const rp_transport *transport);
+#endif
 
 #endif

@@ -234,6 +234,12 @@ static void detach(rp_transport *transport)
 
 /* ---- accepting ---- */
 
+/* Whether its connections are no sockets. */
+static bool is_strange(const rp_server *server)
+{
+    return server->intake && server->intake->type->make;
+}
+
 /* A connection that has no protocol yet. */
 typedef struct incoming {
     rp_server *server; /* NULL: it has */
@@ -241,19 +247,25 @@ typedef struct incoming {
     rp_fd fd;
 } incoming;
 
+static void close_incoming(const rp_server *server, rp_fd fd)
+{
+    (is_strange(server) ? server->intake->type->close : rp_loop_close_socket)(server->loop, fd);
+}
+
 static void turn_away(incoming *in)
 {
     if (!in->server)
         return;
     if (in->transport)
         rp_transport_discard(in->transport);
-    rp_loop_close_socket(in->server->loop, in->fd);
+    close_incoming(in->server, in->fd);
     lighten(in->server);
 }
 
 static void serve(rp_server *server, rp_fd fd)
 {
-    rp_transport *transport = rp_socket_transport_new(server->loop, fd);
+    rp_transport *transport =
+        (is_strange(server) ? server->intake->type->make : rp_socket_transport_new)(server->loop, fd);
     incoming in RP_ON_LEAVE(turn_away) = {server, transport, fd};
     const rp_protocol *protocol = NULL;
     void *self = NULL;
@@ -266,7 +278,7 @@ static void serve(rp_server *server, rp_fd fd)
         return;
     }
     in.server = NULL;
-    if (!server->inherited && !server->nagle)
+    if (!server->inherited && !server->nagle && !is_strange(server))
         rp_kernel_set_number(server->loop->kernel, fd, IPPROTO_TCP, TCP_NODELAY, 1);
     assert(rp_node_linked(&server->resource.link)); /* it cannot end before its connections */
     transport->maker = server;

@@ -70,7 +70,10 @@ typedef struct rp_transport_kind {
     int64_t (*sendfile)(rp_transport *transport, rp_fd file, int64_t offset, size_t length);
     int (*await_room)(rp_transport *transport);
 
-    /* Tells the peer that no more comes: all has been taken. NULL: only a close can tell it. */
+    /*
+     * Tells the peer that no more comes: all has been taken. NULL: only a close can tell it, and so a transport that
+     * reads, too, cannot.
+     */
     int (*write_eof)(rp_transport *transport);
 
     /*

@@ -404,7 +404,7 @@ int rp_transport_uncork(rp_transport *transport)
 int rp_transport_write_eof(rp_transport *transport)
 {
     RP_TRY(rp_loop_check(transport->loop));
-    if (!transport->kind->writev)
+    if (!transport->kind->writev || (!transport->kind->write_eof && transport->kind->receive))
         return -ENOTSUP;
     if (transport->corked)
         RP_TRY(rp_transport_uncork(transport));

@@ -35,6 +35,7 @@ enum {
     IOCP_POLLING = 1 << 1,   /* its packet is that of a poll for readiness */
     IOCP_POOLED = 1 << 2,    /* its packet is posted by a thread of the pool */
     IOCP_SOCKET = 1 << 3,    /* a read or write, and the descriptor is a socket */
+    IOCP_PIPE = 1 << 4,      /* a connect, and the descriptor is an instance of a named pipe */
 };
 
 /* What the socket driver wants to be asked, and answers. */

@@ -16,6 +16,7 @@
 #include <limits.h>
 #include <string.h>
 
+#include "proactor/iocp_pipe.h"
 #include "proactor/iocp_poll.h"
 
 #include <mstcpip.h>
@@ -110,10 +111,12 @@ static bool is_abstract(const struct sockaddr *address, uint32_t length)
 
 static int64_t connect_start(iocp *i, rp_op *op)
 {
-    int family = op->u.connect.address->sa_family;
     WSAPROTOCOL_INFOW info;
     int length = sizeof info;
 
+    if (!op->u.connect.address)
+        return iocp_pipe_listen(i, op);
+    int family = op->u.connect.address->sa_family;
     if (getsockopt((SOCKET)op->fd, SOL_SOCKET, SO_PROTOCOL_INFOW, (char *)&info, &length) != 0)
         return rp_winsock_error(op->fd);
     if (info.iAddressFamily != family)
@@ -137,6 +140,8 @@ static int64_t connect_collect(iocp *i, rp_op *op, NTSTATUS status, size_t bytes
 {
     int error, length = sizeof error;
 
+    if (op->phase & IOCP_PIPE)
+        return iocp_pipe_collect(op, status);
     if (op->phase & IOCP_POLLING) {
         int64_t events = iocp_poll_result(op, &iocp_extra_of(op)->u.transfer.poll, status);
         if (events < 0)

@@ -157,12 +157,13 @@ static inline bool rp_kernel_has_ended(const rp_kernel *kernel, rp_fd fd)
 /* ---- pipes ---- */
 
 /*
+ * Of POSIX alone: on Windows operations move the bytes of pipes.
+ *
  * Fills in how a pipe's end, a FIFO, a character device or a socket is read or written without blocking. It stays the
  * caller's.
  *   -EINVAL         it is something else, such as a regular file
  *   -EBADF          it is no open descriptor, or cannot be read, or written
  *   -EMFILE and the like
- *   -ENOTSUP        this system has no such pipes
  */
 static inline int rp_kernel_open_pipe(const rp_kernel *kernel, rp_pipe *pipe, rp_fd fd, bool writes)
 {

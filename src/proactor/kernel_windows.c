@@ -146,11 +146,6 @@ static bool has_ended(rp_fd fd, const rp_kernel *kernel)
     return false;
 }
 
-/* ---- pipes ---- */
-
-static int open_pipe(rp_pipe *pipe, rp_fd fd, bool writes, const rp_kernel *kernel)
-}
-
 /* ---- datagrams ---- */
 
 static int send_messages(rp_fd fd, const rp_message *messages, int count, const rp_kernel *kernel)
@@ -234,7 +229,6 @@ const rp_kernel rp_system_kernel = {
     .set_nonblocking = set_nonblocking,
     .name = name,
     .peer = peer,
-    .open_pipe = open_pipe,
     .start_names = start_names,
     .sendfile = send_file,
     .file_size = file_size,

@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "co/await.h"
 #include "loop/exception.h"
+#include "net/named_pipe.h"
 #include "net/server_open.h"
 #include "stream/shared_address.h"
 #include "stream/stream.h"
@@ -142,6 +143,20 @@ int rp_start_unix_server(rp_co *co, rp_server **server, rp_client_connected *han
     RP_TRY(rp_co_here(co));
     RP_TRY(new_service(rp_co_loop(co), handler, arg, &protocol));
     rc = rp_unix_server_new(rp_co_loop(co), &protocol, path, 0, options, server);
+    if (rc < 0)
+        rp_free(protocol.arg);
+    return rc;
+}
+
+int rp_start_pipe_server(rp_co *co, rp_server **server, rp_client_connected *handler, void *arg, const char *path,
+                         const rp_server_options *options)
+{
+    rp_server_protocol protocol;
+    int rc;
+
+    RP_TRY(rp_co_here(co));
+    RP_TRY(new_service(rp_co_loop(co), handler, arg, &protocol));
+    rc = rp_named_pipe_server(rp_co_loop(co), &protocol, path, options, server);
     if (rc < 0)
         rp_free(protocol.arg);
     return rc;

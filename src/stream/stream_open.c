@@ -132,6 +132,20 @@ int rp_open_unix_connection(rp_co *co, rp_stream **stream, const char *path)
     return finish(co, stream, opened, attempt, rc);
 }
 
+int rp_open_pipe_connection(rp_co *co, rp_stream **stream, const char *path)
+{
+    rp_future *attempt = NULL;
+    rp_stream *opened;
+    int rc;
+
+    RP_TRY(rp_co_check(co));
+    opened = rp_stream_new(rp_co_loop(co));
+    if (!opened)
+        return -ENOMEM;
+    rc = rp_create_pipe_connection(rp_co_loop(co), use_stream, opened, path, &attempt);
+    return finish(co, stream, opened, attempt, rc);
+}
+
 /* ---- descriptors that are given ---- */
 
 /* What src/net makes a transport by. */

@@ -1,5 +1,5 @@
 /*
- * pipe_transport.c - the kinds of transport that move bytes one way: a pipe's end, a FIFO, a terminal or the like.
+ * pipe_transport_posix.c - transports that move bytes one way: a pipe's end, a FIFO, a terminal or the like.
  *
  * What there is to read is announced, and stays in the kernel until somebody takes it. What cannot be written at once
  * waits for room, and is tried again. While the writing end is open it watches for the other one's: a pipe that nobody
