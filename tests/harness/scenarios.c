@@ -43,7 +43,7 @@ static bool runs_slowly(void)
 static int told[256];
 static int told_count;
 
-static int note(int rc)
+int scenario_note(int rc)
 {
     if (rc < 0 && told_count < (int)(sizeof told / sizeof told[0]))
         told[told_count++] = rc;
@@ -62,7 +62,7 @@ static void on_exception(rp_loop *loop, const rp_exception_context *context, voi
 {
     (void)loop;
     (void)arg;
-    note(context->error);
+    scenario_note(context->error);
 }
 
 /* ---- the sweep ---- */
@@ -74,7 +74,7 @@ static int strike(scenario *run, const fault *kind, uint64_t nth)
 
     told_count = 0;
     kind->arm(nth);
-    rc = note(run());
+    rc = scenario_note(run());
     struck = kind->disarm();
     fprintf(stderr, "%s in place %llu (%s): %s\n", kind->name, (unsigned long long)nth,
             struck == UNTOUCHED  ? "untouched"
@@ -107,7 +107,7 @@ WRAP(int, rp_call_later, rp_loop *loop, rp_timer *timer, int64_t delay, rp_callb
 
 /* ---- running a coroutine on a loop of its own ---- */
 
-static int run_on_loop(rp_coro *coro)
+int scenario_run(rp_coro *coro)
 {
     rp_task *task = NULL;
     rp_loop *loop;
@@ -167,8 +167,8 @@ static int echo(rp_co *co, rp_stream *stream, void *arg)
 
     (void)arg;
     while ((n = rp_stream_read(co, stream, buffer, sizeof buffer)) > 0)
-        RP_TRY(note(rp_stream_write(co, stream, buffer, (size_t)n)));
-    return note((int)n);
+        RP_TRY(scenario_note(rp_stream_write(co, stream, buffer, (size_t)n)));
+    return scenario_note((int)n);
 }
 
 /* Sends a message, and takes it back. */
@@ -179,11 +179,11 @@ static int exchange(rp_co *co, rp_stream *stream, int number)
     ssize_t n;
 
     wire_fill(message, length, (uint64_t)number);
-    RP_TRY(note(rp_stream_write(co, stream, message, length)));
+    RP_TRY(scenario_note(rp_stream_write(co, stream, message, length)));
     memset(message, 0, length);
     n = rp_stream_read_exactly(co, stream, message, length);
     if (n < 0)
-        return note((int)n);
+        return scenario_note((int)n);
     CHECK_INT(n, ==, length);
     CHECK(wire_same(message, length, (uint64_t)number));
     return 0;
@@ -205,14 +205,14 @@ static int converse(rp_co *co, int port, int messages)
     rp_stream *stream;
     int rc;
 
-    RP_TRY(note(rp_open_connection(co, &stream, "127.0.0.1", port, NULL)));
+    RP_TRY(scenario_note(rp_open_connection(co, &stream, "127.0.0.1", port, NULL)));
     narrow(stream);
     rc = 0;
     for (int i = 0; i < messages && rc == 0; i++)
         rc = exchange(co, stream, i);
     rp_stream_close(stream);
     if (rc == 0)
-        rc = note(rp_stream_wait_closed(co, stream));
+        rc = scenario_note(rp_stream_wait_closed(co, stream));
     rp_stream_free(stream);
     return rc;
 }
@@ -222,11 +222,11 @@ static int serve_and_converse(rp_co *co, int messages)
     rp_server *server;
     int rc;
 
-    RP_TRY(note(rp_start_server(co, &server, echo, NULL, "127.0.0.1", 0, NULL)));
+    RP_TRY(scenario_note(rp_start_server(co, &server, echo, NULL, "127.0.0.1", 0, NULL)));
     rc = converse(co, rp_server_port(server), messages);
     rp_server_close(server);
     if (rc == 0)
-        rc = note(rp_server_wait_closed(co, server));
+        rc = scenario_note(rp_server_wait_closed(co, server));
     rp_server_free(server);
     return rc;
 }
@@ -239,7 +239,7 @@ static int hundred_messages(rp_co *co, void *arg)
 
 int scenario_hundred_messages_echoed(void)
 {
-    return run_on_loop(hundred_messages);
+    return scenario_run(hundred_messages);
 }
 
 /* ---- a server and its clients ---- */
@@ -262,11 +262,11 @@ static int lingering_client(rp_co *co, void *arg)
     char byte;
     int rc;
 
-    RP_TRY(note(rp_open_connection(co, &stream, "127.0.0.1", self->port, NULL)));
+    RP_TRY(scenario_note(rp_open_connection(co, &stream, "127.0.0.1", self->port, NULL)));
     rc = exchange(co, stream, 0);
     self->served = rc == 0;
     if (rc == 0)
-        rc = note((int)rp_stream_read(co, stream, &byte, 1));
+        rc = scenario_note((int)rp_stream_read(co, stream, &byte, 1));
     rp_stream_free(stream);
     return rc;
 }
@@ -279,8 +279,8 @@ static int clients_come_and_go(rp_co *co, rp_server *server)
 
     rp_group_begin(co, &group);
     for (int i = 0; i < CLIENTS && rc == 0; i++)
-        rc = note(rp_group_create_task(&group, NULL, client, &port));
-    return note(rp_group_end(co, &group, rc));
+        rc = scenario_note(rp_group_create_task(&group, NULL, client, &port));
+    return scenario_note(rp_group_end(co, &group, rc));
 }
 
 /* Ends the server under a client, after the others have gone. */
@@ -290,14 +290,14 @@ static int stop_under_client(rp_co *co, rp_server *server)
     rp_task *task;
 
     while (rp_server_connections(server) > 0)
-        RP_TRY(note(rp_sleep(co, RP_MSEC(1))));
-    RP_TRY(note(rp_create_task(&task, lingering_client, &last)));
+        RP_TRY(scenario_note(rp_sleep(co, RP_MSEC(1))));
+    RP_TRY(scenario_note(rp_create_task(&task, lingering_client, &last)));
     while (!last.served && !rp_future_done(task))
-        if (note(rp_sleep(co, RP_MSEC(1))) < 0)
+        if (scenario_note(rp_sleep(co, RP_MSEC(1))) < 0)
             break;
     rp_server_close(server);
     rp_server_close_clients(server);
-    return note(rp_join(co, task));
+    return scenario_note(rp_join(co, task));
 }
 
 static int start_to_stop(rp_co *co, void *arg)
@@ -306,20 +306,20 @@ static int start_to_stop(rp_co *co, void *arg)
     int rc;
 
     (void)arg;
-    RP_TRY(note(rp_start_server(co, &server, echo, NULL, "127.0.0.1", 0, NULL)));
+    RP_TRY(scenario_note(rp_start_server(co, &server, echo, NULL, "127.0.0.1", 0, NULL)));
     rc = clients_come_and_go(co, server);
     if (rc == 0)
         rc = stop_under_client(co, server);
     rp_server_close(server);
     if (rc == 0)
-        rc = note(rp_server_wait_closed(co, server));
+        rc = scenario_note(rp_server_wait_closed(co, server));
     rp_server_free(server);
     return rc;
 }
 
 int scenario_server_from_start_to_stop(void)
 {
-    return run_on_loop(start_to_stop);
+    return scenario_run(start_to_stop);
 }
 
 /* ---- groups and timeouts ---- */
@@ -333,7 +333,7 @@ static int sleeping_child(rp_co *co, void *arg)
 static int failing_child(rp_co *co, void *arg)
 {
     (void)arg;
-    RP_TRY(note(rp_sleep(co, 0)));
+    RP_TRY(scenario_note(rp_sleep(co, 0)));
     return -EIO;
 }
 
@@ -344,11 +344,11 @@ static int failing_group(rp_co *co, void *arg)
 
     (void)arg;
     rp_group_begin(co, &group);
-    rc = note(rp_group_create_task(&group, NULL, sleeping_child, NULL));
+    rc = scenario_note(rp_group_create_task(&group, NULL, sleeping_child, NULL));
     if (rc == 0)
-        rc = note(rp_group_create_task(&group, NULL, failing_child, NULL));
+        rc = scenario_note(rp_group_create_task(&group, NULL, failing_child, NULL));
     if (rc == 0)
-        rc = note(rp_group_create_task(&group, NULL, sleeping_child, NULL));
+        rc = scenario_note(rp_group_create_task(&group, NULL, sleeping_child, NULL));
     if (rc == 0)
         rc = rp_sleep(co, RP_SEC(100));
     rc = rp_group_end(co, &group, rc);
@@ -357,7 +357,7 @@ static int failing_group(rp_co *co, void *arg)
 
 int scenario_group_with_a_failing_child(void)
 {
-    return run_on_loop(failing_group);
+    return scenario_run(failing_group);
 }
 
 static int expiring_timeout(rp_co *co, void *arg)
@@ -371,7 +371,7 @@ static int expiring_timeout(rp_co *co, void *arg)
     rc = rp_timeout_end(co, &timeout, rp_sleep(co, RP_SEC(100)));
     if (rc != -ETIMEDOUT)
         return rc;
-    RP_TRY(note(rp_create_task(&task, sleeping_child, NULL)));
+    RP_TRY(scenario_note(rp_create_task(&task, sleeping_child, NULL)));
     rc = rp_wait_for(co, task, RP_MSEC(1));
     rp_future_unref(task);
     return rc == -ETIMEDOUT ? 0 : rc;
@@ -379,7 +379,7 @@ static int expiring_timeout(rp_co *co, void *arg)
 
 int scenario_timeout_that_expires(void)
 {
-    return run_on_loop(expiring_timeout);
+    return scenario_run(expiring_timeout);
 }
 
 /* ---- echoing by callbacks, in the order and by the buffers of a second face ---- */
@@ -398,7 +398,7 @@ static void speak(speaker *s)
     char message[LARGE];
 
     wire_fill(message, sizeof message, 0);
-    if (note(rp_transport_write(s->transport, message, sizeof message)) < 0)
+    if (scenario_note(rp_transport_write(s->transport, message, sizeof message)) < 0)
         rp_transport_abort(s->transport);
 }
 
@@ -429,7 +429,7 @@ static void speaker_hears(void *self, size_t length)
     s->lent--;
     CHECK(wire_same(s->buffer, length, s->received % LARGE) || s->received % LARGE + length > LARGE);
     s->received += length;
-    if (s->echoes && note(rp_transport_write(s->transport, s->buffer, length)) < 0)
+    if (s->echoes && scenario_note(rp_transport_write(s->transport, s->buffer, length)) < 0)
         rp_transport_abort(s->transport);
     if (s->echoes || s->received % LARGE != 0)
         return;
@@ -452,7 +452,7 @@ static void speaker_lost(void *self, int error)
     speaker *s = self;
 
     CHECK_INT(s->lent, ==, 0);
-    note(error);
+    scenario_note(error);
     if (!s->echoes)
         rp_loop_stop(rp_transport_get_loop(s->transport));
 }
@@ -511,7 +511,7 @@ int scenario_messages_by_callbacks(void)
         rp_future_unref(future);
     }
     if (rc == 0) {
-        rc = note(speak_with(loop, server, &client));
+        rc = scenario_note(speak_with(loop, server, &client));
         rp_server_free(server);
     }
     CHECK_INT(rp_loop_close(loop), ==, 0);
@@ -536,22 +536,22 @@ static int use_executor(rp_co *co, void *arg)
 
     (void)arg;
     /* Of one thread: that a second one cannot be had is no error. */
-    RP_TRY(note(rp_executor_new(1, &executor)));
+    RP_TRY(scenario_note(rp_executor_new(1, &executor)));
     CHECK_INT(rp_set_default_executor(rp_co_loop(co), executor), ==, 0);
-    RP_TRY(note(rp_to_thread(co, blocking_add, &number)));
+    RP_TRY(scenario_note(rp_to_thread(co, blocking_add, &number)));
     CHECK_INT(number, ==, 42);
-    RP_TRY(note(rp_run_in_executor(rp_co_loop(co), NULL, blocking_add, &number, &job)));
-    rc = note(rp_await(co, job));
+    RP_TRY(scenario_note(rp_run_in_executor(rp_co_loop(co), NULL, blocking_add, &number, &job)));
+    rc = scenario_note(rp_await(co, job));
     rp_future_unref(job);
     if (rc == 43)
         rc = 0;
     RP_TRY(rc);
-    return note(rp_shutdown_default_executor_wait(co, RP_NEVER));
+    return scenario_note(rp_shutdown_default_executor_wait(co, RP_NEVER));
 }
 
 int scenario_executor_job(void)
 {
-    return run_on_loop(use_executor);
+    return scenario_run(use_executor);
 }
 
 /* ---- signals ---- */
@@ -569,16 +569,16 @@ static int await_signal(rp_co *co, void *arg)
 
     (void)arg;
     rp_event_init(&event);
-    RP_TRY(note(rp_add_signal_handler(loop, SIGINT, set_event, &event)));
+    RP_TRY(scenario_note(rp_add_signal_handler(loop, SIGINT, set_event, &event)));
     raise(SIGINT);
-    rc = note(rp_event_wait(co, &event));
+    rc = scenario_note(rp_event_wait(co, &event));
     CHECK_INT(rp_remove_signal_handler(loop, SIGINT), ==, 1);
     return rc;
 }
 
 int scenario_signal_handler(void)
 {
-    return run_on_loop(await_signal);
+    return scenario_run(await_signal);
 }
 
 /* ---- all of it, in a runner ---- */
@@ -590,7 +590,7 @@ static int everything(rp_co *co, void *arg)
     rp_timeout_begin(co, &timeout, RP_SEC(100));
     RP_TRY(rp_timeout_end(co, &timeout, serve_and_converse(co, 2)));
     RP_TRY(failing_group(co, arg));
-    return note(rp_to_thread(co, blocking_add, &(int){-1}));
+    return scenario_note(rp_to_thread(co, blocking_add, &(int){-1}));
 }
 
 /* A policy for the sake of its loops' exception handler: rp_run's loop has errors to tell before the task begins. */

@@ -9,12 +9,13 @@
 
 #include "harness/harness.h"
 #include "harness/wrap.h"
+#include "ringport/co.h"
 
 /* All of them: SCENARIOS(EACH) expands to EACH(name) for each. */
 #define SCENARIOS(each)                                                                                           \
     each(loop_opened_and_closed) each(hundred_messages_echoed) each(messages_by_callbacks)                        \
         each(server_from_start_to_stop) each(group_with_a_failing_child) each(timeout_that_expires)               \
-            each(executor_job) each(signal_handler) each(run_whole)
+            each(executor_job) each(signal_handler) each(lines_through_pipes) each(run_whole)
 
 /* Runs it: 0, or the error that it ended by. */
 typedef int scenario(void);
@@ -22,6 +23,10 @@ typedef int scenario(void);
 #define SCENARIO_DECLARE(name) scenario scenario_##name;
 SCENARIOS(SCENARIO_DECLARE)
 #undef SCENARIO_DECLARE
+
+/* For them: keeps an error that a call has returned, and returns it; runs a coroutine on a loop of its own. */
+int scenario_note(int rc);
+int scenario_run(rp_coro *coro);
 
 /* How a fault has struck, if not by a negative error that somebody is to be told of. */
 enum {

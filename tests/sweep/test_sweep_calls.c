@@ -19,6 +19,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #ifdef RP_HAVE_IO_URING
@@ -150,6 +151,21 @@ WRAP(int, eventfd, unsigned count, int flags)
 WRAP(int, pipe2, int fds[2], int flags)
 {
     return STRIKES(EMFILE) ? fail() : __real_pipe2(fds, flags);
+}
+
+WRAP(ssize_t, preadv64v2, int fd, const struct iovec *vector, int count, off64_t offset, int flags)
+{
+    return STRIKES(EINTR) ? fail() : __real_preadv64v2(fd, vector, count, offset, flags);
+}
+
+/* A pipe's pages come as they are needed. */
+WRAP(ssize_t, pwritev64v2, int fd, const struct iovec *vector, int count, off64_t offset, int flags)
+{
+    if (STRIKES(EINTR, EAGAIN, ENOMEM))
+        return fail();
+    struct iovec half = {.iov_base = vector->iov_base, .iov_len = (vector->iov_len + 1) / 2};
+    return STRIKES(SHORT) ? __real_pwritev64v2(fd, &half, 1, offset, flags)
+                          : __real_pwritev64v2(fd, vector, count, offset, flags);
 }
 
 WRAP(int, close, int fd)
