@@ -186,15 +186,15 @@ static int find_out(void)
 
 static bool lends(void)
 {
-    static atomic_int found = UNKNOWN;
-
 #if defined(RP_ASAN) || defined(RP_TSAN)
-    return false;
+    static atomic_int found = COPYING;
 #else
+    static atomic_int found = UNKNOWN;
+#endif
+
     if (atomic_load(&found) == UNKNOWN)
         atomic_store(&found, find_out());
     return atomic_load(&found) == LENDING;
-#endif
 }
 
 static int make(rp_spawn_plan *plan, pid_t *pid, int *process)

@@ -242,6 +242,11 @@ TEST(children_are_not_to_be_waited_for)
     struct sigaction action = {.sa_handler = SIG_DFL, .sa_flags = SA_NOCLDWAIT};
 
     CHECK_INT(sigaction(SIGCHLD, &action, NULL), ==, 0);
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(0);
+    if (waitpid(pid, NULL, 0) == pid)
+        SKIP("children can be waited for in any case"); /* under qemu */
     check_end_is_unknown(loop);
     rp_loop_free(loop);
 }

@@ -196,11 +196,15 @@ TEST(arguments_that_are_too_long)
 
 TEST(no_more_processes)
 {
-    struct rlimit limit = {0, 0};
+    struct rlimit usual, limit;
 
     if (geteuid() == 0)
         CHECK_INT(setresuid(54321, 54321, 54321), ==, 0); /* root has no such limit */
+    CHECK_INT(getrlimit(RLIMIT_NPROC, &usual), ==, 0);
+    limit = usual;
+    limit.rlim_cur = 0;
     CHECK_INT(setrlimit(RLIMIT_NPROC, &limit), ==, 0);
     CHECK_INT(spawn_error(&(rp_process_options){.argv = SHELL("exit 0"), .in.kind = RP_STDIO_PIPE}), ==, -EAGAIN);
     check_no_child_is_left();
+    CHECK_INT(setrlimit(RLIMIT_NPROC, &usual), ==, 0);
 }

@@ -113,8 +113,6 @@ static void *change_memory(void *stop)
 
         memset(memory, 1, 200000);
         free(memory);
-        setenv("TEST_SPAWN_CLONE", "x", 1);
-        unsetenv("TEST_SPAWN_CLONE");
     }
     return NULL;
 }
