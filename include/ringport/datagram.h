@@ -100,7 +100,7 @@ typedef struct rp_datagram_options {
     bool ipv6_only;      /* IPV6_V6ONLY; else it is as the system has it */
     bool gro;            /* let the kernel join what arrives; each datagram is told by itself all the same */
     bool gso;            /* let the kernel cut up what goes to one address in one turn, in pieces of one size */
-    size_t receive_size; /* longer datagrams are truncated; 0: 64 KiB, of Unix sockets 256 KiB; 1 MiB at most */
+    size_t receive_size; /* longer datagrams are truncated; 0: 64 KiB, 256 KiB if it is not UDP; 1 MiB at most */
 } rp_datagram_options;
 
 /*

@@ -8,6 +8,7 @@ from asyncio.log import logger
 
 from . import _core
 from .connect import Connecting
+from .datagrams import Datagrams
 from .executor import Executor
 from .names import Names
 from .server import Serving
@@ -18,7 +19,7 @@ from .subprocesses import Subprocesses
 ALL_TO_FACTORY = sys.version_info >= (3, 14)  # before, a task factory got neither `name` nor a `context` that is None
 
 
-class Loop(_core.Loop, Connecting, Serving, Sockets, Subprocesses, Signals, Executor, Names, BaseEventLoop):
+class Loop(_core.Loop, Connecting, Datagrams, Serving, Sockets, Subprocesses, Signals, Executor, Names, BaseEventLoop):
     """An event loop for asyncio, on io_uring where the kernel permits it, else on epoll.
 
     It has all methods of asyncio's loops, and the attributes and methods that are shown here.

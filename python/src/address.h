@@ -20,4 +20,10 @@ typedef struct rpy_ends {
  */
 PyObject *rpy_address_object(const struct sockaddr *address, uint32_t length);
 
+/*
+ * The other way round: an address of the family that needs nothing but reading. A host is numeric; a path, or abstract
+ * name, is text or bytes. Whether it is one; if not, socket's own methods say what becomes of it. No exception is set.
+ */
+bool rpy_address_parse(PyObject *object, int family, struct sockaddr_storage *address, uint32_t *length);
+
 #endif

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "datagram.h"
 #include "handle.h"
 #include "pipe.h"
 #include "proactor/proactor.h"
@@ -755,6 +756,8 @@ static PyMethodDef methods[] = {
     NOARGS(time, method_time),
     NOARGS(create_future, create_future),
     {"_make_socket_transport", (PyCFunction)(void (*)(void))rpy_make_socket_transport,
+     METH_VARARGS | METH_KEYWORDS, NULL},
+    {"_make_datagram_transport", (PyCFunction)(void (*)(void))rpy_make_datagram_transport,
      METH_VARARGS | METH_KEYWORDS, NULL},
     {"_make_read_pipe_transport", (PyCFunction)(void (*)(void))rpy_make_read_pipe_transport,
      METH_VARARGS | METH_KEYWORDS, NULL},

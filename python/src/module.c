@@ -5,6 +5,7 @@
  */
 #include "capi.h"
 #include "connect.h"
+#include "datagram.h"
 #include "handle.h"
 #include "loop_type.h"
 #include "memory.h"
@@ -35,9 +36,9 @@ static int exec(PyObject *module)
     rpy_memory_init();
     if (intern_names(&state->names) < 0 || rpy_loop_init(state) < 0 || rpy_handle_init(module, state) < 0 ||
         rpy_loop_type_init(module, state) < 0 || rpy_transport_init(module, state) < 0 ||
-        rpy_pipe_init(module, state) < 0 || rpy_server_init(module) < 0 || rpy_connect_init(module) < 0 ||
-        rpy_capi_init(module) < 0 || rpy_watch_init(module, state) < 0 || rpy_op_init(module, state) < 0 ||
-        rpy_process_init(module, state) < 0)
+        rpy_pipe_init(module, state) < 0 || rpy_datagram_init(module, state) < 0 || rpy_server_init(module) < 0 ||
+        rpy_connect_init(module) < 0 || rpy_capi_init(module) < 0 || rpy_watch_init(module, state) < 0 ||
+        rpy_op_init(module, state) < 0 || rpy_process_init(module, state) < 0)
         return -1;
     return PyModule_AddStringConstant(module, "__version__", rp_version());
 }

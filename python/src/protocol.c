@@ -218,7 +218,7 @@ static void report_flow_control(rpy_transport *self, const char *message, PyObje
 }
 
 /* Inside a call of write(), or the like, in whatever context that is in; what ends a run is raised there. */
-static void pause_writing(void *arg)
+void rpy_protocol_pause_writing(void *arg)
 {
     rpy_transport *self = arg;
     PyObject *result = call_method(self, self->loop->state->names.pause_writing, NULL);
@@ -235,7 +235,7 @@ static void pause_writing(void *arg)
     Py_DECREF(exception);
 }
 
-static void resume_writing(void *arg)
+void rpy_protocol_resume_writing(void *arg)
 {
     rpy_transport *self = arg;
     int64_t begun = enter(self);
@@ -313,7 +313,7 @@ static PyObject *reason(rpy_transport *self, int error)
     return self->error ? self->error : Py_None;
 }
 
-static void connection_lost(void *arg, int error)
+void rpy_protocol_lost(void *arg, int error)
 {
     rpy_transport *self = arg;
 
@@ -329,9 +329,9 @@ static void connection_lost(void *arg, int error)
 static const rp_protocol data_protocol = {
     .data_received = data_received,
     .eof_received = eof_received,
-    .connection_lost = connection_lost,
-    .pause_writing = pause_writing,
-    .resume_writing = resume_writing,
+    .connection_lost = rpy_protocol_lost,
+    .pause_writing = rpy_protocol_pause_writing,
+    .resume_writing = rpy_protocol_resume_writing,
     .drained = drained,
     .begins_soon = true,
     .receives = 1,
@@ -342,9 +342,9 @@ static const rp_protocol buffered_protocol = {
     .buffer_updated = buffer_updated,
     .buffer_unused = buffer_unused,
     .eof_received = eof_received,
-    .connection_lost = connection_lost,
-    .pause_writing = pause_writing,
-    .resume_writing = resume_writing,
+    .connection_lost = rpy_protocol_lost,
+    .pause_writing = rpy_protocol_pause_writing,
+    .resume_writing = rpy_protocol_resume_writing,
     .drained = drained,
     .begins_soon = true,
     .receives = 1,

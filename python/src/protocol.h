@@ -18,6 +18,11 @@ void rpy_protocol_start(rpy_transport *self);
 /* protocol.connection_lost(exception), and the end of the connection. None, or NULL with an exception. */
 PyObject *rpy_protocol_connection_lost(rpy_transport *self, PyObject *exception);
 
+/* What the core's protocols of all kinds call; the first argument is an rpy_transport. */
+void rpy_protocol_pause_writing(void *transport);
+void rpy_protocol_resume_writing(void *transport);
+void rpy_protocol_lost(void *transport, int error);
+
 /* Python's transport of one of the core's, lent. NULL: it has none. */
 rpy_transport *rpy_protocol_transport(const rp_transport *core);
 

@@ -6,6 +6,7 @@
  */
 #include "report.h"
 
+#include "datagram.h"
 #include "loop/exception.h"
 #include "protocol.h"
 
@@ -40,6 +41,8 @@ static void report(rp_loop *core, const rp_report *report)
     rpy_transport *transport = report->transport ? rpy_protocol_transport(report->transport) : NULL;
     PyObject *error = NULL;
 
+    if (report->transport && !transport)
+        transport = rpy_datagram_object(report->transport);
     if (report->error) {
         error = rpy_error_object(self->state, report->error);
         if (!error)

@@ -38,9 +38,11 @@
     X(context)                                                                                                    \
     X(create_future)                                                                                              \
     X(data_received)                                                                                              \
+    X(datagram_received)                                                                                          \
     X(detach)                                                                                                     \
     X(done)                                                                                                       \
     X(eof_received)                                                                                               \
+    X(error_received)                                                                                             \
     X(feed_data)                                                                                                  \
     X(fileno)                                                                                                     \
     X(get_buffer)                                                                                                 \
@@ -110,6 +112,9 @@ typedef struct rpy_state {
     PyObject *socket_detach;     /* _socket.socket.detach */
     PyObject *socket_class;      /* socket.socket */
     PyObject *transport_socket;  /* asyncio.trsock.TransportSocket */
+
+    /* datagram.c */
+    PyTypeObject *datagram_type;
 
     /* streams.c: classes of asyncio.streams, and what was in them when we were loaded */
     PyTypeObject *stream_protocol_type;

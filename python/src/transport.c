@@ -60,7 +60,7 @@ static PyObject *refuse(rpy_transport *self, const char *name)
     return PyErr_Format(PyExc_RuntimeError, "unable to %s; sendfile is in progress", name);
 }
 
-static PyObject *refuse_type(PyObject *data)
+PyObject *rpy_transport_refuse_type(PyObject *data)
 {
     PyObject *name = PyType_GetName(Py_TYPE(data));
 
@@ -95,7 +95,7 @@ PyObject *rpy_transport_write(PyObject *object, PyObject *data)
     if (PyBytes_CheckExact(data) && !self->barred)
         return write_bytes(self, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data));
     if (!PyBytes_Check(data) && !PyByteArray_Check(data) && !PyMemoryView_Check(data))
-        return refuse_type(data);
+        return rpy_transport_refuse_type(data);
     if (self->barred)
         return refuse(self, "write");
     if (PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0)
@@ -352,7 +352,7 @@ PyObject *rpy_transport_is_closing(PyObject *object, PyObject *unused)
 }
 
 /* connection_lost is called in the context of whoever closes. */
-static int note_context(rpy_transport *self)
+int rpy_transport_note_context(rpy_transport *self)
 {
     if (!self->closing_context && !rpy_connection_is_closing(self))
         self->closing_context = PyContext_CopyCurrent();
@@ -366,14 +366,14 @@ PyDoc_STRVAR(close_doc, "close()\n--\n\n"
 PyObject *rpy_transport_close(PyObject *object, PyObject *unused)
 {
     (void)unused;
-    if (note_context(of(object)) < 0 || rpy_connection_close(of(object)) < 0)
+    if (rpy_transport_note_context(of(object)) < 0 || rpy_connection_close(of(object)) < 0)
         return NULL;
     Py_RETURN_NONE;
 }
 
 static PyObject *force_close(rpy_transport *self, PyObject *exception)
 {
-    if (!self->core->lost && (rpy_loop_check(self->loop) < 0 || note_context(self) < 0))
+    if (!self->core->lost && (rpy_loop_check(self->loop) < 0 || rpy_transport_note_context(self) < 0))
         return NULL;
     rpy_connection_force_close(self, exception);
     Py_RETURN_NONE;
@@ -481,7 +481,7 @@ PyObject *rpy_transport_show_protocol(PyObject *object, void *unused)
     return or_none(of(object)->protocol);
 }
 
-static PyObject *get_sock(PyObject *object, void *unused)
+PyObject *rpy_transport_show_sock(PyObject *object, void *unused)
 {
     (void)unused;
     return of(object)->ended ? Py_NewRef(Py_None) : Py_XNewRef(rpy_connection_socket(of(object)));
@@ -594,14 +594,14 @@ void rpy_transport_dealloc(PyObject *object)
 /* ---- making one ---- */
 
 /* A waiter's handle does nothing if the waiter was cancelled. */
-static rpy_handle *handle_for_waiter(rpy_loop *loop, PyObject *waiter)
+rpy_handle *rpy_transport_handle_for_waiter(rpy_loop *loop, PyObject *waiter)
 {
     PyObject *args[] = {waiter, Py_None};
 
     return rpy_handle_new(loop, loop->state->handle_type, loop->state->set_result, args, 2, NULL);
 }
 
-static rpy_handle *handle_for_protocol(rpy_transport *self, PyObject *protocol)
+rpy_handle *rpy_transport_handle_for_protocol(rpy_transport *self, PyObject *protocol)
 {
     PyObject *transport = (PyObject *)self;
     PyObject *method = PyObject_GetAttr(protocol, self->loop->state->names.connection_made);
@@ -696,9 +696,10 @@ static void start(rpy_transport *self, rpy_handle *made, rpy_handle *waiter)
 /* What it stands on is known: sets it going, or gives it up. */
 static PyObject *begin(rpy_transport *self, PyObject *protocol, PyObject *waiter, PyObject *server)
 {
-    rpy_handle *made = rpy_protocol_set(self, protocol) == 0 ? handle_for_protocol(self, protocol) : NULL;
+    rpy_handle *made =
+        rpy_protocol_set(self, protocol) == 0 ? rpy_transport_handle_for_protocol(self, protocol) : NULL;
     bool waited = waiter && waiter != Py_None;
-    rpy_handle *woken = made && waited ? handle_for_waiter(self->loop, waiter) : NULL;
+    rpy_handle *woken = made && waited ? rpy_transport_handle_for_waiter(self->loop, waiter) : NULL;
 
     /* What was called, or collected, may have closed the loop: so it is asked again. */
     if (made && (woken || !waited) && rpy_loop_check(self->loop) == 0 && join_server(self, server) == 0) {
@@ -811,7 +812,7 @@ static PyGetSetDef getsets[] = {
     {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, NULL, NULL},
     {"_loop", rpy_transport_show_loop, NULL, NULL, NULL},
     {"_protocol", rpy_transport_show_protocol, NULL, NULL, NULL},
-    {"_sock", get_sock, NULL, NULL, NULL},
+    {"_sock", rpy_transport_show_sock, NULL, NULL, NULL},
     {"_extra", rpy_transport_show_extra, NULL, NULL, NULL},
     {"_closing", rpy_transport_show_closing, NULL, NULL, NULL},
     {"_paused", rpy_transport_show_paused, NULL, NULL, NULL},

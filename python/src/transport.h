@@ -8,7 +8,7 @@
 
 #include "address.h"
 #include "connection.h"
-#include "loop.h"
+#include "handle.h"
 #include "ringport/net.h"
 
 int rpy_transport_init(PyObject *module, rpy_state *state);
@@ -65,9 +65,20 @@ PyObject *rpy_transport_fatal_error(PyObject *object, PyObject *args, PyObject *
 /* One more write to what is lost, or closing. */
 PyObject *rpy_transport_count_lost_write(rpy_transport *self);
 
+/* NULL, with the TypeError for what is no bytes. */
+PyObject *rpy_transport_refuse_type(PyObject *data);
+
+/* It is about to close: connection_lost is called in the context of whoever closes. 0, or -1 with an exception. */
+int rpy_transport_note_context(rpy_transport *self);
+
+/* The handle that calls connection_made, and the one that tells a waiter: new references, NULL with an exception. */
+rpy_handle *rpy_transport_handle_for_protocol(rpy_transport *self, PyObject *protocol);
+rpy_handle *rpy_transport_handle_for_waiter(rpy_loop *loop, PyObject *waiter);
+
 /* Attributes, of which programs that look into asyncio's transports know. */
 PyObject *rpy_transport_show_loop(PyObject *object, void *unused);
 PyObject *rpy_transport_show_protocol(PyObject *object, void *unused);
+PyObject *rpy_transport_show_sock(PyObject *object, void *unused);
 PyObject *rpy_transport_show_extra(PyObject *object, void *unused);
 PyObject *rpy_transport_show_closing(PyObject *object, void *unused);
 PyObject *rpy_transport_show_paused(PyObject *object, void *unused);

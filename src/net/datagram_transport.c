@@ -17,9 +17,9 @@
 #include "proactor/proactor.h"
 
 enum {
-    ROOM = 64 * 1024, /* of what is received at most, in bytes */
-    UNIX_ROOM = 256 * 1024,
-    ERRORS = 64, /* in a row, and then the next change is waited for */
+    ROOM = 64 * 1024,         /* of what is received at most, in bytes */
+    LARGER_ROOM = 256 * 1024, /* where there may be longer ones than UDP's */
+    ERRORS = 64,              /* in a row, and then the next change is waited for */
 };
 
 static rp_datagram_transport *of(rp_transport *transport)
@@ -306,7 +306,7 @@ static int set_options(rp_datagram_transport *self, const rp_datagram_options *o
     rp_kernel_name(kernel, self->fd, (struct sockaddr *)&name, &length);
     self->receive_size = options ? options->receive_size : 0;
     if (self->receive_size == 0)
-        self->receive_size = name.ss_family == AF_UNIX ? UNIX_ROOM : ROOM;
+        self->receive_size = name.ss_family == AF_INET || name.ss_family == AF_INET6 ? ROOM : LARGER_ROOM;
     if (self->gro && self->receive_size < ROOM)
         self->receive_size = ROOM;
     return 0;

@@ -521,6 +521,65 @@ async def refused(loop):
         pass
 
 
+# ---- datagrams ----
+
+
+class Mailbox(asyncio.DatagramProtocol):
+    def __init__(self):
+        self.done = asyncio.get_running_loop().create_future()
+        self.lost = asyncio.get_running_loop().create_future()
+        self.transport = None
+
+    def connection_made(self, transport):
+        self.transport = transport
+
+    def datagram_received(self, data, addr):
+        if data.startswith(b"ask"):
+            self.transport.sendto(data[3:], addr)
+        elif not self.done.done():
+            self.done.set_result(data)
+
+    def error_received(self, exc):
+        if not self.done.done():
+            self.done.set_exception(exc)
+
+    def connection_lost(self, exc):
+        if not self.lost.done():
+            self.lost.set_result(exc)
+
+
+@scenario
+async def datagrams(loop):
+    server, served = await loop.create_datagram_endpoint(Mailbox, local_addr=("127.0.0.1", 0))
+    try:
+        client, asked = await loop.create_datagram_endpoint(
+            Mailbox, remote_addr=server.get_extra_info("sockname"), local_addr=("127.0.0.1", 0)
+        )
+        repr(client)
+        for data in b"ask1", b"ask2", b"", b"ask3":
+            client.sendto(data)
+        server.sendto(b"x", client.get_extra_info("sockname"))
+        server.sendto(b"x", ("localhost", client.get_extra_info("sockname")[1]))
+        async with asyncio.timeout(5):
+            await asked.done
+        await close(client, asked.lost)
+    finally:
+        server.abort()
+    await close(server, served.lost)
+
+
+@scenario
+async def datagram_errors(loop):
+    transport, protocol = await loop.create_datagram_endpoint(Mailbox, family=socket.AF_INET)
+    try:
+        transport.sendto(b"x" * 70_000, ("127.0.0.1", 1))
+        protocol.done.exception()
+        transport.sendto(b"x", ("no such host", 1))
+    finally:
+        transport.abort()
+    await close(transport, protocol.lost)
+
+
 # ---- streams and TLS ----
 
 
