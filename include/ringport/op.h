@@ -88,7 +88,7 @@ enum {
 };
 
 /*
- * For the flags of rp_op_send(): complete only when all is sent, or when an error stands in the way.
+ * For the flags of rp_op_send() on stream sockets: complete only when all is sent, or when an error stands in the way.
  * All is at most 2 GiB less a page, which is what one call of the kernel takes.
  * After an error the result is what was sent before it, if anything was, and the error itself is lost.
  * A POSIX socket tells a reset once only, so what is received next looks like the end of the stream.

@@ -8,6 +8,7 @@
 #include "proactor/uring_collect.h"
 
 #include <errno.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "proactor/child_posix.h"
@@ -144,6 +145,25 @@ static bool would_block(const rp_op *op, int result)
     return result == -EAGAIN && !uring_wants_would_block(op);
 }
 
+/* Whether the kernel is to wait for room, and so hears of a half-close. It would spoil datagrams (uring_entry.c). */
+static bool is_streams_send(const rp_op *op)
+{
+    int type = 0;
+    socklen_t length = sizeof type;
+
+    return (op->kind == RP_OP_SEND || op->kind == RP_OP_SENDMSG) &&
+           getsockopt(op->fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0 && type == SOCK_STREAM;
+}
+
+/* An operation that would block is to be issued again: as a poll, or to wait in the kernel. */
+static void note_would_block(rp_op *op)
+{
+    if (!(op->phase & URING_PHASE_PATIENT) && is_streams_send(op))
+        op->phase |= URING_PHASE_PATIENT;
+    else
+        op->phase |= URING_PHASE_POLLING;
+}
+
 /* Handles one completion of an operation. Returns how many completions it makes: 0 or 1. */
 static int collect(uring *u, rp_op *op, int result, bool more, rp_completion *completion)
 {
@@ -168,7 +188,8 @@ static int collect(uring *u, rp_op *op, int result, bool more, rp_completion *co
             result = -ECANCELED;
     } else if ((result == -EINTR && op->kind != RP_OP_CLOSE) || would_block(op, result)) {
         if (may_issue_again(op)) {
-            op->phase |= result == -EINTR ? 0 : URING_PHASE_POLLING;
+            if (result != -EINTR)
+                note_would_block(op);
             uring_issue(u, op);
             return 0;
         }

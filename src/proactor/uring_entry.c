@@ -24,9 +24,16 @@ static int receive_flags(const rp_op *op)
     return rp_op_fills_buffer(op) ? op->u.buffer.flags : op->u.buffer.flags & ~MSG_WAITALL;
 }
 
+/*
+ * A send that is not to send all is tried without waiting. When a datagram finds no room, the kernel must not try it
+ * again: of a Unix socket's it takes the bytes before it sees that the peer has no room, and sends none of them then
+ * (6.18).
+ */
 static int send_flags(int flags)
 {
-    return (flags & ~RP_SEND_ALL) | MSG_NOSIGNAL | (flags & RP_SEND_ALL ? MSG_WAITALL : 0);
+    if (flags & (RP_SEND_ALL | MSG_WAITALL))
+        return (flags & ~RP_SEND_ALL) | MSG_NOSIGNAL | MSG_WAITALL;
+    return flags | MSG_NOSIGNAL | MSG_DONTWAIT;
 }
 
 uint32_t uring_entry_events(const rp_op *op)
@@ -78,7 +85,8 @@ static void prepare_network(struct io_uring_sqe *sqe, const rp_op *op)
         io_uring_prep_send(sqe, op->fd, op->u.buffer.base, length, send_flags(op->u.buffer.flags));
         break;
     case RP_OP_SENDMSG:
-        io_uring_prep_sendmsg(sqe, op->fd, op->u.message.header, (unsigned)op->u.message.flags | MSG_NOSIGNAL);
+        io_uring_prep_sendmsg(sqe, op->fd, op->u.message.header,
+                              (unsigned)send_flags(op->u.message.flags & ~MSG_WAITALL));
         break;
     case RP_OP_RECVMSG:
         /* The kernel would put packets together. */

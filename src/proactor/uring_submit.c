@@ -56,6 +56,8 @@ void uring_issue(uring *u, rp_op *op)
         uring_entry_prepare_poll(sqe, op, op->phase & URING_PHASE_EDGES);
     else
         uring_entry_prepare(sqe, op);
+    if (op->phase & URING_PHASE_PATIENT)
+        sqe->msg_flags &= ~(unsigned)MSG_DONTWAIT;
     io_uring_sqe_set_data(sqe, op);
     op->state = RP_OP_SUBMITTED;
 }

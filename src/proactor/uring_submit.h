@@ -16,7 +16,8 @@ enum { URING_TAG_IGNORE = 1, URING_TAG_WAKE_FD = 2, URING_TAG_LAST = URING_TAG_W
 enum {
     URING_PHASE_POLLING = 1 << 0,   /* its entry in the kernel is a poll for readiness */
     URING_PHASE_CANCELLED = 1 << 1, /* its end was asked for: it is not issued again */
-    URING_PHASE_EDGES = 1 << 2, /* its poll is a multishot one: what that finds, and ends with, is the outcome */
+    URING_PHASE_EDGES = 1 << 2,   /* its poll is a multishot one: what that finds, and ends with, is the outcome */
+    URING_PHASE_PATIENT = 1 << 3, /* a stream's send that has found no room: the kernel waits for that */
 };
 
 typedef struct uring {

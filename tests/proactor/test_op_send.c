@@ -68,6 +68,63 @@ TEST(send_all)
     rp_proactor_close(port);
 }
 
+#ifdef _WIN32
+
+TEST_ABSENT(datagrams_that_wait_for_their_peer_keep_their_bytes, "no datagrams of Unix sockets");
+
+#else
+
+/* A socket that is always ready, and a peer that takes some ten datagrams: the others wait, one after the other. */
+TEST(datagrams_that_wait_for_their_peer_keep_their_bytes)
+{
+    enum { COUNT = 40 };
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), peer = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    socklen_t length = sizeof to;
+    rp_proactor *port = open_port();
+    struct msghdr headers[COUNT];
+    struct iovec vectors[COUNT];
+    int numbers[COUNT], number;
+    rp_op ops[COUNT];
+
+    CHECK_INT(bind(peer, (struct sockaddr *)&to, sizeof to.sun_family), ==, 0); /* the system finds a name */
+    CHECK_INT(getsockname(peer, (struct sockaddr *)&to, &length), ==, 0);
+    for (int connected = 0; connected < 2; connected++) {
+        for (int i = 0; i < COUNT; i++) {
+            numbers[i] = i;
+            vectors[i] = (struct iovec){&numbers[i], sizeof numbers[i]};
+            headers[i] = (struct msghdr){.msg_iov = &vectors[i], .msg_iovlen = 1};
+            if (!connected) {
+                headers[i].msg_name = &to;
+                headers[i].msg_namelen = length;
+            }
+            if (connected && i % 2)
+                rp_op_send(&ops[i], fd, &numbers[i], sizeof numbers[i], 0, NULL, NULL);
+            else
+                rp_op_sendmsg(&ops[i], fd, &headers[i], 0, NULL, NULL);
+            submit(port, &ops[i]);
+        }
+        for (int i = 0; i < 200; i++) /* the kernel would be tired of trying again by then */
+            collect_once(port, 0);
+        for (int i = 0; i < COUNT; i++) {
+            ssize_t n;
+
+            while ((n = recv(peer, &number, sizeof number, MSG_DONTWAIT)) < 0)
+                collect_once(port, 0);
+            CHECK_INT(n, ==, sizeof number);
+            CHECK_INT(number, ==, i);
+        }
+        for (int i = 0; i < COUNT; i++)
+            CHECK_INT(finish(port, &ops[i]), ==, sizeof number);
+        CHECK_INT(connect(fd, (struct sockaddr *)&to, length), ==, 0);
+    }
+    close(fd);
+    close(peer);
+    rp_proactor_close(port);
+}
+
+#endif
+
 TEST(send_part)
 {
     static char data[1 << 20];
