@@ -6,12 +6,12 @@
  *   co.h        coroutines and tasks: rp_run, rp_create_task, rp_sleep, groups, timeouts
  *   stream.h    TCP and Unix connections and servers for coroutines
  *   subprocess.h   child processes for coroutines
+ *   udp.h       datagrams for coroutines; udp_socket.h: multicast groups, broadcast, GRO and GSO
  *   io.h        system calls that suspend: rp_read, rp_open, rp_recvfrom, rp_wait_child, rp_wait_signal
  *   file.h      files by their names: rp_rename, rp_opendir, rp_copy_file, rp_mkstemp
  *   sync.h      events, locks, conditions, semaphores, barriers, queues
  *   net.h       transports and protocols: connections and servers by callbacks
  *   process.h   child processes by callbacks
- *   udp_socket.h   sockets of UDP: multicast groups, broadcast, GRO and GSO
  *   datagram.h  datagrams by callbacks
  *   loop.h      the event loop itself: callbacks, timers, signals, executors, policy
  *   future.h    results that are still to come
@@ -38,6 +38,7 @@
 #include "ringport/udp_socket.h"
 #include "ringport/datagram.h"
 #include "ringport/stream.h"
+#include "ringport/udp.h"
 #include "ringport/subprocess.h"
 
 #endif

@@ -45,6 +45,7 @@ PUBLIC = {
     "io.h": "co",
     "file.h": "co",
     "stream.h": "stream",
+    "udp.h": "stream",
     "subprocess.h": "stream",
     "python.h": "python",
 }

@@ -133,6 +133,52 @@ RP_API ssize_t rp_recvfrom(rp_co *co, rp_fd fd, void *buffer, size_t length, int
 RP_API ssize_t rp_sendto(rp_co *co, rp_fd fd, const void *buffer, size_t length, int flags,
                          const struct sockaddr *address, uint32_t address_length);
 
+/*
+ * A datagram of rp_recvmmsg() and rp_sendmmsg(). What was received can be sent back as it is.
+ * Segments are for UDP on Linux: see rp_udp_set_gro() and rp_udp_set_gso() (udp_socket.h).
+ */
+typedef struct rp_mmsg {
+    void *buffer;
+    size_t size;   /* receiving: the room in `buffer`, in bytes */
+    size_t length; /* what was received, or is to be sent, in bytes; 0: an empty datagram */
+    struct sockaddr
+        *address;          /* who has sent it, NULL: nobody wants to know; or to whom, NULL: the connected peer */
+    uint32_t address_size; /* receiving: the room in `address`, in bytes */
+    uint32_t address_length; /* 0: it has none, as the sender of a Unix socket, or the peer is the connected one */
+    uint32_t segment;        /* not 0: it is several datagrams of so many bytes each, but for the last one */
+    int flags;               /* received: MSG_TRUNC if there was no room for its end, which is lost */
+    int error;               /* sending: 0, or why it has not gone */
+} rp_mmsg;
+
+/*
+ * Receives datagrams, as many as are there, and suspends until there is one.
+ * Returns how many: at least 1, at most `count`, and at most 64.
+ * It takes none while it waits, so a cancellation loses none.
+ * It may overtake tasks that wait in rp_recvfrom() and its like on the same socket.
+ * Errors:
+ *   -EINVAL         `count` is less than 1
+ *   -ECONNREFUSED   a connected socket's peer has no such port, which a datagram that was sent has met
+ *   those of recvmmsg()
+ * Mirrors recvmmsg(). asyncio has nothing like it.
+ */
+RP_API int rp_recvmmsg(rp_co *co, rp_fd fd, rp_mmsg *messages, int count);
+
+/*
+ * Sends datagrams in their order, and suspends until all have gone, or one fails. Other tasks get a turn meanwhile.
+ * Returns `count` when all have gone.
+ * After an error those before the first one that has an `error` have gone, and none after it; the call can be repeated
+ * with those, or with the others.
+ * It may overtake tasks that wait in rp_sendto() and its like on the same socket.
+ * Errors:
+ *   -EINVAL      `count` is negative
+ *   -EMSGSIZE    one is longer than a datagram may be
+ *   -ENOTSUP     one has segments, and the system none
+ *   -ECANCELED   and the first that has an `error`, and those after it, have not gone
+ *   those of sendmmsg()
+ * Mirrors sendmmsg(). asyncio has nothing like it.
+ */
+RP_API int rp_sendmmsg(rp_co *co, rp_fd fd, rp_mmsg *messages, int count);
+
 /* ---- sockets of the program's own, as loop.sock_recv() and its like treat them ---- */
 
 /*

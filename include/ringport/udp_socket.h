@@ -12,7 +12,7 @@
  *   "192.0.2.1"         one of its addresses, for IPv4
  *   "fe80::1%eth0"      one of its addresses with the interface's name or number, for IPv6
  *
- * Every function returns 0, or one of these errors and those of setsockopt():
+ * Every function that sets something returns 0, or one of these errors and those of setsockopt():
  *   -EBADF, -ENOTSOCK   it is no socket
  *   -EINVAL             a string is none of the above, a number is out of range
  *   -ENODEV             there is no such interface
@@ -29,6 +29,9 @@ extern "C" {
 #endif
 
 struct msghdr;
+
+/* The port that a socket is bound to; 0: it has none, or is no socket. Never fails otherwise. */
+RP_API int rp_udp_port(rp_fd fd);
 
 /* ---- multicast ---- */
 

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "loop/loop.h"
+#include "net/bind.h"
 
 #ifdef _WIN32
 #include <iphlpapi.h>
@@ -21,6 +22,11 @@
 #endif
 
 enum { MOST = 65535 }; /* bytes of a segment */
+
+int rp_udp_port(rp_fd fd)
+{
+    return rp_bind_port(rp_kernel_here(), fd);
+}
 
 /* ---- addresses and interfaces ---- */
 

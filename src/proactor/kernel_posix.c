@@ -160,7 +160,7 @@ static int send_messages(rp_fd fd, const rp_message *messages, int count, const 
     segment_control controls[RP_MESSAGES_MAX];
     int n;
 
-    if (count == 1 && messages->count == 1)
+    if (count == 1 && messages->count == 1 && messages->segment == 0)
         return send_one(fd, messages);
     if (count > RP_MESSAGES_MAX)
         count = RP_MESSAGES_MAX;

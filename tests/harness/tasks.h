@@ -76,12 +76,12 @@ static inline UNUSED int sleeper(rp_co *co, void *arg)
 /* What has happened so far, a letter each. */
 static UNUSED char events[256];
 
-static inline UNUSED void note(char letter)
+static inline UNUSED void note(char sign)
 {
     size_t length = strlen(events);
 
     CHECK(length + 1 < sizeof events);
-    events[length] = letter;
+    events[length] = sign;
     events[length + 1] = '\0';
 }
 
@@ -98,9 +98,9 @@ typedef struct who {
     void *what;
 } who;
 
-static inline UNUSED rp_task *spawn_as(char letter, rp_coro *coro, void *what)
+static inline UNUSED rp_task *spawn_as(char sign, rp_coro *coro, void *what)
 {
-    who w = {letter, what};
+    who w = {sign, what};
     rp_task *task;
 
     CHECK_INT(rp_create_task_copy(&task, coro, &w, sizeof w), ==, 0);
