@@ -1,6 +1,9 @@
 """The examples in Python, each as its reader would run it."""
 
+import contextlib
+import itertools
 import pathlib
+import select
 import signal
 import socket
 import subprocess
@@ -63,3 +66,19 @@ def test_mixed_server(start):
     server.send_signal(signal.SIGTERM)
     _, errors = server.communicate(timeout=60)
     assert (server.returncode, errors) == (0, "")
+
+
+def test_chat_server(start):
+    _, line = start("chat_server.py", "0")
+    with contextlib.ExitStack() as stack:
+        peers = [stack.enter_context(socket.create_connection(("127.0.0.1", int(line.rpartition(":")[2])))) for _ in range(3)]
+        files = [stack.enter_context(peer.makefile("rw", newline="\n")) for peer in peers]
+        for speaker, listener in ((0, 1), (1, 2), (2, 0)):  # until all are there
+            while not select.select([peers[listener]], [], [], 0.05)[0]:
+                print("here", file=files[speaker], flush=True)
+        for i in range(50):
+            print(i, file=files[0], flush=True)
+        for listener in (1, 2):
+            assert list(itertools.islice((line for line in files[listener] if line != "here\n"), 50)) == [f"{i}\n" for i in range(50)]
+        peers[0].shutdown(socket.SHUT_WR)
+        assert set(files[0]) <= {"here\n"}  # none of its own, and then the end

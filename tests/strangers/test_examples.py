@@ -1,9 +1,11 @@
 #!/usr/bin/python3
 """test_examples.py DIR: runs each example, in the directory of the built ones, as its reader would (see programs.py)."""
 
+import contextlib
 import http.client
 import os
 import re
+import select
 import signal
 import socket
 import sys
@@ -70,6 +72,41 @@ def executor():
     assert "the loop ticked on" in run("executor")
 
 
+def udp_echo():
+    with server("udp_echo", 0) as port, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+        peer.settimeout(PATIENCE)
+        peer.connect(("127.0.0.1", port))
+        for size in (0, 1, 1400):
+            data = os.urandom(size)
+            peer.send(data)
+            assert peer.recv(65536) == data
+        for i in range(20):
+            peer.send(b"%d" % i)
+        assert [peer.recv(65536) for i in range(20)] == [b"%d" % i for i in range(20)]
+
+
+def chat_server():
+    with server("chat_server", 0) as port, contextlib.ExitStack() as stack:
+        peers = [stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)) for i in range(3)]
+        files = [stack.enter_context(peer.makefile("rw", newline="\n")) for peer in peers]
+        # A line that comes back from another one shows that both are there.
+        for speaker, listener in ((0, 1), (1, 2), (2, 0)):
+            heard = None
+            while heard is None:
+                print("here", file=files[speaker], flush=True)
+                ready, _, _ = select.select([peers[listener]], [], [], 0.05)
+                heard = files[listener].readline() if ready else None
+        for i in range(50):
+            print(f"line {i}", file=files[0], flush=True)
+        for listener in (1, 2):
+            for i in range(50):
+                while (line := files[listener].readline()) == "here\n":
+                    pass
+                assert line == f"line {i}\n", line
+        peers[0].shutdown(socket.SHUT_WR)
+        assert set(files[0]) <= {"here\n"}  # none of its own, and then the end
+
+
 def signals():
     process = start("signals")
     try:
@@ -85,6 +122,6 @@ def signals():
         process.wait()
 
 
-EXAMPLES = [hello, echo_server, echo_client, tcp_proxy, http_server, fetch, executor]
+EXAMPLES = [hello, echo_server, echo_client, tcp_proxy, http_server, fetch, executor, udp_echo, chat_server]
 
 sys.exit(run_all(EXAMPLES if SUFFIX else EXAMPLES + [signals]))
