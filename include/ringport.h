@@ -9,6 +9,7 @@
  *   udp.h       datagrams for coroutines; udp_socket.h: multicast groups, broadcast, GRO and GSO
  *   io.h        system calls that suspend: rp_read, rp_open, rp_recvfrom, rp_wait_child, rp_wait_signal
  *   file.h      files by their names: rp_rename, rp_opendir, rp_copy_file, rp_mkstemp
+ *   agen.h      asynchronous generators: rp_yield, rp_agen_next
  *   sync.h      events, locks, conditions, semaphores, barriers, queues
  *   net.h       transports and protocols: connections and servers by callbacks
  *   process.h   child processes by callbacks
@@ -32,6 +33,7 @@
 #include "ringport/co.h"
 #include "ringport/io.h"
 #include "ringport/file.h"
+#include "ringport/agen.h"
 #include "ringport/sync.h"
 #include "ringport/net.h"
 #include "ringport/process.h"

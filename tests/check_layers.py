@@ -41,6 +41,7 @@ PUBLIC = {
     "udp_socket.h": "net",
     "datagram.h": "net",
     "co.h": "co",
+    "agen.h": "co",
     "sync.h": "co",
     "io.h": "co",
     "file.h": "co",

@@ -460,6 +460,9 @@ typedef enum rp_where {
     RP_WHERE_UNSTARTED_TASK, /* one that had not even begun */
     RP_WHERE_OPEN_GROUP,     /* a task that ended in a group which it had begun */
     RP_WHERE_OPEN_TIMEOUT,   /* a task that ended in a timeout which it had begun */
+    RP_WHERE_PENDING_AGEN,   /* a generator that had begun, and not ended when the loop was closed */
+    RP_WHERE_AGEN_CLOSE,     /* a generator that failed when it was closed because nobody has it any more */
+    RP_WHERE_LATE_AGEN,      /* one that began when those of its loop had been shut down */
     RP_WHERE_HANDLER,        /* the handler of a server's connection ended with an error */
     RP_WHERE_HANDLER_TASK,   /* making the task of a server's connection */
     RP_WHERE_FREED_STREAM,   /* debug mode: a call on a stream that was freed */
@@ -532,10 +535,13 @@ RP_API int rp_set_coroutine_origin_tracking_depth(int depth);
 RP_API int rp_get_coroutine_origin_tracking_depth(void);
 
 /*
- * For an implementation of asynchronous generators on this loop: rp_shutdown_asyncgens() calls the hook to end them.
+ * rp_shutdown_asyncgens() closes the generators (agen.h) that have begun on this loop, and runs it until they end.
+ * Further ones are reported when they begin. A task calls rp_shutdown_asyncgens_wait() (agen.h).
+ * The hook is for another implementation of asynchronous generators, whose turn comes after that.
  * The hook returns a future that is done when they have ended, or NULL. The caller of the hook owns that reference.
- * rp_shutdown_asyncgens() runs the loop until that future is done.
- * Errors: as of rp_run_until_complete().
+ * Errors:
+ *   RP_ERUNNING   the loop runs, and there are generators or a hook
+ *   those of rp_run_until_complete()
  * Mirrors loop.shutdown_asyncgens().
  */
 typedef rp_future *rp_asyncgens_hook(rp_loop *loop, void *arg);

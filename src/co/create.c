@@ -4,6 +4,8 @@
  * At a stack's high end is its own record, below that the task, below that the argument if it is copied, below that the
  * first frame.
  */
+#include "co/create.h"
+
 #include <string.h>
 
 #include "co/abandon.h"
@@ -18,8 +20,7 @@ enum {
 
 /* ---- the loop's runtime, and its factory ---- */
 
-/* The loop's, made if need be. -ENOMEM. */
-static int get_runtime(rp_loop *loop, rp_runtime **runtime)
+int rp_runtime_get(rp_loop *loop, rp_runtime **runtime)
 {
     *runtime = rp_runtime_of(loop);
     if (*runtime)
@@ -35,7 +36,7 @@ void rp_set_task_factory(rp_loop *loop, rp_task_factory *factory, void *data)
     int rc = rp_loop_check(loop);
 
     if (rc == 0)
-        rc = get_runtime(loop, &runtime);
+        rc = rp_runtime_get(loop, &runtime);
     if (rc < 0) {
         rp_loop_report(loop, &(rp_report){.where = RP_WHERE_TASK_FACTORY, .error = rc});
         return;
@@ -97,33 +98,55 @@ static void look_for_cxx(rp_runtime *runtime, rp_coro *coro)
         runtime->thread = RP_NO_THREAD;
 }
 
-int rp_task_new(rp_loop *loop, rp_task **task, rp_coro *coro, const void *arg, size_t copy_size)
+/* A stack for a coroutine, with room for its rp_co, and the argument copied if it is to be. */
+static int get_place(rp_loop *loop, rp_coro *coro, const void **arg, size_t copy_size, rp_stack **stack,
+                     rp_co **co, char **top)
 {
     rp_runtime *runtime;
     rp_stack_pool *stacks;
-    rp_stack *stack;
-    char *top;
-    rp_co *co;
 
-    if (!coro || (copy_size > 0 && !arg))
-        return -EINVAL;
-    RP_TRY(rp_loop_check(loop));
-    RP_TRY(get_runtime(loop, &runtime));
+    RP_TRY(rp_runtime_get(loop, &runtime));
     RP_TRY(stacks_for(runtime, &stacks));
     if (copy_size > 0 && copy_size > rp_stack_pool_size(stacks) / COPY_SHARE)
         return -E2BIG;
-    stack = rp_stack_get(stacks);
-    if (!stack)
+    *stack = rp_stack_get(stacks);
+    if (!*stack)
         return -ENOMEM;
-    co = place(stack, &arg, copy_size, &top);
-    if (!co) {
-        rp_stack_put_last(stack);
+    *co = place(*stack, arg, copy_size, top);
+    if (!*co) {
+        rp_stack_put_last(*stack);
         return -ENOMEM;
     }
     if (!runtime->cxx)
         look_for_cxx(runtime, coro);
+    return 0;
+}
+
+int rp_task_new(rp_loop *loop, rp_task **task, rp_coro *coro, const void *arg, size_t copy_size)
+{
+    rp_stack *stack;
+    rp_co *co;
+    char *top;
+
+    if (!coro || (copy_size > 0 && !arg))
+        return -EINVAL;
+    RP_TRY(rp_loop_check(loop));
+    RP_TRY(get_place(loop, coro, &arg, copy_size, &stack, &co, &top));
     rp_task_init(co, loop, stack, top, coro, (void *)(uintptr_t)arg);
     *task = &co->future;
+    return 0;
+}
+
+int rp_co_new(rp_loop *loop, rp_co **co, rp_coro *coro, void *arg, rp_node *list)
+{
+    const void *same = arg;
+    rp_stack *stack;
+    char *top;
+
+    RP_TRY(rp_loop_check(loop));
+    RP_TRY(get_place(loop, coro, &same, 0, &stack, co, &top));
+    rp_co_init(*co, loop, stack, top, coro, arg);
+    rp_list_push(list, &(*co)->future.link);
     return 0;
 }
 
@@ -176,7 +199,7 @@ static int create_with_stack(rp_loop *loop, rp_task **task, rp_coro *coro, const
     int rc;
 
     RP_TRY(rp_loop_check(loop));
-    RP_TRY(get_runtime(loop, &runtime));
+    RP_TRY(rp_runtime_get(loop, &runtime));
     runtime->next_stack_size = options->stack_size;
     rc = create(loop, task, coro, arg, options->copy_size);
     runtime->next_stack_size = 0;

@@ -37,6 +37,7 @@ int rp_runtime_new(rp_loop *loop, rp_runtime **result)
     runtime->thread = RP_NO_THREAD;
     rp_list_init(&runtime->abandoned);
     rp_list_init(&runtime->asked);
+    rp_list_init(&runtime->agens);
     loop->slots[RP_SLOT_COROUTINES] = *result = runtime;
     return 0;
 }

@@ -22,6 +22,7 @@ typedef struct rp_runtime {
     rp_resource resource;                 /* of the loop's (abandon.c) */
     rp_node abandoned;                    /* tasks that never ended, from the loop's close on */
     rp_node asked;                        /* tasks that are being cancelled */
+    rp_node agens;                        /* coroutines of generators that have begun and not ended */
     rp_stack_pool *stacks;                /* of the loop's tasks, if they ask for no size */
     rp_stack_pool *pools[RP_STACK_POOLS]; /* by size, made when they are needed: that one among them */
     size_t next_stack_size;               /* of the task that is being made; 0: the loop's */

@@ -162,7 +162,8 @@ RP_APART static void finish(rp_co *co)
     if (co->loop->debug)
         report_open_scopes(co);
     rp_list_remove(&co->future.link);
-    co->loop->task_count--;
+    if (!co->agen)
+        co->loop->task_count--;
     rp_bindings_unref(co->bindings);
     co->bindings = NULL;
     if (co->result == -ECANCELED)
@@ -206,6 +207,17 @@ void rp_co_resume(rp_co *co)
     rp_co_running = outer;
     if (co->loop->debug)
         leave_name(co);
+    if (co->state != RP_CO_WAITING)
+        finish(co);
+}
+
+void rp_co_enter(rp_co *co, rp_co *from)
+{
+    assert(from == rp_co_running && (co->state == RP_CO_CREATED || co->state == RP_CO_WAITING));
+    co->state = RP_CO_RUNNING;
+    rp_co_running = co;
+    rp_fiber_resume(&co->fiber, rp_runtime_of(co->loop)->cxx);
+    rp_co_running = from;
     if (co->state != RP_CO_WAITING)
         finish(co);
 }
@@ -301,7 +313,7 @@ rp_co *rp_co_of(const rp_future *future)
     return future && future->type == &task_type ? rp_container_of(future, rp_co, future) : NULL;
 }
 
-void rp_task_init(rp_co *co, rp_loop *loop, rp_stack *stack, void *top, rp_coro *coro, void *arg)
+void rp_co_init(rp_co *co, rp_loop *loop, rp_stack *stack, void *top, rp_coro *coro, void *arg)
 {
     *co = (rp_co){.coro = coro, .arg = arg, .loop = loop};
     co->number = atomic_fetch_add_explicit(&task_numbers, 1, memory_order_relaxed) + 1;
@@ -309,6 +321,11 @@ void rp_task_init(rp_co *co, rp_loop *loop, rp_stack *stack, void *top, rp_coro 
     rp_fiber_init(&co->fiber, stack, top, run_coroutine, co);
     rp_future_init(&co->future, loop, &task_type);
     rp_future_ref(&co->future);
+}
+
+void rp_task_init(rp_co *co, rp_loop *loop, rp_stack *stack, void *top, rp_coro *coro, void *arg)
+{
+    rp_co_init(co, loop, stack, top, coro, arg);
     rp_list_push(&loop->tasks, &co->future.link);
     loop->task_count++;
     rp_co_wake(co);

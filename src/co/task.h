@@ -25,7 +25,7 @@
 #include "fiber/fiber.h"
 #include "loop/future.h"
 #include "loop/handle.h"
-#include "ringport/co.h"
+#include "ringport/agen.h"
 
 /* What a suspended task waits for, as far as others must deal with it. Each gets the argument of rp_co_suspend(). */
 typedef struct rp_waiting {
@@ -85,6 +85,7 @@ struct rp_co {
     } wake;                /* all begin with the handle */
     rp_bindings *bindings; /* the task locals */
     rp_watcher *watchers;
+    rp_agen *agen; /* that it is the coroutine of; NULL: it is a task */
     struct {
         rp_watcher watcher;
         rp_group *group;
@@ -179,6 +180,18 @@ void rp_co_step(void *arg);
  */
 int rp_co_cancel_mark(const rp_co *co);
 bool rp_co_uncancel_to(rp_co *co, int mark);
+
+/*
+ * Lets a coroutine that waits go on now, from another one: that goes on when the former suspends or ends. The other
+ * one runs, and so has no handle among those that are ready.
+ */
+void rp_co_enter(rp_co *co, rp_co *from);
+
+/*
+ * Makes a coroutine at `co` on a stack: its frames go down from `top`. It is in no list, and nothing wakes it. Its
+ * references are those of a task. Never fails.
+ */
+void rp_co_init(rp_co *co, rp_loop *loop, rp_stack *stack, void *top, rp_coro *coro, void *arg);
 
 /*
  * Makes a task at `co` on a stack: its frames go down from `top`. It is woken (rp_co_wake) for its first step. It has

@@ -30,7 +30,7 @@ struct rp_future {
     uint32_t refs;
     uint8_t state;
     bool error_read;       /* somebody has seen its error, or there is none */
-    bool cancelled_at_end; /* a task: by the runner's close */
+    bool cancelled_at_end; /* a task: by the runner's close; or that is not to cancel it */
     int result;
     void *value;
     void *data;        /* the program's own */

@@ -35,6 +35,9 @@ static const char *const texts[] = {
     [RP_WHERE_UNSTARTED_TASK] = "task was destroyed before it ever ran",
     [RP_WHERE_OPEN_GROUP] = "a task ended in a group that it had begun, and not ended",
     [RP_WHERE_OPEN_TIMEOUT] = "a task ended in a timeout that it had begun, and not ended",
+    [RP_WHERE_PENDING_AGEN] = "asynchronous generator was destroyed before it ended",
+    [RP_WHERE_AGEN_CLOSE] = "an error occurred during closing of an asynchronous generator",
+    [RP_WHERE_LATE_AGEN] = "asynchronous generator began after those of its loop had been shut down",
     [RP_WHERE_HANDLER] = "unhandled error in a connection's handler",
     [RP_WHERE_HANDLER_TASK] = "cannot make a task for a connection",
 };

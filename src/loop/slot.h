@@ -13,6 +13,8 @@ enum {
     RP_SLOT_EXECUTOR,       /* executor.c: the default one */
     RP_SLOT_GENERATORS,     /* generators.c: the hook */
     RP_SLOT_GENERATORS_ARG, /* and its argument */
+    RP_SLOT_AGENS,          /* the hook of src/co/agen.c, which is called first */
+    RP_SLOT_AGENS_OVER,     /* not NULL: they have been shut down */
     RP_SLOT_NAMES,          /* src/net/names.c */
     RP_SLOT_COROUTINES,     /* src/co/runtime.c */
     RP_SLOT_DATAGRAMS,      /* src/net/datagram_batch.c */
