@@ -621,3 +621,97 @@ int scenario_run_whole(void)
     rp_set_event_loop_policy(NULL);
     return rc;
 }
+
+/* ---- generators ---- */
+
+static int ticks(rp_co *co, void *arg)
+{
+    int rc = 0;
+
+    (void)arg;
+    for (int i = 0; i < 3 && rc == 0; i++) {
+        rc = note(rp_sleep(co, 0));
+        if (rc == 0)
+            rc = rp_yield(co, &i);
+    }
+    if (rc < 0)
+        (void)rp_sleep(co, 0); /* clean-up */
+    return rc;
+}
+
+static int ask_generator(rp_co *co, int values, bool close)
+{
+    rp_agen *agen;
+    void *value;
+    int rc = 1;
+
+    RP_TRY(note(rp_agen_new(&agen, ticks, NULL)));
+    for (int i = 0; i < values && rc > 0; i++)
+        rc = note(rp_agen_next(co, agen, &value));
+    if (close)
+        CHECK_INT(rp_agen_close(co, agen), ==, 0);
+    rp_agen_free(agen); /* one that is not closed is closed soon, or when all are */
+    return rc < 0 ? rc : 0;
+}
+
+static int ask_generators(rp_co *co, void *arg)
+{
+    int rc = ask_generator(co, 4, true);
+
+    (void)arg;
+    if (rc == 0)
+        rc = ask_generator(co, 2, true);
+    if (rc == 0)
+        rc = ask_generator(co, 1, false);
+    (void)rp_shutdown_asyncgens_wait(co);
+    return rc;
+}
+
+int scenario_generators(void)
+{
+    return run_on_loop(ask_generators);
+}
+
+/* ---- names, and happy eyeballs ---- */
+
+static int connect_by_name(rp_co *co, int port)
+{
+    rp_connect_error list[4];
+    rp_connect_errors errors = {list, 4, 0};
+    rp_connect_options options = {.happy_eyeballs_delay = RP_SEC(100), .errors = &errors};
+    rp_stream *stream;
+    int rc = note(rp_open_connection(co, &stream, "localhost", port, &options));
+
+    for (size_t i = 0; i < errors.count && i < 4; i++)
+        note(list[i].error);
+    if (rc < 0)
+        return rc;
+    rc = exchange(co, stream, 0);
+    rp_stream_free(stream);
+    return rc;
+}
+
+static int serve_a_name(rp_co *co, void *arg)
+{
+    rp_server *server;
+    char host[64];
+    struct sockaddr_in address;
+    uint32_t length = sizeof address;
+    int rc;
+
+    (void)arg;
+    RP_TRY(note(rp_start_server(co, &server, echo, NULL, "127.0.0.1", 0, NULL)));
+    rc = connect_by_name(co, rp_server_port(server));
+    if (rc == 0)
+        rc = note(rp_server_sockname(server, 0, (struct sockaddr *)&address, &length));
+    if (rc == 0)
+        rc = note(rp_getnameinfo(co, (struct sockaddr *)&address, length, host, sizeof host, NULL, 0,
+                                 NI_NUMERICHOST | NI_NUMERICSERV));
+    rp_server_free(server);
+    return rc;
+}
+
+int scenario_name_that_is_raced_for(void)
+{
+    return run_on_loop(serve_a_name);
+}
