@@ -69,6 +69,19 @@ EXCEPTIONS = {
     "process/spawn_child_posix": (
         ["dup2", "fcntl", "ioctl", "open", "syscall", "write"],
         "the same: this is the child, in which no loop runs"),
+    "process/spawn_windows": (
+        ["CloseHandle", "CreateFileW", "CreateProcessW", "DuplicateHandle", "GetFileAttributesW", "GetFileType",
+         "NtQueryInformationFile", "SetFilePointerEx", "WaitForSingleObject"],
+        "the same"),
+    "process/pipe_pair_windows": (
+        ["CloseHandle", "CreateFileW", "QueryPerformanceCounter"],
+        "the same; the counter makes a name that nobody guesses"),
+    "process/program_windows": (
+        ["GetFileAttributesW"],
+        "the same: programs are files"),
+    "process/job_windows": (
+        ["CloseHandle"],
+        "the same"),
     "python/sock": (
         ["accept4", "close", "poll", "recv", "recvfrom", "send", "sendfile"],
         "the sockets are Python's own, which are the system's whatever the loop's kernel is"),

@@ -389,7 +389,7 @@ RP_API void rp_op_wait_child(rp_op *op, int64_t pid, rp_op_callback *callback, v
 /*
  * The same for whoever has a descriptor of the process (a pidfd), which stays the caller's.
  * It spares a system call, and a number that was given to another process meanwhile is no matter.
- * Windows waits for the process of that number.
+ * On Windows it is a HANDLE of the process.
  */
 RP_API void rp_op_wait_child_fd(rp_op *op, int64_t pid, rp_fd process, rp_op_callback *callback, void *data);
 

@@ -32,7 +32,7 @@ typedef struct rp_process rp_process;
 
 /* What one of the child's descriptors 0, 1 and 2 is. Mirrors subprocess.PIPE, DEVNULL and STDOUT. */
 typedef enum rp_stdio_kind {
-    RP_STDIO_INHERIT,   /* the parent's; closed, if that is */
+    RP_STDIO_INHERIT,   /* the parent's; closed, if that is, or on Windows the null device */
     RP_STDIO_PIPE,      /* one end of a pipe; rp_process_take_pipe() gives the other */
     RP_STDIO_NULL,      /* the null device */
     RP_STDIO_TO_STDOUT, /* what the child's stdout is; for stderr only */
@@ -45,7 +45,7 @@ typedef struct rp_stdio {
     rp_fd fd; /* of RP_STDIO_FD */
 } rp_stdio;
 
-/* Which options of a start count; all but the last two are for POSIX. */
+/* Which options of a start count. Windows has a new session or group, which are one to it, and the last two. */
 enum {
     RP_PROCESS_NEW_SESSION = 1 << 0,   /* setsid() */
     RP_PROCESS_GROUP = 1 << 1,         /* setpgid() to `process_group` */
@@ -97,6 +97,7 @@ typedef void rp_process_exited(rp_process *process, void *arg);
  * PATH is that of `env`, if that is given; without one it is /bin:/usr/bin. An empty part is the child's directory.
  * A script needs a line that begins with #!: there is no shell to run others.
  * Whoever changes `uid` wants to set `gid` and `groups` too: the parent's remain.
+ * docs/windows.md says what differs on Windows.
  * Dropping the last reference does not end the process.
  * When the loop is closed the process goes on, and `exited` is not called.
  * Errors:
@@ -158,7 +159,8 @@ RP_API int rp_process_wait(rp_process *process, rp_future **future);
 
 /*
  * Sends a signal to the process, and to no other one; SIGTERM; SIGKILL.
- * On Windows all signals but 0 end the process, with the signal's number as its exit code.
+ * On Windows SIGINT, SIGTERM, SIGABRT and SIGKILL (9) end the process at once, with 1 as its exit code.
+ * SIGBREAK is a Ctrl-Break there, for all of the process's group: it needs one of its own (RP_PROCESS_GROUP).
  * Errors:
  *   -ESRCH    it has ended
  *   -EINVAL   there is no such signal

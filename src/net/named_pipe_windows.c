@@ -6,7 +6,6 @@
  */
 #include "net/named_pipe.h"
 
-#include "base/error_windows.h"
 #include "base/leave.h"
 #include "base/memory.h"
 #include "base/wide_windows.h"
@@ -14,6 +13,7 @@
 #include "loop/resource.h"
 #include "net/pipe_intake_windows.h"
 #include "net/pipe_transport.h"
+#include "proactor/pipe_handle_windows.h"
 
 enum { FIRST_DELAY = 1, LONGEST_DELAY = 100 }; /* milliseconds, as asyncio has them */
 
@@ -101,26 +101,11 @@ static void connected(attempt *self, rp_fd fd)
         rp_transport_start(c.transport, protocol, state);
 }
 
-/* The server may know who we are, and no more: it is not to act in our name. */
-static int open_pipe(const wchar_t *path, rp_fd *fd)
-{
-    HANDLE pipe = CreateFileW(path, GENERIC_READ | GENERIC_WRITE, 0, NULL, OPEN_EXISTING,
-                              FILE_FLAG_OVERLAPPED | SECURITY_SQOS_PRESENT | SECURITY_IDENTIFICATION, NULL);
-
-    if (pipe == INVALID_HANDLE_VALUE)
-        return GetLastError() == ERROR_PIPE_BUSY ? -EAGAIN : rp_error_last();
-    *fd = (rp_fd)pipe;
-    if (GetFileType(pipe) == FILE_TYPE_PIPE)
-        return 0;
-    CloseHandle(pipe);
-    return -EINVAL;
-}
-
 static void try_to_open(void *arg)
 {
     attempt *self = arg;
     rp_fd fd = -1;
-    int rc = open_pipe(self->path, &fd);
+    int rc = rp_pipe_handle_connect(self->path, &fd);
 
     if (rc == 0) {
         connected(self, fd);

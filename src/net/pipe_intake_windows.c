@@ -10,7 +10,6 @@
  */
 #include "net/pipe_intake_windows.h"
 
-#include "base/error_windows.h"
 #include "base/memory.h"
 #include "base/wide_windows.h"
 #include "loop/exception.h"
@@ -18,12 +17,12 @@
 #include "loop/loop.h"
 #include "loop/resource.h"
 #include "net/pipe_transport.h"
+#include "proactor/pipe_handle_windows.h"
 #include "ringport/error.h"
 
 enum {
     INSTANCES = 4, /* that wait for clients at a time, as libuv has it */
     RETRY_DELAY = 1,
-    BUFFER = 64 * 1024,
 };
 
 typedef struct source source;
@@ -52,17 +51,6 @@ struct source {
 };
 
 /* ---- instances ---- */
-
-static int open_instance(const wchar_t *path, bool is_first, rp_fd *fd)
-{
-    HANDLE pipe = CreateNamedPipeW(
-        path, PIPE_ACCESS_DUPLEX | FILE_FLAG_OVERLAPPED | (is_first ? FILE_FLAG_FIRST_PIPE_INSTANCE : 0),
-        PIPE_TYPE_BYTE | PIPE_READMODE_BYTE | PIPE_REJECT_REMOTE_CLIENTS, PIPE_UNLIMITED_INSTANCES, BUFFER, BUFFER,
-        0, NULL);
-
-    *fd = (rp_fd)pipe;
-    return pipe != INVALID_HANDLE_VALUE ? 0 : rp_error_last();
-}
 
 static void close_instance(instance *one)
 {
@@ -149,7 +137,7 @@ static int wait_for_client(instance *one)
 
 static int fill_one(instance *one)
 {
-    int rc = one->fd == -1 ? open_instance(one->source->path, false, &one->fd) : 0;
+    int rc = one->fd == -1 ? rp_pipe_handle_make(one->source->path, false, &one->fd) : 0;
 
     if (rc == 0 && !one->waiting && !one->connected)
         rc = wait_for_client(one);
@@ -237,7 +225,7 @@ static int new_source(rp_loop *loop, const char *path, source **made)
     for (int i = 0; s && i < INSTANCES; i++)
         s->instances[i] = (instance){.source = s, .fd = -1};
     if (rc == 0)
-        rc = open_instance(s->path, true, &s->instances[0].fd);
+        rc = rp_pipe_handle_make(s->path, true, &s->instances[0].fd);
     if (rc < 0) {
         if (s)
             rp_free(s->path);

@@ -11,20 +11,13 @@
  */
 #include "net/pipe_transport.h"
 
-#include <winternl.h>
-
-#include "base/error_windows.h"
 #include "base/memory.h"
 #include "net/transport_read.h"
 #include "net/transport_write.h"
+#include "proactor/pipe_handle_windows.h"
 #include "proactor/proactor.h"
 
-enum {
-    ROOM = 64 * 1024,       /* what is read ahead at most */
-    ACCESS_INFORMATION = 8, /* of NtQueryInformationFile() */
-    MODE_INFORMATION = 16,
-    FILE_SYNCHRONOUS = 0x30, /* mode bits of a handle that does not do overlapped operations */
-};
+enum { ROOM = 64 * 1024 }; /* what is read ahead at most */
 
 typedef struct pipe_transport {
     rp_transport base;
@@ -243,45 +236,18 @@ static const rp_transport_kind duplex = {
     .fd = descriptor,
 };
 
-/* What is known of a handle: of its access FILE_READ_DATA and so on, or its mode; 0: nobody knows. */
-static ULONG ask(rp_fd fd, int information)
-{
-    IO_STATUS_BLOCK result;
-    ULONG answer = 0;
-
-    NtQueryInformationFile((HANDLE)fd, &result, &answer, sizeof answer, (FILE_INFORMATION_CLASS)information);
-    return answer;
-}
-
-/* Whether it is something that has no positions, and is open for that: 0 or an error. */
-static int check(const rp_kernel *kernel, rp_fd fd, ULONG wanted, bool *is_socket)
-{
-    DWORD flags;
-
-    if (fd <= 0 || !GetHandleInformation((HANDLE)fd, &flags))
-        return -EBADF;
-    *is_socket = rp_kernel_type(kernel, fd) >= 0;
-    if (*is_socket)
-        return 0;
-    DWORD type = GetFileType((HANDLE)fd);
-    if (type != FILE_TYPE_PIPE && type != FILE_TYPE_CHAR)
-        return -EINVAL;
-    ULONG access = ask(fd, ACCESS_INFORMATION);
-    return access == 0 || access & wanted ? 0 : -EBADF;
-}
-
 static int make(rp_loop *loop, rp_fd fd, const rp_transport_kind *kind, rp_transport **transport)
 {
-    ULONG access = kind == &reading ? FILE_READ_DATA : FILE_WRITE_DATA;
-    bool is_socket;
+    bool is_socket, watches;
 
     RP_TRY(rp_loop_check(loop));
-    RP_TRY(check(loop->kernel, fd, access, &is_socket));
+    RP_TRY(rp_pipe_handle_check(loop->kernel, fd, kind == &writing, &is_socket, &watches));
     *transport = rp_transport_new(loop, kind);
     if (!*transport)
         return -ENOMEM;
     pipe_of(*transport)->fd = fd;
     pipe_of(*transport)->is_socket = is_socket;
+    pipe_of(*transport)->watches = watches;
     return 0;
 }
 
@@ -294,14 +260,10 @@ int rp_connect_read_pipe(rp_loop *loop, rp_fd fd, const rp_protocol *protocol, v
     return 0;
 }
 
-/* A handle for one thing at a time would be kept busy by that read. */
 int rp_connect_write_pipe(rp_loop *loop, rp_fd fd, const rp_protocol *protocol, void *self,
                           rp_transport **transport)
 {
     RP_TRY(make(loop, fd, &writing, transport));
-    pipe_of(*transport)->watches = !pipe_of(*transport)->is_socket &&
-                                   ask(fd, ACCESS_INFORMATION) & FILE_READ_DATA &&
-                                   !(ask(fd, MODE_INFORMATION) & FILE_SYNCHRONOUS);
     rp_transport_start(*transport, protocol, self);
     return 0;
 }

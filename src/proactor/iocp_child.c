@@ -26,6 +26,21 @@ static void CALLBACK on_exit_(void *data, BOOLEAN timed_out)
     iocp_post(extra->u.child.port, op, 0);
 }
 
+/* A handle of our own: of the one that is given, or of the process that has this number. */
+static int open_process(const rp_op *op, HANDLE *process)
+{
+    const DWORD access = SYNCHRONIZE | PROCESS_QUERY_LIMITED_INFORMATION;
+    HANDLE own = GetCurrentProcess();
+
+    if (op->u.child.process != -1)
+        return DuplicateHandle(own, (HANDLE)op->u.child.process, own, process, access, FALSE, 0) ? 0
+                                                                                                 : rp_error_last();
+    *process = OpenProcess(access, FALSE, (DWORD)op->u.child.pid);
+    if (*process)
+        return 0;
+    return GetLastError() == ERROR_INVALID_PARAMETER ? -ECHILD : rp_error_last();
+}
+
 static int64_t start(iocp *i, rp_op *op)
 {
     iocp_extra *extra = iocp_extra_of(op);
@@ -33,14 +48,15 @@ static int64_t start(iocp *i, rp_op *op)
 
     if (pid <= 0 || pid > UINT32_MAX)
         return -EINVAL;
-    HANDLE process = OpenProcess(SYNCHRONIZE | PROCESS_QUERY_LIMITED_INFORMATION, FALSE, (DWORD)pid);
-    if (!process)
-        return GetLastError() == ERROR_INVALID_PARAMETER ? -ECHILD : rp_error_last();
+    HANDLE process;
+    int rc = open_process(op, &process);
+    if (rc < 0)
+        return rc;
     extra->u.child.process = process;
     extra->u.child.port = i->port;
     if (!RegisterWaitForSingleObject(&extra->u.child.wait, process, on_exit_, op, INFINITE,
                                      WT_EXECUTEONLYONCE | WT_EXECUTEINWAITTHREAD)) {
-        int rc = rp_error_last();
+        rc = rp_error_last();
         CloseHandle(process);
         return rc;
     }

@@ -1,5 +1,5 @@
 /*
- * puppet.c - what the puppet does, by the C library alone.
+ * puppet.c - what the puppet does, by the C library alone where it can.
  */
 #include "harness/puppet.h"
 
@@ -18,6 +18,8 @@
 #else
 #include <unistd.h>
 #endif
+
+#include "ringport.h"
 
 enum { PIECE = 1000 };
 
@@ -148,6 +150,24 @@ static void print_lines(char **lines)
         printf("%s\n", *lines);
 }
 
+static int be_parent(unsigned flags)
+{
+    const char *argv[] = PUPPET("forever");
+    rp_process_options options = {.program = puppet_program(),
+                                  .argv = argv,
+                                  .flags = flags,
+                                  .in.kind = RP_STDIO_NULL,
+                                  .out.kind = RP_STDIO_NULL,
+                                  .err.kind = RP_STDIO_NULL};
+    rp_process *process;
+    rp_loop *loop;
+
+    if (rp_loop_new(NULL, &loop) < 0 || rp_process_spawn(loop, &options, NULL, NULL, &process) < 0)
+        return 95;
+    printf("%lld\n", (long long)rp_process_pid(process));
+    return 0;
+}
+
 static void print_directory(void)
 {
     char path[4096];
@@ -179,6 +199,8 @@ static int play(char **argv)
         flood(strtoull(argv[1], NULL, 10), strtoull(argv[2], NULL, 10));
     else if (strcmp(what, "leave") == 0)
         leave_another();
+    else if (strcmp(what, "parent") == 0)
+        return be_parent((unsigned)atoi(argv[1]));
     else if (strcmp(what, "directory") == 0)
         print_directory();
     else if (strcmp(what, "handle") == 0)

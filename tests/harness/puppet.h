@@ -14,6 +14,7 @@
  *   variable NAME    prints its value, or "none"
  *   flood N M        writes N bytes to stdout and M to stderr, by turns: those of wire_byte()
  *   leave            starts another one that is there forever with the same stdout, and exits with 0
+ *   parent N         starts one that is there forever by rp_process_spawn(), with the flags N, prints its number, exits
  *   directory        prints the current one
  *   handle N TEXT    writes the text to the descriptor or handle of that number
  */
