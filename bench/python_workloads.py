@@ -20,7 +20,7 @@ SIZES = {"64B": 64, "1KiB": 1024, "10KiB": 10 * 1024, "100KiB": 100 * 1024}
 CONNECTIONS = (1, 10, 100, 1000)
 KINDS = ("protocol", "buffered", "streams", "sock")
 MICRO = ("chain", "burst", "sleep-0", "call-later-cancel", "call-later", "threadsafe", "create-task", "gather",
-         "executor")
+         "executor", "pipe")
 REQUEST, OPERATION = "cpu_us_per_request", "cpu_ns_per_operation"
 
 

@@ -205,6 +205,17 @@ def files(setting):
                                on_io_uring(goal))
 
 
+def pipes(setting):
+    """Messages there and back through pipes, and as many bytes as go, into the loop and out of it."""
+    for what, metrics in (("echo", ["cpu_us_per_request", "requests_per_s"]), ("read", ["cpu_us_per_mb", "mb_per_s"]),
+                          ("write", ["cpu_us_per_mb", "mb_per_s"])):
+        samples = in_turns({name: lambda name=name, program=program, what=what:
+                            run(program, what, str(setting.seconds), by=name, place=BOTH)
+                            for name, program in contestants(setting, "pipes", {LIBUV: "pipes_uv"}).items()},
+                           setting.rounds)
+        yield from compare(f"pipes-{what}", samples, metrics, lambda *_: None)
+
+
 def count(setting):
     """What a message of 1 KiB costs in user space on one of 100 connections, by streams and by transports alone."""
     if not instructions.available():
@@ -230,6 +241,7 @@ WORKLOADS |= {
     "sleepers": sleepers,
     "wakeup": wakeup,
     "files": files,
+    "pipes": pipes,
     "busy-poll": busy_poll,
     "instructions": count,
 }

@@ -109,9 +109,38 @@ async def executor(loop, count):
         await loop.run_in_executor(None, nothing)
 
 
+class Passing(asyncio.Protocol):
+    """Writes the next message when one has come."""
+
+    def __init__(self, output, count):
+        self.output = output
+        self.left = count
+        self.done = asyncio.get_running_loop().create_future()
+
+    def data_received(self, data):
+        """A message: they come one at a time."""
+        self.left -= 1
+        if self.left:
+            self.output.write(data)
+        else:
+            self.done.set_result(None)
+
+
+async def pipe(loop, count):
+    """A message of 1 KiB that goes through a pipe, from one end of the loop's to the other."""
+    reader, writer = (open(end, mode, 0) for end, mode in zip(os.pipe(), ("rb", "wb")))
+    output, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, writer)
+    protocol = Passing(output, count)
+    await loop.connect_read_pipe(lambda: protocol, reader)
+    output.write(bytes(1024))
+    await protocol.done
+    output.close()
+    await asyncio.sleep(0)
+
+
 WHATS = {"chain": chain, "burst": burst, "sleep-0": sleep, "call-later-cancel": call_later_cancel,
          "call-later": call_later, "threadsafe": threadsafe, "create-task": task, "gather": gather,
-         "executor": executor}
+         "executor": executor, "pipe": pipe}
 
 
 async def measured(what, seconds):
