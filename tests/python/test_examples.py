@@ -82,3 +82,15 @@ def test_chat_server(start):
             assert list(itertools.islice((line for line in files[listener] if line != "here\n"), 50)) == [f"{i}\n" for i in range(50)]
         peers[0].shutdown(socket.SHUT_WR)
         assert set(files[0]) <= {"here\n"}  # none of its own, and then the end
+
+
+def test_numbered():
+    program = subprocess.Popen(
+        [sys.executable, EXAMPLES / "numbered.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    for number in range(1, 4):
+        program.stdin.write(b"line %d\n" % number)
+        program.stdin.flush()
+        assert program.stdout.readline() == b"%6d  line %d\n" % (number, number)
+    assert program.communicate(b"the last one", timeout=60) == (b"     4  the last one", b"")
+    assert program.returncode == 0

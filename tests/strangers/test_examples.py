@@ -8,6 +8,7 @@ import re
 import select
 import signal
 import socket
+import subprocess
 import sys
 
 from programs import PATIENCE, SUFFIX, run, run_all, server, start
@@ -107,6 +108,21 @@ def chat_server():
         assert set(files[0]) <= {"here\n"}  # none of its own, and then the end
 
 
+def numbered():
+    process = start("numbered", stdin=subprocess.PIPE)
+    try:
+        for number in range(1, 4):
+            process.stdin.write(f"line {number}\n")
+            process.stdin.flush()
+            assert process.stdout.readline() == f"{number:6}  line {number}\n"
+        process.stdin.write("the last one")
+        output, _ = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 0 and output == "     4  the last one", output
+    finally:
+        process.kill()
+        process.wait()
+
+
 def signals():
     process = start("signals")
     try:
@@ -124,4 +140,4 @@ def signals():
 
 EXAMPLES = [hello, echo_server, echo_client, tcp_proxy, http_server, fetch, executor, udp_echo, chat_server]
 
-sys.exit(run_all(EXAMPLES if SUFFIX else EXAMPLES + [signals]))
+sys.exit(run_all(EXAMPLES if SUFFIX else EXAMPLES + [numbered, signals]))
