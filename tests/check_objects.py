@@ -83,7 +83,7 @@ EXCEPTIONS = {
         ["CloseHandle"],
         "the same"),
     "python/sock": (
-        ["accept4", "close", "poll", "recv", "recvfrom", "send", "sendfile"],
+        ["accept4", "close", "poll", "recv", "recvfrom", "send"],
         "the sockets are Python's own, which are the system's whatever the loop's kernel is"),
     "python/sock_connect": (
         ["connect", "fcntl", "getpeername", "getsockopt"],

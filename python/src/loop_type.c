@@ -16,6 +16,7 @@
 #include "proactor/proactor.h"
 #include "readers.h"
 #include "report.h"
+#include "sendfile.h"
 #include "transport.h"
 #include "sock.h"
 #include "turn.h"
@@ -775,6 +776,8 @@ static PyMethodDef methods[] = {
     NOARGS(stats, stats),
     RPY_READER_METHODS,
     RPY_SOCK_METHODS,
+    {"_read_blocks", rpy_sendfile_read_blocks, METH_VARARGS,
+     PyDoc_STR("_read_blocks(fileno, offset, count)\n--\n\nRead a file ahead; a count of -1 means all of it.")},
     {0},
 };
 

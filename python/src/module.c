@@ -9,6 +9,7 @@
 #include "handle.h"
 #include "loop_type.h"
 #include "memory.h"
+#include "sendfile.h"
 #include "server.h"
 #include "transport.h"
 #include "op.h"
@@ -38,7 +39,8 @@ static int exec(PyObject *module)
         rpy_loop_type_init(module, state) < 0 || rpy_transport_init(module, state) < 0 ||
         rpy_pipe_init(module, state) < 0 || rpy_datagram_init(module, state) < 0 || rpy_server_init(module) < 0 ||
         rpy_connect_init(module) < 0 || rpy_capi_init(module) < 0 || rpy_watch_init(module, state) < 0 ||
-        rpy_op_init(module, state) < 0 || rpy_process_init(module, state) < 0)
+        rpy_op_init(module, state) < 0 || rpy_process_init(module, state) < 0 ||
+        rpy_sendfile_init(module, state) < 0)
         return -1;
     return PyModule_AddStringConstant(module, "__version__", rp_version());
 }
@@ -78,6 +80,8 @@ static int traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->stream_feed_data);
     Py_VISIT(state->stream_wakeup);
     Py_VISIT((PyObject *)state->watches_type);
+    Py_VISIT((PyObject *)state->sending_type);
+    Py_VISIT((PyObject *)state->blocks_type);
     Py_VISIT((PyObject *)state->op_type);
     Py_VISIT((PyObject *)state->process_type);
     Py_VISIT(state->check_ssl_socket);
@@ -134,6 +138,8 @@ static void release(void *module)
     Py_CLEAR(state->stream_feed_data);
     Py_CLEAR(state->stream_wakeup);
     Py_CLEAR(state->watches_type);
+    Py_CLEAR(state->sending_type);
+    Py_CLEAR(state->blocks_type);
     Py_CLEAR(state->op_type);
     Py_CLEAR(state->process_type);
     Py_CLEAR(state->check_ssl_socket);

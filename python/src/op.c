@@ -136,7 +136,7 @@ static PyObject *begin_waiting(rpy_op *self)
 {
     const rpy_names *names = &self->loop->state->names;
     PyObject *number = PyLong_FromLong(self->fd);
-    int rc = !number ? -1 : self->kind->for_transports ? 0 : rpy_watch_check_free(self->loop, self->fd, number);
+    int rc = !number ? -1 : rpy_watch_check_free(self->loop, self->fd, number);
 
     Py_XDECREF(number);
     if (rc == 0)

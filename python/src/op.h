@@ -21,8 +21,7 @@ typedef struct rpy_op rpy_op;
 typedef struct rpy_op_kind {
     const char *name; /* of the Loop's method */
     int direction;
-    bool is_last;        /* the socket is not likely to wait in this way again */
-    bool for_transports; /* also a transport's socket will do */
+    bool is_last; /* the socket is not likely to wait in this way again */
     /* Looks at the arguments, when it is first awaited. 0, or -1 with an exception. NULL: there is nothing to see. */
     int (*begin)(rpy_op *op);
     /* Does what it can without waiting. `result` is a new reference. */
@@ -47,9 +46,8 @@ struct rpy_op {
     bool is_plain; /* a socket.socket as Python has it: its methods need not be called */
     bool has_view;
     Py_buffer view; /* of what is sent */
-    int64_t size;   /* how much is asked for, in bytes; of a file, -1: to its end */
+    int64_t size;   /* how much is asked for, in bytes */
     int64_t done;   /* of it */
-    int64_t offset; /* in a file */
 };
 
 int rpy_op_init(PyObject *module, rpy_state *state);

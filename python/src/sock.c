@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -329,41 +328,6 @@ static rpy_attempt attempt_sendto(rpy_op *self, PyObject **result)
                             result);
 }
 
-/* args[0] is (fileno, offset, count, block). */
-static int begin_sendfile(rpy_op *self)
-{
-    int file;
-    long long offset, count, block;
-
-    if (!PyArg_ParseTuple(self->args[0], "iLLL:_sock_sendfile", &file, &offset, &count, &block))
-        return -1;
-    self->offset = offset;
-    self->size = count;
-    return 0;
-}
-
-static rpy_attempt attempt_sendfile(rpy_op *self, PyObject **result)
-{
-    long file = PyLong_AsLong(PyTuple_GET_ITEM(self->args[0], 0));
-    int64_t block = PyLong_AsLongLong(PyTuple_GET_ITEM(self->args[0], 3));
-    off_t offset = self->offset;
-    ssize_t n;
-
-    if (self->size >= 0 && self->size - self->done < block)
-        block = self->size - self->done;
-    do
-        n = sendfile(self->fd, (int)file, &offset, (size_t)block);
-    while (n < 0 && errno == EINTR);
-    if (n < 0)
-        return rpy_op_call_failed();
-    self->offset = offset;
-    self->done += n;
-    if (n > 0 && self->done != self->size)
-        return go_on_later(self);
-    *result = PyLong_FromLongLong(self->done);
-    return *result ? RPY_DONE : RPY_FAILED;
-}
-
 /* ---- the methods ---- */
 
 enum { MAX_ARGS = 1 + RPY_OP_ARGS };
@@ -388,13 +352,6 @@ static const rpy_op_kind sendall_kind = {
     .name = "sock_sendall", .direction = RPY_WRITE, .begin = begin_sendall, .attempt = attempt_sendall};
 static const rpy_op_kind sendto_kind = {.name = "sock_sendto", .direction = RPY_WRITE, .attempt = attempt_sendto};
 static const rpy_op_kind accept_kind = {.name = "sock_accept", .direction = RPY_READ, .attempt = attempt_accept};
-static const rpy_op_kind sendfile_kind = {.name = "sock_sendfile",
-                                          .direction = RPY_WRITE,
-                                          .is_last = true,
-                                          .for_transports = true,
-                                          .begin = begin_sendfile,
-                                          .attempt = attempt_sendfile};
-
 static const signature recv_of = {&recv_kind, 2, {"sock", "n"}};
 static const signature recv_into_of = {&recv_into_kind, 2, {"sock", "buf"}};
 static const signature recvfrom_of = {&recvfrom_kind, 2, {"sock", "bufsize"}};
@@ -403,7 +360,6 @@ static const signature sendall_of = {&sendall_kind, 2, {"sock", "data"}};
 static const signature sendto_of = {&sendto_kind, 3, {"sock", "data", "address"}};
 static const signature accept_of = {&accept_kind, 1, {"sock"}};
 static const signature connect_of = {&rpy_connect_kind, 2, {"sock", "address"}};
-static const signature sendfile_of = {&sendfile_kind, 2, {"sock", "file"}};
 
 /* Where a keyword's value belongs; -1 with an exception. */
 static int place_of(const signature *of, PyObject *keyword)
@@ -484,9 +440,4 @@ PyObject *rpy_sock_accept(PyObject *self, PyObject *const *args, Py_ssize_t coun
 PyObject *rpy_sock_connect_resolved(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names)
 {
     return make(self, &connect_of, args, count, names);
-}
-
-PyObject *rpy_sock_sendfile(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names)
-{
-    return make(self, &sendfile_of, args, count, names);
 }

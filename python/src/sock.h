@@ -16,7 +16,6 @@ rpy_fast_method rpy_sock_sendall;
 rpy_fast_method rpy_sock_sendto;
 rpy_fast_method rpy_sock_accept;
 rpy_fast_method rpy_sock_connect_resolved;
-rpy_fast_method rpy_sock_sendfile;
 
 /* clang-format off */
 #define RPY_SOCK_METHOD(name, function, doc)                                                                          \
@@ -39,10 +38,7 @@ rpy_fast_method rpy_sock_sendfile;
     RPY_SOCK_METHOD("sock_connect", rpy_sock_connect,                                                                 \
                     "(sock, address)\n--\n\nConnect; a name is resolved by getaddrinfo(). Awaits None."),             \
     RPY_SOCK_METHOD("_sock_connect_resolved", rpy_sock_connect_resolved,                                              \
-                    "(sock, address)\n--\n\nConnect to an address that needs no resolving. Awaits None."),            \
-    RPY_SOCK_METHOD("_sock_sendfile", rpy_sock_sendfile,                                                              \
-                    "(sock, file)\n--\n\n"                                                                            \
-                    "os.sendfile() of a file, (fileno, offset, count or -1, block). Awaits how many bytes.")
+                    "(sock, address)\n--\n\nConnect to an address that needs no resolving. Awaits None.")
 /* clang-format on */
 
 #endif

@@ -133,6 +133,10 @@ typedef struct rpy_state {
     /* process.c */
     PyTypeObject *process_type;
 
+    /* sendfile.c */
+    PyTypeObject *sending_type;
+    PyTypeObject *blocks_type;
+
     /* op.c */
     PyTypeObject *op_type;
     PyObject *check_ssl_socket;                   /* asyncio.base_events._check_ssl_socket */

@@ -12,6 +12,7 @@
 #include "net/socket_transport.h"
 #include "net/transport_read.h"
 #include "protocol.h"
+#include "sendfile.h"
 #include "streams.h"
 #include "watch.h"
 
@@ -431,6 +432,11 @@ static PyObject *method_make_empty_waiter(PyObject *object, PyObject *unused)
     return Py_NewRef(self->empty_waiter);
 }
 
+static PyObject *method_sendfile(PyObject *object, PyObject *args)
+{
+    return rpy_sendfile_begin(of(object)->loop, of(object)->core, args);
+}
+
 static PyObject *method_reset_empty_waiter(PyObject *object, PyObject *unused)
 {
     rpy_transport *self = of(object);
@@ -804,6 +810,7 @@ static PyMethodDef methods[] = {
     METHOD("_fatal_error", KEYWORDS, rpy_transport_fatal_error, NULL),
     METHOD("_call_connection_lost", METH_O, rpy_transport_call_connection_lost, NULL),
     METHOD("_make_empty_waiter", METH_NOARGS, method_make_empty_waiter, NULL),
+    METHOD("_sendfile", METH_VARARGS, method_sendfile, NULL),
     METHOD("_reset_empty_waiter", METH_NOARGS, method_reset_empty_waiter, NULL),
     {0},
 };

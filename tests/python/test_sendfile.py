@@ -206,6 +206,53 @@ async def test_a_blocking_socket(loop, pair, file):
     assert pair[0].gettimeout() is None
 
 
+async def turn(loop, times):
+    for _ in range(times):
+        await asyncio.sleep(0)
+
+
+@pytest.mark.own("before 3.14 the position stayed where it was")
+@pytest.mark.parametrize("offset", [0, 100, len(DATA)])
+async def test_the_position_after_nothing_was_sent(loop, pair, file, offset):
+    file.seek(7)
+    os.truncate(file.name, offset)
+    assert await loop.sock_sendfile(pair[0], file, offset, 10) == 0
+    assert file.tell() == offset
+    transport, protocol = await connected(loop, pair)
+    file.seek(7)
+    assert await loop.sendfile(transport, file, offset, 10) == 0
+    assert file.tell() == offset
+    transport.close()
+    await protocol.lost
+
+
+@pytest.mark.own("asyncio leaves the position where it was")
+@pytest.mark.parametrize("turns", range(8))
+async def test_a_socket_that_is_cancelled_wherever_it_waits(loop, pair, file, turns):
+    task = asyncio.ensure_future(loop.sock_sendfile(pair[0], file, 3))
+    await turn(loop, turns)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    position = file.tell()
+    got = asyncio.ensure_future(receive(loop, pair[1]))
+    await loop.sock_sendall(pair[0], b"after")
+    pair[0].close()
+    assert await got == (DATA[3:position] if turns else b"") + b"after"
+
+
+async def test_a_directory(loop, pair, tmp_path):
+    directory = os.open(tmp_path, os.O_RDONLY)
+
+    class Directory:
+        def fileno(self):
+            return directory
+
+    with pytest.raises(asyncio.SendfileNotAvailableError, match="^os.sendfile call failed$"):
+        await loop.sock_sendfile(pair[0], Directory(), 0, 10, fallback=False)
+    os.close(directory)
+
+
 # ---- transports ----
 
 
@@ -289,6 +336,33 @@ async def test_a_transport_that_is_cancelled(loop, pair, file):
     await protocol.lost
 
 
+@pytest.mark.own("asyncio leaves the position where it was")
+@pytest.mark.parametrize("turns", range(8))
+async def test_a_transport_that_is_cancelled_wherever_it_waits(loop, pair, file, turns):
+    transport, protocol = await connected(loop, pair)
+    task = asyncio.ensure_future(loop.sendfile(transport, file, 3))
+    await turn(loop, turns)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    sent = file.tell() - 3 if turns else 0
+    transport.write(b"after")
+    transport.close()
+    assert await receive(loop, pair[1]) == DATA[3 : 3 + max(sent, 0)] + b"after"
+    await protocol.lost
+
+
+@pytest.mark.own("asyncio waits for ever")
+async def test_a_transport_that_is_closed_meanwhile(loop, pair, file):
+    transport, protocol = await connected(loop, pair)
+    task = await waiting(loop.sendfile(transport, file))
+    transport.close()
+    with pytest.raises(ConnectionError):
+        await task
+    assert await protocol.lost is None
+    assert await receive(loop, pair[1]) == DATA[: file.tell()]
+
+
 @pytest.mark.own("asyncio waits for ever")
 @pytest.mark.parametrize("written", [b"", DATA], ids=["nothing", "much"])
 async def test_a_transport_that_is_aborted_meanwhile(loop, pair, file, written):
@@ -327,6 +401,31 @@ class Open(asyncio.Transport):
 async def test_what_is_no_such_transport(loop, file):
     with pytest.raises(RuntimeError, match="^sendfile is not supported for transport "):
         await loop.sendfile(Open(), file)
+
+
+@pytest.mark.own("asyncio's loop warns of a task that is left")
+@pytest.mark.parametrize("turns", range(6))
+@pytest.mark.parametrize("by", ["socket", "transport"])
+def test_a_loop_that_is_closed_meanwhile(new_loop, tmp_path, by, turns):
+    loop = new_loop()
+    path = tmp_path / "file"
+    path.write_bytes(DATA)
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    with open(path, "rb") as file, theirs, ours:
+        if by == "socket":
+            sending = loop.sock_sendfile(ours, file)
+        else:
+            transport, _ = loop.run_until_complete(connected(loop, [ours, theirs]))
+            sending = loop.sendfile(transport, file)
+        sending.send(None)
+        for _ in range(turns):
+            loop.run_until_complete(asyncio.sleep(0))
+        if by == "transport":
+            transport.abort()
+            loop.run_until_complete(asyncio.sleep(0))
+        loop.close()
+        sending.close()
 
 
 # ---- whose descriptors they are ----
