@@ -28,6 +28,8 @@ REST = {
     "wakeup": Line("wake a sleeping loop from a thread, and back", "us_per_round_trip", " us"),
     "file-read-1": Line("4 KiB random reads of a cached file, one at a time", "reads_per_s", " /s"),
     "file-read-32": Line("the same, 32 at a time", "reads_per_s", " /s"),
+    "processes-20MiB": Line("start a process, and wait for it", "us_per_process", " us"),
+    "processes-4GiB": Line("the same, of a parent with 4 GiB", "us_per_process", " us"),
     "busy-poll": Line("one connection, `busy_poll` 20 us: processor time", ECHO, " us"),
 }
 

@@ -12,7 +12,7 @@ import ssl
 import subprocess
 import typing
 
-from measure import PROGRAMS, SERVERS, Failed, Ours, Peer, Program, Server, in_turns, scratch
+from measure import BOTH, PROGRAMS, SERVERS, Failed, Ours, Peer, Program, Server, in_turns, run, scratch
 from python_peers import ASYNCIO, UVLOOP
 
 FLOOR = Peer("floor", "epoll")  # what a server costs that has no loop of Python's: echo_epoll, edge-triggered
@@ -168,6 +168,18 @@ def micro(what, *listener):
     return Workload(measure, OPERATION, goals(least or 1.3, least or 1.1) if listener else {})
 
 
+def processes(mib):
+    """Child processes one after the other, of a parent with so much memory."""
+    def measure(setting, contestants):
+        turns = {}
+        for name, contestant in contestants.items():
+            command = [contestant.python, contestant.program("processes.py"), contestant.name, "100", str(mib)]
+            turns[name] = functools.partial(run, *command, by=name, place=BOTH)
+        return in_turns(turns, setting.rounds)
+    ahead = {(backend, peer): value for backend in ("io_uring", "epoll") for peer, value in ((ASYNCIO, 1.0), (UVLOOP, 4.0))}
+    return Workload(measure, "us_per_process", ahead)
+
+
 def every_echo():
     """The names of the echo workloads, and they themselves."""
     for tls, kind, label, connections in itertools.product((False, True), KINDS, SIZES, CONNECTIONS):
@@ -184,6 +196,7 @@ def built(program):
 
 WORKLOADS = dict(every_echo())
 WORKLOADS |= {f"connect-{count}": connect(count) for count in (1, 64)}
+WORKLOADS |= {f"processes-{label}": processes(mib) for label, mib in (("20MiB", 20), ("1GiB", 1024))}
 WORKLOADS |= {f"{what}{'-' * bool(listener)}{listener}": micro(what, *([listener] if listener else []))
               for what in MICRO for listener in ("listener", "")}
 

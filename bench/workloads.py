@@ -18,6 +18,7 @@ CONNECTIONS = (1, 10, 100, 1000)
 TRAFFIC = ("cpu_us_per_request", "requests_per_s", "p50_us", "p99_us")
 LIBUV, LIBUV_128K, PLAIN = Peer("libuv", "epoll"), Peer("libuv-128KiB", "epoll"), Peer("plain", "epoll")
 LIBUV_THREADS = Peer("libuv", "threads")
+POSIX_SPAWN, SMALL_PARENT = Peer("posix_spawn", None), Peer("20 MiB", None)
 ASIO, GO, BOOST_CONTEXT = Peer("asio", "epoll"), Peer("go", "epoll"), Peer("boost.context", None)
 MESSAGE_LIMITS = {"instructions_per_request": 520, "lines_per_connection": 11}  # of streams, on epoll
 BUSY_POLL = {"RINGPORT_BUSY_POLL": "20000"}  # ns
@@ -141,7 +142,7 @@ def busy_poll(setting):
 
 def alone(setting, programs, *arguments, place=SERVERS):
     """Samples of programs that run one after the other."""
-    return in_turns({name: lambda name=name, program=program: run(program, *arguments, by=name, place=place)
+    return in_turns({name: lambda name=name, program=program: run(*program.split(), *arguments, by=name, place=place)
                      for name, program in programs.items()}, setting.rounds)
 
 
@@ -181,6 +182,20 @@ def wakeup(setting):
     often = setting._replace(rounds=2 * setting.rounds)  # how long a processor takes to wake up varies most of all
     samples = alone(often, contestants(setting, "wakeup", {LIBUV: "wakeup_uv"}), place=BOTH)
     yield from compare("wakeup", samples, ["us_per_round_trip"], on_io_uring(1.3))
+
+
+def processes(setting):
+    """Child processes one after the other, of a small parent and of one with 4 GiB, which shall not matter."""
+    small = contestants(setting, "processes 200 20", {POSIX_SPAWN: "processes_posix 200 20", LIBUV: "processes_uv 200 20"})
+    samples = alone(setting, small, place=BOTH)
+    yield from compare("processes-20MiB", samples, ["us_per_process"],
+                       lambda _, peer, __: {"posix_spawn": 1 / 1.05, "libuv": 2.0}[peer])
+    large = contestants(setting, "processes 200 4096",
+                        {SMALL_PARENT: "processes 200 20", POSIX_SPAWN: "processes_posix 200 4096",
+                         LIBUV: "processes_uv 10 4096"})
+    samples = alone(setting._replace(rounds=min(setting.rounds, 5)), large, place=BOTH)
+    yield from compare("processes-4GiB", samples, ["us_per_process"],
+                       lambda _, peer, __: {"20 MiB": 1 / 1.1, "posix_spawn": 1 / 1.05, "libuv": 2.0}[peer])
 
 
 def files(setting):
@@ -242,6 +257,7 @@ WORKLOADS |= {
     "wakeup": wakeup,
     "files": files,
     "pipes": pipes,
+    "processes": processes,
     "busy-poll": busy_poll,
     "instructions": count,
 }
