@@ -106,7 +106,7 @@ typedef struct rp_communication {
  *   -EBUSY       another task communicates, or reads from one of the streams
  *   -EPIPE       the subprocess was freed meanwhile, or an output's stream is closed
  *   -ECANCELED, -ENOMEM
- *   what reading has failed with
+ *   what reading or writing has failed with
  *   those of rp_subprocess_wait()
  * Mirrors Process.communicate().
  */

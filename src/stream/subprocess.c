@@ -15,6 +15,7 @@
 #include "loop/resource.h"
 #include "process/shell.h"
 #include "stream/stream_open.h"
+#include "stream/stream_state.h"
 
 enum {
     PIECE = 64 * 1024, /* of the input, at a time: as much as a pipe takes */
@@ -163,7 +164,12 @@ typedef struct talk {
     size_t limit; /* SIZE_MAX: none */
 } talk;
 
-/* A child that has closed its stdin, or is gone, does not want the rest. */
+/* A child that has closed its stdin, or is gone, does not want the rest. That is no error; any other one is. */
+static int stdin_error(int rc)
+{
+    return rc == -EPIPE || rc == -ECONNRESET ? 0 : rc;
+}
+
 static int say(rp_co *co, void *arg)
 {
     const talk *t = arg;
@@ -174,18 +180,20 @@ static int say(rp_co *co, void *arg)
         const char *piece = t->input + subprocess->said;
         size_t left = t->input_length - subprocess->said, length = left < PIECE ? left : PIECE;
 
-        if (rp_stream_is_closing(subprocess->input))
-            break;
         subprocess->said += length; /* a call that is cancelled has taken them */
         rc = rp_stream_write(co, subprocess->input, piece, length);
         if (rc == -ENOMEM)
             subprocess->said -= length;
     }
-    if (rc == -ECANCELED || rc == -ENOMEM)
-        return rc;
-    if (subprocess->input)
+    if (stdin_error(rc) == 0 && subprocess->input)
         rp_stream_close(subprocess->input);
-    return 0;
+    return stdin_error(rc);
+}
+
+/* What was written last is sent in the background, and may have failed since. */
+static int said_all(const rp_subprocess *subprocess)
+{
+    return subprocess->input && subprocess->input->lost ? stdin_error(subprocess->input->error) : 0;
 }
 
 /* Makes room for one more byte at least, and the '\0'. */
@@ -280,6 +288,8 @@ static int talk_and_wait(rp_co *co, talk *t, int64_t timeout)
     rc = talk_at_once(co, t);
     if (rc == 0)
         rc = rp_subprocess_wait(co, t->subprocess, NULL);
+    if (rc == 0)
+        rc = said_all(t->subprocess);
     return rp_timeout_end(co, &scope, rc);
 }
 

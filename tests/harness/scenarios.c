@@ -630,7 +630,7 @@ static int ticks(rp_co *co, void *arg)
 
     (void)arg;
     for (int i = 0; i < 3 && rc == 0; i++) {
-        rc = note(rp_sleep(co, 0));
+        rc = scenario_note(rp_sleep(co, 0));
         if (rc == 0)
             rc = rp_yield(co, &i);
     }
@@ -645,9 +645,9 @@ static int ask_generator(rp_co *co, int values, bool close)
     void *value;
     int rc = 1;
 
-    RP_TRY(note(rp_agen_new(&agen, ticks, NULL)));
+    RP_TRY(scenario_note(rp_agen_new(&agen, ticks, NULL)));
     for (int i = 0; i < values && rc > 0; i++)
-        rc = note(rp_agen_next(co, agen, &value));
+        rc = scenario_note(rp_agen_next(co, agen, &value));
     if (close)
         CHECK_INT(rp_agen_close(co, agen), ==, 0);
     rp_agen_free(agen); /* one that is not closed is closed soon, or when all are */
@@ -669,7 +669,7 @@ static int ask_generators(rp_co *co, void *arg)
 
 int scenario_generators(void)
 {
-    return run_on_loop(ask_generators);
+    return scenario_run(ask_generators);
 }
 
 /* ---- names, and happy eyeballs ---- */
@@ -680,10 +680,10 @@ static int connect_by_name(rp_co *co, int port)
     rp_connect_errors errors = {list, 4, 0};
     rp_connect_options options = {.happy_eyeballs_delay = RP_SEC(100), .errors = &errors};
     rp_stream *stream;
-    int rc = note(rp_open_connection(co, &stream, "localhost", port, &options));
+    int rc = scenario_note(rp_open_connection(co, &stream, "localhost", port, &options));
 
     for (size_t i = 0; i < errors.count && i < 4; i++)
-        note(list[i].error);
+        scenario_note(list[i].error);
     if (rc < 0)
         return rc;
     rc = exchange(co, stream, 0);
@@ -700,18 +700,18 @@ static int serve_a_name(rp_co *co, void *arg)
     int rc;
 
     (void)arg;
-    RP_TRY(note(rp_start_server(co, &server, echo, NULL, "127.0.0.1", 0, NULL)));
+    RP_TRY(scenario_note(rp_start_server(co, &server, echo, NULL, "127.0.0.1", 0, NULL)));
     rc = connect_by_name(co, rp_server_port(server));
     if (rc == 0)
-        rc = note(rp_server_sockname(server, 0, (struct sockaddr *)&address, &length));
+        rc = scenario_note(rp_server_sockname(server, 0, (struct sockaddr *)&address, &length));
     if (rc == 0)
-        rc = note(rp_getnameinfo(co, (struct sockaddr *)&address, length, host, sizeof host, NULL, 0,
-                                 NI_NUMERICHOST | NI_NUMERICSERV));
+        rc = scenario_note(rp_getnameinfo(co, (struct sockaddr *)&address, length, host, sizeof host, NULL, 0,
+                                          NI_NUMERICHOST | NI_NUMERICSERV));
     rp_server_free(server);
     return rc;
 }
 
 int scenario_name_that_is_raced_for(void)
 {
-    return run_on_loop(serve_a_name);
+    return scenario_run(serve_a_name);
 }
