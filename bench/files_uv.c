@@ -1,64 +1,120 @@
 /*
- * files_uv.c - files_uv PATH DEPTH SECONDS: random reads of 4 KiB by uv_fs_read, so many on their way at a time. The
- * peer of files.c.
+ * files_uv.c - files_uv WHAT PATH DEPTH SECONDS: the same as files.c by uv_fs_read and the like, so many at a time.
  */
 #include <fcntl.h>
+#include <stdbool.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include <uv.h>
 
 #include "bench.h"
 
 enum { SIZE = 4096, MAX_DEPTH = 256 };
 
-typedef struct reader {
+typedef struct job {
     uv_fs_t request;
     uv_buf_t piece;
-    char buffer[SIZE];
-} reader;
+    int step; /* of what takes two */
+    char from[SIZE], to[SIZE];
+} job;
 
-static reader readers[MAX_DEPTH];
-static uint64_t reads, pages, seed = BENCH_SEED;
+static job jobs[MAX_DEPTH];
+static uint64_t done, pages, seed = BENCH_SEED;
 static int64_t end;
 static int file;
+static const char *path;
 
-static void on_read(uv_fs_t *request);
+static void on_done(uv_fs_t *request);
 
-static void read_next(reader *r)
+static int64_t offset(void)
 {
-    int64_t offset = (int64_t)(bench_random(&seed) % pages) * SIZE;
-
-    bench_check(uv_fs_read(uv_default_loop(), &r->request, file, &r->piece, 1, offset, on_read), "uv_fs_read");
+    return (int64_t)(bench_random(&seed) % pages) * SIZE;
 }
 
-static void on_read(uv_fs_t *request)
+static int begin_read(job *j)
 {
-    reader *r = (reader *)request;
+    return uv_fs_read(uv_default_loop(), &j->request, file, &j->piece, 1, offset(), on_done);
+}
 
-    if (request->result != SIZE)
-        bench_die("a read of %d bytes gave %zd", SIZE, request->result);
+static int begin_write(job *j)
+{
+    return uv_fs_write(uv_default_loop(), &j->request, file, &j->piece, 1, offset(), on_done);
+}
+
+static int begin_stat(job *j)
+{
+    return uv_fs_stat(uv_default_loop(), &j->request, path, on_done);
+}
+
+static int begin_open(job *j)
+{
+    int fd = (int)j->request.result;
+
+    return j->step == 0 ? uv_fs_open(uv_default_loop(), &j->request, path, O_RDONLY | O_CLOEXEC, 0, on_done)
+                        : uv_fs_close(uv_default_loop(), &j->request, fd, on_done);
+}
+
+static int begin_rename(job *j)
+{
+    return j->step == 0 ? uv_fs_rename(uv_default_loop(), &j->request, j->from, j->to, on_done)
+                        : uv_fs_rename(uv_default_loop(), &j->request, j->to, j->from, on_done);
+}
+
+static const struct {
+    const char *name;
+    int (*begin)(job *j);
+    int steps;
+    unsigned counts; /* of all steps */
+} acts[] = {{"read", begin_read, 1, 1},
+            {"write", begin_write, 1, 1},
+            {"stat", begin_stat, 1, 1},
+            {"open", begin_open, 2, 1},
+            {"rename", begin_rename, 2, 2}};
+
+static size_t chosen;
+
+static void on_done(uv_fs_t *request)
+{
+    job *j = (job *)request;
+    bool last = j->step + 1 == acts[chosen].steps;
+
+    if (request->result < 0)
+        bench_die("%s gave %zd", acts[chosen].name, request->result);
     uv_fs_req_cleanup(request);
-    if (++reads % 16 > 0 || bench_now() < end)
-        read_next(r);
+    j->step = last ? 0 : j->step + 1;
+    done += last ? acts[chosen].counts : 0;
+    if (!last || done % 16 > 1 || bench_now() < end)
+        bench_check(acts[chosen].begin(j), acts[chosen].name);
 }
 
 int main(int argc, char **argv)
 {
-    int depth = argc == 4 ? atoi(argv[2]) : 0;
+    int depth = argc == 5 ? atoi(argv[3]) : 0;
     struct stat status;
     int64_t begun;
 
-    if (depth < 1 || depth > MAX_DEPTH)
-        bench_die("usage: files_uv PATH DEPTH SECONDS");
-    file = (int)bench_check(open(argv[1], O_RDONLY | O_CLOEXEC), argv[1]);
+    while (argc == 5 && chosen < sizeof acts / sizeof acts[0] && strcmp(acts[chosen].name, argv[1]) != 0)
+        chosen++;
+    if (depth < 1 || depth > MAX_DEPTH || chosen == sizeof acts / sizeof acts[0])
+        bench_die("usage: files_uv read|write|stat|open|rename PATH DEPTH SECONDS");
+    path = argv[2];
+    file = (int)bench_check(open(path, O_RDWR | O_CLOEXEC), path);
     bench_check(fstat(file, &status), "fstat");
     pages = (uint64_t)status.st_size / SIZE;
     begun = bench_now();
-    end = begun + (int64_t)(strtod(argv[3], NULL) * (double)BENCH_SECOND);
+    end = begun + (int64_t)(strtod(argv[4], NULL) * (double)BENCH_SECOND);
     for (int i = 0; i < depth; i++) {
-        readers[i].piece = uv_buf_init(readers[i].buffer, SIZE);
-        read_next(&readers[i]);
+        snprintf(jobs[i].from, SIZE, "%s-uv-%d", path, i);
+        snprintf(jobs[i].to, SIZE, "%s-uv-%d-renamed", path, i);
+        if (acts[chosen].begin == begin_rename)
+            bench_check(close((int)bench_check(open(jobs[i].from, O_WRONLY | O_CREAT | O_CLOEXEC, 0600), "open")),
+                        "close");
+        jobs[i].piece = uv_buf_init(jobs[i].from, SIZE);
+        bench_check(acts[chosen].begin(&jobs[i]), acts[chosen].name);
     }
     uv_run(uv_default_loop(), UV_RUN_DEFAULT);
-    printf("{\"reads_per_s\": %.0f}\n", (double)reads * (double)BENCH_SECOND / (double)(bench_now() - begun));
+    for (int i = 0; i < depth && acts[chosen].begin == begin_rename; i++)
+        bench_check(unlink(jobs[i].from), "unlink");
+    printf("{\"files_per_s\": %.0f}\n", (double)done * (double)BENCH_SECOND / (double)(bench_now() - begun));
     return 0;
 }

@@ -4,16 +4,25 @@
  * `idle` counts the threads that look for work or are about to, with those that are being started. So work needs a new
  * thread exactly when the queue is longer than that. Each thread is counted in `threads` until its very last step.
  * Whoever finds the pool given up, and no thread left, frees it.
+ *
+ * A thread that lingers is called by a flag, which costs neither of the two a switch. Whoever lingers in vain again and
+ * again does so more seldom.
  */
 #include "base/pool.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 
 #include "base/list.h"
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/thread.h"
 #include "ringport/error.h"
+
+enum {
+    FORGIVEN = 8, /* times in a row that lingering may be in vain */
+    SELDOM = 16,  /* one in so many times is tried after that */
+};
 
 struct rp_pool {
     rp_mutex mutex;     /* of all that follows, except the options and fork_generation */
@@ -28,6 +37,10 @@ struct rp_pool {
     unsigned fork_generation;
     bool stopped;
     bool given_up;
+    bool lingers;       /* one of the threads does */
+    atomic_bool called; /* that one is */
+    unsigned in_vain;   /* how often lingering was of late, up to a number; */
+    unsigned passed;    /* and then, how often it was left out since */
 };
 
 /* A thread that runs work, on its own stack. */
@@ -94,6 +107,36 @@ int rp_pool_new_with(const rp_pool_options *options, rp_pool **result)
     return 0;
 }
 
+/* Before a thread sleeps. The mutex is held, but not meanwhile. */
+static void linger(rp_pool *pool)
+{
+    if (pool->lingers || pool->stopped || !rp_list_empty(&pool->queue))
+        return;
+    if (pool->in_vain == FORGIVEN && ++pool->passed % SELDOM != 0)
+        return;
+    pool->lingers = true;
+    atomic_store_explicit(&pool->called, false, memory_order_relaxed);
+    rp_mutex_unlock(&pool->mutex);
+    for (int64_t end = rp_clock_now() + pool->options.linger;
+         !atomic_load_explicit(&pool->called, memory_order_relaxed) && rp_clock_now() < end;)
+        rp_thread_yield();
+    rp_mutex_lock(&pool->mutex);
+    pool->lingers = false;
+    if (!rp_list_empty(&pool->queue))
+        pool->in_vain = 0;
+    else if (pool->in_vain < FORGIVEN)
+        pool->in_vain++;
+}
+
+/* Lets a thread take what was queued. Under the mutex. */
+static void call_thread(rp_pool *pool)
+{
+    if (pool->lingers && !atomic_load_explicit(&pool->called, memory_order_relaxed))
+        atomic_store_explicit(&pool->called, true, memory_order_relaxed);
+    else
+        rp_cond_signal(&pool->work_added);
+}
+
 /* Takes work out of the queue, and waits for it; NULL: the thread is to end. The mutex is held. */
 static rp_node *next_work(rp_pool *pool)
 {
@@ -102,6 +145,8 @@ static rp_node *next_work(rp_pool *pool)
     bool in_time = true;
     rp_node *node;
 
+    if (pool->options.linger > 0)
+        linger(pool);
     while (!(node = rp_list_pop(&pool->queue)) && !pool->stopped && in_time)
         in_time = rp_cond_wait(&pool->work_added, &pool->mutex, deadline);
     return node;
@@ -181,7 +226,7 @@ int rp_pool_submit(rp_pool *pool, rp_work *work)
     }
     rp_list_push(&pool->queue, &work->link);
     pool->queued++;
-    rp_cond_signal(&pool->work_added);
+    call_thread(pool);
 out:
     rp_mutex_unlock(&pool->mutex);
     return rc;
@@ -224,6 +269,7 @@ void rp_pool_stop(rp_pool *pool)
         return;
     rp_mutex_lock(&pool->mutex);
     pool->stopped = true;
+    atomic_store_explicit(&pool->called, true, memory_order_relaxed);
     rp_cond_broadcast(&pool->work_added);
     rp_mutex_unlock(&pool->mutex);
 }

@@ -32,6 +32,7 @@ typedef struct rp_pool_options {
     unsigned max_threads; /* as above */
     size_t stack_size;    /* as for rp_thread_start_small() */
     int64_t idle;         /* nanoseconds after which a thread without work ends; 0: when the pool stops */
+    int64_t linger;       /* nanoseconds for which one thread at a time looks for more work before it sleeps */
 } rp_pool_options;
 
 /* -ENOMEM. */

@@ -62,6 +62,8 @@ struct rp_proactor {
     atomic_int wake_state; /* RP_AWAKE, RP_ASLEEP, RP_PROMPTED, RP_NOTIFIED */
     bool woken; /* a wait has found it NOTIFIED, or a signal has ended one, since this was last cleared */
     rp_busy_poll busy_poll;
+    rp_busy_poll short_poll; /* the same, while threads of the backend perform what most often takes no time */
+    size_t performing;       /* operations that these have */
     rp_asking asking;
     uint64_t in_flight;      /* operations submitted, whose last completion no wait has stored yet */
     uint64_t kernel_entries; /* system calls that submitted or waited */

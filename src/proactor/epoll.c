@@ -224,6 +224,13 @@ static void epoll_submit(rp_proactor *proactor, rp_op *op)
         rp_op_finish(proactor, op, rp_file_perform(op));
         return;
     }
+    if (rp_op_may_be_cached(op) && !must_queue(e, op)) {
+        result = rp_file_try(op);
+        if (result != -EAGAIN && result != -EOPNOTSUPP) {
+            rp_op_finish(proactor, op, result);
+            return;
+        }
+    }
     if (rp_ready_blocks(op)) {
         rp_performer_take(&e->performer, op);
         return;
@@ -490,7 +497,7 @@ static int epoll_open(rp_proactor *proactor, const rp_proactor_options *options)
     (void)options;
     rp_list_init(&e->signalled);
     e->ports.fd = e->wake_fd = -1;
-    RP_TRY(rp_performer_init(&e->performer));
+    RP_TRY(rp_performer_init(&e->performer, proactor));
     int rc = open_descriptors(e);
     if (rc < 0)
         epoll_close(proactor);

@@ -5,9 +5,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -58,23 +60,41 @@ static size_t total_length(const struct iovec *vector, int count)
     return total;
 }
 
-/* Whether an error is the read's own, which a socket tells once only; else that it has to be done in another way. */
+/* ---- what can be had without blocking ---- */
+
+/* Whether an error is the call's own, which a socket tells once only; else that it has to be done in another way. */
 static bool is_answer(int error)
 {
     return error != EAGAIN && error != EINTR && error != EOPNOTSUPP && error != ESPIPE && error != EINVAL &&
            error != ENOSYS && error != EPERM;
 }
 
-int64_t rp_file_read_cached(const rp_op *op)
+/*
+ * Whether it goes around the cache: preadv2() waits for the disk then, whatever its flags. What is not aligned cannot,
+ * so that most are spared the question.
+ */
+static bool is_direct(int fd, const struct iovec *vector, int64_t offset)
+{
+    enum { SECTOR = 512 };
+
+    if (((offset > 0 ? (uint64_t)offset : 0) | vector->iov_len) % SECTOR != 0)
+        return false;
+    int flags = fcntl(fd, F_GETFL);
+    return flags >= 0 && flags & O_DIRECT;
+}
+
+static int64_t try_read(const rp_op *op)
 {
     struct iovec single;
     int count;
     int64_t offset;
     const struct iovec *vector = buffers(op, &single, &count, &offset);
-    ssize_t n = preadv2(op->fd, vector, count, offset, RWF_NOWAIT);
 
+    if (is_direct(op->fd, vector, offset))
+        return -EAGAIN;
+    ssize_t n = preadv2(op->fd, vector, count, offset, RWF_NOWAIT);
     if (n < 0)
-        return is_answer(errno) ? -errno : -EAGAIN;
+        return is_answer(errno) || errno == EOPNOTSUPP ? -errno : -EAGAIN;
     /*
      * Linux 5.9 and 5.10 say 0 where the page cache holds nothing, too. What has none is to be believed: an empty
      * datagram is gone when it has been read.
@@ -84,6 +104,88 @@ int64_t rp_file_read_cached(const rp_op *op)
     /* At the file's own position a short read has moved it, and must stand; else the kernel shall read the rest. */
     return offset < 0 || (size_t)n == total_length(vector, count) ? n : -EAGAIN;
 }
+
+/* Not at the file's own position, whose lock another thread may hold while it waits for the disk. */
+static int64_t try_write(rp_op *op)
+{
+    struct iovec single;
+    int count;
+    int64_t offset;
+    const struct iovec *vector = buffers(op, &single, &count, &offset);
+
+    if (offset < 0 || is_direct(op->fd, vector, offset))
+        return -EAGAIN;
+    ssize_t n = pwritev2(op->fd, vector, count, offset, RWF_NOWAIT);
+    if (n <= 0)
+        return n < 0 && (is_answer(errno) || errno == EOPNOTSUPP) ? -errno : -EAGAIN;
+    if ((size_t)n == total_length(vector, count))
+        return n;
+    op->outcome = n;
+    return -EOPNOTSUPP;
+}
+
+/* Whether finding a file by a path has failed for a reason of the path's. */
+static bool is_of_path(int error)
+{
+    return error == ENOENT || error == ENOTDIR || error == EACCES || error == ELOOP || error == ENAMETOOLONG ||
+           error == EBADF;
+}
+
+/*
+ * The status of an open file, or one that was opened for nothing else. Only that of a disk's file system is in memory:
+ * others (major number 0) may ask a server, or another process.
+ */
+static int64_t try_open_status(int fd, const rp_op *op)
+{
+    struct statx status;
+    int flags = AT_EMPTY_PATH | AT_STATX_DONT_SYNC;
+
+    if (statx(fd, "", flags, op->u.path.mode, &status) < 0)
+        return errno == EBADF ? -EBADF : -EAGAIN;
+    if (status.stx_dev_major == 0)
+        return -EAGAIN;
+    *op->u.path.statx = status;
+    return 0;
+}
+
+static int64_t try_status(const rp_op *op)
+{
+    const char *path = op->u.path.path;
+    int flags = op->u.path.flags;
+    struct open_how how = {
+        .flags = O_PATH | O_CLOEXEC | (flags & AT_SYMLINK_NOFOLLOW ? O_NOFOLLOW : 0),
+        .resolve = RESOLVE_CACHED, /* names that the kernel knows */
+    };
+
+    if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
+        return -EAGAIN;
+    if (flags & AT_EMPTY_PATH && path[0] == '\0')
+        return op->fd == AT_FDCWD ? -EAGAIN : try_open_status(op->fd, op);
+    int fd = (int)syscall(SYS_openat2, op->fd, path, &how, sizeof how);
+    if (fd < 0)
+        return is_of_path(errno) ? -errno : -EAGAIN;
+    int64_t result = try_open_status(fd, op);
+    close(fd);
+    return result;
+}
+
+int64_t rp_file_try(rp_op *op)
+{
+    switch (op->kind) {
+    case RP_OP_READ:
+    case RP_OP_READV:
+        return try_read(op);
+    case RP_OP_WRITE:
+    case RP_OP_WRITEV:
+        return try_write(op);
+    case RP_OP_STATX:
+        return try_status(op);
+    default:
+        return -EAGAIN;
+    }
+}
+
+/* ---- blocking ---- */
 
 static int64_t read_or_write(const rp_op *op, int flags)
 {
@@ -110,12 +212,30 @@ bool rp_file_needs_no_wait(const rp_op *op)
     int64_t offset;
     const struct iovec *vector = buffers(op, &single, &count, &offset);
 
-    return offset < -1 || count <= 0 || (vector && total_length(vector, count) == 0);
+    return offset < -1 || count <= 0 || !vector || total_length(vector, count) == 0;
 }
 
 int64_t rp_file_attempt(const rp_op *op)
 {
     return read_or_write(op, RWF_NOWAIT);
+}
+
+/* As far as its first piece goes that is not done. */
+int64_t rp_file_write_rest(const rp_op *op)
+{
+    struct iovec single;
+    int count;
+    int64_t offset, done = op->outcome;
+    const struct iovec *piece = buffers(op, &single, &count, &offset);
+    size_t before = (size_t)done;
+    ssize_t n;
+
+    for (; before >= piece->iov_len; piece++)
+        before -= piece->iov_len;
+    do
+        n = pwrite(op->fd, (const char *)piece->iov_base + before, piece->iov_len - before, offset + done);
+    while (n < 0 && errno == EINTR);
+    return n < 0 ? done : done + n;
 }
 
 /* What changes names, or tells them. */

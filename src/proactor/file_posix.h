@@ -13,11 +13,16 @@ bool rp_file_is_always_ready(int fd);
 bool rp_file_has_readiness(int fd);
 
 /*
- * Reads without blocking what the page cache holds (RP_OP_READ, RP_OP_READV). Returns the result; or -EAGAIN if it
- * would block, if only a part is there, or at the end of a file, which cannot be told from an empty cache. The end of a
- * pipe or the like can: 0.
+ * Does without blocking what can be done in memory: reads and writes of the page cache, statuses of files that are
+ * known. Returns the result, or
+ *   -EAGAIN       it would block, only a part can be read, it is the end of a file, which cannot be told from an empty
+ *                 cache (that of a pipe or the like can: 0), or it is nothing of the kind
+ *   -EOPNOTSUPP   the kernel has no such way for this file; or it has written a part of it: the outcome says how much
  */
-int64_t rp_file_read_cached(const rp_op *op);
+int64_t rp_file_try(rp_op *op);
+
+/* Does the rest of a write of which a part is done, blocking as long as it takes: the result of all of it. */
+int64_t rp_file_write_rest(const rp_op *op);
 
 /* Whether a read or write is wrong, or of nothing, so that it does not block. */
 bool rp_file_needs_no_wait(const rp_op *op);

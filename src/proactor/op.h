@@ -63,6 +63,12 @@ static inline int64_t rp_op_offset(const rp_op *op)
     return rp_op_has_vector(op) ? op->u.io.offset : op->u.buffer.offset;
 }
 
+/* Whether a file's cache may have what it asks for, whatever others do: not at the file's own position. */
+static inline bool rp_op_may_be_cached(const rp_op *op)
+{
+    return rp_op_transfers(op) ? rp_op_offset(op) >= 0 : op->kind == RP_OP_STATX;
+}
+
 /* Whether it changes a file's names or length, or tells what a link leads to. */
 static inline bool rp_op_is_of_names(const rp_op *op)
 {

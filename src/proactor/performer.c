@@ -10,6 +10,9 @@
 
 #include "proactor/file_posix.h"
 
+/* Nanoseconds for which a thread looks for more to do: about what it costs to be woken. */
+enum { LINGER = 20000 };
+
 /* The scratch space of an operation. */
 typedef struct extra {
     rp_work work;
@@ -36,8 +39,9 @@ bool rp_performer_wants(const rp_op *op)
     return is_at_own_position(op) && rp_file_is_always_ready(op->fd);
 }
 
-int rp_performer_init(rp_performer *performer)
+int rp_performer_init(rp_performer *performer, rp_proactor *proactor)
 {
+    performer->proactor = proactor;
     rp_lanes_init(&performer->lanes);
     performer->end = &performer->performed;
     return rp_mutex_init(&performer->mutex);
@@ -45,7 +49,7 @@ int rp_performer_init(rp_performer *performer)
 
 void rp_performer_fini(rp_performer *performer)
 {
-    if (performer->performing > 0)
+    if (performer->proactor->performing > 0)
         rp_pool_join(performer->pool, RP_NEVER);
     rp_pool_free(performer->pool);
     rp_mutex_fini(&performer->mutex);
@@ -58,7 +62,7 @@ static void perform(rp_work *work)
     rp_op *op = rp_container_of(x, rp_op, scratch);
     rp_performer *performer = x->u.performer;
 
-    op->outcome = rp_file_perform(op);
+    op->outcome = op->outcome > 0 ? rp_file_write_rest(op) : rp_file_perform(op);
     x->u.next = NULL;
     rp_mutex_lock(&performer->mutex);
     *performer->end = op;
@@ -74,16 +78,16 @@ static bool begin(rp_performer *performer, rp_op *op, int64_t *result)
     extra *x = extra_of(op);
 
     op->state = RP_OP_SUBMITTED;
-    if (rp_op_reads(op)) {
-        *result = rp_file_read_cached(op);
-        if (*result != -EAGAIN)
+    if (is_at_own_position(op)) {
+        *result = rp_file_try(op);
+        if (*result != -EAGAIN && *result != -EOPNOTSUPP)
             return true;
     }
     *x = (extra){.work = {.run = perform}, .u.performer = performer};
-    *result = performer->pool ? 0 : rp_pool_new(0, &performer->pool);
+    *result = performer->pool ? 0 : rp_pool_new_with(&(rp_pool_options){.linger = LINGER}, &performer->pool);
     if (*result == 0)
         *result = rp_pool_submit(performer->pool, &x->work);
-    performer->performing += *result == 0;
+    performer->proactor->performing += *result == 0;
     return *result < 0;
 }
 
@@ -115,7 +119,7 @@ static void end_early(rp_performer *performer, rp_op *op, int error)
     if (op->state == RP_OP_SUBMITTED) {
         if (!rp_pool_cancel(performer->pool, &extra_of(op)->work))
             return;
-        performer->performing--;
+        performer->proactor->performing--;
     }
     end(performer, op, error);
 }
@@ -146,7 +150,7 @@ void rp_performer_collect_performed(rp_performer *performer)
     rp_mutex_unlock(&performer->mutex);
     for (; op; op = next) {
         next = extra_of(op)->u.next;
-        performer->performing--;
+        performer->proactor->performing--;
         end(performer, op, op->outcome);
     }
 }

@@ -20,16 +20,16 @@ static inline bool rp_performer_has(const rp_op *op)
 }
 
 typedef struct rp_performer {
-    rp_pool *pool;     /* made on first use */
-    rp_lanes lanes;    /* operations at files' own positions */
-    size_t performing; /* operations that the pool has */
+    rp_proactor *proactor; /* it knows how many operations the pool has */
+    rp_pool *pool;         /* made on first use */
+    rp_lanes lanes;        /* operations at files' own positions */
     rp_mutex mutex;
     rp_op *performed; /* those that it is done with, first one first; under the mutex */
     rp_op **end;      /* of these */
 } rp_performer;
 
 /* 0 or an error. */
-int rp_performer_init(rp_performer *performer);
+int rp_performer_init(rp_performer *performer, rp_proactor *proactor);
 
 /* Waits for operations that it still has. Not in a child of fork(), which has none of its threads. */
 void rp_performer_fini(rp_performer *performer);
@@ -37,7 +37,10 @@ void rp_performer_fini(rp_performer *performer);
 /* Whether a read or write, which has not begun, is at a file's own position. */
 bool rp_performer_wants(const rp_op *op);
 
-/* Takes an operation that may block; what is cached is read at once. It ends among the proactor's finished ones. */
+/*
+ * Takes an operation that may block; at a file's own position what is cached is read at once. It ends among the
+ * proactor's finished ones.
+ */
 void rp_performer_take(rp_performer *performer, rp_op *op);
 
 /* Cancels one that it has. What a thread has begun ends by itself. */

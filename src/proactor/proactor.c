@@ -32,7 +32,10 @@ static const rp_backend *const backends[] = {
 #endif
 };
 
-enum { BACKENDS = sizeof backends / sizeof backends[0] };
+enum {
+    BACKENDS = sizeof backends / sizeof backends[0],
+    SHORT_POLL = 20000, /* nanoseconds: about what it costs to sleep and be woken */
+};
 
 /* Why one that this platform prefers is not among them; "": none is missing. */
 #if defined(_WIN32) || defined(RP_HAVE_IO_URING)
@@ -56,6 +59,7 @@ static rp_proactor *make(const rp_backend *backend)
         return NULL;
     made->backend = backend;
     made->kernel = &rp_system_kernel;
+    made->short_poll.duration = SHORT_POLL;
     made->fork_generation = rp_fork_generation();
     rp_list_init(&made->operations);
     rp_list_init(&made->finished);
@@ -197,6 +201,7 @@ int rp_proactor_submit(rp_proactor *proactor, rp_op *op)
     op->state = RP_OP_QUEUED; /* the backend's from here on */
     op->phase = 0;
     op->ready = 0;
+    op->outcome = 0;
     op->flags = 0;
     proactor->in_flight++;
     rp_list_push(&proactor->operations, &op->link);
@@ -240,9 +245,10 @@ int rp_proactor_check_thread(const rp_proactor *proactor)
 }
 
 /* Completions, an error, or 0: nothing has come, unless proactor->woken says that a wake-up has. */
-static int poll_busily(rp_proactor *proactor, rp_completion *completions, int capacity, int64_t deadline)
+static int poll_busily(rp_proactor *proactor, rp_busy_poll *poll, rp_completion *completions, int capacity,
+                       int64_t deadline)
 {
-    int64_t end = rp_time_add(rp_proactor_now(proactor), proactor->busy_poll.duration);
+    int64_t end = rp_time_add(rp_proactor_now(proactor), poll->duration);
     int n;
 
     if (end > deadline)
@@ -255,7 +261,7 @@ static int poll_busily(rp_proactor *proactor, rp_completion *completions, int ca
             break;
         rp_thread_yield();
     } while (rp_proactor_now(proactor) < end);
-    rp_busy_poll_end(&proactor->busy_poll, n != 0 || proactor->woken);
+    rp_busy_poll_end(poll, n != 0 || proactor->woken);
     return n;
 }
 
@@ -280,8 +286,11 @@ int rp_proactor_wait(rp_proactor *proactor, rp_completion *completions, int capa
         return RP_EFORK;
     if (capacity <= 0)
         return -EINVAL;
-    if (deadline != 0 && proactor->busy_poll.duration > 0 && rp_busy_poll_begin(&proactor->busy_poll)) {
-        int n = poll_busily(proactor, completions, capacity, deadline);
+    rp_busy_poll *poll = proactor->performing > 0 && proactor->busy_poll.duration < SHORT_POLL
+                             ? &proactor->short_poll
+                             : &proactor->busy_poll;
+    if (deadline != 0 && poll->duration > 0 && rp_busy_poll_begin(poll)) {
+        int n = poll_busily(proactor, poll, completions, capacity, deadline);
 
         if (n != 0 || proactor->woken)
             return n;

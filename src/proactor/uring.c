@@ -148,7 +148,7 @@ static int uring_open(rp_proactor *proactor, const rp_proactor_options *options)
     if (uring_ring_send(u->message_fd, URING_TAG_IGNORE) != -EBADFD) /* the answer of a kernel that knows it */
         u->message_fd = -1;
     u->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    int rc = u->wake_fd >= 0 ? rp_performer_init(&u->performer) : -errno;
+    int rc = u->wake_fd >= 0 ? rp_performer_init(&u->performer, proactor) : -errno;
     if (rc == 0)
         return 0;
     if (u->wake_fd >= 0)

@@ -136,11 +136,26 @@ bool uring_wants_would_block(const rp_op *op)
     }
 }
 
-/* Reads take first what is cached; and there may be others on the descriptor. */
+/*
+ * Tries what the cache may have. Whether that is all; or else a thread has it: where the kernel cannot tell what would
+ * block, its ring would have a thread of its own do it, which takes longer.
+ */
+static bool has_been_cached(uring *u, rp_op *op)
+{
+    int64_t result = rp_file_try(op);
+
+    if (result == -EOPNOTSUPP && rp_file_is_always_ready(op->fd)) {
+        rp_performer_take(&u->performer, op);
+        return true;
+    }
+    if (result != -EAGAIN && result != -EOPNOTSUPP)
+        rp_op_finish(&u->base, op, result);
+    return result != -EAGAIN && result != -EOPNOTSUPP;
+}
+
+/* Reads and writes try first what is cached; and there may be others on the descriptor. */
 static void submit_among_others(uring *u, rp_op *op)
 {
-    bool reads = rp_op_reads(op);
-
     if (rp_op_transfers(op) && rp_file_needs_no_wait(op)) {
         rp_op_finish(&u->base, op, rp_file_perform(op));
         return;
@@ -153,14 +168,8 @@ static void submit_among_others(uring *u, rp_op *op)
     bool alone =
         others && rp_op_transfers(op) && rp_file_is_always_ready(op->fd); /* where each has its own place */
 
-    if (reads && (alone || !others)) {
-        int64_t n = rp_file_read_cached(op);
-
-        if (n != -EAGAIN) {
-            rp_op_finish(&u->base, op, n);
-            return;
-        }
-    }
+    if (rp_op_transfers(op) && (alone || !others) && has_been_cached(u, op))
+        return;
     if (alone) {
         uring_queues_pass(op);
         uring_issue(u, op);
@@ -236,6 +245,8 @@ void uring_submit(rp_proactor *proactor, rp_op *op)
         rp_performer_take(&u->performer, op);
         return;
     }
+    if (op->kind == RP_OP_STATX && has_been_cached(u, op))
+        return;
     if (op->kind == RP_OP_RECV_STREAM) {
         int rc = rp_receive_stream_begin(op);
 

@@ -156,6 +156,67 @@ TEST(idle_threads_are_reused)
     tear_down();
 }
 
+/* ---- threads that linger ---- */
+
+static void set_up_with(const rp_pool_options *options)
+{
+    set_up(1);
+    rp_pool_free(pool);
+    CHECK_INT(rp_pool_new_with(options, &pool), ==, 0);
+}
+
+TEST(a_thread_that_lingers_is_called_without_being_woken)
+{
+    const rp_pool_options options = {.max_threads = 1, .linger = RP_SEC(1000)};
+
+    set_up_with(&options);
+    open_gate();
+    for (int i = 0; i < 20; i++) {
+        submit(i, i + 1);
+        await_value(&done, i + 1);
+    }
+    CHECK_INT(threads_started, ==, 1);
+    tear_down(); /* which ends it, too */
+    CHECK_INT(threads_waiting, ==, 0);
+}
+
+TEST(what_comes_together_does_not_wait_for_the_one_that_lingers)
+{
+    const rp_pool_options options = {.max_threads = 4, .linger = RP_SEC(1000)};
+
+    set_up_with(&options);
+    open_gate();
+    submit(0, 1);
+    await_value(&done, 1);
+    rp_mutex_lock(&mutex);
+    gate_open = false;
+    rp_mutex_unlock(&mutex);
+    submit(1, 5);
+    await_value(&running, 4);
+    open_gate();
+    await_value(&done, 5);
+    submit(5, 9); /* one lingers now, and three sleep */
+    tear_down();
+    CHECK_INT(done, ==, 9);
+    CHECK_INT(threads_started, ==, 4);
+}
+
+TEST(a_thread_that_lingers_in_vain_sleeps)
+{
+    const rp_pool_options options = {.max_threads = 1, .linger = 1};
+
+    set_up_with(&options);
+    open_gate();
+    for (int i = 0; i < 40; i++) {
+        submit(i, i + 1);
+        await_value(&done, i + 1);
+        while (threads_waiting == 0)
+            usleep(100);
+    }
+    tear_down();
+    CHECK_INT(done, ==, 40);
+}
+
 TEST(cancelled_work_does_not_run)
 {
     set_up(1);
