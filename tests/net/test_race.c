@@ -11,7 +11,7 @@
 
 enum { MOST = 8 };
 
-#define FAR RP_SEC(1000000) /* a delay that is never waited for */
+#define NEVER_WAITED RP_SEC(1000000) /* a delay that is never waited for */
 
 /* ---- the resolver ---- */
 
@@ -195,16 +195,16 @@ TEST(families_take_turns)
 {
     CHECK_STR(order("race-66644", 0, 0), "12345");
     CHECK_STR(order("race-66644", 0, 1), "14253");
-    CHECK_STR(order("race-66644", FAR, 0), "14253");
-    CHECK_STR(order("race-66644", FAR, -1), "12345");
-    CHECK_STR(order("race-66644", FAR, 2), "12435");
-    CHECK_STR(order("race-66644", FAR, 3), "12345");
-    CHECK_STR(order("race-66644", FAR, INT_MAX), "12345");
-    CHECK_STR(order("race-44666", FAR, 1), "13245");
-    CHECK_STR(order("race-46464", FAR, 1), "12345");
-    CHECK_STR(order("race-466", FAR, 4), "123");
-    CHECK_STR(order("race-66", FAR, 0), "12");
-    CHECK_STR(order("race-6", FAR, 0), "1");
+    CHECK_STR(order("race-66644", NEVER_WAITED, 0), "14253");
+    CHECK_STR(order("race-66644", NEVER_WAITED, -1), "12345");
+    CHECK_STR(order("race-66644", NEVER_WAITED, 2), "12435");
+    CHECK_STR(order("race-66644", NEVER_WAITED, 3), "12345");
+    CHECK_STR(order("race-66644", NEVER_WAITED, INT_MAX), "12345");
+    CHECK_STR(order("race-44666", NEVER_WAITED, 1), "13245");
+    CHECK_STR(order("race-46464", NEVER_WAITED, 1), "12345");
+    CHECK_STR(order("race-466", NEVER_WAITED, 4), "123");
+    CHECK_STR(order("race-66", NEVER_WAITED, 0), "12");
+    CHECK_STR(order("race-6", NEVER_WAITED, 0), "1");
 }
 
 TEST(what_cannot_be_begun_starts_the_next_one_at_once)
@@ -214,7 +214,7 @@ TEST(what_cannot_be_begun_starts_the_next_one_at_once)
     rp_future *future;
 
     net.refused_at_once = 1;
-    future = begin(loop, &c, "race-464", FAR, 0);
+    future = begin(loop, &c, "race-464", NEVER_WAITED, 0);
     CHECK_STR(net.begun, "12");
     CHECK_INT(errors.count, ==, 1);
     CHECK_INT(kept[0].error, ==, -ENETUNREACH);
@@ -385,7 +385,7 @@ TEST(errors_beyond_the_callers_room_are_counted)
     rp_future *future;
 
     errors.capacity = 1;
-    future = begin(loop, &c, "race-464", FAR, 0);
+    future = begin(loop, &c, "race-464", NEVER_WAITED, 0);
     for (int i = 0; i < 3; i++) {
         end_attempt(loop, net.begun[i] - '0', -ECONNREFUSED);
         wire_settle(loop);

@@ -94,3 +94,15 @@ def test_numbered():
         assert program.stdout.readline() == b"%6d  line %d\n" % (number, number)
     assert program.communicate(b"the last one", timeout=60) == (b"     4  the last one", b"")
     assert program.returncode == 0
+
+
+def test_crawler():
+    sys.path.append(str(ROOT / "tests/strangers"))
+    from site_of_pages import SITE, site
+
+    with site() as (port, asked):
+        command = [sys.executable, EXAMPLES / "crawler.py", "localhost", str(port), "/", "1000"]
+        done = subprocess.run(command, capture_output=True, text=True)
+    assert done.stderr == ""
+    assert sorted(asked) == sorted(SITE)
+    assert sorted(done.stdout.splitlines()) == sorted(f"{path}: read" for path in SITE)

@@ -12,6 +12,7 @@ import subprocess
 import sys
 
 from programs import PATIENCE, SUFFIX, run, run_all, server, start
+from site_of_pages import SITE, site
 
 
 def check_echo(port, size):
@@ -123,6 +124,13 @@ def numbered():
         process.wait()
 
 
+def crawler():
+    with site() as (port, asked):
+        output = run("crawler", "localhost", port, "/", 1000)
+    assert sorted(asked) == sorted(SITE), asked
+    assert sorted(output.splitlines()) == sorted(f"{path}: read" for path in SITE), output
+
+
 def signals():
     process = start("signals")
     try:
@@ -138,6 +146,6 @@ def signals():
         process.wait()
 
 
-EXAMPLES = [hello, echo_server, echo_client, tcp_proxy, http_server, fetch, executor, udp_echo, chat_server]
+EXAMPLES = [hello, echo_server, echo_client, tcp_proxy, http_server, fetch, executor, udp_echo, chat_server, crawler]
 
 sys.exit(run_all(EXAMPLES if SUFFIX else EXAMPLES + [numbered, signals]))
