@@ -84,6 +84,19 @@ def test_chat_server(start):
         assert set(files[0]) <= {"here\n"}  # none of its own, and then the end
 
 
+@pytest.mark.parametrize("commands, output, ends", [
+    ([r"printf 'b\na\nb\n'", "sort", "uniq -c"], "1 a 2 b", [0, 0, 0]),
+    (["yes", "head -n 3"], "y y y", [None, 0]),
+    (["exit 3"], "", [3]),
+])
+def test_pipeline(commands, output, ends):
+    done = subprocess.run([sys.executable, EXAMPLES / "pipeline.py", *commands], capture_output=True, text=True, timeout=100)
+    assert (done.returncode, done.stdout.split()) == (0, output.split())
+    told = dict(line.rsplit(": ", 1) for line in done.stderr.splitlines())
+    assert list(told) == commands
+    assert all(end is None or told[command] == str(end) for command, end in zip(commands, ends))
+
+
 def test_numbered():
     program = subprocess.Popen(
         [sys.executable, EXAMPLES / "numbered.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE

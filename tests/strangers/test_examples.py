@@ -131,6 +131,18 @@ def crawler():
     assert sorted(output.splitlines()) == sorted(f"{path}: read" for path in SITE), output
 
 
+def pipeline():
+    if SUFFIX:
+        assert run("pipeline", "echo one", "findstr one").split() == ["one"]
+        return
+    lines = run("pipeline", "echo b; echo a; echo b", "sort", "uniq -c").splitlines()
+    ends = ["echo b; echo a; echo b: 0", "sort: 0", "uniq -c: 0"]
+    assert [line for line in lines if line in ends] == ends, lines
+    assert [line.split() for line in lines if line not in ends] == [["1", "a"], ["2", "b"]], lines
+    assert "y\ny\ny\n" in run("pipeline", "yes", "head -n 3")  # the first one ends by the second one's end
+    assert run("pipeline", "exit 3") == "exit 3: 3\n"
+
+
 def signals():
     process = start("signals")
     try:
@@ -146,6 +158,7 @@ def signals():
         process.wait()
 
 
-EXAMPLES = [hello, echo_server, echo_client, tcp_proxy, http_server, fetch, executor, udp_echo, chat_server, crawler]
+EXAMPLES = [hello, echo_server, echo_client, tcp_proxy, http_server, fetch, executor, udp_echo, chat_server, crawler,
+            pipeline]
 
 sys.exit(run_all(EXAMPLES if SUFFIX else EXAMPLES + [numbered, signals]))
