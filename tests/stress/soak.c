@@ -6,13 +6,15 @@
  * One loop serves, and is its own clients. A client leads one life after the other: it draws a plan, connects, sends
  * the plan, and then both ends do as it says, and check every byte and the end of the other's stream. All are at rest
  * twice, after the warm-up and at the end; what the process holds then must be the same within 1 %: memory, by the
- * kernel's count and by the allocator's, and descriptors. With -t it runs under a tool that holds memory of its own (a
+ * kernel's count and by the allocator's, and descriptors. Beside them a few tasks have child processes, which say what
+ * is said to them. With -t it runs under a tool that holds memory of its own (a
  * sanitizer, Valgrind, an emulator): the kernel's count is not judged.
  *
  * Every choice comes from the seed, which is printed; with RP_TEST_SEED=n in the environment the same are made again.
  */
 #include <fcntl.h>
 #include <malloc.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,6 +40,7 @@ enum {
     PROGRESS = 5,        /* seconds between lines */
     WARM_UP_MOST = 60,   /* seconds */
     PATIENCE = 300,      /* seconds that it may take until all is at rest */
+    PARENTS = 4,         /* tasks that have children */
     MANY = 1000,         /* lives: each thing that may happen has */
     SKIPPED = 77,        /* what Meson takes for it */
     DISTURBED = 1 << 4,  /* one call in so many is cancelled soon, if it waits */
@@ -82,8 +85,9 @@ static struct {
     uint64_t ended[ENDINGS];
     uint64_t broken; /* connections that one end has seen break, as was planned */
     uint64_t cancelled_connects, cancelled_reads, cancelled_writes;
-    uint64_t strangers; /* connections without a plan: those of cancelled connects */
-    uint64_t no_port;   /* the kernel had no free port left for a moment */
+    uint64_t strangers;                    /* connections without a plan: those of cancelled connects */
+    uint64_t children, cancelled_children; /* and how often one did not get to say all at once */
+    uint64_t no_port;                      /* the kernel had no free port left for a moment */
 } seen;
 
 /* ---- failing ---- */
@@ -359,17 +363,74 @@ static int be_a_client(rp_co *co, void *arg)
     return 0;
 }
 
+/* ---- children ---- */
+
+typedef enum { WAITED_FOR, KILLED, FREED, WAYS } way;
+
+/* What it says is what it was told, or the beginning of that if its end came before. */
+static int talk_to_child(rp_co *co, rp_subprocess *child, uint64_t *state, way how)
+{
+    uint32_t size = any_size(state, PERIOD);
+    rp_communication said = {.input = soak.pattern + below(state, PIECE), .input_length = size};
+    int rc, code;
+
+    said.timeout = how != WAITED_FOR || below(state, 4) == 0 ? 1 + moment(state) : 0;
+    rc = rp_subprocess_communicate(co, child, &said);
+    MUST(NULL, rc == 0 || rc == -ETIMEDOUT);
+    seen.cancelled_children += rc == -ETIMEDOUT;
+    if (rc == -ETIMEDOUT && how == FREED)
+        return 0;
+    if (rc == -ETIMEDOUT) {
+        if (how == KILLED)
+            rp_subprocess_kill(child);
+        said.timeout = 0;
+        RP_TRY(rp_subprocess_communicate(co, child, &said));
+    }
+    RP_TRY(rp_subprocess_wait(co, child, &code));
+    MUST(NULL, code == 0 || (how == KILLED && code == -SIGKILL));
+    MUST(NULL, said.out_length == size || code != 0);
+    MUST(NULL, said.out_length <= size && memcmp(said.out, said.input, said.out_length) == 0);
+    return 0;
+}
+
+static int have_child(rp_co *co, uint64_t *state)
+{
+    static const char *const argv[] = {"/bin/cat", NULL};
+    rp_process_options options = {
+        .argv = argv, .in.kind = RP_STDIO_PIPE, .out.kind = RP_STDIO_PIPE, .err.kind = RP_STDIO_NULL};
+    rp_subprocess *child;
+    int rc;
+
+    RP_TRY(rp_create_subprocess_exec(co, &child, &options));
+    rc = talk_to_child(co, child, state, (way)below(state, WAYS));
+    rp_subprocess_free(child);
+    seen.children++;
+    return rc;
+}
+
+static int be_a_parent(rp_co *co, void *arg)
+{
+    uint64_t state = soak.seed + *(uint32_t *)arg * 2 + (uint64_t)soak.phase + 1000000;
+
+    while (rp_loop_time(rp_co_loop(co)) < soak.until) {
+        RP_TRY(have_child(co, &state));
+        RP_TRY(rp_sleep(co, RP_MSEC(below(&state, 20))));
+    }
+    return 0;
+}
+
 /* ---- telling ---- */
 
 static void print_line(const char *what, const holdings *now)
 {
-    printf("%5.0f s%s: %llu lives, %llu broken, %llu calls cancelled, %.1f GB; %.1f MiB resident, heap %.2f MiB, "
+    printf("%5.0f s%s: %llu lives, %llu broken, %llu calls cancelled, %llu children, %.1f GB; %.1f MiB resident, "
+           "heap %.2f MiB, "
            "%zu descriptors\n",
            (double)(rp_monotonic() - soak.begun) / 1e9, what, (unsigned long long)seen.lives,
            (unsigned long long)seen.broken,
            (unsigned long long)(seen.cancelled_connects + seen.cancelled_reads + seen.cancelled_writes),
-           (double)seen.bytes / 1e9, (double)now->resident / 1048576, (double)now->heap / 1048576,
-           now->descriptors);
+           (unsigned long long)seen.children, (double)seen.bytes / 1e9, (double)now->resident / 1048576,
+           (double)now->heap / 1048576, now->descriptors);
     fflush(stdout);
 }
 
@@ -492,6 +553,8 @@ static int run_until(rp_co *co, rp_server *server, int64_t until, holdings *at_r
     rc = rp_group_create_task(&group, NULL, tell_progress, NULL);
     for (uint32_t i = 0; i < (uint32_t)soak.connections && rc == 0; i++)
         rc = rp_group_create_task_copy(&group, NULL, be_a_client, &i, sizeof i);
+    for (uint32_t i = 0; i < PARENTS && rc == 0; i++)
+        rc = rp_group_create_task_copy(&group, NULL, be_a_parent, &i, sizeof i);
     RP_TRY(rp_timeout_end(co, &timeout, rp_group_end(co, &group, rc)));
     soak.phase++;
     return await_rest(co, server, at_rest);
@@ -529,6 +592,7 @@ static void judge_all(void)
     for (int i = 0; i < ENDINGS && seen.lives >= MANY; i++)
         MUST(NULL, seen.ended[i] > 0);
     MUST(NULL, seen.lives < MANY || (seen.broken > 0 && seen.cancelled_reads > 0 && seen.cancelled_writes > 0));
+    MUST(NULL, seen.lives < MANY || (seen.children > 0 && seen.cancelled_children > 0));
     MUST(NULL, seen.strangers <= seen.cancelled_connects);
     MUST(NULL, holdings_look().heap == 0);
 }
