@@ -17,7 +17,7 @@ SIZES = {"64B": 64, "1KiB": 1024, "10KiB": 10 * 1024, "100KiB": 100 * 1024}
 CONNECTIONS = (1, 10, 100, 1000)
 TRAFFIC = ("cpu_us_per_request", "requests_per_s", "p50_us", "p99_us")
 LIBUV, LIBUV_128K, PLAIN = Peer("libuv", "epoll"), Peer("libuv-128KiB", "epoll"), Peer("plain", "epoll")
-LIBUV_THREADS = Peer("libuv", "threads")
+LIBUV_THREADS, ASYNCIO_THREADS = Peer("libuv", "threads"), Peer("asyncio", "threads")
 POSIX_SPAWN, SMALL_PARENT = Peer("posix_spawn", None), Peer("20 MiB", None)
 ASIO, GO, BOOST_CONTEXT = Peer("asio", "epoll"), Peer("go", "epoll"), Peer("boost.context", None)
 MESSAGE_LIMITS = {"instructions_per_request": 520, "lines_per_connection": 11}  # of streams, on epoll
@@ -227,6 +227,18 @@ def files(setting):
                                goals.get((what, depth), lambda *_: None))
 
 
+def names(setting):
+    """Names that take two seconds each, and a function on the executor meanwhile."""
+    once = setting._replace(rounds=1)
+    several = alone(once, contestants(once, "names", {LIBUV_THREADS: "names_uv", ASYNCIO_THREADS: "names_asyncio"}),
+                    "20", "2", place=BOTH)
+    yield from compare("names-20", several, ["wall_s", "job_ms"],
+                       lambda _, peer, metric: 4.0 if (peer, metric) == ("libuv", "wall_s") else None)
+    many = alone(once, contestants(once, "names", {}), "50", "2", place=BOTH)
+    for metric, limit in (("wall_s", 2.5), ("job_ms", 5.0)):
+        yield from against_limit("names-50", many, metric, limit, lambda _: 1.0)
+
+
 def pipes(setting):
     """Messages there and back through pipes, and as many bytes as go, into the loop and out of it."""
     for what, metrics in (("echo", ["cpu_us_per_request", "requests_per_s"]), ("read", ["cpu_us_per_mb", "mb_per_s"]),
@@ -263,6 +275,7 @@ WORKLOADS |= {
     "sleepers": sleepers,
     "wakeup": wakeup,
     "files": files,
+    "names": names,
     "pipes": pipes,
     "processes": processes,
     "busy-poll": busy_poll,
