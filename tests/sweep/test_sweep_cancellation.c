@@ -3,9 +3,9 @@
  * the second one in its clean-up.
  *
  * The victim goes through all that suspends: connecting, writing, reading, accepting, a group, a timeout, a shield, the
- * executor. What it works on belongs to the test, which goes on with it after the victim's end: so nothing that was
- * read, and no connection that was accepted, may be missing then. The linker leads rp_co_suspend() to a wrapper that
- * counts the victim's suspensions.
+ * executor, a generator, a name and the race for its addresses. What it works on belongs to the test, which goes on
+ * with it after the victim's end: so nothing that was read, and no connection that was accepted, may be missing then.
+ * The linker leads rp_co_suspend() to a wrapper that counts the victim's suspensions.
  */
 #include <stdio.h>
 #include <string.h>
@@ -41,8 +41,9 @@ typedef struct trial {
     int listener;        /* of the guests */
     int guests[GUESTS];
     int accepted;
-    int children;  /* of the group, alive */
-    bool job_runs; /* the executor's */
+    int children;   /* of the group, alive */
+    int generators; /* that have begun, and not ended */
+    bool job_runs;  /* the executor's */
     bool shielded_ended;
     uint64_t ticks; /* of a task that has nothing to do with it */
 } trial;
@@ -200,6 +201,47 @@ static int within_timeouts(rp_co *co)
     return see(rp_timeout_end(co, &outer, rc));
 }
 
+static int numbers(rp_co *co, void *arg)
+{
+    int rc = 0;
+
+    (void)arg;
+    t.generators++;
+    for (int i = 0; i < 2 && rc == 0; i++) {
+        rc = rp_sleep(co, 0);
+        if (rc == 0)
+            rc = rp_yield(co, &i);
+    }
+    (void)rp_sleep(co, 0); /* clean-up that suspends */
+    t.generators--;
+    return rc;
+}
+
+static int from_a_generator(rp_co *co)
+{
+    rp_agen *agen;
+    void *value;
+    int rc, closed;
+
+    CHECK_INT(rp_agen_new(&agen, numbers, NULL), ==, 0);
+    for (int i = 0; (rc = see(rp_agen_next(co, agen, &value))) > 0 && i == 0; i++)
+        CHECK_INT(*(int *)value, ==, i);
+    closed = see(rp_agen_close(co, agen));
+    CHECK_INT(t.generators, ==, 0);
+    rp_agen_free(agen);
+    return rc < 0 ? rc : closed;
+}
+
+static int by_name(rp_co *co)
+{
+    const rp_connect_options options = {.happy_eyeballs_delay = 1};
+    rp_stream *stream;
+
+    RP_TRY(see(rp_open_connection(co, &stream, "localhost", rp_server_port(t.server), &options)));
+    rp_stream_free(stream);
+    return 0;
+}
+
 static int all_of_it(rp_co *co)
 {
     RP_TRY(see(rp_open_connection(co, &t.greeting, "127.0.0.1", rp_server_port(t.server), NULL)));
@@ -211,6 +253,8 @@ static int all_of_it(rp_co *co)
     RP_TRY(within_timeouts(co));
     RP_TRY(shielding(co));
     RP_TRY(on_a_thread(co));
+    RP_TRY(from_a_generator(co));
+    RP_TRY(by_name(co));
     RP_TRY(read_lines(co, 8));
     return 0;
 }
