@@ -15,17 +15,13 @@ The comment of a function has this form, each part on lines of its own:
 An error that is listed without a reason has one at the head of its header, where those stand that mean the same for all.
 A sentence that needs more than one line has these lines for itself.
 
-Of the pages: each name of ringport's is in the headers, and each file and relative link is there. docs/asyncio-map.md
-names each public name of asyncio, as far as the Python that runs this knows them; what it names is in the headers that
-the row says, and has a comment that says so; and what a header says it mirrors is there. docs/libuv-map.md names each
-function of libuv's, if uv.h is installed. docs/coverage.md names functions that stand in the files it says. README.md names
+Of the pages: each name of ringport's is in the headers, and each file and relative link is there. docs/libuv-map.md names
+each function of libuv's, if uv.h is installed (docs/asyncio-map.md has a check of its own). docs/coverage.md names functions that stand in the files it says. README.md names
 each package that scripts/install-packages installs, and examples/README.md each example.
 
 `check_docs.py --self-test` proves that it can fail.
 """
 
-import asyncio
-import inspect
 import itertools
 import pathlib
 import re
@@ -213,39 +209,6 @@ def rows(page):
             yield [cell.strip() for cell in line.strip("|").split(" | ")]
 
 
-def map_faults(page, headers):
-    """What is wrong with the map of asyncio's names; `headers` are the texts of these by name."""
-    words = {name: declared(text) for name, text in headers.items()}
-    comment = {name: text for header in headers.values() for name, text in comments(header)}
-    functions = set(re.findall(r"^RP_API\b[^;(]*?\b(\w+)\s*\(", "\n".join(headers.values()), re.M))
-    mapped = set()
-    for theirs, ours, where in rows(page):
-        ours_names = [name for name, _ in code_names(ours)]
-        mapped.update(ours_names)
-        for name in ours_names:
-            if not any(name in words.get(header, ()) for header in where.split(", ")):
-                yield f"{name} is not declared in {where or 'any header'}"
-        first = re.match(r"`(rp_\w+)", ours)
-        if theirs.startswith("`") and first and first[1] in functions and not MIRRORS.search(comment[first[1]]):
-            yield f"the comment of {first[1]} does not say that it mirrors {theirs}"
-    for name in sorted(functions - mapped):
-        if MIRRORS.search(comment[name]):
-            yield f"{name} mirrors something, and has no row"
-
-
-def asyncio_names():
-    """The public names of asyncio in the Python that runs this (up to 3.14's), with the methods of its classes."""
-    if sys.version_info >= (3, 15):
-        return
-    for name in asyncio.__all__:
-        if name.startswith("_") or "ChildWatcher" in name:
-            continue
-        value = getattr(asyncio, name)
-        yield name
-        if inspect.isclass(value) and not issubclass(value, (BaseException, str)):
-            yield from (method for method in vars(value) if not method.startswith("_"))
-
-
 def uv_names(header):
     """The functions that uv.h exports."""
     for declaration in re.findall(r"UV_EXTERN([^;]*);", re.sub(r"/\*.*?\*/", "", header, flags=re.S)):
@@ -302,7 +265,6 @@ def page_faults():
     headers = {path.name: path.read_text() for path in sorted((ROOT / "include/ringport").glob("*.h"))}
     words = set().union(*map(declared, headers.values()))
     pages = {path: path.read_text() for path in [*sorted((ROOT / "docs").glob("*.md")), *sorted(ROOT.glob("*.md"))]}
-    asyncio_map = pages[ROOT / "docs/asyncio-map.md"]
     libuv_map = pages[ROOT / "docs/libuv-map.md"]
     for_developers = {"CONTRIBUTING.md", "coverage.md", "design.md", "tour.md"}  # which speak of the inside, too
     for path, page in pages.items():
@@ -310,8 +272,6 @@ def page_faults():
         yield from (f"{where}: {name} is not there" for name in missing_files(page, path.parent))
         if path.name not in for_developers:
             yield from (f"{where}: {name} is in no header" for name in unknown_names(page, words))
-    yield from (f"docs/asyncio-map.md: {fault}" for fault in map_faults(asyncio_map, headers))
-    yield from (f"docs/asyncio-map.md: no {name}" for name in not_covered(asyncio_map, asyncio_names()))
     if UV.exists():
         yield from (f"docs/libuv-map.md: no {name}" for name in not_covered(libuv_map, uv_names(UV.read_text())))
     yield from (f"README.md: no package {name}" for name in not_named(pages[ROOT / "README.md"], packages()))
@@ -361,10 +321,6 @@ def self_test():
 
     header = {"a.h": "/* It. Mirrors x(). */\nRP_API int rp_a(void);\n\n"
                      "/* It. */\nRP_API int rp_b(struct rp_c { int d; });\n"}
-    assert list(map_faults("| `x` | `rp_a` | a.h |\n", header)) == []
-    assert len(list(map_faults("| `x` | `rp_a` | b.h |\n", header))) == 1
-    assert len(list(map_faults("| `x` | `rp_b` | a.h |\n| `y` | `rp_a` | a.h |\n", header))) == 1
-    assert len(list(map_faults("| (none) | `rp_b` | a.h |\n", header))) == 1
     assert list(unknown_names("`rp_a`, `rp_c.d`, `rp_c.e`, `rp_z`", declared(header["a.h"]))) == ["rp_c.e", "rp_z"]
     assert list(uv_names("UV_EXTERN int uv_a(uv_b* b);\nUV_EXTERN const char*\n uv_c(void);")) == ["uv_a", "uv_c"]
     assert list(not_covered("`uv_a`, `uv_mutex_*`, uv_c", ["uv_a", "uv_mutex_init", "uv_c"])) == ["uv_c"]
@@ -389,4 +345,5 @@ def main():
     return len(faults) > 0
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())
