@@ -15,6 +15,7 @@
  *   process.h   child processes by callbacks
  *   datagram.h  datagrams by callbacks
  *   loop.h      the event loop itself: callbacks, timers, signals, executors, policy
+ *   watch.h     watching files and directories
  *   future.h    results that are still to come
  *   op.h        operations: what is asked of the kernel
  *   proactor.h  the completion port, without a loop
@@ -30,6 +31,7 @@
 #include "ringport/proactor.h"
 #include "ringport/loop.h"
 #include "ringport/future.h"
+#include "ringport/watch.h"
 #include "ringport/co.h"
 #include "ringport/io.h"
 #include "ringport/file.h"

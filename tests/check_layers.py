@@ -36,6 +36,7 @@ PUBLIC = {
     "proactor.h": "proactor",
     "loop.h": "loop",
     "future.h": "loop",
+    "watch.h": "loop",
     "net.h": "net",
     "process.h": "process",
     "udp_socket.h": "net",

@@ -23,6 +23,7 @@
 
 #include "co.h"
 #include "posix.h"
+#include "watch.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -287,6 +288,21 @@ RP_API rp_fd rp_sock_accept(rp_co *co, rp_fd fd, struct sockaddr *address, uint3
  * Mirrors waitpid(), and Process.wait().
  */
 RP_API int64_t rp_wait_child(rp_co *co, int64_t pid);
+
+/* ---- changes of files ---- */
+
+/*
+ * Suspends until a watch (watch.h) that was made without a callback has an event, and takes it. Returns 0.
+ * The event's name is lent until the next call, and while the watch lives.
+ * Errors:
+ *   RP_EOF       the watch has told its end: RP_WATCH_ENDED
+ *   -EBUSY       another task waits for it
+ *   -EINVAL      the watch has a callback
+ *   -EBADF       the watch was freed meanwhile
+ *   -ECANCELED   no event is lost
+ * asyncio has nothing like it.
+ */
+RP_API int rp_watch_next(rp_co *co, rp_watch *watch, rp_watch_event *event);
 
 /* ---- signals ---- */
 

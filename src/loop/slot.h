@@ -11,6 +11,7 @@ enum {
     RP_SLOT_READERS,        /* readers.c */
     RP_SLOT_SIGNALS,        /* signals_posix.c, signals_windows.c */
     RP_SLOT_EXECUTOR,       /* executor.c: the default one */
+    RP_SLOT_NOTIFIER,       /* watch_source_linux.c */
     RP_SLOT_GENERATORS,     /* generators.c: the hook */
     RP_SLOT_GENERATORS_ARG, /* and its argument */
     RP_SLOT_AGENS,          /* the hook of src/co/agen.c, which is called first */
