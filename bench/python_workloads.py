@@ -91,13 +91,15 @@ def start(stack, name, contestant, kind, key=None):
 
 def traffic(setting, contestants, kind, load, tls=False):
     """Samples of servers that all run at once, each with a load of its own; only one of those is at work at a time."""
+    floor = {} if tls or kind == "datagrams" else {FLOOR: None}
     with scratch() as directory, contextlib.ExitStack() as stack:
         key = certificate(directory) if tls else None
         turns = {}
-        for name, contestant in (contestants if tls else contestants | {FLOOR: None}).items():
+        for name, contestant in (contestants | floor).items():
             with left_out_if_it_fails(name):
                 server = start(stack, name, contestant, kind, key)
-                visit(server, tls)
+                if kind != "datagrams":
+                    visit(server, tls)
                 client = stack.enter_context(Program(*load(server)))
                 stack.callback(client.finish)
                 client.ask(0.01)
@@ -148,6 +150,17 @@ def connect(count):
     return Workload(measure, REQUEST, goals(1.3, 1.1))
 
 
+def datagrams(peers, depth):
+    """Datagrams of 64 bytes, sent back: so many of each peer are on their way at a time."""
+    def load(server):
+        return ["datagram_load", str(peers), str(depth), "64", server.pid, *server.address]
+
+    def measure(setting, contestants):
+        return traffic(setting, contestants, "datagrams", load)
+    least = 1.0 if peers * depth == 1 else 1.5  # of one datagram most is the kernel's
+    return Workload(measure, REQUEST, {(backend, UVLOOP): least for backend in ("io_uring", "epoll")})
+
+
 # ---- the loop alone ----
 
 
@@ -195,6 +208,7 @@ def built(program):
 
 
 WORKLOADS = dict(every_echo())
+WORKLOADS |= {f"datagrams-{peers}x{depth}": datagrams(peers, depth) for peers, depth in ((1, 1), (8, 4), (1, 32))}
 WORKLOADS |= {f"connect-{count}": connect(count) for count in (1, 64)}
 WORKLOADS |= {f"processes-{label}": processes(mib) for label, mib in (("20MiB", 20), ("1GiB", 1024))}
 WORKLOADS |= {f"{what}{'-' * bool(listener)}{listener}": micro(what, *([listener] if listener else []))

@@ -142,6 +142,19 @@ def busy_poll(setting):
                              lambda backend: 1.0 if backend == "io_uring" else None)
 
 
+def datagrams(setting):
+    """Datagrams of 64 bytes, sent back: one on its way, four of each of eight peers, 32 of one."""
+    for peers, depth in ((1, 1), (8, 4), (1, 32)):
+        servers = contestants(setting, "datagrams", {LIBUV: "datagrams_uv"})
+        samples = traffic(setting, servers,
+                          lambda server, peers=peers, depth=depth:
+                          ["datagram_load", str(peers), str(depth), "64", server.pid, *server.address])
+
+        def goal(backend, peer, metric, least=LEVEL if peers * depth == 1 else 2.0):
+            return least if peer == "libuv" and metric == "cpu_us_per_request" else None
+        yield from compare(f"datagrams-{peers}x{depth}", samples, TRAFFIC, goal)
+
+
 # ---- programs that measure themselves ----
 
 
@@ -269,6 +282,7 @@ def count(setting):
 WORKLOADS = {f"echo-{transport}-{label}": echo(transport, label) for transport in ("tcp", "unix") for label in SIZES}
 WORKLOADS |= {
     "connect": connect,
+    "datagrams": datagrams,
     "switch": switch,
     "tasks": tasks,
     "timers": timers,

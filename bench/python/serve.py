@@ -75,6 +75,24 @@ async def accept(listener):
         task.add_done_callback(tasks.discard)
 
 
+class EchoDatagrams(asyncio.DatagramProtocol):
+    """Echoes datagrams."""
+
+    def connection_made(self, transport):
+        self.transport = transport
+
+    def datagram_received(self, data, addr):
+        self.transport.sendto(data, addr)
+
+
+async def serve_datagrams(port):
+    """The same for datagrams, which have no listener."""
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.create_datagram_endpoint(EchoDatagrams, local_addr=("127.0.0.1", port))
+    print(f"serving on 127.0.0.1:{transport.get_extra_info('sockname')[1]}", flush=True)
+    await loop.create_future()
+
+
 class Mark(asyncio.Protocol):
     """Says that a part of a run is over."""
 
@@ -112,7 +130,7 @@ async def serve(port, kind, certificate):
 def main(port, kind, name, certificate=None):
     """Runs it."""
     with loops.runner(name) as runner:
-        runner.run(serve(int(port), kind, certificate))
+        runner.run(serve_datagrams(int(port)) if kind == "datagrams" else serve(int(port), kind, certificate))
 
 
 main(*sys.argv[1:])

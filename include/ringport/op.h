@@ -168,6 +168,7 @@ struct rp_op {
         } truncate;
         struct {
             uint32_t events;
+            bool hint; /* of a multishot one: its owner tries what it is told of, and so it may be told too much */
         } poll;
         struct {
             int family; /* of a receive stream's socket: AF_INET and so on, or 0: it is asked */

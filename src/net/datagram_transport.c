@@ -171,6 +171,7 @@ static int start(rp_transport *transport)
     rp_datagram_transport *self = of(transport);
 
     rp_op_poll_multi(&self->poll, self->fd, RP_POLL_IN, on_event, NULL);
+    self->poll.u.poll.hint = true;
     return rp_submit(transport->loop, &self->poll);
 }
 

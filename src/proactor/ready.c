@@ -127,7 +127,9 @@ bool rp_ready_signal(rp_op *op, uint32_t events)
 {
     /* A poll tries nothing by which a mistake would show. So it asks the kernel what holds. */
     if (op->kind == RP_OP_POLL_MULTI) {
-        op->outcome |= events & rp_ready_poll(op->fd, op->u.poll.events);
+        uint32_t wanted = op->u.poll.events | POLLERR | POLLHUP;
+
+        op->outcome |= events & (op->u.poll.hint ? wanted : rp_ready_poll(op->fd, op->u.poll.events));
         return op->outcome != 0;
     }
     if (op->kind == RP_OP_RECV_STREAM)
