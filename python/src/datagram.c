@@ -474,18 +474,16 @@ static rpy_datagram *allocate(rpy_loop *loop, rp_fd fd, PyObject *address, PyObj
     self->base.loop = (rpy_loop *)Py_NewRef((PyObject *)loop);
     self->base.context = PyContext_CopyCurrent();
     self->base.extra = extra == Py_None ? PyDict_New() : Py_NewRef(extra);
-    rc = rp_datagram_transport_new(loop->loop, fd, NULL, &core);
-    if (rc == 0)
+    rc = self->base.context && self->base.extra ? rp_datagram_transport_new(loop->loop, fd, NULL, &core) : -ENOMEM;
+    if (rc == 0) {
         self->base.core = rp_transport_ref(&core->base);
-    else if (rc == -EINVAL)
-        PyErr_SetString(PyExc_ValueError, "A datagram socket was expected");
-    else
-        rpy_set_error(loop->state, rc);
-    if (rc == 0 && self->base.context && self->base.extra)
         return self;
+    }
+    if (rc == -EINVAL)
+        PyErr_SetString(PyExc_ValueError, "A datagram socket was expected");
+    else if (!PyErr_Occurred())
+        rpy_set_error(loop->state, rc);
     self->base.ended = true;
-    if (rc == 0)
-        rp_transport_discard(&core->base);
     Py_DECREF((PyObject *)self);
     return NULL;
 }

@@ -7,6 +7,7 @@ cleans up. The calls are of C, and so are the callbacks in them where that can b
 import asyncio
 import contextvars
 import functools
+import operator
 import socket
 
 ENTRIES = {}
@@ -317,6 +318,54 @@ on_transport("received_buffered", peer=lambda peer: peer.send(b"hello"), factory
 on_transport("received_end", peer=lambda peer: peer.shutdown(socket.SHUT_WR))
 on_transport("lost", before=write_much, peer=lambda peer: peer.close())
 on_transport("sent", before=lambda transport: transport.write(bytes(300_000)), peer=lambda peer: peer.recv(1 << 20))
+
+
+# ---- datagrams ----
+
+
+class DatagramProtocol:
+    connection_made = error_received = connection_lost = staticmethod(id)
+    datagram_received = staticmethod(operator.is_)
+    pause_writing = resume_writing = staticmethod(list)
+
+
+def datagram_socket():
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.bind(("127.0.0.1", 0))
+    sock.setblocking(False)
+    return sock
+
+
+@entry
+def make_datagram_transport(loop):
+    ours = datagram_socket()
+    yield [partial(loop._make_datagram_transport, ours, DatagramProtocol(), None, None), turn(loop)]
+    settle(loop)
+    ours.close()
+
+
+def on_datagrams(name, calls=None, *, peer=operator.is_):
+    """An entry: calls of a transport and a peer's address, or else a turn after something that the peer does."""
+
+    def run(loop):
+        ours, theirs = datagram_socket(), datagram_socket()
+        with theirs:
+            transport = loop._make_datagram_transport(ours, DatagramProtocol())
+            settle(loop)
+            peer(theirs, transport.get_extra_info("sockname"))
+            yield calls(transport, theirs.getsockname()) if calls else turn(loop)
+        transport.abort()
+        settle(loop)
+
+    ENTRIES[name] = run
+
+
+on_datagrams("sendto", lambda transport, name: partial(transport.sendto, b"x", name))
+on_datagrams("sendto_name", lambda transport, name: partial(transport.sendto, b"x", ("localhost", name[1])))
+on_datagrams("sendto_too_long", lambda transport, name: partial(transport.sendto, b"x" * 70_000, name))
+on_datagrams("datagram_received", peer=lambda theirs, name: [theirs.sendto(b"%d" % i, name) for i in range(3)])
+on_datagrams("datagram_close", lambda transport, name: transport.close)
+on_datagrams("datagram_abort", lambda transport, name: transport.abort)
 
 
 def reading(name, read, send):
