@@ -46,14 +46,13 @@ static void on_read(rp_op *op)
     pipe_transport *self = rp_container_of(op, pipe_transport, read);
 
     self->pending = false;
-    if (self->base.closing) {
-        rp_transport_stopped(&self->base, 0);
+    if (self->base.closing || op->result < 0) {
+        rp_transport_stopped(&self->base, self->base.closing ? 0 : (int)op->result);
         return;
     }
     self->start = 0;
-    self->end = op->result > 0 ? (size_t)op->result : 0;
-    self->ended = op->result <= 0;
-    self->outcome = op->result < 0 ? (int)op->result : 0;
+    self->end = (size_t)op->result;
+    self->ended = op->result == 0;
     rp_transport_arrived(&self->base);
 }
 
@@ -109,7 +108,7 @@ static int64_t receive(rp_transport *transport, void *buffer, size_t length)
 
 /* ---- writing ---- */
 
-/* What a reader might write is not for anybody. */
+/* What a reader might write is not for anybody. When it has gone, that is the end of what can be read. */
 static void on_watched(rp_op *op)
 {
     pipe_transport *self = rp_container_of(op, pipe_transport, read);
@@ -120,10 +119,10 @@ static void on_watched(rp_op *op)
         rp_transport_stopped(transport, 0);
         return;
     }
-    self->pending = op->result > 0 && rp_submit(transport->loop, op) == 0;
-    if (self->pending)
-        return;
-    rp_transport_fail(transport, -EPIPE, RP_WHERE_WRITE);
+    int rc = op->result > 0 ? rp_submit(transport->loop, op) : op->result < 0 ? (int)op->result : -EPIPE;
+    self->pending = rc == 0;
+    if (rc < 0)
+        rp_transport_fail(transport, rc, RP_WHERE_WRITE);
 }
 
 static int start_watching(rp_transport *transport)

@@ -13,7 +13,7 @@ static uint64_t left;      /* until one fails */
 static bool second;        /* by the second error of its kind */
 static int error;          /* that it failed by; 0: none has */
 static const rp_op *dying; /* a multishot operation whose last completion is to bring the error */
-static const rp_op *taken; /* it has brought that in this turn */
+static const rp_op *taken; /* an operation has brought that in this turn */
 static bool unheard;       /* the library has given it up before it heard of the error */
 
 WRAP(void, rp_proactor_cancel, rp_proactor *proactor, rp_op *op)
@@ -57,6 +57,7 @@ static bool fail(rp_proactor *proactor, rp_completion *completion)
         return false;
     }
     completion->result = error;
+    taken = completion->op;
     return true;
 }
 
