@@ -68,6 +68,18 @@ def test_mixed_server(start):
     assert (server.returncode, errors) == (0, "")
 
 
+def test_copy_file(tmp_path):
+    source, target = tmp_path / "from", tmp_path / "to"
+    source.write_bytes(data := bytes(range(256)) * (9 << 12))
+    command = [sys.executable, EXAMPLES / "copy_file.py"]
+    done = subprocess.run([*command, source, target], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith(f"100 % of {len(data)} bytes\ncopied {len(data)} bytes\n")
+    assert target.read_bytes() == data
+    done = subprocess.run([*command, tmp_path / "missing", tmp_path / "other"], capture_output=True, text=True)
+    assert done.returncode == 1 and "missing" in done.stderr
+
+
 def test_chat_server(start):
     _, line = start("chat_server.py", "0")
     with contextlib.ExitStack() as stack:

@@ -4,12 +4,14 @@
 import contextlib
 import http.client
 import os
+import pathlib
 import re
 import select
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 
 from programs import PATIENCE, SUFFIX, run, run_all, server, start
 from site_of_pages import SITE, site
@@ -72,6 +74,17 @@ def fetch():
 
 def executor():
     assert "the loop ticked on" in run("executor")
+
+
+def copy_file():
+    with tempfile.TemporaryDirectory(dir=".") as directory:
+        source, target = f"{directory}/from", f"{directory}/to"
+        data = os.urandom(9 << 20)
+        pathlib.Path(source).write_bytes(data)
+        output = run("copy_file", source, target)
+        assert output.endswith(f"100 % of {len(data)} bytes\ncopied {len(data)} bytes\n"), output
+        assert output.count(" % of ") >= 3, output
+        assert pathlib.Path(target).read_bytes() == data
 
 
 def udp_echo():
@@ -159,6 +172,6 @@ def signals():
 
 
 EXAMPLES = [hello, echo_server, echo_client, tcp_proxy, http_server, fetch, executor, udp_echo, chat_server, crawler,
-            pipeline]
+            pipeline, copy_file]
 
 sys.exit(run_all(EXAMPLES if SUFFIX else EXAMPLES + [numbered, signals]))
