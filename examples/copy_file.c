@@ -1,4 +1,4 @@
-/* copy_file.c - copy_file FROM TO: copies a file, and says how far it is. Ctrl-C ends it, and leaves no half of a file. */
+/* copy_file.c - copy_file FROM TO: copies a file, and says how far it is. Ctrl-C ends it, and leaves no half of one. */
 #include <errno.h>
 #include <ringport.h>
 #include <stdio.h>

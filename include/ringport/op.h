@@ -284,6 +284,7 @@ RP_API void rp_op_shutdown(rp_op *op, rp_fd fd, int how, rp_op_callback *callbac
 
 /*
  * close(). No other operation may be in flight on the descriptor.
+ * A signal that interrupts it is no error: it is closed.
  * On Windows a thread closes what is no socket, and cancelling does not end it. If operations are in flight all the
  * same, they end with -EBADF first.
  */

@@ -173,5 +173,6 @@ int64_t rp_copy_file(rp_co *co, const char *from, const char *to, const rp_copy_
     RP_TRY(copy_all(c));
     RP_TRY(rp_open_files_close(co, &c->files, TO));
     c->removes = false;
+    RP_TRY(rp_open_files_close(co, &c->files, FROM));
     return c->copied;
 }

@@ -307,7 +307,7 @@ int64_t rp_ready_attempt(rp_op *op)
     case RP_OP_SHUTDOWN:
         return shutdown(op->fd, op->u.shutdown.how) < 0 ? -errno : 0;
     case RP_OP_CLOSE:
-        return close(op->fd) < 0 ? -errno : 0;
+        return close(op->fd) < 0 && errno != EINTR ? -errno : 0; /* which has closed it, too */
     case RP_OP_POLL:
     case RP_OP_POLL_MULTI:
         return attempt_poll(op);

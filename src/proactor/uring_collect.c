@@ -214,6 +214,8 @@ static int collect(uring *u, rp_op *op, int result, bool more, rp_completion *co
     }
     if (uring_queues_wants(op))
         uring_pass_on(u, op);
+    if (op->kind == RP_OP_CLOSE && result == -EINTR)
+        result = 0; /* it is closed all the same */
     rp_op_complete(&u->base, op, completion, result, more ? RP_OP_MORE : 0);
     return 1;
 }

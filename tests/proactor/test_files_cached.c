@@ -11,17 +11,18 @@
 #include "harness/wrap.h"
 
 static size_t part;      /* if not 0: how much a write takes that is not to wait */
+static int parts;        /* how often it did */
 static int without_wait; /* calls that were not to wait */
 static int flushes;
 static int flush_error; /* of the next flush, which alone is told of it */
 
-WRAP(ssize_t, preadv2, int fd, const struct iovec *vector, int count, off_t offset, int flags)
+WRAP(ssize_t, preadv64v2, int fd, const struct iovec *vector, int count, off64_t offset, int flags)
 {
     without_wait += flags & RWF_NOWAIT ? 1 : 0;
-    return __real_preadv2(fd, vector, count, offset, flags);
+    return __real_preadv64v2(fd, vector, count, offset, flags);
 }
 
-WRAP(ssize_t, pwritev2, int fd, const struct iovec *vector, int count, off_t offset, int flags)
+WRAP(ssize_t, pwritev64v2, int fd, const struct iovec *vector, int count, off64_t offset, int flags)
 {
     struct iovec some[8];
     size_t left = part;
@@ -29,14 +30,15 @@ WRAP(ssize_t, pwritev2, int fd, const struct iovec *vector, int count, off_t off
 
     without_wait += flags & RWF_NOWAIT ? 1 : 0;
     if (part == 0 || !(flags & RWF_NOWAIT))
-        return __real_pwritev2(fd, vector, count, offset, flags);
+        return __real_pwritev64v2(fd, vector, count, offset, flags);
     for (; pieces < count && left > 0; pieces++) {
         some[pieces] = vector[pieces];
         if (some[pieces].iov_len > left)
             some[pieces].iov_len = left;
         left -= some[pieces].iov_len;
     }
-    return __real_pwritev2(fd, some, pieces, offset, 0);
+    parts++;
+    return __real_pwritev64v2(fd, some, pieces, offset, 0);
 }
 
 WRAP(int, fsync, int fd)
@@ -75,6 +77,7 @@ TEST(a_write_of_which_the_cache_takes_a_part)
         CHECK_INT(pread(fd, bytes, sizeof bytes, 3), ==, 10);
         CHECK(memcmp(bytes, "0123456789", 10) == 0);
     }
+    CHECK_INT(parts, ==, 10);
     close(fd);
     rp_proactor_close(port);
 }
@@ -97,6 +100,7 @@ TEST(a_vector_of_which_the_cache_takes_a_part)
         CHECK_INT(pread(fd, bytes, sizeof bytes, 0), ==, n);
         CHECK(memcmp(bytes, "0123456789", (size_t)n) == 0);
     }
+    CHECK_INT(parts, ==, 9);
     close(fd);
     rp_proactor_close(port);
 }
@@ -113,6 +117,7 @@ TEST(appending_in_parts)
     CHECK_INT(write_at(port, fd, "ij", 2, -1), ==, 2);
     CHECK_INT(pread(fd, bytes, sizeof bytes, 0), ==, 10);
     CHECK(memcmp(bytes, "abcdefghij", 10) == 0);
+    CHECK_INT(parts, ==, 2); /* not at the file's own position */
     close(fd);
     rp_proactor_close(port);
 }
@@ -163,6 +168,10 @@ TEST(files_that_go_around_the_cache)
     CHECK_INT(read_at(port, fd, bytes, SIZE, 0), ==, SIZE);
     CHECK_INT(read_at(port, fd, bytes, SIZE, -1), ==, SIZE);
     CHECK_INT(without_wait, ==, 0);
+    int cached = new_file(TEST_TMP, 0);
+    CHECK_INT(read_at(port, cached, bytes, SIZE, 0), ==, 0);
+    CHECK_INT(without_wait, ==, 1);
+    close(cached);
     CHECK_INT(read_at(port, fd, bytes, 10, 1), ==, -EINVAL); /* and what could not is refused in any case */
     close(fd);
     free(bytes);

@@ -161,7 +161,7 @@ WRAP(ssize_t, preadv64v2, int fd, const struct iovec *vector, int count, off64_t
 /* A pipe's pages come as they are needed. */
 WRAP(ssize_t, pwritev64v2, int fd, const struct iovec *vector, int count, off64_t offset, int flags)
 {
-    if (STRIKES(EINTR, EAGAIN, ENOMEM))
+    if (STRIKES(EINTR, ENOMEM) || (flags & RWF_NOWAIT && STRIKES(EAGAIN)))
         return fail();
     struct iovec half = {.iov_base = vector->iov_base, .iov_len = (vector->iov_len + 1) / 2};
     return STRIKES(SHORT) ? __real_pwritev64v2(fd, &half, 1, offset, flags)

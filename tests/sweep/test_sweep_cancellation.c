@@ -3,15 +3,16 @@
  * the second one in its clean-up.
  *
  * The victim goes through all that suspends: connecting, writing, reading, accepting, a group, a timeout, a shield, the
- * executor, a generator, a name and the race for its addresses. What it works on belongs to the test, which goes on
- * with it after the victim's end: so nothing that was read, and no connection that was accepted, may be missing then.
- * The linker leads rp_co_suspend() to a wrapper that counts the victim's suspensions.
+ * executor, a generator, a name and the race for its addresses, files. What it works on belongs to the test, which
+ * goes on with it after the victim's end: so nothing that was read, and no connection that was accepted, may be missing
+ * then. The linker leads rp_co_suspend() to a wrapper that counts the victim's suspensions.
  */
 #include <stdio.h>
 #include <string.h>
 
 #include "co/task.h"
 #include "harness/harness.h"
+#include "harness/platform.h"
 #include "harness/leaks.h"
 #include "ringport.h"
 #include "harness/wire.h"
@@ -22,7 +23,7 @@ enum {
     GUESTS = 4,
     PAUSES = 2, /* suspensions of the clean-up */
     /* Of the victim at least. Reading and accepting suspend only where they find nothing, which is chance. */
-    SUSPENSIONS = 10,
+    SUSPENSIONS = 15,
 };
 
 typedef struct trial {
@@ -242,6 +243,33 @@ static int by_name(rp_co *co)
     return 0;
 }
 
+/* A file has one of its two names. A copy is whole, or not there. */
+static int with_files(rp_co *co)
+{
+    char path[] = TEST_TMP "/ringport-sweep-XXXXXX", renamed[sizeof path + 2], copy[sizeof path + 2];
+    rp_dirent entries[4];
+    rp_dir *dir;
+    rp_fd fd = rp_mkstemp(co, path);
+
+    RP_TRY(see((int)fd));
+    snprintf(renamed, sizeof renamed, "%s-r", path);
+    snprintf(copy, sizeof copy, "%s-c", path);
+    int rc = see((int)rp_write(co, fd, "line", 4, -1));
+    CHECK_INT(rp_close(co, fd), ==, 0); /* whatever has come */
+    if (rc >= 0)
+        rc = see(rp_rename(co, path, renamed));
+    int copied = rc >= 0 ? see((int)rp_copy_file(co, renamed, copy, NULL)) : rc;
+    rc = copied >= 0 ? see(rp_opendir(co, &dir, TEST_TMP)) : copied;
+    if (rc >= 0) {
+        rc = see(rp_readdir(co, dir, entries, 4));
+        CHECK_INT(rp_closedir(co, dir), ==, 0);
+    }
+    CHECK(copied < 0 || copied == 4);
+    CHECK_INT(unlink(copy) == 0, ==, copied >= 0);
+    CHECK_INT((unlink(path) == 0) + (unlink(renamed) == 0), ==, 1);
+    return rc < 0 ? rc : 0;
+}
+
 static int all_of_it(rp_co *co)
 {
     RP_TRY(see(rp_open_connection(co, &t.greeting, "127.0.0.1", rp_server_port(t.server), NULL)));
@@ -255,6 +283,7 @@ static int all_of_it(rp_co *co)
     RP_TRY(on_a_thread(co));
     RP_TRY(from_a_generator(co));
     RP_TRY(by_name(co));
+    RP_TRY(with_files(co));
     RP_TRY(read_lines(co, 8));
     return 0;
 }
