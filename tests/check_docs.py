@@ -16,7 +16,7 @@ An error that is listed without a reason has one at the head of its header, wher
 A sentence that needs more than one line has these lines for itself.
 
 Of the pages: each name of ringport's is in the headers, and each file and relative link is there. docs/libuv-map.md names
-each function of libuv's, if uv.h is installed (docs/asyncio-map.md has a check of its own). docs/coverage.md names functions that stand in the files it says. README.md names
+each function of libuv's, if uv.h is installed. docs/coverage.md names functions that stand in the files it says. README.md names
 each package that scripts/install-packages installs, and examples/README.md each example.
 
 `check_docs.py --self-test` proves that it can fail.
