@@ -213,10 +213,14 @@ void rp_co_resume(rp_co *co)
 
 void rp_co_enter(rp_co *co, rp_co *from)
 {
+    rp_runtime *runtime = rp_runtime_of(co->loop);
+
     assert(from == rp_co_running && (co->state == RP_CO_CREATED || co->state == RP_CO_WAITING));
+    if (runtime->thread != rp_fiber_thread) /* the coroutine is of a library that has brought a C++ runtime */
+        enter_thread(runtime);
     co->state = RP_CO_RUNNING;
     rp_co_running = co;
-    rp_fiber_resume(&co->fiber, rp_runtime_of(co->loop)->cxx);
+    rp_fiber_resume(&co->fiber, runtime->cxx);
     rp_co_running = from;
     if (co->state != RP_CO_WAITING)
         finish(co);

@@ -79,6 +79,56 @@ TEST(tasks_that_suspend_in_catch_keep_their_exceptions)
     CHECK_INT(rp_run(many, nullptr), ==, 0);
 }
 
+/* Yields in a catch block, with and without a wait before it. */
+int yield_in_catch(rp_co *co, void *arg)
+{
+    int first = *static_cast<int *>(arg);
+
+    CHECK(std::current_exception() == nullptr);
+    for (int i = 0; i < 4; i++) {
+        try {
+            throw_number(first + i);
+        } catch (int number) {
+            if (i % 2 == 1)
+                CHECK_INT(rp_sleep(co, 0), ==, 0);
+            CHECK_INT(rp_yield(co, &number), ==, 0);
+            CHECK_INT(rethrown(), ==, first + i);
+            CHECK_INT(std::uncaught_exceptions(), ==, 0);
+        }
+    }
+    return 0;
+}
+
+int ask_in_catch(rp_co *co, void *)
+{
+    int firsts[2] = {100, 200};
+    rp_agen *agens[2];
+    void *value;
+
+    for (int i = 0; i < 2; i++)
+        CHECK_INT(rp_agen_new(&agens[i], yield_in_catch, &firsts[i]), ==, 0);
+    for (int i = 0; i < 8; i++) {
+        try {
+            throw_number(i);
+        } catch (int) {
+            CHECK_INT(rp_agen_next(co, agens[i % 2], &value), ==, 1);
+            CHECK_INT(*static_cast<int *>(value), ==, firsts[i % 2] + i / 2);
+            CHECK_INT(rethrown(), ==, i);
+        }
+        CHECK(std::current_exception() == nullptr);
+    }
+    for (rp_agen *agen : agens) {
+        CHECK_INT(rp_agen_next(co, agen, &value), ==, 0);
+        rp_agen_free(agen);
+    }
+    return 0;
+}
+
+TEST(generators_keep_their_exceptions_and_consumers_theirs)
+{
+    CHECK_INT(rp_run(ask_in_catch, nullptr), ==, 0);
+}
+
 /* Suspends while it is destroyed by an exception that is on its way. */
 struct slow_end {
     rp_co *co;
