@@ -17,7 +17,8 @@ resolver *__imp_getaddrinfo = own_getaddrinfo;
 
 /*
  * The C library's, which this one takes the place of; but the names "last-answers" and "last-fails" have three
- * addresses: of a family that there is not, ::1, and 127.0.0.1, in this order or the reverse.
+ * addresses: of a family that there is not, ::1, and 127.0.0.1, in this order or the reverse. And "last-hangs" has
+ * 127.0.0.1 and 127.0.0.2.
  */
 int getaddrinfo(const char *host, const char *service, const struct addrinfo *hints, struct addrinfo **result)
 {
@@ -25,6 +26,10 @@ int getaddrinfo(const char *host, const char *service, const struct addrinfo *hi
     resolver *real = (resolver *)test_next_function("getaddrinfo");
     bool fails = host && strcmp(host, "last-fails") == 0;
 
+    if (host && strcmp(host, "last-hangs") == 0 && !(hints->ai_flags & AI_NUMERICHOST)) {
+        CHECK_INT(real("127.0.0.1", service, hints, result), ==, 0);
+        return real("127.0.0.2", service, hints, &(*result)->ai_next);
+    }
     if (!host || (!fails && strcmp(host, "last-answers") != 0) || hints->ai_flags & AI_NUMERICHOST)
         return hints && host && strncmp(host, "last-", 5) == 0 ? EAI_NONAME : real(host, service, hints, result);
     for (int i = 0; i < 3; i++, result = &(*result)->ai_next) {
@@ -262,6 +267,27 @@ static int full_listener(int *port, int *filler)
     *port = ntohs(address.sin_port);
     *filler = wire_connect(*port);
     return listener;
+}
+
+TEST(an_address_that_hangs_is_overtaken)
+{
+    rp_loop *loop = wire_loop();
+    client c = {0};
+    int filler, port, hanging = full_listener(&port, &filler), good = socket(AF_INET, SOCK_STREAM, 0);
+    const rp_connect_options options = {.happy_eyeballs_delay = RP_MSEC(1)};
+    struct sockaddr_in address = loopback(port);
+    uint32_t length = sizeof address;
+
+    address.sin_addr.s_addr = htonl(0x7f000002);
+    CHECK_INT(bind(good, (struct sockaddr *)&address, sizeof address), ==, 0);
+    CHECK_INT(listen(good, 1), ==, 0);
+    CHECK_INT(connect_to(loop, &c, "last-hangs", port, &options), ==, 0);
+    CHECK_INT(rp_transport_peername(c.transport, (struct sockaddr *)&address, &length), ==, 0);
+    CHECK_INT(ntohl(address.sin_addr.s_addr), ==, 0x7f000002);
+    close(good);
+    close(filler);
+    close(hanging);
+    quit(loop, &c);
 }
 
 TEST(an_attempt_can_be_cancelled_at_every_stage)
