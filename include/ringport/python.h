@@ -143,7 +143,20 @@ extern "C" {
     X(rp_server_closed_future)                                                                                    \
     X(rp_loop_getnameinfo)                                                                                        \
     X(rp_connect_read_pipe)                                                                                       \
-    X(rp_connect_write_pipe)
+    X(rp_connect_write_pipe)                                                                                      \
+    X(rp_create_pipe_connection)                                                                                  \
+    X(rp_create_pipe_server)                                                                                      \
+    X(rp_op_renameat)                                                                                             \
+    X(rp_op_unlinkat)                                                                                             \
+    X(rp_op_mkdirat)                                                                                              \
+    X(rp_op_symlinkat)                                                                                            \
+    X(rp_op_linkat)                                                                                               \
+    X(rp_op_readlinkat)                                                                                           \
+    X(rp_op_truncate)                                                                                             \
+    X(rp_op_ftruncate)                                                                                            \
+    X(rp_op_wait_child_fd)                                                                                        \
+    X(rp_transport_sendfile)                                                                                      \
+    X(rp_sendfile_sent)
 
 /* A function's member: its name may not be the function's, in C++. */
 #define RP_PYTHON_MEMBER_(name) __typeof__(name) *name##_;
@@ -332,6 +345,19 @@ static inline PyObject *rp_python_set_error(int64_t error)
 #define rp_loop_getnameinfo RP_PYTHON_(rp_loop_getnameinfo)
 #define rp_connect_read_pipe RP_PYTHON_(rp_connect_read_pipe)
 #define rp_connect_write_pipe RP_PYTHON_(rp_connect_write_pipe)
+#define rp_create_pipe_connection RP_PYTHON_(rp_create_pipe_connection)
+#define rp_create_pipe_server RP_PYTHON_(rp_create_pipe_server)
+#define rp_op_renameat RP_PYTHON_(rp_op_renameat)
+#define rp_op_unlinkat RP_PYTHON_(rp_op_unlinkat)
+#define rp_op_mkdirat RP_PYTHON_(rp_op_mkdirat)
+#define rp_op_symlinkat RP_PYTHON_(rp_op_symlinkat)
+#define rp_op_linkat RP_PYTHON_(rp_op_linkat)
+#define rp_op_readlinkat RP_PYTHON_(rp_op_readlinkat)
+#define rp_op_truncate RP_PYTHON_(rp_op_truncate)
+#define rp_op_ftruncate RP_PYTHON_(rp_op_ftruncate)
+#define rp_op_wait_child_fd RP_PYTHON_(rp_op_wait_child_fd)
+#define rp_transport_sendfile RP_PYTHON_(rp_transport_sendfile)
+#define rp_sendfile_sent RP_PYTHON_(rp_sendfile_sent)
 #endif
 
 #ifdef __cplusplus

@@ -146,7 +146,7 @@ def crawler():
 
 def pipeline():
     if SUFFIX:
-        assert run("pipeline", "echo one", "findstr one").split() == ["one"]
+        assert run("pipeline", "echo one", 'find "one"').split() == ["one"]
         return
     lines = run("pipeline", "echo b; echo a; echo b", "sort", "uniq -c").splitlines()
     ends = ["echo b; echo a; echo b: 0", "sort: 0", "uniq -c: 0"]
