@@ -8,6 +8,7 @@ import asyncio
 import contextvars
 import functools
 import operator
+import os
 import socket
 
 ENTRIES = {}
@@ -366,6 +367,58 @@ on_datagrams("sendto_too_long", lambda transport, name: partial(transport.sendto
 on_datagrams("datagram_received", peer=lambda theirs, name: [theirs.sendto(b"%d" % i, name) for i in range(3)])
 on_datagrams("datagram_close", lambda transport, name: transport.close)
 on_datagrams("datagram_abort", lambda transport, name: transport.abort)
+
+
+# ---- pipes ----
+
+
+def pipe_ends():
+    """A pipe as Python's objects, unbuffered."""
+    reader, writer = os.pipe()
+    return open(reader, "rb", 0), open(writer, "wb", 0)
+
+
+@entry
+def make_pipe_transports(loop):
+    reader, writer = pipe_ends()
+    with reader, writer:
+        yield [
+            partial(loop._make_read_pipe_transport, reader, Protocol(), None),
+            partial(loop._make_write_pipe_transport, writer, Protocol(), None),
+            turn(loop),
+        ]
+        for _ in range(2):
+            settle(loop)
+            writer.close()
+
+
+def on_pipe(name, calls=None, *, writes=False, before=id, peer=id):
+    """The same as on_transport(), of one end of a pipe."""
+
+    def run(loop):
+        ends = pipe_ends()
+        connect = loop.connect_write_pipe if writes else loop.connect_read_pipe
+        with ends[0], ends[1]:
+            transport, _ = loop.run_until_complete(connect(Protocol, ends[writes]))
+            before(transport)
+            settle(loop)
+            peer(ends[not writes])
+            yield calls(transport) if calls else turn(loop)
+            transport._close(None)
+            settle(loop)
+
+    ENTRIES[name] = run
+
+
+on_pipe("pipe_write", lambda transport: partial(transport.write, b"hello"), writes=True)
+on_pipe("pipe_write_much", lambda transport: [partial(transport.write, bytes(1_000_000))] * 2, writes=True)
+on_pipe("pipe_write_eof", lambda transport: transport.write_eof, writes=True, before=write_much)
+on_pipe("pipe_repr", lambda transport: [partial(repr, transport), partial(transport.get_extra_info, "pipe")])
+on_pipe("pipe_received", peer=lambda peer: peer.write(b"hello"))
+on_pipe("pipe_end", peer=lambda peer: peer.close())
+on_pipe("pipe_lost", writes=True, peer=lambda peer: peer.close())
+on_pipe("pipe_lost_much", writes=True, before=write_much, peer=lambda peer: peer.close())
+on_pipe("pipe_closed", lambda transport: transport.close)
 
 
 def reading(name, read, send):

@@ -5,6 +5,7 @@ allocation failing, anything in it may raise.
 """
 
 import asyncio
+import contextlib
 import contextvars
 import functools
 import gc
@@ -492,6 +493,84 @@ async def failing_protocol(loop):
         theirs.send(b"hello")
         async with asyncio.timeout(5):
             await protocol.lost
+
+
+class Piped(Client):
+    def connection_made(self, transport):
+        self.transport = transport
+
+
+class End(contextlib.AbstractContextManager):
+    """One of a pipe: all that a loop asks of it."""
+
+    __slots__ = ["number"]
+
+    def __init__(self):
+        self.number = None
+
+    def fileno(self):
+        return self.number
+
+    def close(self):
+        if self.number is not None:
+            os.close(self.number)
+            self.number = None
+
+    def __exit__(self, *_):
+        self.close()
+
+
+def pipe_objects():
+    """The ends of a pipe."""
+    reader, writer = End(), End()
+    reader.number, writer.number = os.pipe()
+    return reader, writer
+
+
+@scenario
+async def pipes(loop):
+    reader, writer = pipe_objects()
+    with reader, writer:
+        input, protocol = await loop.connect_read_pipe(Piped, reader)
+        try:
+            output, ending = await loop.connect_write_pipe(Piped, writer)
+        except BaseException:
+            input.close()
+            raise
+        for transport in input, output:
+            transport.get_extra_info("pipe"), transport.get_extra_info("socket"), repr(transport)
+        output.set_write_buffer_limits(100, 10)
+        output.writelines([b"some", bytes(1_000_000)])
+        async with asyncio.timeout(5):
+            await protocol.got
+        output.write_eof()
+        async with asyncio.timeout(5):
+            await protocol.lost
+            await ending.lost
+
+
+@scenario
+async def pipe_that_nobody_reads(loop):
+    reader, writer = pipe_objects()
+    with reader, writer:
+        output, protocol = await loop.connect_write_pipe(Piped, writer)
+        output.write(bytes(1_000_000))
+        reader.close()
+        async with asyncio.timeout(5):
+            await protocol.lost
+
+
+@scenario
+def pipes_left(loop):
+    reader, writer = pipe_objects()
+    with reader, writer:
+        ends = [loop.connect_read_pipe(Piped, reader), loop.connect_write_pipe(Piped, writer)]
+        transports = [loop.run_until_complete(end)[0] for end in ends]
+        loop.close()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)
+            del transports
+            gc.collect()
 
 
 @scenario
