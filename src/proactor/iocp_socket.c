@@ -203,27 +203,6 @@ static int flags_of(const rp_op *op)
     return op->kind == RP_OP_RECV || op->kind == RP_OP_SEND ? op->u.buffer.flags : 0;
 }
 
-/* ---- datagrams that nobody took ---- */
-
-/*
- * A datagram that has met a closed port is told to its sender as an error of a later call, by one of several numbers;
- * so is one that was too long under way. A connected socket has one peer, and its owner learns of the closed port by
- * -ECONNREFUSED, as on Linux. Otherwise the error is about one peer of many, and not about this call: 0, try again.
- * (Windows can be told to be silent, SIO_UDP_CONNRESET, but only about both, and for each socket.)
- */
-static int64_t datagram_error(iocp *i, const rp_op *op, int64_t error)
-{
-    bool refused = error == -ECONNRESET || error == -ECONNREFUSED;
-    struct sockaddr_storage peer;
-    int length = sizeof peer;
-
-    if (!refused && error != -ENETRESET && error != -ENETUNREACH && error != -EHOSTUNREACH)
-        return error;
-    if (rp_kernel_type(i->base.kernel, op->fd) != SOCK_DGRAM)
-        return error;
-    return refused && getpeername((SOCKET)op->fd, (struct sockaddr *)&peer, &length) == 0 ? -ECONNREFUSED : 0;
-}
-
 /* ---- receiving ---- */
 
 static int64_t recv_once(rp_op *op)
@@ -255,7 +234,7 @@ static int64_t recv_issue(iocp *i, rp_op *op)
 
     do
         result = recv_once(op);
-    while (result != IOCP_PENDING && (result = datagram_error(i, op, result)) == 0);
+    while (result != IOCP_PENDING && (result = rp_winsock_datagram_error(op->fd, result)) == 0);
     if (result == IOCP_PENDING && flags_of(op) & MSG_DONTWAIT) {
         op->phase |= IOCP_CANCELLED;
         CancelIoEx((HANDLE)op->fd, &iocp_extra_of(op)->overlapped);
@@ -289,7 +268,7 @@ static int64_t recv_collect(iocp *i, rp_op *op, NTSTATUS status, size_t bytes)
 
     if (rc == -ECANCELED && flags_of(op) & MSG_DONTWAIT)
         rc = -EAGAIN;
-    if (rc < 0 && (rc = (int)datagram_error(i, op, rc)) == 0)
+    if (rc < 0 && (rc = (int)rp_winsock_datagram_error(op->fd, rc)) == 0)
         return op->phase & IOCP_CANCELLED && !(flags_of(op) & MSG_DONTWAIT) ? -ECANCELED : recv_issue(i, op);
     if (rc < 0)
         return *done > 0 ? (int64_t)*done : rc;
@@ -416,7 +395,7 @@ static int64_t send_now(iocp *i, rp_op *op)
 {
     int64_t n = send_once(op);
 
-    if ((n == -ECONNRESET || n == -ENETRESET) && (n = datagram_error(i, op, n)) == 0)
+    if ((n == -ECONNRESET || n == -ENETRESET) && (n = rp_winsock_datagram_error(op->fd, n)) == 0)
         n = send_once(op);
     return n;
 }

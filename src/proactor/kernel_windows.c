@@ -148,14 +148,91 @@ static bool has_ended(rp_fd fd, const rp_kernel *kernel)
 
 /* ---- datagrams ---- */
 
+/*
+ * Winsock has no call for several: they go one after the other. The first error ends that. It is the result if it
+ * strikes the first datagram. Else the next call meets it again; but an error about an earlier datagram is told once,
+ * and lost then, as datagrams may be.
+ */
+
+/* The pieces of a message for Winsock: how many, and in *length their bytes. */
+static DWORD pieces_of(const rp_message *message, WSABUF buffers[GATHERED], size_t *length)
+{
+    *length = 0;
+    for (int i = 0; i < message->count; i++) {
+        buffers[i] = (WSABUF){.len = (ULONG)message->vector[i].iov_len, .buf = message->vector[i].iov_base};
+        *length += message->vector[i].iov_len;
+    }
+    return (DWORD)message->count;
+}
+
+static int send_one(rp_fd fd, const rp_message *message)
+{
+    WSABUF buffers[GATHERED];
+    size_t length;
+    DWORD count, sent;
+    int64_t error;
+
+    if (message->segment != 0)
+        return -ENOTSUP;
+    if (message->count > GATHERED)
+        return -EMSGSIZE;
+    count = pieces_of(message, buffers, &length);
+    if (length > UINT16_MAX)
+        return -EMSGSIZE;
+    do {
+        if (WSASendTo((SOCKET)fd, buffers, count, &sent, 0, message->address_length ? message->address : NULL,
+                      (int)message->address_length, NULL, NULL) == 0)
+            return 0;
+        error = rp_winsock_datagram_error(fd, rp_winsock_error(fd));
+    } while (error == 0);
+    return (int)error;
+}
+
+static int receive_one(rp_fd fd, rp_message *message)
+{
+    WSABUF buffers[GATHERED];
+    size_t room;
+    DWORD count, received = 0, flags = 0;
+    int length = (int)message->address_length;
+    int64_t error = 0;
+
+    if (message->count > GATHERED)
+        return -EMSGSIZE;
+    count = pieces_of(message, buffers, &room);
+    do {
+        if (WSARecvFrom((SOCKET)fd, buffers, count, &received, &flags, message->address,
+                        message->address ? &length : NULL, NULL, NULL) == 0)
+            break;
+        error = rp_winsock_error(fd);
+        if (error == -EMSGSIZE)
+            break;
+        error = rp_winsock_datagram_error(fd, error);
+        if (error < 0)
+            return (int)error;
+    } while (true);
+    message->truncated = error == -EMSGSIZE;
+    message->length = message->truncated ? room : received;
+    message->address_length = message->address ? (uint32_t)length : 0;
+    message->segment = 0;
+    return 0;
+}
+
 static int send_messages(rp_fd fd, const rp_message *messages, int count, const rp_kernel *kernel)
 {
-    return -ENOTSUP;
+    int rc = rp_kernel_set_nonblocking(kernel, fd), n = 0;
+
+    while (rc == 0 && n < count && (rc = send_one(fd, &messages[n])) == 0)
+        n++;
+    return n > 0 ? n : rc;
 }
 
 static int receive_messages(rp_fd fd, rp_message *messages, int count, bool joined, const rp_kernel *kernel)
 {
-    return -ENOTSUP;
+    int rc = rp_kernel_set_nonblocking(kernel, fd), n = 0;
+
+    while (rc == 0 && n < count && (rc = receive_one(fd, &messages[n])) == 0)
+        n++;
+    return n > 0 ? n : rc;
 }
 
 /* ---- files ---- */

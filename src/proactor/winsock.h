@@ -9,4 +9,7 @@
 /* Why the last call of this thread, on this socket, has failed. No such handle is -EBADF, not -ENOTSOCK. */
 int rp_winsock_error(rp_fd fd);
 
+/* What an error says of the call itself: 0, nothing, since it is about an earlier datagram; to be tried again. */
+int64_t rp_winsock_datagram_error(rp_fd fd, int64_t error);
+
 #endif

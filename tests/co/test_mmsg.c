@@ -335,7 +335,7 @@ CO_TEST(mistakes)
     CHECK_INT(rp_recvmmsg(NULL, fd, b->messages, 2), ==, RP_ENOTASK);
     b->messages[0].address = NULL; /* and the socket is not connected */
     int rc = rp_sendmmsg(co, fd, b->messages, 1);
-    CHECK(rc == -EDESTADDRREQ || rc == -ENOTCONN);
+    CHECK(rc == -EDESTADDRREQ || rc == -ENOTCONN || (rc == -EINVAL && test_under_wine()));
     free(b);
     close(fd);
 }
