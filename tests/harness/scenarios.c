@@ -58,7 +58,7 @@ static bool was_told(int error)
     return false;
 }
 
-static void on_exception(rp_loop *loop, const rp_exception_context *context, void *arg)
+void scenario_on_exception(rp_loop *loop, const rp_exception_context *context, void *arg)
 {
     (void)loop;
     (void)arg;
@@ -121,7 +121,7 @@ int scenario_run(rp_coro *coro)
 
     if (rc < 0)
         return rc;
-    rp_set_exception_handler(loop, on_exception, NULL);
+    rp_set_exception_handler(loop, scenario_on_exception, NULL);
     rc = rp_loop_create_task(loop, &task, coro, NULL);
     if (rc == 0)
         rc = rp_run_until_complete(loop, task);
@@ -157,7 +157,7 @@ int scenario_loop_opened_and_closed(void)
 
     if (rc < 0)
         return rc;
-    rp_set_exception_handler(loop, on_exception, NULL);
+    rp_set_exception_handler(loop, scenario_on_exception, NULL);
     rc = run_loop(loop);
     CHECK_INT(rp_loop_close(loop), ==, 0);
     rp_loop_free(loop);
@@ -509,7 +509,7 @@ int scenario_messages_by_callbacks(void)
 
     if (rc < 0)
         return rc;
-    rp_set_exception_handler(loop, on_exception, NULL);
+    rp_set_exception_handler(loop, scenario_on_exception, NULL);
     rc = rp_create_server(loop, make_speaker, &echo_speaker, "127.0.0.1", 0, NULL, &future);
     if (rc == 0) {
         rc = rp_run_until_complete(loop, future);
@@ -606,7 +606,7 @@ static int new_loop(rp_event_loop_policy *policy, rp_loop **loop)
 
     (void)policy;
     if (rc == 0)
-        rp_set_exception_handler(*loop, on_exception, NULL);
+        rp_set_exception_handler(*loop, scenario_on_exception, NULL);
     return rc;
 }
 

@@ -10,13 +10,14 @@
 #include "harness/harness.h"
 #include "harness/wrap.h"
 #include "ringport/co.h"
+#include "ringport/loop.h"
 
 /* All of them: SCENARIOS(EACH) expands to EACH(name) for each. */
 #define SCENARIOS(each)                                                                                           \
     each(loop_opened_and_closed) each(hundred_messages_echoed) each(messages_by_callbacks)                        \
         each(server_from_start_to_stop) each(group_with_a_failing_child) each(timeout_that_expires)               \
             each(executor_job) each(signal_handler) each(lines_through_pipes) each(run_whole) each(generators)    \
-                each(name_that_is_raced_for) each(children) each(files)
+                each(name_that_is_raced_for) each(children) each(files) each(datagrams_by_callbacks)
 
 /* Runs it: 0, or the error that it ended by. */
 typedef int scenario(void);
@@ -28,6 +29,9 @@ SCENARIOS(SCENARIO_DECLARE)
 /* For them: keeps an error that a call has returned, and returns it; runs a coroutine on a loop of its own. */
 int scenario_note(int rc);
 int scenario_run(rp_coro *coro);
+
+/* An exception handler that keeps the errors of reports. */
+void scenario_on_exception(rp_loop *loop, const rp_exception_context *context, void *arg);
 
 /* How a fault has struck, if not by a negative error that somebody is to be told of. */
 enum {

@@ -102,6 +102,26 @@ WRAP(ssize_t, send, int fd, const void *buffer, size_t length, int flags)
     return __real_send(fd, buffer, STRIKES(SHORT) ? (length + 1) / 2 : length, flags);
 }
 
+WRAP(ssize_t, sendto, int fd, const void *buffer, size_t length, int flags, const struct sockaddr *address,
+     socklen_t address_length)
+{
+    return STRIKES(EINTR, EAGAIN, ENOBUFS, ENOMEM)
+               ? fail()
+               : __real_sendto(fd, buffer, length, flags, address, address_length);
+}
+
+WRAP(int, sendmmsg, int fd, struct mmsghdr *messages, unsigned count, int flags)
+{
+    if (STRIKES(EINTR, EAGAIN, ENOBUFS, ENOMEM))
+        return fail();
+    return __real_sendmmsg(fd, messages, STRIKES(SHORT) ? (count + 1) / 2 : count, flags);
+}
+
+WRAP(int, recvmmsg, int fd, struct mmsghdr *messages, unsigned count, int flags, struct timespec *limit)
+{
+    return STRIKES(EINTR, ENOMEM) ? fail() : __real_recvmmsg(fd, messages, count, flags, limit);
+}
+
 WRAP(int, epoll_create1, int flags)
 {
     return STRIKES(EMFILE, ENOMEM) ? fail() : __real_epoll_create1(flags);
