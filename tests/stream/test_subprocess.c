@@ -440,55 +440,6 @@ CO_TEST(shells)
     rp_subprocess_free(child);
 }
 
-/* Each allocation of a start in its turn: nothing is left open, and no child. */
-CO_TEST(without_memory_there_is_no_child)
-{
-    const char *argv[] = PUPPET("cat");
-    rp_process_options options = OPTIONS(argv, ALL_PIPES);
-
-    for (uint64_t nth = 1;; nth++) {
-        rp_subprocess *child = NULL;
-
-        test_fail_allocation(nth);
-        int rc = rp_create_subprocess_exec(co, &child, &options);
-        bool failed = test_allocation_failed();
-        test_fail_allocation(0);
-        if (rc == 0)
-            rp_subprocess_free(child);
-        if (!failed)
-            break;
-        if (rc < 0) {
-            CHECK_INT(rc, ==, -ENOMEM);
-            CHECK(!child);
-        }
-    }
-    settle(co);
-}
-
-/* The same of a communication: what fails can be tried again. */
-CO_TEST(without_memory_a_communication_can_be_tried_again)
-{
-    const char *argv[] = PUPPET("cat");
-    bool failed = true;
-
-    for (uint64_t nth = 1; failed; nth++) {
-        rp_subprocess *child = start(co, OPTIONS(argv, ALL_PIPES));
-        rp_communication said = {.input = "again", .input_length = 5};
-
-        test_fail_allocation(nth);
-        int rc = rp_subprocess_communicate(co, child, &said);
-        failed = test_allocation_failed();
-        test_fail_allocation(0);
-        if (rc < 0) {
-            CHECK_INT(rc, ==, -ENOMEM);
-            rc = rp_subprocess_communicate(co, child, &said);
-        }
-        CHECK_INT(rc, ==, 0);
-        CHECK_STR(said.out, "again");
-        rp_subprocess_free(child);
-    }
-}
-
 /* ---- the loop's end ---- */
 
 static rp_subprocess *left;
