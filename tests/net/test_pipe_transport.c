@@ -2,6 +2,9 @@
  * Transports of pipes: each end for itself, in order and not, on pipes, FIFOs, sockets and devices; what one way cannot
  * do; and what is refused.
  */
+#include <pthread.h>
+#include <sys/wait.h>
+
 #include "harness/pipes.h"
 
 static rp_loop *loop;
@@ -290,6 +293,127 @@ TEST(loop_closes_with_pipes_open)
         CHECK_INT(w.lost + r.lost, ==, 0);
         CHECK(!is_open(reader) && !is_open(writer));
     }
+}
+
+/* ---- between runs, and in a child ---- */
+
+static void *run_till_all_has_come(void *arg)
+{
+    record *r = arg;
+
+    RUN_UNTIL(loop, r->length == 300000);
+    return NULL;
+}
+
+TEST(goes_on_in_another_thread)
+{
+    for (int i = 0; i < MAKERS; i++) {
+        record w = {0}, r = {0};
+        int reader, writer;
+        pthread_t thread;
+
+        loop = wire_loop();
+        makers[i](&reader, &writer);
+        connect_writer(loop, &w, writer);
+        connect_reader(loop, &r, reader);
+        rp_transport_pause_reading(r.transport);
+        record_write(&w, 300000, 0);
+        wire_settle(loop);
+        rp_transport_resume_reading(r.transport);
+        CHECK_INT(pthread_create(&thread, NULL, run_till_all_has_come, &r), ==, 0);
+        CHECK_INT(pthread_join(thread, NULL), ==, 0);
+        CHECK(wire_same(r.data, r.length, 0));
+        rp_transport_close(w.transport);
+        RUN_UNTIL(loop, w.lost && r.lost);
+        CHECK_INT(w.error, ==, 0);
+        free(r.data);
+        rp_loop_free(loop);
+    }
+}
+
+/* The child's copies are closed, and the parent's pipes are left alone. */
+TEST(a_child_of_fork_leaves_pipes_alone)
+{
+    for (int i = 0; i < MAKERS; i++) {
+        record w = {0}, r = {0};
+        int reader, writer, status;
+
+        loop = wire_loop();
+        makers[i](&reader, &writer);
+        connect_writer(loop, &w, writer);
+        connect_reader(loop, &r, reader);
+        wire_settle(loop);
+        pid_t child = fork();
+        if (child == 0) {
+            CHECK_INT(rp_transport_write(w.transport, "x", 1), ==, RP_EFORK);
+            CHECK_INT(rp_transport_write_eof(w.transport), ==, RP_EFORK);
+            CHECK_INT(rp_transport_try_read(r.transport, &status, 1), ==, RP_EFORK);
+            rp_loop_free(loop);
+            _exit(0);
+        }
+        CHECK_INT(waitpid(child, &status, 0), ==, child);
+        CHECK_INT(status, ==, 0);
+        record_write(&w, 1000, 0);
+        rp_transport_close(w.transport);
+        RUN_UNTIL(loop, w.lost && r.lost);
+        CHECK_INT(r.length, ==, 1000);
+        free(r.data);
+        rp_loop_free(loop);
+    }
+}
+
+/* ---- protocols, and files ---- */
+
+TEST(a_new_protocol_gets_what_comes)
+{
+    record first = {0}, second = {.buffer_size = 4096};
+    int reader, writer;
+
+    loop = wire_loop();
+    make_pipe(&reader, &writer);
+    connect_reader(loop, &first, reader);
+    second.made = 1;
+    rp_transport_set_protocol(first.transport, &record_buffered, &second);
+    put(writer, "for the second");
+    close(writer);
+    RUN_UNTIL(loop, second.lost);
+    CHECK_INT(second.length, ==, 14);
+    CHECK_INT(second.eofs, ==, 1);
+    CHECK_INT((int)first.length + first.lost, ==, 0);
+    free(second.data);
+    rp_loop_free(loop);
+}
+
+TEST(sends_a_file)
+{
+    enum { LENGTH = 2000000 };
+    FILE *file = tmpfile();
+    char *bytes = malloc(LENGTH);
+    record w = {0}, r = {0};
+    int reader, writer;
+    rp_future *sent;
+
+    loop = wire_loop();
+    wire_fill(bytes, LENGTH, 0);
+    CHECK_INT(pwrite(fileno(file), bytes, LENGTH, 0), ==, LENGTH);
+    make_pipe(&reader, &writer);
+    connect_writer(loop, &w, writer);
+    connect_reader(loop, &r, reader);
+    CHECK_INT(rp_transport_sendfile(r.transport, fileno(file), 0, LENGTH, 0, &sent), ==, -ENOTSUP);
+    CHECK_INT(rp_transport_sendfile(w.transport, fileno(file), 0, LENGTH, 0, &sent), ==, 0);
+    rp_transport_write(w.transport, "end", 3);
+    CHECK_INT(rp_transport_write_eof(w.transport), ==, 0);
+    RUN_UNTIL(loop, w.lost && r.lost);
+    CHECK_INT(w.error, ==, 0);
+    CHECK_INT(rp_sendfile_sent(sent), ==, LENGTH);
+    CHECK_INT(r.length, ==, LENGTH + 3);
+    CHECK(wire_same(r.data, LENGTH, 0));
+    CHECK(memcmp(r.data + LENGTH, "end", 3) == 0);
+    rp_future_unref(sent);
+    free(bytes);
+    free(r.data);
+    fclose(file);
+    rp_loop_free(loop);
 }
 
 /* ---- devices ---- */
