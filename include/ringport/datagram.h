@@ -143,7 +143,7 @@ RP_API int rp_create_datagram_endpoint_fd(rp_loop *loop, rp_fd fd, const rp_data
  * Sends a datagram, which may be empty.
  * The first one of a turn is sent at once. Further ones are copied and sent together when the turn ends, in order.
  * What the socket has no room for waits until it has.
- * `address` may be NULL for a connected socket; else it is the peer's, in any case.
+ * For a connected socket `address` may be NULL or of no length; if there is one, it is the peer's.
  * Returns 0. An error of the socket's goes to error_received, and to nobody else.
  * Errors:
  *   -EPIPE          after close, or when the transport is lost

@@ -271,6 +271,8 @@ int rp_datagram_sendto(rp_datagram_transport *self, const void *data, size_t len
     RP_TRY(rp_loop_check(self->base.loop));
     if (self->base.closing)
         return -EPIPE;
+    if (address_length == 0) /* as that of a sender without a name */
+        address = NULL;
     if (!address && !self->connected)
         return -EDESTADDRREQ;
     if (address && (address_length < sizeof address->sa_family || address_length > sizeof self->peer))

@@ -1,4 +1,5 @@
 /* test_cxx_protocols.cpp - exceptions that leave callbacks of protocols: the connections and servers go on. */
+#include "harness/platform.h"
 #include "harness/trouble.h"
 
 namespace
@@ -282,3 +283,101 @@ TEST(sending_goes_on_when_resume_writing_throws)
 }
 
 } // namespace
+
+/* ---- datagrams ---- */
+
+#ifndef _WIN32
+
+namespace
+{
+
+struct post {
+    rp_datagram_transport *transport;
+    std::string received;
+    int errors;
+    bool bad;
+};
+
+void on_post_made(void *self, rp_datagram_transport *transport)
+{
+    static_cast<post *>(self)->transport = transport;
+}
+
+void on_post(void *self, const void *data, size_t length, const struct sockaddr *address, uint32_t address_length,
+             unsigned)
+{
+    post *p = static_cast<post *>(self);
+
+    p->received.append(static_cast<const char *>(data), length);
+    CHECK_INT(rp_datagram_sendto(p->transport, data, length, address, address_length), ==, 0);
+    if (p->bad && p->received.size() % 3 == 0)
+        throw trouble();
+}
+
+void on_post_error(void *self, int)
+{
+    static_cast<post *>(self)->errors++;
+    throw trouble();
+}
+
+} // namespace
+
+TEST(what_comes_after_a_datagram_whose_callback_throws_is_told_and_answered)
+{
+    fixture f;
+    rp_datagram_protocol protocol{};
+    post p{};
+    int fds[2], thrown;
+    char byte;
+
+    protocol.connection_made = on_post_made;
+    protocol.datagram_received = on_post;
+    p.bad = true;
+    CHECK_INT(socketpair(AF_UNIX, SOCK_DGRAM, 0, fds), ==, 0);
+    CHECK_INT(rp_create_datagram_endpoint_fd(f.loop, fds[0], &protocol, &p, nullptr, &p.transport), ==, 0);
+    for (char c = '0'; c < '9'; c++)
+        CHECK_INT(send(fds[1], &c, 1, 0), ==, 1);
+    thrown = f.run_until([&] { return p.received.size() == 9; });
+    CHECK_STR(p.received.c_str(), "012345678");
+    thrown += f.run_until([&] { return rp_datagram_get_write_buffer_size(p.transport) == 0; });
+    CHECK_INT(thrown, ==, 3);
+    for (char c = '0'; c < '9'; c++) {
+        CHECK_INT(recv(fds[1], &byte, 1, 0), ==, 1);
+        CHECK_INT(byte, ==, c);
+    }
+    close(fds[1]);
+}
+
+TEST(what_was_collected_goes_when_the_callback_of_an_error_throws)
+{
+    fixture f;
+    rp_datagram_protocol protocol{};
+    post p{};
+    static char bytes[300000]; /* more than such a socket takes */
+    int fds[2], small = 4096;
+    char byte;
+
+    protocol.connection_made = on_post_made;
+    protocol.error_received = on_post_error;
+    CHECK_INT(socketpair(AF_UNIX, SOCK_DGRAM, 0, fds), ==, 0);
+    CHECK_INT(setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof small), ==, 0);
+    CHECK_INT(rp_create_datagram_endpoint_fd(f.loop, fds[0], &protocol, &p, nullptr, &p.transport), ==, 0);
+    auto send_all = [](void *arg) {
+        post *sender = static_cast<post *>(arg);
+
+        rp_datagram_sendto(sender->transport, "0", 1, nullptr, 0);
+        rp_datagram_sendto(sender->transport, "1", 1, nullptr, 0);
+        rp_datagram_sendto(sender->transport, bytes, 60000, nullptr, 0);
+        rp_datagram_sendto(sender->transport, "2", 1, nullptr, 0);
+    };
+    CHECK_INT(rp_call_soon(f.loop, nullptr, send_all, &p), ==, 0);
+    CHECK_INT(f.run_until([&] { return p.errors == 1 && rp_datagram_get_write_buffer_size(p.transport) == 0; }),
+              ==, 1);
+    for (char c = '0'; c < '3'; c++) {
+        CHECK_INT(recv(fds[1], &byte, 1, 0), ==, 1);
+        CHECK_INT(byte, ==, c);
+    }
+    close(fds[1]);
+}
+
+#endif

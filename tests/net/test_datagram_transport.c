@@ -2,6 +2,9 @@
  * test_datagram_transport.c - datagrams that arrive: each is told once, whole or with its truncation; errors end
  * nothing; what a callback does to its transport counts at once.
  */
+#include <sys/wait.h>
+
+#include "loop/turn.h"
 #include "harness/datagrams.h"
 #include "harness/reports.h"
 
@@ -314,6 +317,84 @@ TEST(the_next_datagram_goes_to_the_protocol_that_was_set)
     CHECK(self == successor);
     free(box);
     mailbox_close(loop, successor);
+    close(peer);
+    rp_loop_free(loop);
+}
+
+static void interrupt_at_three(mailbox *box, const letter *l)
+{
+    (void)l;
+    if (box->count == 3)
+        rp_turn_interrupt(rp_datagram_get_loop(box->transport));
+}
+
+TEST(an_interrupted_run_leaves_the_rest_to_the_next_one)
+{
+    rp_loop *loop = wire_loop();
+    struct sockaddr_in here, there;
+    mailbox *box = mailbox_open(loop, NULL, &here);
+    int peer = udp_bound(&there);
+
+    box->on_datagram = interrupt_at_three;
+    for (int i = 0; i < 10; i++)
+        udp_send(peer, &here, &i, sizeof i);
+    CHECK_INT(rp_run_forever(loop), ==, -EINTR);
+    CHECK_INT(box->count, ==, 3);
+    RUN_UNTIL(loop, box->count == 10);
+    for (int i = 0; i < 10; i++)
+        CHECK(memcmp(box->letters[i].bytes, &i, sizeof i) == 0);
+    mailbox_close(loop, box);
+    close(peer);
+    rp_loop_free(loop);
+}
+
+static pid_t child;
+
+/* What the parent has sent so far in its turn is the parent's to send. */
+static void answer_and_fork_at_three(mailbox *box, const letter *l)
+{
+    int status;
+
+    CHECK_INT(rp_datagram_sendto(box->transport, l->bytes, l->length, (const struct sockaddr *)&l->address,
+                                 l->address_length),
+              ==, 0);
+    if (box->count != 3)
+        return;
+    child = fork();
+    if (child == 0)
+        return;
+    CHECK_INT(waitpid(child, &status, 0), ==, child);
+    CHECK_INT(status, ==, 0);
+}
+
+TEST(in_the_child_of_a_callback_that_forks_nothing_is_told_or_sent)
+{
+    rp_loop *loop = wire_loop();
+    struct sockaddr_in here, there;
+    mailbox *box = mailbox_open(loop, NULL, &here);
+    int peer = udp_bound(&there), got, rc;
+
+    box->on_datagram = answer_and_fork_at_three;
+    for (int i = 0; i < 10; i++)
+        udp_send(peer, &here, &i, sizeof i);
+    for (rc = 0; rc == 0 && box->count < 10;) {
+        rp_loop_stop(loop);
+        rc = rp_run_forever(loop);
+    }
+    if (child == 0)
+        _exit(rc == RP_EFORK && box->count == 3 &&
+                      rp_datagram_sendto(box->transport, "x", 1, (struct sockaddr *)&there, sizeof there) ==
+                          RP_EFORK
+                  ? 0
+                  : 1);
+    CHECK_INT(rc, ==, 0);
+    for (int i = 0; i < 10; i++) {
+        CHECK_INT(wire_await(loop, peer, &got, sizeof got), ==, sizeof got);
+        CHECK_INT(got, ==, i);
+    }
+    wire_settle(loop);
+    CHECK_INT(recv(peer, &got, sizeof got, MSG_DONTWAIT), ==, -1);
+    mailbox_close(loop, box);
     close(peer);
     rp_loop_free(loop);
 }
