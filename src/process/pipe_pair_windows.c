@@ -47,6 +47,7 @@ static int open_pair(const wchar_t *name, bool child_reads, HANDLE *ours, HANDLE
     if (*theirs != INVALID_HANDLE_VALUE)
         return 0;
     int rc = rp_error_last();
+    *theirs = NULL;
     CloseHandle(*ours);
     return rc;
 }

@@ -162,6 +162,7 @@ typedef struct talk {
     const char *input;
     size_t input_length;
     size_t limit; /* SIZE_MAX: none */
+    bool drops;   /* what is heard */
 } talk;
 
 /* A child that has closed its stdin, or is gone, does not want the rest. That is no error; any other one is. */
@@ -223,19 +224,19 @@ static int expect_end(rp_co *co, const output *o)
     return n > 0 ? RP_ELIMIT : (int)n;
 }
 
-static int hear(rp_co *co, output *o, size_t limit)
+static int hear(rp_co *co, output *o, const talk *t)
 {
     ssize_t n = 1;
 
     if (!o->stream) /* it was freed before this task began */
         return -EPIPE;
-    while (n > 0 && o->length < limit) {
+    while (n > 0 && o->length < t->limit) {
         RP_TRY(make_room(o));
-        size_t room = o->capacity - o->length - 1, left = limit - o->length;
+        size_t room = o->capacity - o->length - 1, left = t->limit - o->length;
         n = rp_stream_read(co, o->stream, o->data + o->length, room < left ? room : left);
         if (n < 0)
             return (int)n;
-        o->length += (size_t)n;
+        o->length += t->drops ? 0 : (size_t)n;
     }
     return n > 0 ? expect_end(co, o) : 0;
 }
@@ -244,14 +245,14 @@ static int hear_out(rp_co *co, void *arg)
 {
     const talk *t = arg;
 
-    return hear(co, &t->subprocess->out, t->limit);
+    return hear(co, &t->subprocess->out, t);
 }
 
 static int hear_err(rp_co *co, void *arg)
 {
     const talk *t = arg;
 
-    return hear(co, &t->subprocess->err, t->limit);
+    return hear(co, &t->subprocess->err, t);
 }
 
 /* Each of them in a task, and the last in this one. */
@@ -304,13 +305,19 @@ static const char *heard(output *o, size_t *length)
 int rp_subprocess_communicate(rp_co *co, rp_subprocess *subprocess, rp_communication *communication)
 {
     rp_communication nothing = {0}, *said = communication ? communication : &nothing;
-    talk t = {subprocess, said->input, said->input ? said->input_length : 0, said->limit ? said->limit : SIZE_MAX};
+    talk t = {.subprocess = subprocess,
+              .input = said->input,
+              .input_length = said->input ? said->input_length : 0,
+              .limit = said->limit ? said->limit : SIZE_MAX,
+              .drops = !communication};
     int rc;
 
     RP_TRY(rp_co_check(co));
     if (subprocess->communicating)
         return -EBUSY;
     subprocess->communicating = true;
+    said->out = said->err = NULL;
+    said->out_length = said->err_length = 0;
     enter(subprocess);
     rc = talk_and_wait(co, &t, said->timeout);
     subprocess->communicating = false;
