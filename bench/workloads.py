@@ -19,6 +19,7 @@ TRAFFIC = ("cpu_us_per_request", "requests_per_s", "p50_us", "p99_us")
 LIBUV, LIBUV_128K, PLAIN = Peer("libuv", "epoll"), Peer("libuv-128KiB", "epoll"), Peer("plain", "epoll")
 LIBUV_THREADS, ASYNCIO_THREADS = Peer("libuv", "threads"), Peer("asyncio", "threads")
 POSIX_SPAWN, SMALL_PARENT = Peer("posix_spawn", None), Peer("20 MiB", None)
+SENDFILE = Peer("sendfile(2)", None)
 ASIO, GO, BOOST_CONTEXT = Peer("asio", "epoll"), Peer("go", "epoll"), Peer("boost.context", None)
 MESSAGE_LIMITS = {"instructions_per_request": 520, "lines_per_connection": 11}  # of streams, on epoll
 BUSY_POLL = {"RINGPORT_BUSY_POLL": "20000"}  # ns
@@ -263,6 +264,17 @@ def pipes(setting):
         yield from compare(f"pipes-{what}", samples, metrics, lambda *_: None)
 
 
+def sendfile(setting):
+    """A file that is sent over loopback: from the page cache; and one of 1 GiB from the disk, in turns below a millisecond."""
+    programs = contestants(setting, "sendfile", {SENDFILE: "sendfile_posix", LIBUV_THREADS: "sendfile_uv"})
+    samples = alone(setting, programs, "64", str(setting.seconds), place=BOTH)
+    yield from compare("sendfile", samples, ["mb_per_s", "cpu_us_per_mb"],
+                       lambda _, peer, metric: 1.3 if metric == "mb_per_s" and peer == SENDFILE.name else None)
+    cold = alone(setting._replace(rounds=min(setting.rounds, 3)), contestants(setting, "sendfile", {}), "1024", "0.01",
+                 "cold", place=BOTH)
+    yield from against_limit("sendfile-cold", cold, "longest_turn_us", 1000.0, lambda _: 1.0)
+
+
 def count(setting):
     """What a message of 1 KiB costs in user space on one of 100 connections, by streams and by transports alone."""
     if not instructions.available():
@@ -291,6 +303,7 @@ WORKLOADS |= {
     "files": files,
     "names": names,
     "pipes": pipes,
+    "sendfile": sendfile,
     "processes": processes,
     "busy-poll": busy_poll,
     "instructions": count,

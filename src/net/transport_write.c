@@ -17,8 +17,8 @@
 #include "base/rare.h"
 
 enum {
-    PIECE = 256 * 1024,  /* sent by one operation at most: the marks are looked at after each */
-    AT_ONCE = 256 * 1024 /* bytes of inserts that are sent at once, before others get their turn */
+    PIECE = 256 * 1024, /* sent by one operation at most: the marks are looked at after each */
+    SHARE = 256 * 1024, /* of an insert, sent at once, and then by one operation, before others get their turn */
 };
 
 /* ---- flow control ---- */
@@ -124,7 +124,7 @@ static void end_insert(rp_transport *transport, rp_insert *insert, int error)
 /* The same for one that sends by itself. Others get their turn after each part. */
 static bool send_direct(rp_transport *transport, rp_insert *insert)
 {
-    int64_t sent = insert->type->send(insert, AT_ONCE);
+    int64_t sent = insert->type->send(insert, PIECE);
 
     if (sent > 0 || sent == -EAGAIN) {
         insert->sending = is_under_way(transport, transport->kind->await_room(transport));
@@ -148,7 +148,7 @@ static bool send_direct(rp_transport *transport, rp_insert *insert)
  */
 static bool send_insert(rp_transport *transport, rp_insert *insert)
 {
-    size_t at_once = AT_ONCE;
+    size_t at_once = SHARE;
     struct iovec vector;
     const void *data;
     int64_t length, sent;
@@ -166,7 +166,7 @@ static bool send_insert(rp_transport *transport, rp_insert *insert)
         at_once -= (size_t)sent;
     }
     if (length > 0)
-        insert->sending = send_soon(transport, data, (size_t)length < PIECE ? (size_t)length : PIECE);
+        insert->sending = send_soon(transport, data, (size_t)length < SHARE ? (size_t)length : SHARE);
     if (length > 0 || length == -EAGAIN)
         return false;
     end_insert(transport, insert, (int)length);

@@ -109,6 +109,32 @@ def test_pipeline(commands, output, ends):
     assert all(end is None or told[command] == str(end) for command, end in zip(commands, ends))
 
 
+def test_tail(tmp_path):
+    path = tmp_path / "log"
+    path.write_text("one\n")
+    program = subprocess.Popen([sys.executable, EXAMPLES / "tail.py", path], stdout=subprocess.PIPE, text=True)
+
+    def check(line, name=path, mode="a"):
+        with name.open(mode) as file:
+            file.write(f"{line}\n")
+        if name != path:
+            name.rename(path)
+        assert program.stdout.readline() == f"{line}\n"
+
+    try:
+        assert program.stdout.readline() == "one\n"
+        check("two")
+        check("cut", mode="w")
+        check("another", tmp_path / "new")
+        check("more of it")
+        program.send_signal(signal.SIGINT)
+        assert program.communicate(timeout=60) == ("", None)
+        assert program.returncode == 0
+    finally:
+        program.kill()
+        program.wait()
+
+
 def test_numbered():
     program = subprocess.Popen(
         [sys.executable, EXAMPLES / "numbered.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE

@@ -156,6 +156,40 @@ def pipeline():
     assert run("pipeline", "exit 3") == "exit 3: 3\n"
 
 
+def tail():
+    with tempfile.TemporaryDirectory() as directory:
+        path = pathlib.Path(directory, "log")
+        process = start("tail", path)
+
+        def add(line, name=path):
+            with name.open("a", newline="\n") as file:
+                file.write(f"{line}\n")
+
+        def says(line):
+            assert process.stdout.readline() == f"{line}\n"
+
+        try:
+            path.with_name("other").write_text("nothing\n")
+            add("one")  # which makes the file, before or after it is looked for
+            says("one")
+            add("two")
+            says("two")
+            if not SUFFIX:
+                path.write_text("")
+                add("three")
+                says("three")
+                add("four", path.with_name("new"))
+                path.with_name("new").rename(path)
+                says("four")
+                add("five")
+                says("five")
+                process.send_signal(signal.SIGINT)
+                assert process.wait(PATIENCE) == 0
+        finally:
+            process.kill()
+            process.wait()
+
+
 def signals():
     process = start("signals")
     try:
@@ -172,6 +206,6 @@ def signals():
 
 
 EXAMPLES = [hello, echo_server, echo_client, tcp_proxy, http_server, fetch, executor, udp_echo, chat_server, crawler,
-            pipeline, copy_file]
+            pipeline, copy_file, tail]
 
 sys.exit(run_all(EXAMPLES if SUFFIX else EXAMPLES + [numbered, signals]))
