@@ -7,8 +7,8 @@
  * the plan, and then both ends do as it says, and check every byte and the end of the other's stream. All are at rest
  * twice, after the warm-up and at the end; what the process holds then must be the same within 1 %: memory, by the
  * kernel's count and by the allocator's, and descriptors. Beside them a few tasks have child processes, which say what
- * is said to them, or have files. With -t it runs under a tool that holds memory of its own (a
- * sanitizer, Valgrind, an emulator): the kernel's count is not judged.
+ * is said to them, or have files, and a few exchange datagrams. With -t it runs under a tool that holds memory of its
+ * own (a sanitizer, Valgrind, an emulator): the kernel's count is not judged.
  *
  * Every choice comes from the seed, which is printed; with RP_TEST_SEED=n in the environment the same are made again.
  */
@@ -26,6 +26,7 @@
 
 #include "harness/holdings.h"
 #include "stress/soak_files.h"
+#include "stress/soak_datagrams.h"
 
 enum {
     CONNECTIONS = 1000,
@@ -43,6 +44,7 @@ enum {
     PATIENCE = 300,      /* seconds that it may take until all is at rest */
     PARENTS = 4,         /* tasks that have children */
     LIBRARIANS = 2,      /* tasks that have files */
+    CORRESPONDENTS = 4,  /* tasks that send each other datagrams */
     MANY = 1000,         /* lives: each thing that may happen has */
     SKIPPED = 77,        /* what Meson takes for it */
     DISTURBED = 1 << 4,  /* one call in so many is cancelled soon, if it waits */
@@ -87,7 +89,8 @@ static struct {
     uint64_t ended[ENDINGS];
     uint64_t broken; /* connections that one end has seen break, as was planned */
     uint64_t cancelled_connects, cancelled_reads, cancelled_writes;
-    uint64_t strangers;                    /* connections without a plan: those of cancelled connects */
+    uint64_t strangers; /* connections without a plan: those of cancelled connects */
+    uint64_t correspondences, cancelled_datagrams;
     uint64_t children, cancelled_children; /* and how often one did not get to say all at once */
     uint64_t files, cancelled_copies;
     uint64_t no_port; /* the kernel had no free port left for a moment */
@@ -438,6 +441,20 @@ static int be_a_librarian(rp_co *co, void *arg)
     return rc;
 }
 
+/* ---- datagrams ---- */
+
+static int be_a_correspondent(rp_co *co, void *arg)
+{
+    uint64_t state = soak.seed + *(uint32_t *)arg * 2 + (uint64_t)soak.phase + 3000000;
+
+    while (rp_loop_time(rp_co_loop(co)) < soak.until) {
+        RP_TRY(soak_datagrams(co, draw(&state), &seen.cancelled_datagrams));
+        RP_TRY(rp_sleep(co, RP_MSEC(below(&state, 20))));
+        seen.correspondences++;
+    }
+    return 0;
+}
+
 /* ---- telling ---- */
 
 static void print_line(const char *what, const holdings *now)
@@ -576,6 +593,8 @@ static int run_until(rp_co *co, rp_server *server, int64_t until, holdings *at_r
         rc = rp_group_create_task_copy(&group, NULL, be_a_parent, &i, sizeof i);
     for (uint32_t i = 0; i < LIBRARIANS && rc == 0; i++)
         rc = rp_group_create_task_copy(&group, NULL, be_a_librarian, &i, sizeof i);
+    for (uint32_t i = 0; i < CORRESPONDENTS && rc == 0; i++)
+        rc = rp_group_create_task_copy(&group, NULL, be_a_correspondent, &i, sizeof i);
     RP_TRY(rp_timeout_end(co, &timeout, rp_group_end(co, &group, rc)));
     soak.phase++;
     return await_rest(co, server, at_rest);
@@ -615,6 +634,7 @@ static void judge_all(void)
     MUST(NULL, seen.lives < MANY || (seen.broken > 0 && seen.cancelled_reads > 0 && seen.cancelled_writes > 0));
     MUST(NULL, seen.lives < MANY || (seen.children > 0 && seen.cancelled_children > 0));
     MUST(NULL, seen.lives < MANY || (seen.files > 0 && seen.cancelled_copies > 0));
+    MUST(NULL, seen.lives < MANY || (seen.correspondences > 0 && seen.cancelled_datagrams > 0));
     MUST(NULL, seen.strangers <= seen.cancelled_connects);
     /* The last thread of a pool frees it, a moment after the loop has let it go. */
     for (int64_t begun = rp_monotonic(); holdings_look().heap > 0 && rp_monotonic() - begun < RP_SEC(PATIENCE);)

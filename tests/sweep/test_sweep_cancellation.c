@@ -15,12 +15,14 @@
 #include "harness/platform.h"
 #include "harness/leaks.h"
 #include "ringport.h"
+#include "harness/datagrams.h"
 #include "harness/wire.h"
 #include "harness/wrap.h"
 
 enum {
     LINES = 12,
     GUESTS = 4,
+    CARDS = 3,
     PAUSES = 2, /* suspensions of the clean-up */
     /* Of the victim at least. Reading and accepting suspend only where they find nothing, which is chance. */
     SUSPENSIONS = 15,
@@ -42,6 +44,9 @@ typedef struct trial {
     int listener;        /* of the guests */
     int guests[GUESTS];
     int accepted;
+    int card_box;   /* a socket to which datagrams have come */
+    int cards;      /* read so far */
+    int answers[2]; /* a pair of sockets for datagrams */
     int children;   /* of the group, alive */
     int generators; /* that have begun, and not ended */
     bool job_runs;  /* the executor's */
@@ -114,15 +119,49 @@ static int read_exact_line(rp_co *co)
 static int accept_guests(rp_co *co, int until)
 {
     while (t.accepted < until) {
-        rp_op op;
+        rp_fd fd = rp_sock_accept(co, t.listener, NULL, NULL);
 
-        rp_op_accept(&op, t.listener, NULL, NULL, NULL, NULL);
-        int64_t fd = rp_op_await(co, &op);
         RP_TRY(see((int)fd));
         close((int)fd);
         t.accepted++;
     }
     return 0;
+}
+
+/* Reads datagrams until so many have come, or none for this task. */
+static int read_cards(rp_co *co, int until)
+{
+    while (t.cards < until) {
+        char byte;
+        rp_mmsg message = {.buffer = &byte, .size = 1};
+
+        RP_TRY(see(rp_recvmmsg(co, t.card_box, &message, 1)));
+        CHECK_INT(byte, ==, 'a' + t.cards);
+        t.cards++;
+    }
+    return 0;
+}
+
+/* Those that have gone can be told from those that have not. */
+static int write_cards(rp_co *co)
+{
+    char bytes[] = "ab";
+    rp_mmsg messages[2] = {{.buffer = &bytes[0], .length = 1}, {.buffer = &bytes[1], .length = 1}};
+    rp_datagram_options options = {.remote_host = "localhost", .remote_port = 9, .family = AF_INET};
+    int gone = 0;
+    char byte;
+    rp_fd fd;
+
+    RP_TRY(see(rp_udp_open(co, &fd, &options)));
+    CHECK_INT(rp_close(co, fd), ==, 0);
+    int rc = see(rp_sendmmsg(co, t.answers[0], messages, 2));
+    while (gone < 2 && messages[gone].error == 0)
+        gone++;
+    CHECK(gone == 2 || messages[gone].error == rc);
+    for (int i = 0; i < gone; i++)
+        CHECK_INT(recv(t.answers[1], &byte, 1, MSG_DONTWAIT), ==, 1);
+    CHECK_INT(recv(t.answers[1], &byte, 1, MSG_DONTWAIT), ==, -1);
+    return rc < 0 ? rc : 0;
 }
 
 static int child(rp_co *co, void *arg)
@@ -277,6 +316,8 @@ static int all_of_it(rp_co *co)
     RP_TRY(read_lines(co, 4));
     RP_TRY(read_exact_line(co));
     RP_TRY(accept_guests(co, 2));
+    RP_TRY(read_cards(co, 2));
+    RP_TRY(write_cards(co));
     RP_TRY(group_of_children(co));
     RP_TRY(within_timeouts(co));
     RP_TRY(shielding(co));
@@ -349,7 +390,6 @@ static int tick(rp_co *co, void *arg)
 static void take_the_rest(rp_co *co)
 {
     rp_timeout timeout;
-    rp_op one_more;
     char byte;
 
     t.victim = NULL;
@@ -357,9 +397,10 @@ static void take_the_rest(rp_co *co)
     CHECK_INT(read_lines(co, LINES), ==, 0);
     CHECK_INT(rp_stream_read(co, t.stream, &byte, 1), ==, 0);
     CHECK_INT(accept_guests(co, GUESTS), ==, 0);
+    CHECK_INT(read_cards(co, CARDS), ==, 0);
+    CHECK_INT(recv(t.card_box, &byte, 1, MSG_DONTWAIT), ==, -1);
     rp_timeout_begin(co, &timeout, RP_USEC(100));
-    rp_op_accept(&one_more, t.listener, NULL, NULL, NULL, NULL);
-    CHECK_INT(rp_timeout_end(co, &timeout, (int)rp_op_await(co, &one_more)), ==, -ETIMEDOUT);
+    CHECK_INT(rp_timeout_end(co, &timeout, (int)rp_sock_accept(co, t.listener, NULL, NULL)), ==, -ETIMEDOUT);
 }
 
 static int judge(rp_co *co, int rc)
@@ -380,11 +421,16 @@ static int judge(rp_co *co, int rc)
 
 static void be_guests(void)
 {
+    struct sockaddr_in address;
     int port;
 
     t.listener = wire_listen(&port);
     for (int i = 0; i < GUESTS; i++)
         t.guests[i] = wire_connect(port);
+    t.card_box = udp_bound(&address);
+    for (int i = 0; i < CARDS; i++)
+        udp_send(t.card_box, &address, &"abc"[i], 1); /* to itself */
+    CHECK_INT(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, t.answers), ==, 0);
 }
 
 static void leave(void)
@@ -392,6 +438,8 @@ static void leave(void)
     for (int i = 0; i < GUESTS; i++)
         close(t.guests[i]);
     close(t.listener);
+    close(t.card_box);
+    close_pair(t.answers);
 }
 
 static int try_it(rp_co *co, void *arg)
