@@ -157,3 +157,17 @@ def test_crawler():
     assert done.stderr == ""
     assert sorted(asked) == sorted(SITE)
     assert sorted(done.stdout.splitlines()) == sorted(f"{path}: read" for path in SITE)
+
+
+def test_udp_echo(start):
+    server, line = start("udp_echo.py", "0")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+        peer.connect(("127.0.0.1", int(line.rpartition(":")[2])))
+        for data in (b"hello", b"", b"x" * 1400):
+            peer.send(data)
+            assert peer.recv(65536) == data
+        for i in range(20):
+            peer.send(b"%d" % i)
+        assert [peer.recv(65536) for _ in range(20)] == [b"%d" % i for i in range(20)]
+    server.send_signal(signal.SIGINT)
+    assert server.communicate()[1].endswith("KeyboardInterrupt\n")
