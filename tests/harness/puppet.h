@@ -26,7 +26,7 @@
         "puppet", "--puppet", __VA_ARGS__, NULL                                                                   \
     }
 
-/* The file to start. */
+/* The file to start. Where that cannot be, under an emulator, the test is skipped. */
 const char *puppet_program(void);
 
 /* In main(), before all else: plays the puppet, and does not return, if the arguments say so. */

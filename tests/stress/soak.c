@@ -407,7 +407,10 @@ static int have_child(rp_co *co, uint64_t *state)
     rp_subprocess *child;
     int rc;
 
-    RP_TRY(rp_create_subprocess_exec(co, &child, &options));
+    rc = rp_create_subprocess_exec(co, &child, &options);
+    if (rc == -ENOSYS && soak.under_tool) /* Valgrind knows no pidfds */
+        return 0;
+    RP_TRY(rc);
     rc = talk_to_child(co, child, state, (way)below(state, WAYS));
     rp_subprocess_free(child);
     seen.children++;
@@ -632,7 +635,7 @@ static void judge_all(void)
     for (int i = 0; i < ENDINGS && seen.lives >= MANY; i++)
         MUST(NULL, seen.ended[i] > 0);
     MUST(NULL, seen.lives < MANY || (seen.broken > 0 && seen.cancelled_reads > 0 && seen.cancelled_writes > 0));
-    MUST(NULL, seen.lives < MANY || (seen.children > 0 && seen.cancelled_children > 0));
+    MUST(NULL, seen.lives < MANY || soak.under_tool || (seen.children > 0 && seen.cancelled_children > 0));
     MUST(NULL, seen.lives < MANY || (seen.files > 0 && seen.cancelled_copies > 0));
     MUST(NULL, seen.lives < MANY || (seen.correspondences > 0 && seen.cancelled_datagrams > 0));
     MUST(NULL, seen.strangers <= seen.cancelled_connects);
