@@ -38,6 +38,9 @@ REST = {
     "file-rename-32": Line("the same, 32 at a time", "files_per_s", " /s"),
     "processes-20MiB": Line("start a process, and wait for it", "us_per_process", " us"),
     "processes-4GiB": Line("the same, of a parent with 4 GiB", "us_per_process", " us"),
+    "pipes-echo": Line("1 KiB there and back through two pipes: processor time", ECHO, " us"),
+    "pipes-read": Line("a MB read from a pipe: processor time", "cpu_us_per_mb", " us"),
+    "pipes-write": Line("a MB written to a pipe: processor time", "cpu_us_per_mb", " us"),
     "busy-poll": Line("one connection, `busy_poll` 20 us: processor time", ECHO, " us"),
 }
 
