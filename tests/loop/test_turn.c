@@ -150,6 +150,62 @@ TEST(ready_then_received_then_due_and_what_these_schedule_in_the_next_turn)
     rp_loop_free(loop);
 }
 
+/* ---- what comes last ---- */
+
+static rp_handle last, second_last;
+
+/* A run of one turn, which does not wait. */
+static int run_turn(void)
+{
+    CHECK_INT(rp_loop_enter(loop), ==, 0);
+    int rc = turn_until(0);
+    rp_loop_leave(loop);
+    return rc;
+}
+
+static void note_and_come_last_again(void *arg)
+{
+    note(arg);
+    rp_loop_last_call(loop, &last, note, "w");
+}
+
+TEST(what_is_to_come_last_comes_after_timers_and_once_a_turn)
+{
+    make_loop();
+    submit_three();
+    rp_loop_last_call(loop, &last, note_and_come_last_again, "y");
+    rp_loop_last_call(loop, &second_last, note, "z");
+    at(1, "A");
+    soon("a");
+    CHECK_INT(rp_turn_deadline(loop), ==, 0);
+    CHECK_INT(run_with_completions(), ==, 0);
+    CHECK_STR(trace, "a123Ayz|");
+    CHECK_INT(rp_turn_deadline(loop), ==, 0); /* what is left is not waited for */
+    CHECK_INT(run_turn(), ==, 0);
+    CHECK_STR(trace, "a123Ayz|w|");
+    rp_loop_last_call(loop, &last, note, "y");
+    rp_handle_cancel(&last);
+    CHECK_INT(run_turn(), ==, 0);
+    CHECK_STR(trace, "a123Ayz|w||");
+    rp_loop_last_call(loop, &last, note, "y"); /* it goes with the loop */
+    rp_loop_free(loop);
+    CHECK_STR(trace, "a123Ayz|w||");
+}
+
+TEST(an_interrupt_leaves_what_is_to_come_last_to_the_next_run)
+{
+    make_loop();
+    rp_loop_last_call(loop, &last, note, "y");
+    rp_loop_last_call(loop, &second_last, note, "z");
+    at(0, "A");
+    interrupt_at = 'y';
+    CHECK_INT(run_turn(), ==, -EINTR);
+    CHECK_STR(trace, "Ay");
+    CHECK_INT(run_turn(), ==, 0);
+    CHECK_STR(trace, "Ayz|");
+    rp_loop_free(loop);
+}
+
 TEST(equal_times_come_in_order_of_scheduling)
 {
     make_loop();

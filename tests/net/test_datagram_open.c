@@ -196,6 +196,52 @@ TEST(options_are_set_on_the_socket)
     rp_loop_free(loop);
 }
 
+TEST(ipv6_alone_if_it_is_asked_for)
+{
+    rp_loop *loop = wire_loop();
+    int value = 0;
+    uint32_t length = sizeof value;
+    mailbox *box = mailbox_new();
+    int rc = open_endpoint(loop, box,
+                           &(rp_datagram_options){.local_host = "::1", .family = AF_INET6, .ipv6_only = true});
+
+    if (rc < 0)
+        SKIP("there is no ::1 here");
+    CHECK_INT(rp_datagram_getsockopt(box->transport, IPPROTO_IPV6, IPV6_V6ONLY, &value, &length), ==, 0);
+    CHECK_INT(value, ==, 1);
+    mailbox_close(loop, box);
+    rp_loop_free(loop);
+}
+
+TEST(broadcasts_are_sent_if_they_are_asked_for)
+{
+    rp_loop *loop = wire_loop();
+    mailbox *mute = mailbox_new(), *loud = mailbox_new();
+    struct sockaddr_in all, here = {.sin_family = AF_INET};
+    socklen_t length = sizeof here;
+    int peer = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    char bytes[4];
+
+    CHECK_INT(bind(peer, (struct sockaddr *)&here, sizeof here), ==, 0);
+    CHECK_INT(getsockname(peer, (struct sockaddr *)&here, &length), ==, 0);
+    all = loopback(ntohs(here.sin_port));
+    all.sin_addr.s_addr = htonl(0x7fffffff); /* 127.255.255.255 */
+    CHECK_INT(open_endpoint(loop, mute, &(rp_datagram_options){.local_host = "127.0.0.1"}), ==, 0);
+    CHECK_INT(open_endpoint(loop, loud, &(rp_datagram_options){.local_host = "127.0.0.1", .broadcast = true}), ==,
+              0);
+    CHECK_INT(box_send(mute, &all, "mute", 4), ==, 0);
+    CHECK_INT(mute->errors, ==, 1);
+    CHECK_INT(mute->last_error, ==, -EACCES);
+    CHECK_INT(box_send(loud, &all, "loud", 4), ==, 0);
+    CHECK_INT(loud->errors, ==, 0);
+    CHECK_INT(wire_await(loop, peer, bytes, sizeof bytes), ==, 4);
+    CHECK(memcmp(bytes, "loud", 4) == 0);
+    close(peer);
+    mailbox_close(loop, mute);
+    mailbox_close(loop, loud);
+    rp_loop_free(loop);
+}
+
 /* ---- what goes wrong ---- */
 
 static int refuse(void *arg, const rp_datagram_protocol **protocol, void **self)
