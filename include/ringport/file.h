@@ -153,6 +153,7 @@ RP_API int rp_closedir(rp_co *co, rp_dir *dir);
 /*
  * Is told, in the task that copies, how far a copy has come, in bytes: after each piece, of 4 MiB at most.
  * `size` is what the file had when it began; a file that grows, or one of /proc, has more in the end.
+ * In C++ it may throw: the copy ends as by an error.
  */
 typedef void rp_copy_progress(void *arg, int64_t copied, int64_t size);
 

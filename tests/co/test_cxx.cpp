@@ -1,4 +1,5 @@
 /* test_cxx.cpp - exceptions of C++ in tasks, each of which has its own; and programs that end by one. */
+#include <cerrno>
 #include <cstring>
 #include <exception>
 #include <stdexcept>
@@ -213,6 +214,39 @@ int ends(rp_co *co, void *)
     CHECK_INT(rp_create_task(&third, end_in_catch, nullptr), ==, 0);
     CHECK_INT(rp_join(co, third), ==, 1);
     return 0;
+}
+
+void throw_at_progress(void *, int64_t, int64_t)
+{
+    throw trouble();
+}
+
+int copies_into_trouble(rp_co *co, void *)
+{
+    char from[] = "ringport-test-XXXXXX";
+    rp_fd fd = rp_mkstemp(co, from);
+    std::string to = std::string(from) + "-copy";
+    rp_copy_options options{};
+    bool caught = false;
+
+    CHECK_INT(fd, >=, 0);
+    CHECK_INT(rp_write(co, fd, "abc", 3, 0), ==, 3);
+    CHECK_INT(rp_close(co, fd), ==, 0);
+    options.progress = throw_at_progress;
+    try {
+        rp_copy_file(co, from, to.c_str(), &options);
+    } catch (const trouble &) {
+        caught = true;
+    }
+    CHECK(caught);
+    CHECK_INT(rp_unlink(co, to.c_str()), ==, -ENOENT);
+    CHECK_INT(rp_unlink(co, from), ==, 0);
+    return 0;
+}
+
+TEST(a_copy_whose_progress_throws_is_closed_and_removed)
+{
+    CHECK_INT(rp_run(copies_into_trouble, nullptr), ==, 0);
 }
 
 TEST(tasks_end_and_are_cancelled_in_catch)
