@@ -230,7 +230,7 @@ int64_t rp_file_write_rest(const rp_op *op)
     size_t before = (size_t)done;
     ssize_t n;
 
-    for (; before >= piece->iov_len; piece++)
+    for (; count > 1 && before >= piece->iov_len; piece++, count--)
         before -= piece->iov_len;
     do
         n = pwrite(op->fd, (const char *)piece->iov_base + before, piece->iov_len - before, offset + done);
