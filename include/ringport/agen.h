@@ -18,6 +18,7 @@
  * A generator runs only while somebody waits for its next value.
  * It has a stack and a `co` of its own, and may do what a task may: suspend, begin groups, ask other generators.
  * It begins when it is asked for the first time; one that was never asked never runs.
+ * Its stack is as large as those of the loop's tasks. Its task locals are those of the task that asks.
  * Those that are left are ended before their loop is: see rp_shutdown_asyncgens().
  *
  * Cancellation. A consumer that is cancelled while it waits for a value cancels the generator.

@@ -404,6 +404,7 @@ RP_API int rp_run_in_executor(rp_loop *loop, rp_executor *executor, rp_blocking 
 /*
  * Replaces the default executor, and frees the old one.
  * The loop owns the new one from then on. Other loops may run jobs on it, but cannot have it as their default one.
+ * Names are not looked up on it: they have threads of their own (net.h).
  * Errors:
  *   -EINVAL   the executor is NULL, or another loop's default one
  *   RP_ECLOSED, RP_EFORK, RP_ETHREAD

@@ -80,6 +80,13 @@ static void free_dropped(rp_agen *agen)
 
 /* ---- its beginning and its end ---- */
 
+/* The generator runs with the task locals of whoever asks, and these are nobody else's meanwhile. */
+static void move_bindings(rp_co *from, rp_co *to)
+{
+    to->bindings = from->bindings;
+    from->bindings = NULL;
+}
+
 static void let_go_of_co(rp_agen *agen)
 {
     rp_co *co = agen->co;
@@ -93,11 +100,12 @@ static void on_ended(rp_watcher *watcher, rp_co *co)
 {
     rp_agen *agen = rp_container_of(watcher, rp_agen, watcher);
 
+    assert(agen->consumer); /* who frees it if it was dropped */
     agen->result = rp_future_cancelled(&co->future) ? -ECANCELED : rp_future_result(&co->future);
+    move_bindings(co, agen->consumer);
     let_go_of_co(agen);
     if (agen->waits)
         rp_co_wake(agen->consumer);
-    assert(agen->consumer); /* who frees it if it was dropped */
 }
 
 /* The loop is closed. */
@@ -122,6 +130,8 @@ static int begin(rp_agen *agen)
     RP_TRY(rp_runtime_get(loop, &runtime));
     RP_TRY(rp_co_new(loop, &agen->co, agen->coro, agen->arg, &runtime->agens));
     agen->co->agen = agen;
+    rp_bindings_unref(agen->co->bindings);
+    agen->co->bindings = NULL;
     rp_co_watch(agen->co, &agen->watcher, &watching);
     loop->slots[RP_SLOT_AGENS] = (void *)(uintptr_t)shut_down;
     if (loop->slots[RP_SLOT_AGENS_OVER])
@@ -193,8 +203,11 @@ static void go_on(rp_co *co, rp_agen *agen, bool *cancelled)
 {
     agen->consumer = co;
     agen->yielded = false;
+    move_bindings(co, agen->co);
     rp_co_enter(agen->co, co);
     *cancelled = !agen->yielded && !agen->ended && wait(co, agen);
+    if (agen->yielded)
+        move_bindings(agen->co, co);
     agen->consumer = NULL;
 }
 

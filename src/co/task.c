@@ -162,10 +162,11 @@ RP_APART static void finish(rp_co *co)
     if (co->loop->debug)
         report_open_scopes(co);
     rp_list_remove(&co->future.link);
-    if (!co->agen)
+    if (!co->agen) { /* else they are its consumer's */
         co->loop->task_count--;
-    rp_bindings_unref(co->bindings);
-    co->bindings = NULL;
+        rp_bindings_unref(co->bindings);
+        co->bindings = NULL;
+    }
     if (co->result == -ECANCELED)
         rp_future_finish_cancelled(&co->future);
     else

@@ -449,6 +449,55 @@ CO_TEST(no_memory)
     rp_agen_free(agen);
 }
 
+/* ---- task locals ---- */
+
+static rp_contextvar user = {"user", "nobody"};
+
+static int tell_user(rp_co *co, void *arg)
+{
+    for (;;) {
+        if (arg)
+            RP_TRY(rp_sleep(co, 0));
+        RP_TRY(rp_yield(co, rp_contextvar_get(&user)));
+        CHECK_INT(rp_contextvar_set(&user, "set within", NULL), ==, 0);
+    }
+}
+
+static int ask_as_another(rp_co *co, void *arg)
+{
+    void *value = NULL;
+
+    CHECK_INT(rp_contextvar_set(&user, "another", NULL), ==, 0);
+    CHECK_INT(rp_agen_next(co, arg, &value), ==, 1);
+    CHECK_STR(value, "set within");
+    CHECK_STR(rp_contextvar_get(&user), "set within");
+    return 0;
+}
+
+CO_TEST(a_generator_has_the_task_locals_of_whoever_asks)
+{
+    for (int sleeps = 0; sleeps < 2; sleeps++) {
+        rp_agen *agen;
+        rp_task *task;
+        void *value;
+
+        CHECK_INT(rp_agen_new(&agen, tell_user, sleeps ? &value : NULL), ==, 0);
+        CHECK_INT(rp_contextvar_set(&user, "first", NULL), ==, 0);
+        CHECK_INT(rp_agen_next(co, agen, &value), ==, 1);
+        CHECK_STR(value, "first");
+        CHECK_STR(rp_contextvar_get(&user), "first");
+        CHECK_INT(rp_create_task(&task, ask_as_another, agen), ==, 0);
+        CHECK_INT(rp_join(co, task), ==, 0);
+        CHECK_STR(rp_contextvar_get(&user), "first");
+        CHECK_INT(rp_agen_next(co, agen, &value), ==, 1);
+        CHECK_STR(rp_contextvar_get(&user), "set within");
+        CHECK_INT(rp_contextvar_set(&user, "last", NULL), ==, 0);
+        CHECK_INT(rp_agen_close(co, agen), ==, 0);
+        CHECK_STR(rp_contextvar_get(&user), "last");
+        rp_agen_free(agen);
+    }
+}
+
 /* ---- being dropped, and shut down ---- */
 
 static int told, last_where;
