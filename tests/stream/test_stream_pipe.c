@@ -196,6 +196,44 @@ static int wait_closed_in_task(rp_co *co, void *arg)
     return rp_stream_wait_closed(co, arg);
 }
 
+static int drain_in_task(rp_co *co, void *arg)
+{
+    return rp_stream_drain(co, arg);
+}
+
+/* Whoever waits for room, or for the end, may be cancelled: the stream goes on. */
+CO_TEST(waiting_for_a_pipe_can_be_cancelled)
+{
+    enum { LENGTH = 300000 };
+    static rp_coro *const waits[] = {drain_in_task, wait_closed_in_task};
+
+    for (int i = 0; i < 2; i++) {
+        writer w = {.length = LENGTH};
+        char *got = malloc(LENGTH);
+        rp_task *writing, *waiting;
+        rp_stream *stream;
+        int there;
+
+        open_writer(co, &w.stream, &there);
+        CHECK_INT(rp_create_task(&writing, write_in_task, &w), ==, 0);
+        wire_settle_in(co);
+        CHECK_INT(rp_create_task(&waiting, waits[i], w.stream), ==, 0);
+        wire_settle_in(co);
+        CHECK(!rp_future_done(waiting));
+        rp_task_cancel(waiting);
+        CHECK_INT(rp_join(co, waiting), ==, RP_EFUTCANCELED);
+        CHECK(!rp_future_done(writing));
+        CHECK_INT(rp_stream_from_read_pipe(co, &stream, there), ==, 0);
+        CHECK_INT(rp_stream_read_exactly(co, stream, got, LENGTH), ==, LENGTH);
+        CHECK_INT(rp_join(co, writing), ==, 0);
+        rp_stream_close(w.stream);
+        CHECK_INT(rp_stream_wait_closed(co, w.stream), ==, 0);
+        rp_stream_free(w.stream);
+        rp_stream_free(stream);
+        free(got);
+    }
+}
+
 /* A task that waits for room, and one that waits for the end, learn that nobody reads. */
 CO_TEST(writers_learn_that_nobody_reads)
 {
