@@ -68,8 +68,8 @@ def variables(env):
     if env is None:
         return None
     texts = []
-    for name, value in env.items():
-        name = os.fsencode(name)
+    for key in env:
+        name, value = os.fsencode(key), env[key]
         if b"=" in name:
             raise ValueError("illegal environment variable name")
         texts.append(name + b"=" + os.fsencode(value))
@@ -158,14 +158,25 @@ class Process:
         self.args = args
         self.core = _core.spawn(loop, exited, program, args, environment, cwd, streams, pass_fds, flags, *numbers)
         self.pid = self.core.pid
-        self.stdin = self._file(0, "wb")
-        self.stdout = self._file(1, "rb")
-        self.stderr = self._file(2, "rb")
+        try:
+            self.stdin, self.stdout, self.stderr = self._open_pipes()
+        except BaseException:
+            self.kill()
+            raise
         return self
 
-    def _file(self, which, mode):
-        fd = self.core.take_pipe(which)
-        return None if fd is None else io.FileIO(fd, mode)
+    def _open_pipes(self):
+        files = []
+        for which, mode in enumerate(("wb", "rb", "rb")):
+            fd = self.core.take_pipe(which)
+            try:
+                files.append(None if fd is None else io.FileIO(fd, mode))
+            except BaseException:
+                os.close(fd)
+                for file in filter(None, files):
+                    file.close()
+                raise
+        return files
 
     def poll(self):
         """How the process has ended, or None; it is the loop's to reap."""
@@ -215,11 +226,21 @@ class SubprocessTransport(base_subprocess.BaseSubprocessTransport):
 
     def __init__(self, *args, **kwargs):
         self._waiters = []
-        super().__init__(*args, **kwargs)
+        try:
+            super().__init__(*args, **kwargs)
+        except BaseException:
+            process = getattr(self, "_proc", None)
+            if process is not None:  # it has begun, and nobody is to hear of it
+                self.close()
+                for file in filter(None, (process.stdin, process.stdout, process.stderr)):
+                    file.close()
+            raise
 
     def _start(self, args, shell, stdin, stdout, stderr, bufsize, **kwargs):
         streams = {"stdin": stdin, "stdout": stdout, "stderr": stderr}
-        kwargs = {name: value for name, value in kwargs.items() if name not in NOTHING or value != NOTHING[name]}
+        for name in NOTHING:
+            if name in kwargs and kwargs[name] == NOTHING[name]:
+                del kwargs[name]
         if subprocess.Popen is POPEN and bufsize == 0 and ARGUMENTS.issuperset(kwargs):
             with contextlib.suppress(NotOurs):
                 self._proc = Process.start(self._loop, self._ended, args, shell, **streams, **kwargs)
@@ -236,16 +257,20 @@ class SubprocessTransport(base_subprocess.BaseSubprocessTransport):
     async def _connect_pipes(self, waiter):
         """What could not be connected, or not before close(), is closed."""
         files = self._proc.stdin, self._proc.stdout, self._proc.stderr
-        await super()._connect_pipes(waiter)
-        for which, file in enumerate(files):
-            pipe = self._pipes.get(which)
-            if pipe is None and file is not None:
-                file.close()
-            elif pipe is not None and self._closed:
-                pipe.pipe.close()
+        try:
+            await super()._connect_pipes(waiter)
+        finally:
+            for which, file in enumerate(files):
+                pipe = self._pipes.get(which)
+                if pipe is None and file is not None:
+                    file.close()
+                elif pipe is not None and self._closed:
+                    pipe.pipe.close()
 
     def _ended(self, returncode):
         """The core has reaped the process, or cannot."""
+        if self._proc is None:
+            return  # its start has failed later on
         if returncode is None:
             returncode = self._proc.returncode  # Popen has, perhaps
         if returncode is None:
@@ -254,11 +279,13 @@ class SubprocessTransport(base_subprocess.BaseSubprocessTransport):
         self._loop.call_soon(self._process_exited, returncode)
 
     def _process_exited(self, returncode):
-        super()._process_exited(returncode)
-        for waiter in self._waiters:
-            if not waiter.done():
-                waiter.set_result(returncode)
-        self._waiters.clear()
+        try:
+            super()._process_exited(returncode)
+        finally:
+            for waiter in self._waiters:
+                if not waiter.done():
+                    waiter.set_result(returncode)
+            self._waiters.clear()
 
     def send_signal(self, signal):
         """Send a signal: by the core, which knows the process from others with its number."""

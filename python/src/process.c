@@ -37,10 +37,8 @@ static void on_exited(rp_process *process, void *arg)
         result = PyObject_CallFunction(exited, "i", code);
     else
         result = PyObject_CallFunctionObjArgs(exited, Py_None, NULL);
-    PyObject *exception = result ? NULL : rpy_loop_callback_failed(loop);
-    if (exception)
-        rpy_loop_call_exception_handler(loop, "Exception in a callback of a child process's end", exception, NULL);
-    Py_XDECREF(exception);
+    if (!result)
+        rpy_loop_leave_run(loop);
     Py_XDECREF(result);
     Py_DECREF(exited);
     rpy_loop_let_go(&self->kept);
@@ -127,7 +125,7 @@ static void set_failure(const rpy_loop *loop, int error, rp_spawn_step step, PyO
     static PyObject *const none = Py_None;
     PyObject *name = step == RP_SPAWN_EXECUTE ? program : step == RP_SPAWN_CHDIR ? cwd : none;
 
-    if (error <= -4000) {
+    if (error <= -4000 || error == -ENOMEM) {
         rpy_set_error(loop->state, error);
         return;
     }
@@ -283,7 +281,10 @@ static PyObject *method_take_pipe(PyObject *object, PyObject *number)
     rp_fd fd = rp_process_take_pipe(((rpy_process *)object)->process, which);
     if (fd < 0)
         Py_RETURN_NONE;
-    return PyLong_FromLong(fd);
+    PyObject *descriptor = PyLong_FromLong(fd);
+    if (!descriptor)
+        rp_spawn_close(fd);
+    return descriptor;
 }
 
 /* ---- the type ---- */

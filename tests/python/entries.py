@@ -5,11 +5,14 @@ cleans up. The calls are of C, and so are the callbacks in them where that can b
 """
 
 import asyncio
+import contextlib
 import contextvars
 import functools
 import operator
 import os
 import socket
+
+from ringport import _core
 
 ENTRIES = {}
 
@@ -463,4 +466,36 @@ def server(loop):
     server = loop.run_until_complete(loop.create_server(Protocol, "127.0.0.1", 0))
     yield lambda: (repr(server), server.sockets, server.is_serving(), server.get_loop(), server.close())
     server.close()
+    settle(loop)
+
+
+def spawned(loop, exited):
+    """A process that ends at once, started with all that the core takes."""
+    return _core.spawn(
+        loop, exited, "true", ["true", b"x"], ["PATH=/bin"], "/", (-1, -3, -2), (0,), 1 << 7, 0, 0, 0, (), 0
+    )
+
+
+@entry
+def spawn(loop):
+    yield partial(spawned, loop, nothing)
+    settle(loop)
+
+
+@entry
+def process_end(loop):
+    process = spawned(loop, nothing)
+    with contextlib.suppress(ChildProcessError):
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    yield turn(loop)
+    settle(loop)
+
+
+@entry
+def process_methods(loop):
+    process = spawned(loop, nothing)
+    taken = [None]
+    yield [lambda: taken.__setitem__(0, process.take_pipe(0)), partial(process.send_signal, 0)]
+    if taken[0] is not None:
+        os.close(taken[0])
     settle(loop)

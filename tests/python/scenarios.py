@@ -337,6 +337,32 @@ async def sendfile(loop):
         assert len(theirs.recv(20_000)) > 0
 
 
+class Child(asyncio.SubprocessProtocol):
+    def __init__(self):
+        self.data = b""
+        self.lost = asyncio.get_running_loop().create_future()
+
+    def pipe_data_received(self, fd, data):
+        self.data += data
+
+    def connection_lost(self, exc):
+        self.lost.set_result(None)
+
+
+@scenario
+async def processes(loop):
+    async with asyncio.timeout(5):
+        transport, protocol = await loop.subprocess_exec(Child, "cat", env={"PATH": "/bin"}, cwd="/")
+        try:
+            pipe = transport.get_pipe_transport(0)
+            pipe.write(b"text")
+            pipe.close()
+            await protocol.lost
+        finally:
+            transport.close()
+        assert protocol.data == b"text"
+
+
 # ---- transports ----
 
 

@@ -5,6 +5,7 @@ import asyncio.subprocess
 import contextlib
 import gc
 import grp
+import io
 import os
 import pwd
 import signal
@@ -610,3 +611,27 @@ async def test_other_threads_open_descriptors():
     finally:
         stop = True
         thread.join()
+
+
+@pytest.mark.own("looks inside")
+async def test_a_file_that_cannot_be_made(loop, monkeypatch):
+    """The process has begun by then: it is killed, and its pipes are closed."""
+    made, file = [], io.FileIO
+
+    def make(fd, mode):
+        if len(made) == 1:
+            raise MemoryError
+        made.append(fd)
+        return file(fd, mode)
+
+    monkeypatch.setattr("ringport.subprocesses.io.FileIO", make)
+    with pytest.raises(MemoryError):
+        await asyncio.create_subprocess_exec("sleep", "1000", stdin=PIPE, stdout=PIPE, stderr=PIPE)
+    assert made
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:
+                break  # the loop has reaped it
+            await asyncio.sleep(0.001)
