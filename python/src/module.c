@@ -66,6 +66,7 @@ static int traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT((PyObject *)state->transport_type);
     Py_VISIT((PyObject *)state->read_pipe_type);
     Py_VISIT((PyObject *)state->write_pipe_type);
+    Py_VISIT((PyObject *)state->datagram_type);
     Py_VISIT(state->set_result);
     Py_VISIT(state->minus_one);
     Py_VISIT(state->buffered_protocol);
@@ -124,6 +125,7 @@ static void release(void *module)
     Py_CLEAR(state->transport_type);
     Py_CLEAR(state->read_pipe_type);
     Py_CLEAR(state->write_pipe_type);
+    Py_CLEAR(state->datagram_type);
     Py_CLEAR(state->set_result);
     Py_CLEAR(state->minus_one);
     Py_CLEAR(state->buffered_protocol);
