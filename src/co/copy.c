@@ -52,10 +52,12 @@ static int status_of(copy *c, int index, struct statx *status)
 static bool are_one(const struct statx *a, const struct statx *b)
 {
 #ifndef _WIN32
-    if (a->stx_dev_major != b->stx_dev_major || a->stx_dev_minor != b->stx_dev_minor)
-        return false;
+    return a->stx_ino == b->stx_ino && a->stx_dev_major == b->stx_dev_major &&
+           a->stx_dev_minor == b->stx_dev_minor;
+#else /* which does not say on which volume they are, where such numbers come again */
+    return a->stx_ino == b->stx_ino && a->stx_size == b->stx_size && a->stx_btime.tv_sec == b->stx_btime.tv_sec &&
+           a->stx_btime.tv_nsec == b->stx_btime.tv_nsec;
 #endif
-    return a->stx_ino == b->stx_ino;
 }
 
 /* What was there before is left alone until it is known to be another file. */
