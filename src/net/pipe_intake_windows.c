@@ -4,8 +4,8 @@
  * A few instances wait for clients at a time, and one more is made for each that gets one: a client that finds none
  * fails, and tries again. If none can be made it is tried again in a second, and reported.
  *
- * The instances stand in a source, which outlives the server: an instance is closed when its operation has ended. What
- * must stay true: the source is there as long as its intake is, or an operation of an instance is in flight, and no
+ * The instances stand in a source, which outlives the server, for the operations that are in flight. What must stay
+ * true: the source is there as long as its intake is, or an operation of an instance is in flight, and no
  * longer; with the loop it ends in any case.
  */
 #include "net/pipe_intake_windows.h"
@@ -108,13 +108,12 @@ static void on_connected(rp_op *op)
     source *s = one->source;
 
     one->waiting = false;
-    if (!s->intake || op->result < 0)
-        close_instance(one);
     if (!s->intake) {
         settle(s);
         return;
     }
     if (op->result < 0) {
+        close_instance(one);
         fill_later(s, (int)op->result);
         return;
     }
@@ -186,7 +185,10 @@ static bool take(rp_intake *intake, rp_fd *fd)
     return false;
 }
 
-/* Whoever has connected and was not taken is turned away. */
+/*
+ * Whoever has connected and was not taken is turned away. The name is free when this returns: what waits for clients is
+ * cancelled, and its handle is closed though the packet is still to come, which finds the operation in its place.
+ */
 static void leave(rp_intake *intake)
 {
     pipe_intake *self = rp_container_of(intake, pipe_intake, intake);
@@ -203,7 +205,7 @@ static void leave(rp_intake *intake)
     for (int i = 0; i < INSTANCES; i++) {
         if (s->instances[i].waiting)
             rp_cancel(s->loop, &s->instances[i].connect);
-        else if (s->instances[i].fd != -1)
+        if (s->instances[i].fd != -1)
             close_instance(&s->instances[i]);
     }
     settle(s);

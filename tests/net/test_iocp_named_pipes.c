@@ -108,6 +108,30 @@ TEST(no_server_and_another_one)
     rp_loop_free(loop);
 }
 
+/* At once: nothing of it is left. */
+TEST(a_name_is_free_when_its_server_is_closed)
+{
+    rp_loop *loop = wire_loop();
+    const char *name = new_name();
+    service s = {0};
+
+    for (int i = 0; i < 5; i++) {
+        record r = {0};
+        rp_server *server;
+        rp_future *future;
+
+        CHECK_INT(rp_create_pipe_server(loop, service_factory, &s, name, NULL, &server), ==, 0);
+        if (i > 1)
+            wire_settle(loop);
+        rp_server_close(server);
+        future = connect_to(loop, name, &r);
+        CHECK_INT(rp_future_result(future), ==, -ENOENT);
+        rp_future_unref(future);
+        rp_server_free(server);
+    }
+    rp_loop_free(loop);
+}
+
 /* A client that finds no instance free tries on until there is one: the pipe is the test's own, and has one. */
 TEST(a_client_waits_for_its_turn)
 {

@@ -179,16 +179,8 @@ CO_TEST(children_that_others_have_reaped)
 
 #else
 
-TEST_ABSENT(without_descriptors_there_is_no_child, "there is no limit on descriptors to run into")
-{
-}
-
-TEST_ABSENT(children_that_are_ignored, "no signal tells of a child's end")
-{
-}
-
-TEST_ABSENT(children_that_others_have_reaped, "nothing is reaped")
-{
-}
+TEST_ABSENT(without_descriptors_there_is_no_child, "there is no limit on descriptors to run into");
+TEST_ABSENT(children_that_are_ignored, "no signal tells of a child's end");
+TEST_ABSENT(children_that_others_have_reaped, "nothing is reaped");
 
 #endif
