@@ -193,6 +193,19 @@ def processes(mib):
     return Workload(measure, "us_per_process", ahead)
 
 
+def sendfile():
+    """A cached file over loopback, by a transport; uvloop has no sendfile()."""
+    def measure(setting, contestants):
+        turns = {}
+        for name, contestant in contestants.items():
+            if contestant.name in ("uvloop", "aiofastnet"):
+                continue
+            command = [contestant.python, contestant.program("sendfile.py"), contestant.name, str(setting.seconds)]
+            turns[name] = functools.partial(run, *command, by=name, place=BOTH)
+        return in_turns(turns, setting.rounds)
+    return Workload(measure, "us_per_mb", {(backend, ASYNCIO): 1.0 for backend in ("io_uring", "epoll")})
+
+
 def every_echo():
     """The names of the echo workloads, and they themselves."""
     for tls, kind, label, connections in itertools.product((False, True), KINDS, SIZES, CONNECTIONS):
@@ -210,6 +223,7 @@ def built(program):
 WORKLOADS = dict(every_echo())
 WORKLOADS |= {f"datagrams-{peers}x{depth}": datagrams(peers, depth) for peers, depth in ((1, 1), (8, 4), (1, 32))}
 WORKLOADS |= {f"connect-{count}": connect(count) for count in (1, 64)}
+WORKLOADS |= {"sendfile": sendfile()}
 WORKLOADS |= {f"processes-{label}": processes(mib) for label, mib in (("20MiB", 20), ("1GiB", 1024))}
 WORKLOADS |= {f"{what}{'-' * bool(listener)}{listener}": micro(what, *([listener] if listener else []))
               for what in MICRO for listener in ("listener", "")}
