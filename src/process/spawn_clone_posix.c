@@ -142,7 +142,6 @@ static int clone_with_other_ids(rp_spawn_plan *plan, pid_t *pid, int *process)
 static int clone_by_copying(rp_spawn_plan *plan, pid_t *pid, int *process)
 {
     int told[2] = {0}, ends[2], rc;
-    ssize_t length;
 
     if (pipe2(ends, O_CLOEXEC) < 0)
         return -errno;
@@ -153,7 +152,7 @@ static int clone_by_copying(rp_spawn_plan *plan, pid_t *pid, int *process)
         rp_spawn_child(plan);
     rc = *pid < 0 ? -errno : open_process(*pid, process);
     close(ends[1]);
-    while (rc == 0 && (length = read(ends[0], told, sizeof told)) < 0 && errno == EINTR) {
+    while (rc == 0 && read(ends[0], told, sizeof told) < 0 && errno == EINTR) {
     }
     close(ends[0]);
     plan->error = told[0];
