@@ -1,13 +1,14 @@
 /*
  * mmsg.c - several datagrams by one call of the system's.
  *
- * Nothing is taken out of a socket while a task waits: it waits for readiness, and tries again. What finds no room is
- * sent as an operation: a Unix socket is ready while the peer that a datagram is for has no room, and the backend asks
- * again without a turn of the loop.
+ * Nothing is taken out of a socket, or put into it, while a task waits: it waits for readiness, and tries again. A Unix
+ * socket is ready while the peer that a datagram is for has no room. So a wait for nothing is followed by a pause.
  */
 #include "co/await.h"
 #include "loop/loop.h"
 #include "ringport/io.h"
+
+enum { LONGEST_PAUSE = 5 }; /* 32 ms: how often the pause of 1 ms is doubled */
 
 static int receive_now(const rp_kernel *kernel, rp_fd fd, rp_mmsg *messages, int count)
 {
@@ -66,26 +67,24 @@ static int send_now(const rp_kernel *kernel, rp_fd fd, const rp_mmsg *messages, 
     return rp_kernel_send_messages(kernel, fd, batch, count);
 }
 
-/* There is no room for one: how many have gone when there is. */
-static int send_later(rp_co *co, rp_fd fd, const rp_mmsg *message)
+/* Suspends until there may be room. `idle` counts how often there was none in spite of that. */
+static int wait_for_room(rp_co *co, rp_fd fd, int *idle)
 {
-    if (message->segment != 0) {
-        RP_TRY(rp_poll_fd(co, fd, RP_POLL_OUT));
-        return 0;
-    }
-    bool named = message->address && message->address_length > 0;
-    RP_TRY(rp_sendto(co, fd, message->buffer, message->length, 0, named ? message->address : NULL,
-                     message->address_length));
-    return 1;
+    RP_TRY(rp_poll_fd(co, fd, RP_POLL_OUT));
+    if (*idle > 0)
+        RP_TRY(rp_sleep(co, RP_MSEC(1) << (*idle <= LONGEST_PAUSE ? *idle - 1 : LONGEST_PAUSE)));
+    ++*idle;
+    return 0;
 }
 
 /* Sends what there is room for, and lets the others have their turn: how many have gone. */
-static int send_some(rp_co *co, rp_fd fd, const rp_mmsg *messages, int count)
+static int send_some(rp_co *co, rp_fd fd, const rp_mmsg *messages, int count, int *idle)
 {
     RP_TRY(rp_co_check(co));
     int rc = send_now(rp_co_loop(co)->kernel, fd, messages, count);
     if (rc == -EAGAIN)
-        return send_later(co, fd, messages);
+        return wait_for_room(co, fd, idle);
+    *idle = 0;
     rp_co_wake(co);
     rp_co_suspend(co, NULL, NULL);
     return rc;
@@ -93,11 +92,11 @@ static int send_some(rp_co *co, rp_fd fd, const rp_mmsg *messages, int count)
 
 int rp_sendmmsg(rp_co *co, rp_fd fd, rp_mmsg *messages, int count)
 {
-    int rc = 0, sent = 0;
+    int rc = 0, sent = 0, idle = 0;
 
     if (count < 0)
         return -EINVAL;
-    while (sent < count && (rc = send_some(co, fd, messages + sent, count - sent)) >= 0)
+    while (sent < count && (rc = send_some(co, fd, messages + sent, count - sent, &idle)) >= 0)
         for (int i = 0; i < rc; i++)
             messages[sent++].error = 0;
     for (int i = sent; i < count; i++)

@@ -442,6 +442,7 @@ CO_TEST(waiting_for_room_at_one_peer_of_many)
     socklen_t length = sizeof to;
     box *b = new_box();
     sender s = {.fd = fd, .b = b, .count = MANY};
+    rp_loop_stats before, after;
     rp_task *task;
 
     CHECK_INT(bind(peer, (struct sockaddr *)&to, sizeof to.sun_family), ==, 0); /* the system finds a name */
@@ -453,6 +454,10 @@ CO_TEST(waiting_for_room_at_one_peer_of_many)
     }
     task = spawn(sends, &s);
     settle(co);
+    rp_loop_get_stats(rp_co_loop(co), &before);
+    CHECK_INT(rp_sleep(co, RP_MSEC(50)), ==, 0);
+    rp_loop_get_stats(rp_co_loop(co), &after);
+    CHECK_INT(after.turns - before.turns, <, 40); /* it waits, and does not ask again and again */
     CHECK(!rp_future_done(task));
     receive_numbers(co, peer, 0, MANY);
     CHECK_INT(rp_join(co, task), ==, MANY);
