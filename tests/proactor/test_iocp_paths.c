@@ -185,6 +185,28 @@ TEST(spaces_alone)
     tear_down();
 }
 
+/* Of a file, by its long path, and back again. */
+static void change_names(const char *path, rp_fd at)
+{
+    char other[5000];
+    rp_op op;
+
+    snprintf(other, sizeof other, "%s-2", path);
+    rp_op_renameat(&op, AT_FDCWD, path, AT_FDCWD, other, 0, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, 0);
+    rp_op_truncate(&op, other, 3, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, 0);
+    CHECK_INT(status_at(at, "file-2", 0).stx_size, ==, 3);
+    rp_op_mkdirat(&op, AT_FDCWD, path, 0700, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, 0);
+    rp_op_unlinkat(&op, AT_FDCWD, path, AT_REMOVEDIR, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, 0);
+    rp_op_linkat(&op, at, "file-2", AT_FDCWD, path, 0, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, 0);
+    rp_op_unlinkat(&op, AT_FDCWD, other, 0, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, 0);
+}
+
 TEST(beyond_max_path)
 {
     enum { DEPTH = 17, LENGTH = 200 };
@@ -223,6 +245,9 @@ TEST(beyond_max_path)
     CHECK_INT(open_at(AT_FDCWD, path, O_WRONLY | O_CREAT | O_EXCL, 0600), ==, -EEXIST);
     strcat(path, "/x");
     CHECK_INT(open_at(AT_FDCWD, path, O_RDONLY, 0), ==, -ENOTDIR);
+
+    *strrchr(path, '/') = '\0';
+    change_names(path, at[DEPTH]);
 
     wcscat(whole, L"\\file");
     CHECK(DeleteFileW(whole));

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "harness/support.h"
+#include "proactor/directory.h"
 /* After it: */
 #include <winioctl.h>
 
@@ -172,8 +173,26 @@ static bool make_junction(const char *name, const char *target)
     return ok;
 }
 
+/* What a listing calls it; 0: it is not there. */
+static uint32_t listed_as(const char *name)
+{
+    static rp_directory_batch batch;
+    rp_directory_entry entry;
+    uint32_t type = 0;
+    int64_t listed = open_at(AT_FDCWD, base, O_RDONLY | O_DIRECTORY);
+
+    while (rp_directory_read((rp_fd)listed, &batch) > 0)
+        while (rp_directory_next(&batch, &entry))
+            type = strcmp(entry.name, name) == 0 ? entry.type : type;
+    close_file(listed);
+    return type;
+}
+
 TEST(junctions)
 {
+    char target[MAX_PATH + 64];
+    rp_op op;
+
     test_need_real_windows("junctions");
     set_up();
     CHECK(make_junction("junction", under_base("sub")));
@@ -185,7 +204,18 @@ TEST(junctions)
     CHECK_INT(id_at((rp_fd)through, ".."), ==, id_at(directory, ".")); /* of where it leads to */
     CHECK_INT(id_at(directory, "junction/inner"), ==, id_at(directory, "sub/inner"));
     close_file(through);
-    CHECK(RemoveDirectoryA(under_base("junction")));
+    CHECK_INT(listed_as("junction"), ==, S_IFLNK);
+    CHECK_INT(listed_as("sub"), ==, S_IFDIR);
+    CHECK_INT(listed_as("file"), ==, S_IFREG);
+    rp_op_readlinkat(&op, directory, "junction", target, sizeof target, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, strlen(under_base("sub")));
+    CHECK(memcmp(target, under_base("sub"), strlen(under_base("sub"))) == 0);
+    rp_op_unlinkat(&op, directory, "junction", AT_REMOVEDIR, NULL, NULL);
+    CHECK_INT(perform(port, &op), ==, -ENOTDIR);
+    rp_op_unlinkat(&op, directory, "junction", 0, NULL, NULL); /* it alone, and nothing that it leads to */
+    CHECK_INT(perform(port, &op), ==, 0);
+    CHECK_INT(kind_at("junction", AT_SYMLINK_NOFOLLOW), ==, -ENOENT);
+    CHECK_INT(kind_at("sub/inner", 0), ==, S_IFREG);
     tear_down();
 }
 
