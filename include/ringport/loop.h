@@ -31,7 +31,7 @@
  * Nothing is lost by that: a run in the old thread goes on.
  *
  * C++ exceptions may leave the callbacks that a loop calls: those of handles, timers, readers, signals, futures,
- * operations and protocols (net.h).
+ * operations, protocols (net.h) and processes (process.h).
  * The exception ends the run, and comes out of the function that runs the loop.
  * The callback that threw counts as called.
  * What was to run after it runs in the next run, or is dropped when the loop is closed.

@@ -225,4 +225,31 @@ TEST(a_reader_that_throws_is_called_again)
 TEST_ABSENT(a_reader_that_throws_is_called_again, "only sockets can be polled");
 #endif
 
+void end_badly(rp_process *, void *)
+{
+    throw trouble();
+}
+
+TEST(the_end_of_a_process_throws)
+{
+#ifdef _WIN32
+    static const char *const argv[] = {"cmd.exe", "/c", "exit", nullptr};
+#else
+    static const char *const argv[] = {"/bin/true", nullptr};
+#endif
+    rp_loop *loop = new_loop();
+    rp_process_options options{};
+    rp_process *process;
+    rp_future *future;
+
+    options.argv = argv;
+    CHECK_INT(rp_process_spawn(loop, &options, end_badly, nullptr, &process), ==, 0);
+    CHECK_INT(rp_process_wait(process, &future), ==, 0);
+    rp_process_unref(process); /* the loop's own reference is dropped all the same */
+    run_into_trouble(loop);
+    CHECK(rp_future_done(future));
+    rp_future_unref(future);
+    rp_loop_free(loop);
+}
+
 } // namespace
