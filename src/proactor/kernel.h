@@ -21,13 +21,13 @@ enum { RP_MESSAGES_MAX = 64 }; /* are sent or received by one call */
 
 /* One datagram, or several that go as one, of those that are sent or received together. */
 typedef struct rp_message {
-    struct iovec *vector; /* its pieces: one, unless it is sent in segments */
-    int count;
+    struct iovec *vector;     /* its pieces: one, unless it is sent in segments */
     struct sockaddr *address; /* to whom; from whom, NULL: nobody wants to know */
+    size_t length;            /* of one that was received: bytes */
+    int count;                /* of pieces */
     uint32_t address_length;  /* 0: it has none; of one that is received: the room, then the true length */
     uint32_t segment; /* it is cut, or was joined, of datagrams of that many bytes, and a last one; 0: it is one */
-    size_t length;    /* of one that was received: bytes */
-    bool truncated;   /* likewise: there was no room for its end */
+    bool truncated;   /* received: there was no room for its end */
 } rp_message;
 
 /* The functions are called by the wrappers below, which say what each does. */
