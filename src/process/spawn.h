@@ -13,7 +13,7 @@ typedef struct rp_spawned {
     rp_fd pipes[3]; /* the parent's ends; -1: none */
 } rp_spawned;
 
-/* Starts a process: 0, or an error with the step that it comes from. Any thread. */
+/* Starts a process: 0; or an error with the step that it comes from, and no descriptors. Any thread. */
 int rp_spawn(const rp_process_options *options, rp_spawned *spawned, rp_spawn_step *step);
 
 /* Describes a child that somebody else has started: 0 or an error. One that is no more has no descriptor. */

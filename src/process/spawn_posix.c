@@ -110,6 +110,8 @@ static int open_source(const rp_stdio *stdio, int number, int *parents, int *sou
 
 /* ---- all of it ---- */
 
+static const rp_spawned nothing = {.process = -1, .pipes = {-1, -1, -1}};
+
 static int start(rp_spawn_plan *plan, const rp_stdio *const *stdio, rp_spawned *spawned)
 {
     pid_t pid;
@@ -130,6 +132,7 @@ static int start(rp_spawn_plan *plan, const rp_stdio *const *stdio, rp_spawned *
     }
     for (int i = 0; i < 3; i++)
         rp_spawn_close(spawned->pipes[i]);
+    *spawned = nothing;
     return rc;
 }
 
@@ -142,7 +145,7 @@ int rp_spawn(const rp_process_options *options, rp_spawned *spawned, rp_spawn_st
     int rc;
 
     *step = RP_SPAWN_PREPARE;
-    *spawned = (rp_spawned){.process = -1, .pipes = {-1, -1, -1}};
+    *spawned = nothing;
     RP_TRY(check(options));
     const char *program = options->program ? options->program : options->argv[0];
     if (*program == '\0') {

@@ -366,6 +366,7 @@ int rp_spawn(const rp_process_options *options, rp_spawned *spawned, rp_spawn_st
     PROCESS_INFORMATION created;
     int rc = prepare(&s);
 
+    *spawned = (rp_spawned){.process = -1, .pipes = {-1, -1, -1}};
     *step = RP_SPAWN_PREPARE;
     if (rc == 0 && s.cwd) {
         *step = RP_SPAWN_CHDIR;
@@ -412,7 +413,7 @@ int rp_spawn_signal(const rp_spawned *spawned, int signal)
 {
     HANDLE process = (HANDLE)spawned->process;
 
-    if (has_ended(process))
+    if (spawned->process == -1 || has_ended(process)) /* -1 would be this process */
         return -ESRCH;
     switch (signal) {
     case 0:

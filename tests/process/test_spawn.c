@@ -8,6 +8,18 @@
 #include <sys/resource.h>
 
 #include "harness/children.h"
+#include "harness/wrap.h"
+
+static int closed_in_vain;
+
+WRAP(int, close, int fd)
+{
+    int rc = __real_close(fd);
+
+    if (rc < 0 && errno == EBADF)
+        closed_in_vain++;
+    return rc;
+}
 
 static int spawn_error(const rp_process_options *options)
 {
@@ -180,6 +192,18 @@ TEST(failures_in_the_child)
         CHECK_INT(count_descriptors(), ==, before);
         check_no_child_is_left();
     }
+}
+
+/* What is closed twice may be another thread's by then. */
+TEST(a_start_that_fails_closes_each_descriptor_once)
+{
+    const char *none[] = {"/no/such", NULL};
+
+    closed_in_vain = 0;
+    CHECK_INT(spawn_error(&(rp_process_options){
+                  .argv = none, .in.kind = RP_STDIO_PIPE, .out.kind = RP_STDIO_PIPE, .err.kind = RP_STDIO_PIPE}),
+              ==, -ENOENT);
+    CHECK_INT(closed_in_vain, ==, 0);
 }
 
 TEST(arguments_that_are_too_long)
