@@ -12,8 +12,8 @@ static void wake(void *arg)
 
 static void interrupt(rp_co *co, void *arg)
 {
-    ((rp_watch *)arg)->waiter = NULL;
-    rp_co_wake(co);
+    (void)co;
+    rp_watch_wake(arg);
 }
 
 int rp_watch_next(rp_co *co, rp_watch *watch, rp_watch_event *event)
@@ -31,7 +31,11 @@ int rp_watch_next(rp_co *co, rp_watch *watch, rp_watch_event *event)
     if (watch->ended)
         return RP_EOF;
     watch->waiter = &waiter;
-    if (rp_co_suspend(co, &waiting, watch))
+    bool cancelled = rp_co_suspend(co, &waiting, &waiter);
+
+    if (!waiter.gone)
+        watch->waiter = NULL;
+    if (cancelled)
         return rp_co_cancelled(co);
     if (waiter.gone)
         return -EBADF;

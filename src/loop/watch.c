@@ -28,13 +28,18 @@ static rp_watch *watch_of(rp_watch_source *source)
 
 /* ---- events come ---- */
 
+void rp_watch_wake(rp_watch_waiter *waiter)
+{
+    if (waiter->woken)
+        return;
+    waiter->woken = true;
+    waiter->wake(waiter->arg);
+}
+
 static void wake(rp_watch *watch)
 {
-    rp_watch_waiter *waiter = watch->waiter;
-
-    watch->waiter = NULL;
-    if (waiter)
-        waiter->wake(waiter->arg);
+    if (watch->waiter)
+        rp_watch_wake(watch->waiter);
     else if (watch->callback && !rp_handle_scheduled(&watch->handle))
         rp_loop_ready(watch->source.loop, &watch->handle);
 }
@@ -179,7 +184,7 @@ void rp_watch_free(rp_watch *watch)
     rp_resource_remove(&watch->resource);
     if (waiter && !watch->source.loop->closed) {
         waiter->gone = true;
-        waiter->wake(waiter->arg);
+        rp_watch_wake(waiter);
     }
     rp_free(watch);
 }

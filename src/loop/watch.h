@@ -6,10 +6,11 @@
 
 #include "loop/watch_source.h"
 
-/* Somebody who waits for an event. */
+/* Somebody who waits for an event. It stays with the watch until it has looked, so that a free in between is seen. */
 typedef struct rp_watch_waiter {
-    void (*wake)(void *arg); /* there is one; or the watch is gone */
+    void (*wake)(void *arg); /* there is one; or the watch is gone. Called once */
     void *arg;
+    bool woken;
     bool gone; /* the watch was freed */
 } rp_watch_waiter;
 
@@ -27,6 +28,9 @@ struct rp_watch {
     void *arg;
     rp_watch_waiter *waiter; /* or NULL */
 };
+
+/* Wakes a waiter, unless it has been woken. */
+void rp_watch_wake(rp_watch_waiter *waiter);
 
 /* Takes the next event: whether there is one. Its name is lent until the next call. */
 bool rp_watch_take(rp_watch *watch, rp_watch_event *event);

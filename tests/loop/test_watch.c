@@ -543,6 +543,29 @@ CO_TEST(a_task_takes_events_one_by_one)
     rp_watch_free(t.watch);
 }
 
+/* Both are woken by the same change, and this task goes on first. */
+CO_TEST(a_watch_that_is_freed_before_its_waiter_looks)
+{
+    rp_watch_event event;
+    rp_watch *first;
+    rp_task *task;
+    told t = {0};
+
+    make_top();
+    CHECK_INT(rp_watch_new(rp_co_loop(co), top, false, NULL, NULL, &first), ==, 0);
+    CHECK_INT(rp_watch_new(rp_co_loop(co), top, false, NULL, NULL, &t.watch), ==, 0);
+    CHECK_INT(rp_create_task(&task, next_in_task, &t), ==, 0);
+    wire_settle_in(co);
+    write_file("file", "x");
+    CHECK_INT(rp_watch_next(co, first, &event), ==, 0);
+    CHECK_INT(rp_watch_next(co, t.watch, &event), ==, -EBUSY); /* the event is the waiter's */
+    rp_watch_free(t.watch);
+    CHECK_INT(rp_join(co, task), ==, -EBADF);
+    rp_watch_free(first);
+    unlink(in_top("file"));
+    CHECK_INT(remove_directory(top), ==, 0);
+}
+
 CO_TEST(a_task_is_told_the_end)
 {
     rp_watch_event event;
