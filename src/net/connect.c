@@ -15,6 +15,7 @@
 #include "loop/resource.h"
 #include "net/address.h"
 #include "net/race.h"
+#include "net/resolve.h"
 #include "net/socket_transport.h"
 
 typedef struct attempt {
@@ -36,20 +37,12 @@ typedef struct attempt {
 
 /* ---- the end ---- */
 
-static void drop_lookup(rp_future **lookup)
-{
-    if (*lookup && rp_future_done(*lookup))
-        rp_future_result(*lookup); /* its error counts as read */
-    rp_future_unref(*lookup);
-    *lookup = NULL;
-}
-
 static void release(attempt *self)
 {
     rp_resource_remove(&self->resource);
     rp_future_remove_done_callback(&self->resolved);
-    drop_lookup(&self->lookup);
-    drop_lookup(&self->local_lookup);
+    rp_lookup_drop(&self->lookup);
+    rp_lookup_drop(&self->local_lookup);
     rp_future_unref(&self->future);
 }
 
@@ -262,9 +255,8 @@ int rp_create_connection(rp_loop *loop, rp_protocol_factory *factory, void *arg,
         rc = self ? 0 : -ENOMEM;
     }
     if (rc < 0) {
-        rp_future_cancel(lookup);
-        drop_lookup(&lookup);
-        drop_lookup(&local_lookup);
+        rp_lookup_drop(&lookup);
+        rp_lookup_drop(&local_lookup);
         return rc;
     }
     if (options)

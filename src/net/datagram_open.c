@@ -16,6 +16,7 @@
 #include "loop/resource.h"
 #include "net/bind.h"
 #include "net/datagram_transport.h"
+#include "net/resolve.h"
 
 enum { LOCAL, REMOTE, ENDS };
 
@@ -41,20 +42,12 @@ typedef struct attempt {
 
 /* ---- the end ---- */
 
-static void drop_lookup(rp_future **lookup)
-{
-    if (*lookup && rp_future_done(*lookup))
-        rp_future_result(*lookup); /* its error counts as read */
-    rp_future_unref(*lookup);
-    *lookup = NULL;
-}
-
 static void release(attempt *self)
 {
     rp_resource_remove(&self->resource);
     rp_future_remove_done_callback(&self->resolved);
-    drop_lookup(&self->ends[LOCAL].lookup);
-    drop_lookup(&self->ends[REMOTE].lookup);
+    rp_lookup_drop(&self->ends[LOCAL].lookup);
+    rp_lookup_drop(&self->ends[REMOTE].lookup);
     rp_future_unref(&self->future);
 }
 
@@ -335,9 +328,6 @@ int rp_datagram_open(rp_loop *loop, rp_datagram_protocol_factory *factory, void 
     self->fd = -1;
     rc = begin(self, options);
     if (rc < 0) {
-        for (int i = 0; i < ENDS; i++)
-            if (self->ends[i].lookup)
-                rp_future_cancel(self->ends[i].lookup);
         release(self);
         return rc;
     }

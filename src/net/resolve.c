@@ -147,3 +147,12 @@ int rp_lookup_take(rp_future *future, struct addrinfo **list)
     *list = answer;
     return 0;
 }
+
+/* One that is pending is cancelled, and the error of one that is done counts as read: neither is to be reported. */
+void rp_lookup_drop(rp_future **future)
+{
+    if (*future && !rp_future_cancel(*future))
+        rp_future_result(*future);
+    rp_future_unref(*future);
+    *future = NULL;
+}

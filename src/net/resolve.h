@@ -16,4 +16,7 @@ int rp_lookup_new(rp_loop *loop, const char *host, const char *service, const st
  */
 int rp_lookup_take(rp_future *future, struct addrinfo **list);
 
+/* Lets go of a lookup that nobody wants any more, whatever comes of it. *future becomes NULL; it may be so before. */
+void rp_lookup_drop(rp_future **future);
+
 #endif

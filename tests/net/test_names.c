@@ -7,6 +7,7 @@
 
 #include "base/list.h"
 #include "base/thread.h"
+#include "harness/reports.h"
 #include "harness/wire.h"
 #include "net/resolve.h"
 
@@ -59,12 +60,14 @@ resolver *__imp_getaddrinfo = own_getaddrinfo;
 #define getaddrinfo own_getaddrinfo
 #endif
 
-/* "held-N.two" has two addresses, "held-N.none" none, and any other name that begins so has one. */
+/* "held-N.two" has two addresses, "held-N.none" none, any other name that begins so one. "lost" has none, at once. */
 int getaddrinfo(const char *host, const char *service, const struct addrinfo *hints, struct addrinfo **result)
 {
     resolver *real = (resolver *)test_next_function("getaddrinfo");
     struct addrinfo numeric = *hints;
 
+    if (host && strcmp(host, "lost") == 0)
+        return EAI_NONAME;
     if (!host || strncmp(host, "held-", 5) != 0)
         return real(host, service, hints, result);
     if (hints->ai_flags & AI_NUMERICHOST)
@@ -366,6 +369,61 @@ TEST(a_loop_that_is_closed_does_not_wait_for_names)
     rp_future_unref(first);
     rp_future_unref(second);
     set_gate(true);
+}
+
+/* ---- what is asked by the way ---- */
+
+static int no_stream(void *arg, const rp_protocol **protocol, void **self)
+{
+    CHECK(false);
+    return 0;
+}
+
+static int no_mailbox(void *arg, const rp_datagram_protocol **protocol, void **self)
+{
+    CHECK(false);
+    return 0;
+}
+
+/* Of two names one is not known, and then the other one's answer is nobody's: not an error that nobody has read. */
+static void check_only_one_error(rp_loop *loop, rp_future *attempt, const struct addrinfo *hints)
+{
+    rp_future *same;
+    int reports = 0;
+
+    rp_set_exception_handler(loop, count_report, &reports);
+    CHECK_INT(rp_loop_getaddrinfo(loop, "held-1.none", "9", hints, &same), ==, 0);
+    CHECK_INT(rp_run_until_complete(loop, attempt), ==, RP_EAI_NONAME);
+    rp_future_unref(attempt);
+    await_inside(1);
+    set_gate(true);
+    CHECK_INT(rp_run_until_complete(loop, same), ==, RP_EAI_NONAME);
+    rp_future_unref(same);
+    CHECK_INT(gate.calls, ==, 1);
+    CHECK_INT(reports, ==, 0);
+    rp_loop_free(loop);
+}
+
+TEST(a_connection_without_its_name_forgets_the_local_one)
+{
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_protocol = IPPROTO_TCP};
+    const rp_connect_options options = {.local_host = "held-1.none", .local_port = 9};
+    rp_loop *loop = set_up();
+    rp_future *attempt;
+
+    CHECK_INT(rp_create_connection(loop, no_stream, NULL, "lost", 9, &options, &attempt), ==, 0);
+    check_only_one_error(loop, attempt, &hints);
+}
+
+TEST(an_endpoint_without_its_name_forgets_the_other_one)
+{
+    const struct addrinfo hints = {.ai_socktype = SOCK_DGRAM};
+    const rp_datagram_options options = {.local_host = "lost", .remote_host = "held-1.none", .remote_port = 9};
+    rp_loop *loop = set_up();
+    rp_future *attempt;
+
+    CHECK_INT(rp_create_datagram_endpoint(loop, no_mailbox, NULL, &options, &attempt), ==, 0);
+    check_only_one_error(loop, attempt, &hints);
 }
 
 TEST(loops_do_not_share_questions)
