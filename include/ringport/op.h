@@ -127,6 +127,7 @@ struct rp_op {
             size_t length;
             int64_t offset; /* -1: at the file's own position */
             int flags;
+            bool stream; /* a send's: its owner knows that the socket is one of bytes, and no datagrams */
         } buffer;
         struct {
             const struct iovec *vector;

@@ -99,6 +99,7 @@ static int send_soon(rp_transport *transport, const void *data, size_t length)
     socket_transport *self = socket_of(transport);
 
     rp_op_send(&self->send, self->fd, data, length, 0, on_sent, NULL);
+    self->send.u.buffer.stream = true;
     return rp_submit(transport->loop, &self->send);
 }
 

@@ -25,15 +25,15 @@ static int receive_flags(const rp_op *op)
 }
 
 /*
- * A send that is not to send all is tried without waiting. When a datagram finds no room, the kernel must not try it
- * again: of a Unix socket's it takes the bytes before it sees that the peer has no room, and sends none of them then
- * (6.18).
+ * A send that is not to send all is tried without waiting, unless it is known to be a stream's. When a datagram finds
+ * no room, the kernel must not try it again: of a Unix socket's it takes the bytes before it sees that the peer has no
+ * room, and sends none of them then (6.18).
  */
-static int send_flags(int flags)
+static int send_flags(int flags, bool stream)
 {
     if (flags & (RP_SEND_ALL | MSG_WAITALL))
         return (flags & ~RP_SEND_ALL) | MSG_NOSIGNAL | MSG_WAITALL;
-    return flags | MSG_NOSIGNAL | MSG_DONTWAIT;
+    return flags | MSG_NOSIGNAL | (stream ? 0 : MSG_DONTWAIT);
 }
 
 uint32_t uring_entry_events(const rp_op *op)
@@ -82,11 +82,12 @@ static void prepare_network(struct io_uring_sqe *sqe, const rp_op *op)
         io_uring_prep_recv(sqe, op->fd, op->u.buffer.base, length, receive_flags(op));
         break;
     case RP_OP_SEND:
-        io_uring_prep_send(sqe, op->fd, op->u.buffer.base, length, send_flags(op->u.buffer.flags));
+        io_uring_prep_send(sqe, op->fd, op->u.buffer.base, length,
+                           send_flags(op->u.buffer.flags, op->u.buffer.stream));
         break;
     case RP_OP_SENDMSG:
         io_uring_prep_sendmsg(sqe, op->fd, op->u.message.header,
-                              (unsigned)send_flags(op->u.message.flags & ~MSG_WAITALL));
+                              (unsigned)send_flags(op->u.message.flags & ~MSG_WAITALL, false));
         break;
     case RP_OP_RECVMSG:
         /* The kernel would put packets together. */

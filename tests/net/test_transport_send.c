@@ -7,6 +7,17 @@
 #include "loop/loop.h"
 #include "harness/record.h"
 #include "harness/reports.h"
+#include "harness/wrap.h"
+
+static int questions; /* about options of sockets */
+
+#ifndef _WIN32
+WRAP(int, getsockopt, int fd, int level, int option, void *value, socklen_t *length)
+{
+    questions++;
+    return __real_getsockopt(fd, level, option, value, length);
+}
+#endif
 
 TEST(after_a_half_close_writing_goes_on)
 {
@@ -85,7 +96,7 @@ TEST(a_cork_that_is_drawn_sends_what_the_socket_has_no_room_for_too)
     record r = {0};
     int error, there = record_start(loop, &record_plain, &r);
 
-    CHECK_INT(rp_transport_set_write_buffer_limits(r.transport, 30000000, 0), ==, 0);
+    CHECK_INT(rp_transport_set_write_buffer_limits(r.transport, 80000000, 0), ==, 0);
     rp_transport_cork(r.transport);
     record_write(&r, 10000000, 0);
     record_write(&r, 10000000, 10000000);
@@ -111,7 +122,7 @@ TEST(marks_that_are_lowered_count_at_once)
     CHECK_INT(r.pauses, ==, 1);
     RUN_UNTIL(loop, r.resumes == 1);
     CHECK_INT(rp_transport_uncork(r.transport), ==, 0);
-    CHECK_INT(rp_transport_set_write_buffer_limits(r.transport, 30000000, 0), ==, 0);
+    CHECK_INT(rp_transport_set_write_buffer_limits(r.transport, 80000000, 0), ==, 0);
     record_write(&r, 20000000, 50);
     CHECK_INT(r.pauses, ==, 1);
     CHECK_INT(rp_transport_set_write_buffer_limits(r.transport, 1000, 0), ==, 0);
@@ -319,6 +330,27 @@ TEST(what_had_to_wait_and_has_all_been_sent_is_told)
     RUN_UNTIL(loop, r.lost);
     CHECK_INT(drains, ==, 1);
     close(there);
+    rp_loop_free(loop);
+}
+
+/* A backend to which a send may be of a datagram asks for the socket's type when there is no room. */
+TEST(what_has_to_wait_asks_nothing_of_the_socket)
+{
+    rp_loop *loop = wire_loop();
+    record r = {0};
+    int error, there = record_start(loop, &record_plain, &r);
+
+    questions = 0;
+    record_write(&r, 8000000, 0);
+    wire_settle(loop);
+    CHECK_INT(rp_transport_get_write_buffer_size(r.transport), >, 0);
+    CHECK_INT(questions, ==, 0);
+    rp_transport_close(r.transport);
+    CHECK_INT(wire_drain(loop, there, &error), ==, 8000000);
+    RUN_UNTIL(loop, r.lost);
+    CHECK_INT(questions, ==, 0);
+    close(there);
+    free(r.data);
     rp_loop_free(loop);
 }
 
