@@ -312,14 +312,16 @@ int rp_subprocess_communicate(rp_co *co, rp_subprocess *subprocess, rp_communica
               .drops = !communication};
     int rc;
 
-    RP_TRY(rp_co_check(co));
+    RP_TRY(rp_co_here(co));
     if (subprocess->communicating)
         return -EBUSY;
     subprocess->communicating = true;
     said->out = said->err = NULL;
     said->out_length = said->err_length = 0;
     enter(subprocess);
-    rc = talk_and_wait(co, &t, said->timeout);
+    rc = rp_co_pending(co);
+    if (rc == 0)
+        rc = talk_and_wait(co, &t, said->timeout);
     subprocess->communicating = false;
     if (!subprocess->released) {
         said->out = heard(&subprocess->out, &said->out_length);

@@ -215,6 +215,10 @@ CO_TEST(a_time_limit_loses_nothing)
     said.timeout = -1;                                                      /* over already */
     CHECK_INT(rp_subprocess_communicate(co, child, &said), ==, -ETIMEDOUT);
     CHECK_STR(said.out, "something");
+    said.out = NULL;
+    rp_task_cancel(rp_co_task(co)); /* so is this one, before it has begun */
+    CHECK_INT(rp_subprocess_communicate(co, child, &said), ==, -ECANCELED);
+    CHECK_STR(said.out, "something");
     CHECK_INT(rp_subprocess_kill(child), ==, 0);
     said.timeout = RP_SEC(100);
     CHECK_INT(rp_subprocess_communicate(co, child, &said), ==, 0);
