@@ -105,7 +105,11 @@ static int64_t try_read(const rp_op *op)
     return offset < 0 || (size_t)n == total_length(vector, count) ? n : -EAGAIN;
 }
 
-/* Not at the file's own position, whose lock another thread may hold while it waits for the disk. */
+/*
+ * Not at the file's own position, whose lock another thread may hold while it waits for the disk. What is to be on the
+ * disk when the call returns (O_SYNC, O_DSYNC) is a thread's: some file systems take the bytes without waiting, and
+ * then flush them all the same.
+ */
 static int64_t try_write(rp_op *op)
 {
     struct iovec single;
@@ -113,8 +117,11 @@ static int64_t try_write(rp_op *op)
     int64_t offset;
     const struct iovec *vector = buffers(op, &single, &count, &offset);
 
-    if (offset < 0 || is_direct(op->fd, vector, offset))
+    if (offset < 0)
         return -EAGAIN;
+    int flags = fcntl(op->fd, F_GETFL);
+    if (flags >= 0 && flags & (O_DIRECT | O_DSYNC))
+        return flags & O_DSYNC ? -EOPNOTSUPP : -EAGAIN;
     ssize_t n = pwritev2(op->fd, vector, count, offset, RWF_NOWAIT);
     if (n <= 0)
         return n < 0 && (is_answer(errno) || errno == EOPNOTSUPP) ? -errno : -EAGAIN;

@@ -178,6 +178,23 @@ TEST(files_that_go_around_the_cache)
     rp_proactor_close(port);
 }
 
+/* Not to wait for the cache would not mean not to wait for the disk. */
+TEST(files_that_are_flushed_by_each_write)
+{
+    rp_proactor *port = open_port();
+    int fd = new_file(TEST_TMP, O_SYNC);
+    char bytes[16] = "";
+
+    CHECK_INT(fd, >=, 0);
+    CHECK_INT(write_at(port, fd, "0123456789", 10, 0), ==, 10);
+    CHECK_INT(write_at(port, fd, "ab", 2, -1), ==, 2);
+    CHECK_INT(without_wait, ==, 0);
+    CHECK_INT(read_at(port, fd, bytes, 10, 0), ==, 10);
+    CHECK(memcmp(bytes, "ab23456789", 10) == 0);
+    close(fd);
+    rp_proactor_close(port);
+}
+
 TEST(no_vector_at_all)
 {
     rp_proactor *port = open_port();
