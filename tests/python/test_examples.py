@@ -91,7 +91,8 @@ def test_chat_server(start):
         for i in range(50):
             print(i, file=files[0], flush=True)
         for listener in (1, 2):
-            assert list(itertools.islice((line for line in files[listener] if line != "here\n"), 50)) == [f"{i}\n" for i in range(50)]
+            heard = (line for line in files[listener] if line != "here\n")
+            assert list(itertools.islice(heard, 50)) == [f"{i}\n" for i in range(50)]
         peers[0].shutdown(socket.SHUT_WR)
         assert set(files[0]) <= {"here\n"}  # none of its own, and then the end
 
