@@ -301,7 +301,7 @@ void rpy_connection_force_close(rpy_transport *self, PyObject *exception)
     if (self->core->lost)
         return;
     if (exception && exception != Py_None)
-        self->error = Py_NewRef(exception);
+        Py_XSETREF(self->error, Py_NewRef(exception));
     lose(self);
 }
 
@@ -432,6 +432,7 @@ void rpy_connection_end(rpy_transport *self)
     self->streamed = false;
     leave_server(self);
     end_empty_waiter(self);
+    Py_CLEAR(self->error); /* its traceback may refer to us: a cycle that only the collector would end */
     rpy_connection_keep(self);
 }
 

@@ -730,6 +730,38 @@ async def test_a_paused_transport_that_nobody_has_is_closed(loop):
             assert await receive(peer, 1) == b""
 
 
+@pytest.mark.parametrize("how", ["fatal error", "forced"])
+async def test_what_ended_a_transport_does_not_keep_it(loop, how):
+    """The traceback of its exception refers to the transport, of which nothing is left without the collector."""
+
+    def end(transport):
+        try:
+            raise ZeroDivisionError
+        except ZeroDivisionError as error:
+            if how == "forced":
+                transport._force_close(error)
+            else:
+                transport._fatal_error(error)
+
+    protocol = Recorder()
+    loop.set_exception_handler(lambda loop, context: None)
+    transport, peer = connect(loop, protocol)
+    await turns(2)
+    gone = weakref.ref(transport)
+    end(transport)
+    await protocol.wait_for("connection_lost")
+    protocol.__dict__.clear()
+    del protocol
+    gc.disable()
+    try:
+        del transport
+        await turns(2)
+        assert gone() is None
+    finally:
+        gc.enable()
+        peer.close()
+
+
 async def test_a_transport_that_reads_is_kept(loop):
     protocol = Recorder()
     transport, peer = connect(loop, protocol)
