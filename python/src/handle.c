@@ -81,6 +81,7 @@ rpy_handle *rpy_handle_new(rpy_loop *loop, PyTypeObject *type, PyObject *callbac
     self->cancelled = false;
     self->running = false;
     self->timed = type == loop->state->timer_handle_type;
+    self->guarded = false;
     self->source_traceback = NULL;
     self->repr = NULL;
     self->weakrefs = NULL;
@@ -128,6 +129,13 @@ static void dealloc(PyObject *object)
     }
     Py_XDECREF((PyObject *)loop);
     Py_DECREF((PyObject *)type); /* the state goes with the last type */
+}
+
+void rpy_handle_guard(rpy_handle *self)
+{
+    self->guarded = self->state->asyncio_threadsafe_handle;
+    self->thread = 0;
+    self->returned = NULL;
 }
 
 static void free_all(rpy_free_handles *spare, bool timed)
@@ -228,7 +236,7 @@ static void call_timed(rpy_handle *self)
 }
 
 /* It may be called in the middle of a call: what it refers to stays until the outer one has returned. */
-void rpy_handle_call(rpy_handle *self)
+static void call_now(rpy_handle *self)
 {
     bool outer = self->running;
 
@@ -244,6 +252,59 @@ void rpy_handle_call(rpy_handle *self)
             report(self);
     }
     self->running = outer;
+}
+
+/* A guarded handle: waits until no other thread runs it. -1 with an exception: that of a signal, or MemoryError. */
+static int await_others(rpy_handle *self)
+{
+    while (self->guarded && self->thread && self->thread != PyThread_get_thread_ident()) {
+        if (!self->returned)
+            self->returned = PyObject_CallNoArgs(self->state->event_type);
+        PyObject *returned = Py_XNewRef(self->returned);
+        PyObject *waited = returned ? PyObject_CallMethod(returned, "wait", NULL) : NULL;
+
+        Py_XDECREF(returned);
+        if (!waited)
+            return -1;
+        Py_DECREF(waited);
+    }
+    return 0;
+}
+
+static void tell_others(rpy_handle *self)
+{
+    PyObject *returned = self->returned;
+
+    self->returned = NULL;
+    if (!returned)
+        return;
+    PyObject *exception = rpy_take_exception();
+    PyObject *told = PyObject_CallMethod(returned, "set", NULL);
+    if (!told)
+        PyErr_WriteUnraisable(returned);
+    Py_XDECREF(told);
+    Py_DECREF(returned);
+    if (exception)
+        rpy_set_exception(exception);
+}
+
+static void call_guarded(rpy_handle *self)
+{
+    unsigned long outer = self->thread;
+
+    self->thread = PyThread_get_thread_ident();
+    call_now(self);
+    self->thread = outer;
+    if (!outer)
+        tell_others(self);
+}
+
+void rpy_handle_call(rpy_handle *self)
+{
+    if (self->guarded)
+        call_guarded(self);
+    else
+        call_now(self);
 }
 
 /* What the core calls when it gives the handle back: to be run, or because the loop was closed. */
@@ -357,6 +418,8 @@ int rpy_handle_traverse_pending(rp_handle *handle, visitproc visit, void *arg)
 static PyObject *method_cancel(PyObject *self, PyObject *unused)
 {
     (void)unused;
+    if (await_others((rpy_handle *)self) < 0)
+        return NULL;
     rpy_handle_cancel((rpy_handle *)self);
     Py_RETURN_NONE;
 }
@@ -364,6 +427,8 @@ static PyObject *method_cancel(PyObject *self, PyObject *unused)
 static PyObject *method_cancelled(PyObject *self, PyObject *unused)
 {
     (void)unused;
+    if (await_others((rpy_handle *)self) < 0)
+        return NULL;
     return PyBool_FromLong(((rpy_handle *)self)->cancelled);
 }
 
@@ -381,6 +446,8 @@ static PyObject *method_get_context(PyObject *self, PyObject *unused)
 static PyObject *method_run(PyObject *self, PyObject *unused)
 {
     (void)unused;
+    if (await_others((rpy_handle *)self) < 0)
+        return NULL;
     if (((rpy_handle *)self)->callback)
         rpy_handle_call((rpy_handle *)self);
     Py_RETURN_NONE;
@@ -395,10 +462,13 @@ static PyObject *method_when(PyObject *self, PyObject *unused)
 /* isinstance() asks for it: a Handle of ours is an asyncio.Handle, though it is made in another way. */
 static PyObject *get_class(PyObject *self, void *unused)
 {
-    const rpy_state *state = ((rpy_handle *)self)->state;
+    const rpy_handle *handle = (rpy_handle *)self;
+    const rpy_state *state = handle->state;
 
     (void)unused;
-    return Py_NewRef(is_timed((rpy_handle *)self) ? state->asyncio_timer_handle : state->asyncio_handle);
+    if (handle->guarded)
+        return Py_NewRef(state->asyncio_threadsafe_handle);
+    return Py_NewRef(is_timed(handle) ? state->asyncio_timer_handle : state->asyncio_handle);
 }
 
 static PyObject *get_callback(PyObject *self, void *unused)
@@ -572,11 +642,18 @@ int rpy_handle_init(PyObject *module, rpy_state *state)
 {
     state->asyncio_handle = rpy_import("asyncio", "Handle");
     state->asyncio_timer_handle = rpy_import("asyncio", "TimerHandle");
+    state->event_type = state->asyncio_timer_handle ? rpy_import("threading", "Event") : NULL;
+    if (!state->event_type)
+        return -1;
+    state->asyncio_threadsafe_handle = rpy_import("asyncio.events", "_ThreadSafeHandle");
+    if (!state->asyncio_threadsafe_handle) {
+        if (!PyErr_ExceptionMatches(PyExc_AttributeError))
+            return -1;
+        PyErr_Clear(); /* before 3.14 */
+    }
     state->handle_repr_info =
         state->asyncio_handle ? PyObject_GetAttrString(state->asyncio_handle, "_repr_info") : NULL;
     state->handle_type = rpy_add_type(module, &handle_spec, NULL);
     state->timer_handle_type = rpy_add_type(module, &timer_spec, NULL);
-    return state->asyncio_timer_handle && state->handle_repr_info && state->handle_type && state->timer_handle_type
-               ? 0
-               : -1;
+    return state->handle_repr_info && state->handle_type && state->timer_handle_type ? 0 : -1;
 }

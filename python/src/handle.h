@@ -23,6 +23,9 @@ struct rpy_handle {
     bool cancelled;
     bool running;
     bool timed;                 /* a TimerHandle, which is an object of the garbage collector's */
+    bool guarded;               /* it is one of call_soon_threadsafe(): see rpy_handle_guard */
+    unsigned long thread;       /* guarded: that runs it; 0: none */
+    PyObject *returned;         /* guarded: an Event that other threads wait for while it runs, or NULL */
     PyObject *source_traceback; /* debug mode, or NULL */
     PyObject *repr;             /* debug mode: of a cancelled one, as it was before */
     PyObject *weakrefs;
@@ -43,6 +46,12 @@ int rpy_handle_init(PyObject *module, rpy_state *state);
 rpy_handle *rpy_handle_new(rpy_loop *loop, PyTypeObject *type, PyObject *callback, PyObject *const *args,
                            Py_ssize_t count, PyObject *context);
 
+/*
+ * Makes it what call_soon_threadsafe() returns, where asyncio has _ThreadSafeHandle (from 3.14 on): while it runs,
+ * other threads that cancel it, or ask whether it was cancelled, wait until it has returned.
+ */
+void rpy_handle_guard(rpy_handle *handle);
+
 /* Schedules it as by call_soon(): the loop takes a reference. Never fails. */
 void rpy_handle_schedule(rpy_handle *handle);
 
@@ -52,7 +61,7 @@ int rpy_handle_schedule_at(rpy_handle *handle, double when);
 /* Runs callback(*args) in its context now, as the loop runs a handle: errors go to the exception handler. */
 void rpy_handle_call(rpy_handle *handle);
 
-/* Handle.cancel(): also of a handle that was never scheduled. */
+/* Handle.cancel(): also of a handle that was never scheduled. For a guarded one see there: it does not wait. */
 void rpy_handle_cancel(rpy_handle *handle);
 
 /* The same for a tp_clear: in debug mode it is not shown any more as it was, since that would call Python. */

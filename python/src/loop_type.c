@@ -239,6 +239,7 @@ static PyObject *call_soon_threadsafe(PyObject *object, PyObject *const *args, P
     rpy_handle *handle =
         handle_of_call(self, self->state->handle_type, "call_soon_threadsafe", false, 0, args, count, names);
     if (handle) {
+        rpy_handle_guard(handle);
         rpy_handle_schedule(handle);
         rp_proactor_wake(self->loop->proactor);
     }

@@ -63,6 +63,8 @@ static int traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->handle_repr_info);
     Py_VISIT(state->asyncio_handle);
     Py_VISIT(state->asyncio_timer_handle);
+    Py_VISIT(state->asyncio_threadsafe_handle);
+    Py_VISIT(state->event_type);
     Py_VISIT((PyObject *)state->transport_type);
     Py_VISIT((PyObject *)state->read_pipe_type);
     Py_VISIT((PyObject *)state->write_pipe_type);
@@ -122,6 +124,8 @@ static void release(void *module)
     Py_CLEAR(state->handle_repr_info);
     Py_CLEAR(state->asyncio_handle);
     Py_CLEAR(state->asyncio_timer_handle);
+    Py_CLEAR(state->asyncio_threadsafe_handle);
+    Py_CLEAR(state->event_type);
     Py_CLEAR(state->transport_type);
     Py_CLEAR(state->read_pipe_type);
     Py_CLEAR(state->write_pipe_type);

@@ -97,6 +97,8 @@ typedef struct rpy_state {
     PyTypeObject *timer_handle_type;
     PyObject *asyncio_handle; /* asyncio's types */
     PyObject *asyncio_timer_handle;
+    PyObject *asyncio_threadsafe_handle; /* NULL before 3.14 */
+    PyObject *event_type;                /* threading.Event */
     rpy_free_handles free_handles;
     rpy_free_handles free_timer_handles;
     PyObject *format_helpers;   /* asyncio.format_helpers */

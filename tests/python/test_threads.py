@@ -6,6 +6,7 @@ import functools
 import socket
 import sys
 import threading
+import time
 
 import pytest
 
@@ -313,3 +314,69 @@ def test_origin_of_coroutines_in_debug_mode(loop):
     assert sys.get_coroutine_origin_tracking_depth() == depth
     origin = loop.run_until_complete(main())
     assert origin[0][2] == "main" and sys.get_coroutine_origin_tracking_depth() == depth
+
+
+# ---- a handle of call_soon_threadsafe() that runs ----
+
+guarded = pytest.mark.skipif(sys.version_info < (3, 14), reason="_ThreadSafeHandle came with 3.14")
+
+
+def is_inside(thread, function):
+    """Whether a thread is in a function that `function` has called: it may wait there."""
+    return sys._current_frames()[thread.ident].f_code is not function.__code__
+
+
+@guarded
+@pytest.mark.parametrize("method", ["cancel", "cancelled"])
+@pytest.mark.parametrize("outcome", [None, ZeroDivisionError])
+def test_a_running_threadsafe_handle_is_awaited(loop, contexts, method, outcome):
+    """Other threads that cancel it, or ask whether it was cancelled, go on when it has returned."""
+    running = threading.Event()
+    told = []
+
+    def other():
+        running.wait(DEADLINE)
+        told.append("asks")
+        result = getattr(handle, method)()
+        told.append(result)
+
+    def callback():
+        running.set()
+        begun = time.monotonic()
+        while len(told) < 4 and time.monotonic() - begun < DEADLINE:
+            if told.count("asks") == 2 and all(is_inside(thread, other) for thread in threads):
+                break
+            time.sleep(0)
+        told.append("returns")
+        if outcome:
+            raise outcome
+
+    threads = [threading.Thread(target=other) for _ in range(2)]
+    handle = loop.call_soon_threadsafe(callback)
+    for thread in threads:
+        thread.start()
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    for thread in threads:
+        thread.join()
+    assert told[:3] == ["asks", "asks", "returns"] and len(told) == 5
+    assert handle.cancelled() == (method == "cancel")
+    assert [type(context["exception"]) for context in contexts] == [outcome] * bool(outcome)
+
+
+@guarded
+def test_a_threadsafe_handle_that_does_not_run_is_not_awaited(loop):
+    def callback():
+        handle.cancel()
+        seen.append(handle.cancelled())
+
+    seen = []
+    handle = loop.call_soon_threadsafe(callback)
+    assert isinstance(handle, asyncio.events._ThreadSafeHandle) and isinstance(handle, asyncio.Handle)
+    in_thread(handle._run)  # which is that thread's, and not the loop's
+    in_thread(handle.cancel)
+    assert handle.cancelled() and seen == [True]
+    handle = loop.call_soon_threadsafe(callback)
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    assert seen == [True, True]
