@@ -1,13 +1,16 @@
 """Connections: to names, addresses and paths, of sockets that are given, and by TLS.
 
-Whatever fails or is cancelled leaves nothing open: a socket that was made here is closed unless a transport has it.
+Whatever fails or is cancelled leaves nothing open: a socket that was made here is closed unless a transport has it. From
+Python 3.14 on so is one that was given.
 Sockets are made by what asyncio.base_events has as `socket`: whoever replaces that, as tests do, replaces it here, too.
 """
 
 import asyncio
+import contextlib
 import itertools
 import os
 import socket
+import sys
 from asyncio import base_events, sslproto
 from asyncio.log import logger
 
@@ -20,6 +23,7 @@ except ImportError:  # a Python without it
 
 
 PLAIN_PROTOCOLS = {0, socket.IPPROTO_TCP}
+CLOSES_GIVEN_SOCKETS = sys.version_info >= (3, 14)  # those that get no transport
 
 
 def connects_itself(loop):
@@ -45,6 +49,12 @@ def check_tls_timeouts(tls, handshake_timeout, shutdown_timeout):
         raise ValueError("ssl_handshake_timeout is only meaningful with ssl")
     if shutdown_timeout is not None and not tls:
         raise ValueError("ssl_shutdown_timeout is only meaningful with ssl")
+
+
+def discard(sock):
+    """Close the socket of what has failed: that is told, and not what closing it says."""
+    with contextlib.suppress(OSError):
+        sock.close()
 
 
 def interleave_families(infos, first):
@@ -90,7 +100,7 @@ def combine(errors, all_errors):
 def close_result(task):
     """Close the socket of an attempt that was made for nothing."""
     if not task.cancelled() and task.exception() is None:
-        task.result().close()
+        discard(task.result())
 
 
 async def first_success(loop, attempts, delay, started):
@@ -234,7 +244,7 @@ class Connecting:
             await self.sock_connect(sock, address)
             return sock
         except BaseException:
-            sock.close()
+            discard(sock)
             raise
 
     async def _connect_to_name(self, address, local_address, hints, delay, interleave, all_errors):
@@ -284,7 +294,7 @@ class Connecting:
             return sock
         except BaseException as error:
             if sock is not None:
-                sock.close()
+                discard(sock)
             if isinstance(error, OSError):
                 errors.append(error)
             raise
@@ -303,8 +313,8 @@ class Connecting:
             else:
                 transport = self._make_socket_transport(sock, protocol, waiter)
         except BaseException:
-            if not given:
-                sock.close()
+            if not given or CLOSES_GIVEN_SOCKETS:
+                discard(sock)
             raise
         try:
             await waiter

@@ -7,6 +7,7 @@ import sys
 from asyncio import base_events
 from asyncio.log import logger
 
+from .connect import discard
 
 EXPECTED = "A datagram socket" if sys.version_info >= (3, 13) else "A UDP Socket"  # in asyncio's words
 
@@ -75,7 +76,7 @@ class Datagrams:
             transport = self._make_datagram_transport(sock, protocol, address, waiter)
         except BaseException:
             if not given:
-                sock.close()
+                discard(sock)
             raise
         if self._debug:
             if local_addr:
@@ -154,7 +155,7 @@ class Datagrams:
                     return sock, remote_address
                 except BaseException as error:
                     if sock is not None:
-                        sock.close()
+                        discard(sock)
                     if not isinstance(error, OSError):
                         raise
                     first = first or error

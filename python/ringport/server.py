@@ -13,7 +13,7 @@ from asyncio import base_events, sslproto, trsock
 from asyncio.log import logger
 
 from . import _core
-from .connect import check_stream_socket, check_tls_timeouts
+from .connect import check_stream_socket, check_tls_timeouts, discard
 
 OUT_OF_RESOURCES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
@@ -199,13 +199,13 @@ def bind_socket(info, reuse_address, reuse_port, keep_alive):
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, True)
         sock.bind(address)
     except OSError as error:
-        sock.close()
+        discard(sock)
         if error.errno == errno.EADDRNOTAVAIL:
             return None
         text = f"error while attempting to bind on address {address!r}: {str(error).lower()}"
         raise OSError(error.errno, text) from None
     except BaseException:
-        sock.close()
+        discard(sock)
         raise
     return sock
 
@@ -231,7 +231,7 @@ def bind_sockets(infos, *options):
             raise OSError(f"could not bind on any address out of {[info[4] for info in infos]!r}")
     except BaseException:
         for sock in sockets:
-            sock.close()
+            discard(sock)
         raise
     return sockets
 
@@ -249,12 +249,12 @@ def bind_path(path):
             remove_stale_socket(path)
         sock.bind(path)
     except OSError as error:
-        sock.close()
+        discard(sock)
         if error.errno != errno.EADDRINUSE:
             raise
         raise OSError(errno.EADDRINUSE, f"Address {path!r} is already in use") from None
     except BaseException:
-        sock.close()
+        discard(sock)
         raise
     return sock
 

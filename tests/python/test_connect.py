@@ -12,6 +12,7 @@ import pytest
 from peers import Recorder, end, has_ipv6, listening, refusing
 
 WITHOUT_ALL_ERRORS = sys.version_info < (3, 12)
+CLOSES_GIVEN_SOCKETS = sys.version_info >= (3, 14)
 ipv6 = pytest.mark.skipif(not has_ipv6(), reason="no IPv6 here")
 
 
@@ -187,6 +188,23 @@ async def test_other_errors_end_the_attempt(loop, monkeypatch):
             await loop.create_connection(Recorder, "name.test", 80)
 
 
+@pytest.mark.parametrize("failure", [ZeroDivisionError, OSError(errno.EPERM, "no")])
+@pytest.mark.own("asyncio does that since 3.13")
+async def test_a_close_that_fails_hides_no_error(loop, monkeypatch, failure):
+    class Socket(socket.socket):
+        def close(self):
+            super().close()
+            raise OSError(errno.EIO, "cannot close")
+
+    async def sock_connect(sock, address):
+        raise failure
+
+    monkeypatch.setattr(loop, "sock_connect", sock_connect)
+    monkeypatch.setattr(socket, "socket", Socket)
+    with pytest.raises((ZeroDivisionError, OSError), match="^$|no"):
+        await loop.create_connection(Recorder, "127.0.0.1", 80, local_addr=("127.0.0.1", 0))
+
+
 async def test_interleave(loop, monkeypatch):
     asked = []
 
@@ -313,7 +331,7 @@ async def test_factory_that_raises(loop):
             assert peer.recv(1) == b""
 
 
-async def test_factory_that_raises_leaves_a_given_socket_open(loop):
+async def test_factory_that_raises_on_a_given_socket(loop):
     def factory():
         raise ZeroDivisionError
 
@@ -321,7 +339,7 @@ async def test_factory_that_raises_leaves_a_given_socket_open(loop):
     with here, there:
         with pytest.raises(ZeroDivisionError):
             await loop.create_connection(factory, sock=here)
-        assert here.fileno() != -1
+        assert (here.fileno() == -1) == CLOSES_GIVEN_SOCKETS
 
 
 @pytest.mark.own("asyncio closes the socket, and with it what waits")
@@ -333,6 +351,10 @@ async def test_no_protocol_on_a_socket_where_something_waits(loop):
         await asyncio.sleep(0)
         with pytest.raises(AttributeError, match="connection_made"):
             await loop.create_connection(object, sock=ours)
+        if CLOSES_GIVEN_SOCKETS:
+            assert ours.fileno() == -1
+            receiving.cancel()
+            return
         theirs.send(b"data")
         assert await receiving == b"data"
 
