@@ -165,12 +165,23 @@ static DWORD pieces_of(const rp_message *message, WSABUF buffers[GATHERED], size
     return (DWORD)message->count;
 }
 
+static int send_pieces(rp_fd fd, const rp_message *message, WSABUF *buffers, DWORD count)
+{
+    DWORD sent;
+
+    return WSASendTo((SOCKET)fd, buffers, count, &sent, 0, message->address_length ? message->address : NULL,
+                     (int)message->address_length, NULL, NULL) == 0
+               ? 0
+               : rp_winsock_error(fd);
+}
+
+/* What tells of an earlier datagram tells it once. What cannot be reached is this one's own error. */
 static int send_one(rp_fd fd, const rp_message *message)
 {
     WSABUF buffers[GATHERED];
     size_t length;
-    DWORD count, sent;
-    int64_t error;
+    DWORD count;
+    int error;
 
     if (message->segment != 0)
         return -ENOTSUP;
@@ -179,13 +190,11 @@ static int send_one(rp_fd fd, const rp_message *message)
     count = pieces_of(message, buffers, &length);
     if (length > UINT16_MAX)
         return -EMSGSIZE;
-    do {
-        if (WSASendTo((SOCKET)fd, buffers, count, &sent, 0, message->address_length ? message->address : NULL,
-                      (int)message->address_length, NULL, NULL) == 0)
-            return 0;
-        error = rp_winsock_datagram_error(fd, rp_winsock_error(fd));
-    } while (error == 0);
-    return (int)error;
+    error = send_pieces(fd, message, buffers, count);
+    if (error != -ECONNRESET && error != -ENETRESET)
+        return error;
+    error = (int)rp_winsock_datagram_error(fd, error);
+    return error == 0 ? send_pieces(fd, message, buffers, count) : error;
 }
 
 static int receive_one(rp_fd fd, rp_message *message)

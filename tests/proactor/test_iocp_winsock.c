@@ -11,6 +11,7 @@
 
 #include "harness/support.h"
 #include "proactor/iocp_port.h"
+#include "proactor/kernel.h"
 
 enum { REUSE_UNICASTPORT = 0x3007 };
 
@@ -424,4 +425,33 @@ TEST(a_closed_port_is_not_told_by_a_send_to_another)
     close(peer);
     close(fd);
     rp_proactor_close(port);
+}
+
+/* ---- the same of datagrams that go at once ---- */
+
+static int send_while_failing(int fd, struct sockaddr_in *to, int error, int times)
+{
+    struct iovec piece = {"x", 1};
+    rp_message message = {
+        .vector = &piece, .count = 1, .address = (struct sockaddr *)to, .address_length = sizeof *to};
+
+    news.send_error = error;
+    news.failing_sends = times;
+    return rp_kernel_send_messages(&rp_system_kernel, fd, &message, 1);
+}
+
+TEST(a_datagram_that_can_go_nowhere_is_not_tried_for_ever)
+{
+    struct sockaddr_in to, own;
+    int peer = bound_udp(&to), fd = bound_udp(&own);
+
+    CHECK_INT(send_while_failing(fd, &to, WSAENETUNREACH, 100), ==, -ENETUNREACH);
+    CHECK_INT(news.failing_sends, ==, 99);
+    CHECK_INT(send_while_failing(fd, &to, WSAEHOSTUNREACH, 100), ==, -EHOSTUNREACH);
+    CHECK_INT(news.failing_sends, ==, 99);
+    CHECK_INT(send_while_failing(fd, &to, WSAECONNRESET, 1), ==, 1); /* which was about an earlier one */
+    CHECK_INT(send_while_failing(fd, &to, WSAECONNRESET, 100), ==, -ECONNRESET);
+    CHECK_INT(news.failing_sends, ==, 98);
+    close(fd);
+    close(peer);
 }
