@@ -26,7 +26,8 @@ typedef struct attempt {
     void *arg;
     wchar_t *path;
     rp_timer retry;
-    int delay; /* until the next attempt */
+    int delay;   /* until the next attempt */
+    bool opened; /* all else is done at once */
 } attempt;
 
 static void release(attempt *self)
@@ -41,6 +42,8 @@ static bool cancel(rp_future *future)
     attempt *self = rp_container_of(future, attempt, future);
     bool closed = future->loop->closed; /* and the attempt has ended with it */
 
+    if (self->opened) /* the factory asks */
+        return false;
     rp_future_finish_cancelled(future);
     if (!closed)
         release(self);
@@ -96,6 +99,7 @@ static void connected(attempt *self, rp_fd fd)
     const rp_protocol *protocol = NULL;
     void *state = NULL;
 
+    self->opened = true;
     c.rc = c.transport ? self->factory(self->arg, &protocol, &state) : -ENOMEM;
     if (c.rc == 0)
         rp_transport_start(c.transport, protocol, state);

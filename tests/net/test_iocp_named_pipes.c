@@ -45,7 +45,40 @@ static void is_connected(rp_loop *loop, rp_future *future, const record *r)
     rp_future_unref(future);
 }
 
+/* A client whose factory would rather not connect. */
+typedef struct doubter {
+    record client;
+    rp_future *future;
+    bool cancelled;
+} doubter;
+
+static int make_doubtful(void *arg, const rp_protocol **protocol, void **self)
+{
+    doubter *d = arg;
+
+    d->cancelled = rp_future_cancel(d->future);
+    return make_record(&d->client, protocol, self);
+}
+
 /* ---- servers by callbacks ---- */
+
+TEST(a_factory_cancels_too_late)
+{
+    rp_loop *loop = wire_loop();
+    service s = {0};
+    doubter d = {0};
+    const char *name = new_name();
+    rp_server *server;
+
+    CHECK_INT(rp_create_pipe_server(loop, service_factory, &s, name, NULL, &server), ==, 0);
+    CHECK_INT(rp_create_pipe_connection(loop, make_doubtful, &d, name, &d.future), ==, 0);
+    is_connected(loop, d.future, &d.client);
+    CHECK(!d.cancelled);
+    rp_transport_close(d.client.transport);
+    RUN_UNTIL(loop, d.client.lost && s.made == 1 && s.lost == 1);
+    rp_server_free(server);
+    rp_loop_free(loop);
+}
 
 TEST(a_server_echoes_to_its_clients)
 {
