@@ -30,9 +30,9 @@ struct rp_agen {
     bool yielded;    /* `value` is for the consumer */
     bool ended;
     bool dropped;
-    int closers; /* tasks that the shutdown has created for it, and that have not begun */
-    int thrown;  /* what rp_yield() is to return */
-    int result;  /* when it has ended */
+    rp_task *closer; /* the task that closes it on behalf of the loop; NULL: none */
+    int thrown;      /* what rp_yield() is to return */
+    int result;      /* when it has ended */
     void *value;
     rp_watcher watcher;
     max_align_t copy[]; /* of the argument */
@@ -72,7 +72,7 @@ int rp_agen_new_copy(rp_agen **agen, rp_coro *coro, const void *arg, size_t size
 /* Frees one that nobody has any more, if it has ended, and nobody is about to look. */
 static void free_dropped(rp_agen *agen)
 {
-    if (!agen->dropped || agen->co || agen->consumer || (agen->closers > 0 && !agen->loop->closed))
+    if (!agen->dropped || agen->co || agen->consumer)
         return;
     rp_loop_unref(agen->loop);
     rp_free(agen);
@@ -182,6 +182,7 @@ static void abandon_consumer(rp_co *co, void *arg)
     (void)co;
     agen->consumer = NULL;
     agen->waits = false;
+    free_dropped(agen); /* it may have ended since, and woken the consumer */
 }
 
 /* The generator waits for something: so does the consumer, who is cancelled if that one has cancelled it. */
@@ -267,12 +268,10 @@ int rp_agen_throw(rp_co *co, rp_agen *agen, int error, void **value)
     return rp_agen_next(co, agen, value);
 }
 
-int rp_agen_close(rp_co *co, rp_agen *agen)
+static int close_one(rp_co *co, rp_agen *agen)
 {
     bool cancelled;
-    int rc = 0;
 
-    RP_TRY(rp_co_here(co));
     RP_TRY(check(co, agen));
     if (!agen->co) {
         agen->ended = true;
@@ -281,31 +280,71 @@ int rp_agen_close(rp_co *co, rp_agen *agen)
     agen->thrown = -ECANCELED;
     go_on(co, agen, &cancelled);
     if (agen->yielded)
-        rc = RP_EINVALIDSTATE;
-    else if (agen->result != -ECANCELED || cancelled)
-        rc = end_of(co, agen, cancelled);
-    free_dropped(agen);
+        return RP_EINVALIDSTATE;
+    return agen->result != -ECANCELED || cancelled ? end_of(co, agen, cancelled) : 0;
+}
+
+int rp_agen_close(rp_co *co, rp_agen *agen)
+{
+    int rc;
+
+    RP_TRY(rp_co_here(co));
+    rc = close_one(co, agen);
+    if (agen)
+        free_dropped(agen);
     return rc;
+}
+
+/* ---- on behalf of the loop ---- */
+
+/*
+ * Those that nobody has any more are at the front of the runtime's list, and those that had their turn at its back. A
+ * task that is to close one takes it from the front when it begins: what was closed meanwhile is not there any more.
+ */
+static rp_agen *take_first(rp_node *list)
+{
+    rp_node *node = rp_list_pop(list);
+
+    if (!node)
+        return NULL;
+    rp_list_push(list, node);
+    return rp_co_of(rp_container_of(node, rp_future, link))->agen;
+}
+
+static void close_for_loop(rp_co *co, rp_agen *agen)
+{
+    int rc;
+
+    agen->closer = rp_co_task(co);
+    rc = close_one(co, agen);
+    agen->closer = NULL;
+    free_dropped(agen);
+    if (rc < 0 && rc != -ECANCELED)
+        rp_loop_report(co->loop, &(rp_report){.where = RP_WHERE_AGEN_CLOSE, .error = rc});
 }
 
 /* ---- what nobody has any more ---- */
 
-/* On behalf of the loop. The generator is gone after that, if it was dropped. */
-static int close_dropped(rp_co *co, void *agen)
+static int close_dropped(rp_co *co, void *arg)
 {
-    int rc = rp_agen_close(co, agen);
+    rp_node *list = &((rp_runtime *)arg)->agens;
+    const rp_agen *first =
+        rp_list_empty(list) ? NULL : rp_co_of(rp_container_of(list->next, rp_future, link))->agen;
 
-    if (rc < 0 && rc != -ECANCELED)
-        rp_loop_report(co->loop, &(rp_report){.where = RP_WHERE_AGEN_CLOSE, .error = rc});
+    if (first && first->dropped && !first->consumer)
+        close_for_loop(co, take_first(list));
     return 0;
 }
 
 /* By a task which the runner's end waits for, but does not cancel: that would strike the generator's clean-up. */
 static void close_soon(rp_agen *agen)
 {
+    rp_runtime *runtime = rp_runtime_of(agen->loop);
     rp_task *task;
 
-    if (rp_loop_create_task(agen->loop, &task, close_dropped, agen) < 0)
+    rp_list_remove(&agen->co->future.link);
+    rp_list_push_front(&runtime->agens, &agen->co->future.link);
+    if (rp_loop_create_task(agen->loop, &task, close_dropped, runtime) < 0)
         return; /* it is closed when all are */
     task->cancelled_at_end = true;
     rp_task_detach(task);
@@ -325,19 +364,16 @@ void rp_agen_free(rp_agen *agen)
 /* ---- the end of all ---- */
 
 /* In a task of the group that ends all. */
-static int close_left(rp_co *co, void *arg)
+static int close_next(rp_co *co, void *arg)
 {
-    rp_agen *agen = arg;
+    rp_agen *agen = take_first(&((rp_runtime *)arg)->agens);
 
-    agen->closers--;
-    if (!agen->co) {
-        free_dropped(agen);
-    } else if (agen->consumer && agen->dropped) { /* a task of its own is closing it */
-        rp_future *future = rp_future_ref(&agen->co->future);
-        (void)rp_shield(co, future);
-        rp_future_unref(future);
-    } else {
-        close_dropped(co, agen);
+    if (agen && agen->closer) {
+        rp_task *closer = rp_future_ref(agen->closer);
+        (void)rp_shield(co, closer);
+        rp_future_unref(closer);
+    } else if (agen) {
+        close_for_loop(co, agen);
     }
     return 0;
 }
@@ -350,15 +386,9 @@ static int close_all(rp_co *co, rp_runtime *runtime)
     for (rp_node *node = runtime->agens.next; node != &runtime->agens; node = node->next)
         count++;
     rp_group_begin(co, &group);
-    for (; count > 0 && !rp_list_empty(&runtime->agens); count--) {
-        rp_node *node = rp_list_pop(&runtime->agens);
-        rp_agen *agen = rp_co_of(rp_container_of(node, rp_future, link))->agen;
-
-        rp_list_push(&runtime->agens, node);
-        agen->closers++;
-        if (rp_group_create_task(&group, NULL, close_left, agen) < 0)
-            close_left(co, agen);
-    }
+    for (; count > 0; count--)
+        if (rp_group_create_task(&group, NULL, close_next, runtime) < 0)
+            close_next(co, runtime);
     return rp_group_end(co, &group, 0);
 }
 

@@ -648,6 +648,74 @@ static int run_on(rp_loop *loop, rp_coro *coro, void *arg)
     return rc;
 }
 
+static int shut_down(rp_co *co, void *arg)
+{
+    (void)arg;
+    return rp_shutdown_asyncgens_wait(co);
+}
+
+/* Begins a shutdown. Its tasks have been created then, and have not begun. */
+static rp_task *begin_shutdown(rp_co *co)
+{
+    rp_task *task;
+
+    CHECK_INT(rp_create_task(&task, shut_down, NULL), ==, 0);
+    CHECK_INT(rp_sleep(co, 0), ==, 0);
+    return task;
+}
+
+CO_TEST(one_may_be_dropped_while_a_shutdown_begins)
+{
+    for (int ends = 0; ends < 2; ends++) {
+        source s = {.count = 3}, other = {.count = 3, .clean_up = 1};
+        rp_agen *agen = make(&s), *kept = make(&other);
+        rp_task *task;
+
+        rp_set_exception_handler(rp_co_loop(co), NULL, NULL);
+        CHECK_INT(next_number(co, agen), ==, 0);
+        CHECK_INT(next_number(co, kept), ==, 0);
+        rp_set_exception_handler(rp_co_loop(co), note_report, NULL);
+        told = 0;
+        task = begin_shutdown(co);
+        if (ends)
+            CHECK_INT(rp_agen_close(co, agen), ==, 0);
+        rp_agen_free(agen);
+        CHECK_INT(rp_join(co, task), ==, 0);
+        for (int i = 0; i < 10; i++)
+            CHECK_INT(rp_sleep(co, 0), ==, 0);
+        CHECK_INT(s.ended, ==, 1);
+        CHECK_INT(other.ended, ==, 1);
+        CHECK_INT(told, ==, 0);
+        rp_agen_free(kept);
+    }
+}
+
+/* Yields in place of ending, but not at once. */
+static int yield_late(rp_co *co, void *arg)
+{
+    (void)arg;
+    if (rp_yield(co, NULL) < 0)
+        for (int i = 0; i < 5; i++)
+            CHECK_INT(rp_sleep(co, 0), ==, 0);
+    return rp_yield(co, NULL);
+}
+
+CO_TEST(a_shutdown_does_not_wait_for_one_that_was_dropped_and_does_not_end)
+{
+    rp_agen *agen;
+    void *value;
+
+    rp_set_exception_handler(rp_co_loop(co), note_report, NULL);
+    CHECK_INT(rp_agen_new(&agen, yield_late, NULL), ==, 0);
+    CHECK_INT(rp_agen_next(co, agen, &value), ==, 1);
+    rp_agen_free(agen);
+    CHECK_INT(rp_sleep(co, 0), ==, 0);
+    CHECK_INT(rp_shutdown_asyncgens_wait(co), ==, 0); /* it is being closed */
+    CHECK_INT(told, ==, 1);
+    CHECK_INT(last_where, ==, RP_WHERE_AGEN_CLOSE);
+    CHECK_INT(rp_shutdown_asyncgens_wait(co), ==, 0); /* and ends now */
+}
+
 /* From outside of a run; and a loop that had none is shut down as well. */
 TEST(a_loop_that_does_not_run_shuts_them_down)
 {
@@ -687,6 +755,63 @@ TEST(a_loop_that_is_closed_with_generators_reports_and_frees_them)
         rp_loop_free(loop);
         for (int i = 0; i < 4; i++)
             CHECK_INT(left[i].ended, ==, 0);
+    }
+}
+
+typedef struct departure {
+    consumer c;
+    source s;
+    rp_event gate;
+} departure;
+
+/* The generator has ended, its consumer has not gone on, and the loop goes no further. */
+static int drop_one_that_has_just_ended(rp_co *co, void *arg)
+{
+    departure *d = arg;
+    rp_task *task;
+
+    rp_event_init(&d->gate);
+    d->s = (source){.count = 1, .gate = &d->gate, .survives = true};
+    d->c.agen = make(&d->s);
+    rp_event_set(&d->gate);
+    CHECK_INT(next_number(co, d->c.agen), ==, 0);
+    d->s.clean_up = 1;
+    CHECK_INT(rp_create_task(&task, ask_once, &d->c), ==, 0);
+    rp_task_detach(task);
+    for (int i = 0; i < 10 && d->s.ended == 0; i++)
+        CHECK_INT(rp_sleep(co, 0), ==, 0);
+    CHECK_INT(d->s.ended, ==, 1);
+    rp_agen_free(d->c.agen);
+    rp_loop_stop(rp_co_loop(co));
+    return rp_sleep(co, RP_SEC(1000000));
+}
+
+static int drop_one_that_was_to_be_closed(rp_co *co, void *arg)
+{
+    departure *d = arg;
+
+    d->s = (source){.count = 3};
+    d->c.agen = make(&d->s);
+    CHECK_INT(next_number(co, d->c.agen), ==, 0);
+    rp_task_detach(begin_shutdown(co));
+    CHECK_INT(rp_agen_close(co, d->c.agen), ==, 0);
+    rp_agen_free(d->c.agen);
+    rp_loop_stop(rp_co_loop(co));
+    return rp_sleep(co, RP_SEC(1000000));
+}
+
+TEST(a_loop_that_is_closed_frees_those_that_were_dropped_last)
+{
+    rp_coro *const all[] = {drop_one_that_has_just_ended, drop_one_that_was_to_be_closed};
+
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        departure d = {0};
+        rp_loop *loop;
+
+        CHECK_INT(rp_loop_new(NULL, &loop), ==, 0);
+        rp_set_exception_handler(loop, note_report, NULL);
+        CHECK_INT(run_on(loop, all[i], &d), ==, RP_ESTOPPED);
+        rp_loop_free(loop);
     }
 }
 
