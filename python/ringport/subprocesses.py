@@ -13,6 +13,7 @@ import subprocess
 import sys
 from asyncio import base_subprocess
 from asyncio.log import logger
+from collections.abc import Iterator
 
 from . import _core
 
@@ -68,8 +69,8 @@ def variables(env):
     if env is None:
         return None
     texts = []
-    for key in env:
-        name, value = os.fsencode(key), env[key]
+    for key, value in env.items():
+        name = os.fsencode(key)
         if b"=" in name:
             raise ValueError("illegal environment variable name")
         texts.append(name + b"=" + os.fsencode(value))
@@ -123,14 +124,16 @@ class Process:
         process_group=None,
     ):
         """Start one, as subprocess.Popen does with these arguments."""
-        program, args = command(args, shell, executable)
+        program, argv = command(args, shell, executable)
         streams = (
             stdio(stdin, (subprocess.PIPE, subprocess.DEVNULL)),
             stdio(stdout, (subprocess.PIPE, subprocess.DEVNULL)),
             stdio(stderr, (subprocess.PIPE, subprocess.DEVNULL, subprocess.STDOUT)),
         )
         pass_fds = tuple({number(fd, 2**31) for fd in pass_fds})
-        if (pass_fds and not close_fds) or isinstance(extra_groups, str) or not isinstance(umask, int):
+        if (pass_fds and not close_fds) or isinstance(extra_groups, str):
+            raise NotOurs
+        if not all(isinstance(value, int) for value in (umask, restore_signals, start_new_session)) or umask < -(2**31):
             raise NotOurs
         flags = KEEP_NONBLOCK
         for flag, applies in (
@@ -146,17 +149,17 @@ class Process:
             if applies:
                 flags |= flag
         numbers = (
-            number(process_group or 0, 2**31),
-            user_id(user or 0),
-            group_id(group or 0),
-            tuple(group_id(each) for each in extra_groups or ()),
+            0 if process_group is None else number(process_group, 2**31),
+            0 if user is None else user_id(user),
+            0 if group is None else group_id(group),
+            () if extra_groups is None else tuple(group_id(each) for each in extra_groups),
             number(max(umask, 0), 2**31),
         )
-        sys.audit("subprocess.Popen", program, args, cwd, env)
+        sys.audit("subprocess.Popen", program, argv, cwd, env)
         environment = variables(env)
         self = cls()
         self.args = args
-        self.core = _core.spawn(loop, exited, program, args, environment, cwd, streams, pass_fds, flags, *numbers)
+        self.core = _core.spawn(loop, exited, program, argv, environment, cwd, streams, pass_fds, flags, *numbers)
         self.pid = self.core.pid
         try:
             self.stdin, self.stdout, self.stderr = self._open_pipes()
@@ -221,6 +224,12 @@ ARGUMENTS = frozenset(Process.start.__kwdefaults__)
 NOTHING = {"preexec_fn": None, "startupinfo": None, "creationflags": 0, "pipesize": -1}
 
 
+def close_files(process):
+    """Close this end of a process's pipes."""
+    for file in filter(None, (process.stdin, process.stdout, process.stderr)):
+        file.close()
+
+
 class SubprocessTransport(base_subprocess.BaseSubprocessTransport):
     """A transport of a child process."""
 
@@ -232,12 +241,14 @@ class SubprocessTransport(base_subprocess.BaseSubprocessTransport):
             process = getattr(self, "_proc", None)
             if process is not None:  # it has begun, and nobody is to hear of it
                 self.close()
-                for file in filter(None, (process.stdin, process.stdout, process.stderr)):
-                    file.close()
+                close_files(process)
             raise
 
     def _start(self, args, shell, stdin, stdout, stderr, bufsize, **kwargs):
         streams = {"stdin": stdin, "stdout": stdout, "stderr": stderr}
+        for name in "pass_fds", "extra_groups":
+            if isinstance(kwargs.get(name), Iterator):
+                kwargs[name] = tuple(kwargs[name])  # Popen may look at it after us
         for name in NOTHING:
             if name in kwargs and kwargs[name] == NOTHING[name]:
                 del kwargs[name]
@@ -251,7 +262,11 @@ class SubprocessTransport(base_subprocess.BaseSubprocessTransport):
 
     def close(self):
         if self._loop is not None and self._loop.is_closed():
-            self._pipes = {}  # they were closed with it
+            for end in filter(None, self._pipes.values()):  # the loop is no more that would close them
+                end.pipe._pipe = None
+            self._pipes = {}
+            if self._proc is not None:
+                close_files(self._proc)
         super().close()
 
     async def _connect_pipes(self, waiter):

@@ -6,6 +6,7 @@
  */
 #include "process/process.h"
 
+#include <errno.h>
 #include <signal.h>
 
 #include "base/leave.h"
@@ -120,6 +121,10 @@ static void on_end(rp_op *op)
     process->error = op->result < 0 ? (int)op->result : 0;
     if (op->result >= 0)
         process->code = rp_spawn_returncode(op->result);
+    if (op->result >= 0 || op->result == -ECHILD) { /* it is no more, and a program may keep thousands of these */
+        rp_spawn_close(process->spawned.process);
+        process->spawned.process = -1;
+    }
     tell_waiters(process);
     if (process->exited)
         process->exited(process, process->arg);
@@ -225,6 +230,8 @@ int rp_process_send_signal(rp_process *process, int signal)
 {
     if (rp_loop_is_forked(process->loop))
         return RP_EFORK;
+    if (process->spawned.process < 0)
+        return -ESRCH;
     return rp_spawn_signal(&process->spawned, signal);
 }
 

@@ -9,7 +9,7 @@
 
 typedef struct rp_spawned {
     int64_t pid;
-    rp_fd process;  /* a descriptor of it */
+    rp_fd process;  /* a descriptor of it; -1: it is no more */
     rp_fd pipes[3]; /* the parent's ends; -1: none */
 } rp_spawned;
 
@@ -22,7 +22,7 @@ int rp_spawn_open(int64_t pid, rp_spawned *spawned);
 /* Reaps a process if it has ended and nobody has waited for it: so it is no zombie for as long as the parent lives. */
 void rp_spawn_reap(const rp_spawned *spawned);
 
-/* 0 or an error: -ESRCH if it has been reaped. */
+/* 0 or an error: -ESRCH if it has been reaped. It has a descriptor. */
 int rp_spawn_signal(const rp_spawned *spawned, int signal);
 
 /* The exit code, or the negative number of a signal, of a wait status. */

@@ -181,8 +181,6 @@ void rp_spawn_reap(const rp_spawned *spawned)
 
 int rp_spawn_signal(const rp_spawned *spawned, int signal)
 {
-    if (spawned->process < 0)
-        return -ESRCH;
     return pidfd_send_signal(spawned->process, signal, NULL, 0) < 0 ? -errno : 0;
 }
 

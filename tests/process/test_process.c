@@ -329,6 +329,32 @@ TEST(last_reference_is_dropped_at_its_end)
     rp_loop_free(loop);
 }
 
+static int lowest_free_number(void)
+{
+    int fd = dup(STDOUT_FILENO);
+
+    CHECK_INT(fd, >=, 0);
+    close(fd);
+    return fd;
+}
+
+TEST(one_that_has_ended_holds_no_descriptor)
+{
+    rp_loop *loop = wire_loop();
+    child_end end;
+    int before = lowest_free_number();
+    rp_process *process = child_start(loop, &(rp_process_options){.argv = SHELL("exit 3")}, &end);
+
+    CHECK_INT(lowest_free_number(), >, before);
+    child_wait(loop, &end);
+    CHECK_INT(lowest_free_number(), ==, before);
+    CHECK_INT(rp_process_kill(process), ==, -ESRCH);
+    CHECK_INT(rp_process_send_signal(process, 0), ==, -ESRCH);
+    CHECK_INT(rp_process_returncode(process, NULL), ==, 0);
+    rp_process_unref(process);
+    rp_loop_free(loop);
+}
+
 TEST(pipes_that_nobody_takes_are_closed)
 {
     rp_loop *loop = wire_loop();

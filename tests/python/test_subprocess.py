@@ -16,6 +16,8 @@ import warnings
 
 import pytest
 
+from leaks import descriptors
+
 PIPE, STDOUT, DEVNULL = subprocess.PIPE, subprocess.STDOUT, subprocess.DEVNULL
 
 # Arguments by which subprocess.Popen is asked, and not the core: both ways are to be the same.
@@ -56,6 +58,20 @@ async def test_exit_codes(way):
     assert process.returncode is None
     assert await process.wait() == process.returncode == 7
     assert await process.wait() == 7
+
+
+async def test_those_that_have_ended_hold_no_descriptors():
+    await exit_code("true")
+    before = descriptors()
+    ended = []
+    for _ in range(5):
+        process = await asyncio.create_subprocess_exec("cat", stdin=PIPE, stdout=PIPE)
+        assert await process.communicate(b"text") == (b"text", None)
+        ended.append(process)
+    async with asyncio.timeout(60):
+        while descriptors() != before:
+            await asyncio.sleep(0)  # the transports end a turn later
+    assert [process.returncode for process in ended] == [0] * 5
 
 
 async def test_several_wait():
@@ -225,6 +241,17 @@ async def test_a_script_without_a_shell(tmp_path, way):
         (("true",), {"user": "no such user"}, KeyError, "no such user"),
         (("true",), {"group": -1}, ValueError, "Group ID cannot be negative"),
         (("true",), {"group": "no such group"}, KeyError, "no such group"),
+        (("true",), {"user": ""}, KeyError, "name not found"),
+        (("true",), {"group": ""}, KeyError, "name not found"),
+        (("true",), {"user": []}, TypeError, "User must be a string or an integer"),
+        (("true",), {"group": ()}, TypeError, "Group must be a string or an integer"),
+        (("true",), {"extra_groups": 0}, TypeError, ""),
+        (("true",), {"process_group": ""}, TypeError, ""),
+        (("true",), {"restore_signals": "yes"}, TypeError, "cannot be interpreted as an integer"),
+        (("true",), {"start_new_session": None}, TypeError, "cannot be interpreted as an integer"),
+        (("true",), {"umask": -(2**70)}, OverflowError, ""),
+        (("true",), {"env": []}, AttributeError, "items"),
+        (("true",), {"env": ["A=b"]}, AttributeError, "items"),
         (("true",), {"extra_groups": "root"}, ValueError, "Groups must be a list"),
         (("true",), {"extra_groups": [1.5]}, TypeError, "Items in extra_groups"),
         (("true",), {"startupinfo": 1}, ValueError, "startupinfo is only supported on Windows"),
@@ -373,6 +400,17 @@ async def test_descriptors(way):
             os.close(fd)
 
 
+@pytest.mark.filterwarnings("ignore:pass_fds overriding close_fds:RuntimeWarning")
+@pytest.mark.parametrize("kwargs", [{"close_fds": False}, {"preexec_fn": int}, {}])
+async def test_descriptors_of_an_iterator(kwargs):
+    read, write = os.pipe()
+    try:
+        assert await exit_code("test", "-e", f"/proc/self/fd/{write}", pass_fds=iter([write]), **kwargs) == 0
+    finally:
+        os.close(read)
+        os.close(write)
+
+
 @pytest.mark.parametrize("way", WAYS)
 async def test_flags_of_descriptors_stay(way):
     """O_NONBLOCK is whoever's has it set: that of the program's own files is not taken off."""
@@ -519,6 +557,18 @@ async def test_the_process_object(loop):
     transport.close()
 
 
+@pytest.mark.parametrize("way", WAYS)
+async def test_the_process_objects_args(loop, way):
+    for start, args, expected in (
+        (loop.subprocess_exec, ("true", "text"), ("true", "text")),
+        (loop.subprocess_shell, ("true",), "true"),
+    ):
+        transport, _ = await start(asyncio.SubprocessProtocol, *args, **way)
+        assert transport.get_extra_info("subprocess").args == expected
+        await transport._wait()
+        transport.close()
+
+
 async def test_subprocess_popen_is_replaced(monkeypatch):
     """Programs and their tests do that: it is called."""
     called = []
@@ -580,6 +630,24 @@ def test_the_loop_is_closed_first(new_loop):
         os.kill(pid, signal.SIGKILL)
     with contextlib.suppress(ChildProcessError):
         os.waitpid(pid, 0)
+
+
+@pytest.mark.own("asyncio's close() raises when the loop is closed")
+def test_close_after_the_loop(new_loop):
+    loop = new_loop()
+    transport, _ = loop.run_until_complete(
+        loop.subprocess_exec(asyncio.SubprocessProtocol, "cat", stdin=PIPE, stdout=PIPE, stderr=PIPE)
+    )
+    pid, process = transport.get_pid(), transport.get_extra_info("subprocess")
+    files = process.stdin, process.stdout, process.stderr
+    loop.close()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        transport.close()
+        assert all(file.closed for file in files)
+        del transport, process, files
+        gc.collect()
+    os.waitpid(pid, 0)
 
 
 def test_a_closed_loop(new_loop):
