@@ -215,12 +215,18 @@ static PyObject *resolve(const rpy_datagram *self, PyObject *address)
     return found;
 }
 
-/* By the socket's own sendto(): anything may be wrong with the address, or it is a name. */
+/*
+ * By the socket's own sendto(): anything may be wrong with the address, or it is a name.
+ * What was sent before goes first.
+ */
 static PyObject *send_by_socket(rpy_datagram *self, const Py_buffer *view, PyObject *address)
 {
-    PyObject *socket = rpy_connection_socket(&self->base);
-    PyObject *result = NULL;
+    PyObject *socket, *result = NULL;
 
+    rp_datagram_send_collected(core_of(self));
+    if (PyErr_Occurred())
+        return NULL;
+    socket = rpy_connection_socket(&self->base);
     if (self->base.core->lost || core_of(self)->queue.count == 0) {
         result = socket ? PyObject_CallMethod(socket, "sendto", "OO", view->obj, address) : NULL;
         if (result) {
@@ -240,7 +246,7 @@ static PyObject *send_by_socket(rpy_datagram *self, const Py_buffer *view, PyObj
     else if (PyErr_Occurred())
         result = sending_failed(self);
     else {
-        PyErr_SetObject(PyExc_TypeError, address);
+        PyErr_Format(PyExc_TypeError, "an address of the socket's family was expected, not %R", address);
         result = sending_failed(self);
     }
     Py_XDECREF(found);

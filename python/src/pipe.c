@@ -58,7 +58,7 @@ static bool is_waiting(const rpy_transport *self)
 
     if (core->kind->writev)
         return rp_transport_get_write_buffer_size(self->core) > 0;
-    return core->receiving && !core->reading_paused && !core->eof_received;
+    return core->receiving && !core->reading_paused && !core->eof_received && !core->closing;
 }
 
 static PyObject *repr(PyObject *object)
@@ -68,7 +68,7 @@ static PyObject *repr(PyObject *object)
     const char *life = !self->pipe ? " closed" : rpy_connection_is_closing(self) ? " closing" : "";
 
     if (!self->pipe)
-        return PyUnicode_FromFormat("<%s%s fd=%d>", name, life, self->fd);
+        return PyUnicode_FromFormat("<%s%s fd=%d closed>", name, life, self->fd);
     if (self->loop->loop->closed)
         return PyUnicode_FromFormat("<%s%s fd=%d open>", name, life, self->fd);
     if (!self->core->kind->writev)

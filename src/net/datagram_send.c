@@ -193,6 +193,12 @@ static void flush(rp_datagram_transport *flushed)
         resume_protocol_at_low(self);
 }
 
+void rp_datagram_send_collected(rp_datagram_transport *self)
+{
+    if (self->queue.count > 0 && !self->base.lost && !self->waiting && !self->flushing)
+        flush(self);
+}
+
 /* ---- sending ---- */
 
 /* Whether others may follow in this turn, with which it is to go. Between two turns none is sure to come. */

@@ -13,4 +13,7 @@
 int rp_datagram_send(rp_datagram_transport *transport, const void *data, size_t length,
                      const struct sockaddr *address, uint32_t address_length);
 
+/* Sends what the turn has collected so far, unless there is no room for it. Errors are told. */
+void rp_datagram_send_collected(rp_datagram_transport *transport);
+
 #endif

@@ -467,6 +467,19 @@ async def test_what_was_sent_in_the_same_turn_is_not_lost_by_an_end(loop):
         await end(served)
 
 
+async def test_what_was_sent_before_a_bad_address_is_not_lost(loop, contexts):
+    receiver, received = await endpoint(loop)
+    sender, protocol = await endpoint(loop)
+    for number in range(5):
+        sender.sendto(b"%d" % number, name_of(receiver))
+    sender.sendto(b"x", 5)
+    await protocol.wait_for("connection_lost")
+    assert isinstance(protocol.events[-1][1], TypeError)
+    assert await received.wait_for_datagrams(5) == [b"0", b"1", b"2", b"3", b"4"]
+    assert "int" in str(contexts[0]["exception"])
+    await end(received)
+
+
 def test_what_is_sent_outside_a_run_goes_at_once(loop, run):
     with datagram_socket() as peer:
         transport, protocol = run(endpoint(loop))
