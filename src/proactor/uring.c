@@ -22,6 +22,7 @@
 #include "base/clock.h"
 #include "base/thread.h"
 #include "proactor/child_posix.h"
+#include "proactor/ready.h"
 #include "proactor/receive_stream.h"
 #include "proactor/uring_collect.h"
 #include "proactor/uring_move.h"
@@ -157,6 +158,20 @@ static int uring_open(rp_proactor *proactor, const rp_proactor_options *options)
     return rc;
 }
 
+/* What the kernel was to close, but has not been told. */
+static void close_unsubmitted(const uring *u)
+{
+    const struct io_uring_sq *sq = &u->ring.uring.sq;
+
+    for (unsigned i = *sq->khead; i != sq->sqe_tail; i++) {
+        uint64_t data = sq->sqes[i & sq->ring_mask].user_data;
+        rp_op *op = data > URING_TAG_LAST ? (rp_op *)(uintptr_t)data : NULL;
+
+        if (op && op->kind == RP_OP_CLOSE)
+            rp_ready_attempt(op);
+    }
+}
+
 /* Another thread than the ring's own closes it: what its operations have opened, or are about to leave open. */
 static void abandon_operations(uring *u)
 {
@@ -172,6 +187,7 @@ static void abandon_operations(uring *u)
         if (op->kind == RP_OP_WAIT_CHILD && op->state == RP_OP_SUBMITTED)
             rp_child_close(op);
     }
+    close_unsubmitted(u);
 }
 
 static void uring_close(rp_proactor *proactor)

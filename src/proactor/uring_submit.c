@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "proactor/child_posix.h"
 #include "proactor/file_posix.h"
+#include "proactor/ready.h"
 #include "proactor/receive_stream.h"
 #include "proactor/uring_entry.h"
 
@@ -278,6 +279,7 @@ static bool is_ending(const rp_op *op)
     return op->phase & URING_PHASE_EDGES && op->outcome != 0;
 }
 
+/* A close is done all the same: nobody else would. */
 void uring_cancel(rp_proactor *proactor, rp_op *op)
 {
     uring *u = (uring *)proactor;
@@ -292,7 +294,7 @@ void uring_cancel(rp_proactor *proactor, rp_op *op)
             rp_child_close(op);
         if (uring_queues_wants(op))
             uring_pass_on(u, op);
-        rp_op_finish(proactor, op, -ECANCELED);
+        rp_op_finish(proactor, op, op->kind == RP_OP_CLOSE ? rp_ready_attempt(op) : -ECANCELED);
         return;
     }
     if (op->phase & URING_PHASE_CANCELLED)

@@ -2,6 +2,7 @@
  * test_uring_threads.c - a ring belongs to a thread: it moves to another one with what can move, is closed from any,
  * and outlives neither its process nor a child of that.
  */
+#include <fcntl.h>
 #include <signal.h>
 
 #include "proactor/proactor.h"
@@ -343,6 +344,34 @@ TEST(busy_ring_closed_by_another_thread)
         rp_proactor_close(port);
         kill(pid, SIGKILL);
         CHECK_INT(waitpid(pid, NULL, 0), ==, pid);
+    }
+}
+
+static rp_op last_close;
+
+static void start_closing(rp_proactor *port)
+{
+    rp_op_close(&last_close, received[1], NULL, NULL);
+    submit(port, &last_close);
+}
+
+static void start_receiving_and_closing(rp_proactor *port)
+{
+    start_receiving(port);
+    start_closing(port);
+}
+
+/* The thread that was to tell the kernel is gone; once with something that the ring could not move with. */
+TEST(what_was_to_be_closed_is_closed_by_another_thread)
+{
+    for (int busy = 0; busy < 2; busy++) {
+        rp_proactor *port = open_ring(0, 0);
+
+        unix_pair(received);
+        in_thread(busy ? start_receiving_and_closing : start_closing, port);
+        rp_proactor_close(port);
+        CHECK_INT(fcntl(received[1], F_GETFD), ==, -1);
+        close(received[0]);
     }
 }
 
