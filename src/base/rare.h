@@ -1,5 +1,5 @@
 /*
- * rare.h - paths that are hardly ever taken.
+ * rare.h - paths that are hardly ever taken, and those that always are.
  *
  * A function of its own for such a path keeps the registers and the frame that it needs out of the common one.
  */
@@ -11,5 +11,8 @@
 
 /* For a function that is called on a rare path. */
 #define RP_RARE __attribute__((noinline, cold))
+
+/* What is called for every message: it is inlined however large the program becomes. */
+#define RP_INLINED inline __attribute__((always_inline))
 
 #endif

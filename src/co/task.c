@@ -7,13 +7,11 @@
  */
 #include "co/task.h"
 
-#include <assert.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/rare.h"
 #include "co/runtime.h"
 #include "fiber/overflow.h"
 #include "loop/exception.h"
@@ -230,13 +228,6 @@ void rp_co_enter(rp_co *co, rp_co *from)
 void rp_co_step(void *arg)
 {
     rp_co_resume(arg);
-}
-
-void rp_co_wake(rp_co *co)
-{
-    assert(co->state != RP_CO_ENDED && rp_co_is_idle(co));
-    rp_fiber_fetch(&co->fiber);
-    rp_loop_ready_call(co->loop, &co->wake.handle, rp_co_step, co);
 }
 
 /* ---- the future that a task is ---- */

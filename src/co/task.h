@@ -21,6 +21,9 @@
 #ifndef RP_CO_TASK_H
 #define RP_CO_TASK_H
 
+#include <assert.h>
+
+#include "base/rare.h"
 #include "co/bindings.h"
 #include "fiber/fiber.h"
 #include "loop/future.h"
@@ -161,17 +164,22 @@ static inline int rp_co_cancelled(rp_co *co)
  */
 bool rp_co_suspend(rp_co *co, const rp_waiting *waiting, void *arg);
 
-/*
- * Lets a coroutine go on in this turn or the next, in the order of wakes. From anywhere in the loop's thread; even
- * before it suspends, by itself.
- */
-void rp_co_wake(rp_co *co);
-
 /* Lets it go on now, before this returns: saves a turn. Only from a loop's callback, never from a coroutine. */
 void rp_co_resume(rp_co *co);
 
 /* The same for a handle, a timer, as its callback; arg is the rp_co. */
 void rp_co_step(void *arg);
+
+/*
+ * Lets a coroutine go on in this turn or the next, in the order of wakes. From anywhere in the loop's thread; even
+ * before it suspends, by itself.
+ */
+static RP_INLINED void rp_co_wake(rp_co *co)
+{
+    assert(co->state != RP_CO_ENDED && rp_co_is_idle(co));
+    rp_fiber_fetch(&co->fiber);
+    rp_loop_ready_call(co->loop, &co->wake.handle, rp_co_step, co);
+}
 
 /*
  * For scopes that cancel their own task (groups, timeouts). A mark is how many cancellations were delivered when the

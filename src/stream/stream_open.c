@@ -7,6 +7,7 @@
 
 #include "co/await.h"
 #include "net/resolve.h"
+#include "net/transport.h"
 #include "stream/stream.h"
 
 /* ---- awaiting a request ---- */
@@ -182,5 +183,8 @@ int rp_stream_from_read_pipe(rp_co *co, rp_stream **stream, rp_fd fd)
 
 int rp_stream_from_write_pipe(rp_co *co, rp_stream **stream, rp_fd fd)
 {
-    return open_given(co, stream, fd, rp_connect_write_pipe);
+    RP_TRY(open_given(co, stream, fd, rp_connect_write_pipe));
+    (*stream)->transport->eof_received =
+        true; /* nothing will ever come: what reads does not wait, but is refused */
+    return 0;
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/rare.h"
 #include "base/search.h"
 #include "net/transport_read.h"
 #include "stream/stream.h"
@@ -111,8 +112,6 @@ static int wait_for_bytes(rp_co *co, rp_stream *stream)
 {
     static const rp_waiting waiting = {interrupt_reader, NULL, "a stream to be readable"};
 
-    if (!stream->transport->kind->receive)
-        return -ENOTSUP; /* nothing will ever come */
     RP_TRY(rp_co_pending(co));
     rp_transport_resume_reading(stream->transport);
     return rp_stream_wait(co, &stream->reader, &waiting, stream);
@@ -130,7 +129,7 @@ static ssize_t receive_nothing(const rp_stream *stream)
  * Bytes, 0 at the end of the stream, or an error. It does not suspend after it has touched the buffer, which holds for
  * rp_stream_read() too. A call that need not wait begins with rp_stream_give_way(), which may yield.
  */
-static inline ssize_t receive(rp_co *co, rp_stream *stream, void *buffer, size_t length)
+static RP_INLINED ssize_t receive(rp_co *co, rp_stream *stream, void *buffer, size_t length)
 {
     bool waited = false;
 
