@@ -81,7 +81,10 @@ CO_TEST(as_many_as_are_there)
     for (int i = 0; i < 5; i++)
         udp_send(from, &here, texts[i], strlen(texts[i]));
     CHECK_INT(rp_recvmmsg(co, fd, b->messages, 3), ==, 3);
+    b->messages[5].length = b->messages[5].segment = 77;
     CHECK_INT(rp_recvmmsg(co, fd, b->messages + 3, MANY - 3), ==, 2);
+    CHECK_INT(b->messages[5].length, ==, 77); /* what nothing came for is left alone */
+    CHECK_INT(b->messages[5].segment, ==, 77);
     for (int i = 0; i < 5; i++) {
         const rp_mmsg *m = &b->messages[i];
 

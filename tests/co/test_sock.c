@@ -275,6 +275,7 @@ CO_TEST(connections)
         close((int)a.accepted);
 
         int other = connect_tcp(&address);
+        CHECK_INT(rp_sock_accept(co, listener, (struct sockaddr *)&peer, NULL), ==, -EINVAL);
         accepted = rp_sock_accept(co, listener, (struct sockaddr *)&peer, &length);
         CHECK_INT(accepted, >=, 0);
         CHECK_INT(getsockname(other, (struct sockaddr *)&own, &own_length), ==, 0);

@@ -532,6 +532,31 @@ TEST(without_memory_for_what_arrives_that_is_told_and_nothing_is_lost)
     rp_loop_free(loop);
 }
 
+/* The memory that is received into is the loop's, and serves all of its transports. */
+TEST(after_the_first_one_receiving_allocates_nothing)
+{
+    rp_loop *loop = wire_loop();
+    struct sockaddr_in ends[2], there;
+    mailbox *boxes[2];
+    int peer = udp_bound(&there);
+
+    for (int i = 0; i < 2; i++)
+        boxes[i] = mailbox_open(loop, NULL, &ends[i]);
+    RUN_UNTIL(loop, boxes[0]->made && boxes[1]->made);
+    udp_send(peer, &ends[0], "x", 1);
+    RUN_UNTIL(loop, boxes[0]->count == 1);
+    test_fail_allocation(1);
+    for (int i = 0; i < 2; i++)
+        udp_send(peer, &ends[i], "y", 1);
+    RUN_UNTIL(loop, boxes[0]->count == 2 && boxes[1]->count == 1);
+    CHECK(!test_allocation_failed());
+    test_fail_allocation(0);
+    for (int i = 0; i < 2; i++)
+        mailbox_close(loop, boxes[i]);
+    close(peer);
+    rp_loop_free(loop);
+}
+
 /* ---- Unix sockets ---- */
 
 #ifdef _WIN32

@@ -178,18 +178,21 @@ TEST(the_parents_handlers_stay)
 
 TEST(descriptors_above_the_standard_ones)
 {
-    int saved = fcntl(0, F_DUPFD_CLOEXEC, 10), low, high;
+    for (int standard = 0; standard <= 2; standard++) {
+        int saved = fcntl(standard, F_DUPFD_CLOEXEC, 10), other, low, high;
 
-    close(0);
-    low = open("/dev/zero", O_RDONLY | O_CLOEXEC);
-    CHECK_INT(low, ==, 0);
-    high = rp_spawn_above_stdio(low);
-    CHECK_INT(high, >=, 3);
-    CHECK_INT(fcntl(0, F_GETFD), ==, -1);
-    CHECK_INT(fcntl(high, F_GETFD), ==, FD_CLOEXEC);
-    CHECK_INT(rp_spawn_above_stdio(high), ==, high);
+        close(standard);
+        low = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+        high = rp_spawn_above_stdio(low);
+        other = fcntl(standard, F_GETFD);
+        dup2(saved, standard); /* where a check that fails would say so */
+        close(saved);
+        CHECK_INT(low, ==, standard);
+        CHECK_INT(high, >=, 3);
+        CHECK_INT(other, ==, -1);
+        CHECK_INT(fcntl(high, F_GETFD), ==, FD_CLOEXEC);
+        CHECK_INT(rp_spawn_above_stdio(high), ==, high);
+        close(high);
+    }
     CHECK_INT(rp_spawn_above_stdio(-1), ==, -1);
-    close(high);
-    dup2(saved, 0);
-    close(saved);
 }
