@@ -83,7 +83,22 @@ static bool is_direct(int fd, const struct iovec *vector, int64_t offset)
     return flags >= 0 && flags & O_DIRECT;
 }
 
-static int64_t try_read(const rp_op *op)
+/*
+ * Whether a read that ends here, and is short, has all there is: up to a file's end, or of what no disk keeps. The size
+ * is the one that is known here: nobody else is asked for it.
+ */
+static bool has_all(int fd, int64_t end)
+{
+    struct statx status;
+
+    if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE | STATX_SIZE, &status) < 0)
+        return !rp_file_is_always_ready(fd);
+    if (S_ISREG(status.stx_mode))
+        return status.stx_size > 0 && (uint64_t)end >= status.stx_size; /* files of the kernel's own say 0 */
+    return !S_ISBLK(status.stx_mode);
+}
+
+static int64_t try_read(rp_op *op)
 {
     struct iovec single;
     int count;
@@ -101,8 +116,11 @@ static int64_t try_read(const rp_op *op)
      */
     if (n == 0)
         return rp_file_is_always_ready(op->fd) ? -EAGAIN : 0;
-    /* At the file's own position a short read has moved it, and must stand; else the kernel shall read the rest. */
-    return offset < 0 || (size_t)n == total_length(vector, count) ? n : -EAGAIN;
+    /* At the file's own position a short read has moved it, and must stand. */
+    if (offset < 0 || (size_t)n == total_length(vector, count) || has_all(op->fd, offset + n))
+        return n;
+    op->outcome = n;
+    return -EOPNOTSUPP;
 }
 
 /*
@@ -227,22 +245,34 @@ int64_t rp_file_attempt(const rp_op *op)
     return read_or_write(op, RWF_NOWAIT);
 }
 
-/* As far as its first piece goes that is not done. */
-int64_t rp_file_write_rest(const rp_op *op)
+/* The next calls tell of an end, or an error, that comes after what is done. */
+int64_t rp_file_do_rest(const rp_op *op)
 {
     struct iovec single;
     int count;
     int64_t offset, done = op->outcome;
     const struct iovec *piece = buffers(op, &single, &count, &offset);
     size_t before = (size_t)done;
-    ssize_t n;
 
-    for (; count > 1 && before >= piece->iov_len; piece++, count--)
-        before -= piece->iov_len;
-    do
-        n = pwrite(op->fd, (const char *)piece->iov_base + before, piece->iov_len - before, offset + done);
-    while (n < 0 && errno == EINTR);
-    return n < 0 ? done : done + n;
+    for (; count > 0; piece++, count--) {
+        if (before >= piece->iov_len) {
+            before -= piece->iov_len;
+            continue;
+        }
+        char *data = (char *)piece->iov_base + before;
+        size_t length = piece->iov_len - before;
+        ssize_t n;
+
+        do
+            n = rp_op_reads(op) ? pread(op->fd, data, length, offset + done)
+                                : pwrite(op->fd, data, length, offset + done);
+        while (n < 0 && errno == EINTR);
+        done += n > 0 ? n : 0;
+        if (n < 0 || (size_t)n < length)
+            break;
+        before = 0;
+    }
+    return done;
 }
 
 /* What changes names, or tells them. */

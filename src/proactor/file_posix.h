@@ -15,14 +15,15 @@ bool rp_file_has_readiness(int fd);
 /*
  * Does without blocking what can be done in memory: reads and writes of the page cache, statuses of files that are
  * known. Returns the result, or
- *   -EAGAIN       it would block, only a part can be read, it is the end of a file, which cannot be told from an empty
- *                 cache (that of a pipe or the like can: 0), or it is nothing of the kind
- *   -EOPNOTSUPP   the kernel has no such way for this file; or it has written a part of it: the outcome says how much
+ *   -EAGAIN       it would block, it is the end of a file, which cannot be told from an empty cache (that of a pipe or
+ *                 the like can: 0), or it is nothing of the kind
+ *   -EOPNOTSUPP   a thread is to do it: the kernel has no such way for this file, or a part is done, and the outcome says
+ *                 how much
  */
 int64_t rp_file_try(rp_op *op);
 
-/* Does the rest of a write of which a part is done, blocking as long as it takes: the result of all of it. */
-int64_t rp_file_write_rest(const rp_op *op);
+/* Does the rest of what is done in part, at an offset, blocking as long as it takes: the result of all of it. */
+int64_t rp_file_do_rest(const rp_op *op);
 
 /* Whether a read or write is wrong, or of nothing, so that it does not block. */
 bool rp_file_needs_no_wait(const rp_op *op);

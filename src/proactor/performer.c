@@ -62,7 +62,7 @@ static void perform(rp_work *work)
     rp_op *op = rp_container_of(x, rp_op, scratch);
     rp_performer *performer = x->u.performer;
 
-    op->outcome = op->outcome > 0 ? rp_file_write_rest(op) : rp_file_perform(op);
+    op->outcome = op->outcome > 0 ? rp_file_do_rest(op) : rp_file_perform(op);
     x->u.next = NULL;
     rp_mutex_lock(&performer->mutex);
     *performer->end = op;
