@@ -4,11 +4,14 @@
  * One read is under way at a time, so a short one leaves no gap. Of a regular file no more is asked for than it has. At
  * its end its size is asked for again: it may have grown. Nothing that was read from a pipe can be given back, so there
  * nothing is read ahead.
+ *
+ * What is cached is read in the loop's thread. Once a read has had to wait, threads read all the rest.
  */
 #include "loop/blocks.h"
 
 #include "base/memory.h"
 #include "loop/resource.h"
+#include "proactor/op.h"
 #include "ringport/error.h"
 
 enum {
@@ -149,10 +152,14 @@ static void fill(rp_blocks *blocks)
         return;
     }
     rp_op_read(&blocks->read, blocks->file, block->data, length, blocks->offset, on_read, NULL);
+    if (blocks->uncached)
+        blocks->read.u.buffer.flags = RP_READ_BY_THREAD;
     rc = rp_submit(blocks->loop, &blocks->read);
     blocks->reading = rc == 0;
     if (rc < 0)
         end(blocks, rc);
+    else if (blocks->size >= 0 && blocks->offset >= 0 && blocks->read.state != RP_OP_FINISHED)
+        blocks->uncached = true;
 }
 
 int64_t rp_blocks_front(rp_blocks *blocks, const void **data)

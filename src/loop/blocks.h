@@ -35,6 +35,7 @@ typedef struct rp_blocks {
     rp_block blocks[2];
     rp_op read; /* into the next block that is empty */
     bool reading;
+    bool uncached; /* a read had to wait for the disk */
     bool stopped;
     bool ended; /* no more is read, by `error`, or 0 */
     bool waiting;

@@ -105,6 +105,8 @@ static int64_t try_read(rp_op *op)
     int64_t offset;
     const struct iovec *vector = buffers(op, &single, &count, &offset);
 
+    if (op->kind == RP_OP_READ && op->u.buffer.flags & RP_READ_BY_THREAD)
+        return -EOPNOTSUPP;
     if (is_direct(op->fd, vector, offset))
         return -EAGAIN;
     ssize_t n = preadv2(op->fd, vector, count, offset, RWF_NOWAIT);

@@ -17,8 +17,8 @@ bool rp_file_has_readiness(int fd);
  * known. Returns the result, or
  *   -EAGAIN       it would block, it is the end of a file, which cannot be told from an empty cache (that of a pipe or
  *                 the like can: 0), or it is nothing of the kind
- *   -EOPNOTSUPP   a thread is to do it: the kernel has no such way for this file, or a part is done, and the outcome says
- *                 how much
+ *   -EOPNOTSUPP   a thread is to do it: the kernel has no such way for this file; a part is done, and the outcome
+ *                 says how much; or the owner wants it so (RP_READ_BY_THREAD)
  */
 int64_t rp_file_try(rp_op *op);
 

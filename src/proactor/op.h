@@ -24,6 +24,12 @@ enum {
     RP_READY_UNIX = 1 << 2, /* a Unix socket, for good: descriptors and credentials that came along split it too */
 };
 
+/*
+ * In u.buffer.flags of a read of a file, at an offset: a thread is to read at once. Even a read that is not to wait has
+ * the kernel read ahead, which for megabytes takes long, and what it has brought is copied. IOCP never copies.
+ */
+enum { RP_READ_BY_THREAD = 1 << 0 };
+
 /* Whether it is the backend's: it was submitted, and its last completion is not out yet. */
 static inline bool rp_op_is_in_flight(const rp_op *op)
 {
