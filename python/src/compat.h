@@ -67,6 +67,13 @@ static inline PyObject *rpy_format_callback(PyObject *helpers, PyObject *callbac
     return shown;
 }
 
+/* What asyncio calls the data that a stream's transport writes. */
+#if PY_VERSION_HEX >= 0x030E0000
+#define RPY_WRITTEN "bytes, bytearray, or memoryview object"
+#else
+#define RPY_WRITTEN "bytes-like object"
+#endif
+
 /* What a weak reference refers to: a new reference, or NULL. */
 static inline PyObject *rpy_weakref_object(PyObject *weak)
 {

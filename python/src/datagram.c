@@ -318,7 +318,7 @@ static PyObject *method_sendto(PyObject *object, PyObject *const *args, Py_ssize
     if (parse_arguments(args, count, names, &data, &address) < 0)
         return NULL;
     if (!PyBytes_Check(data) && !PyByteArray_Check(data) && !PyMemoryView_Check(data))
-        return rpy_transport_refuse_type(data);
+        return rpy_transport_refuse_type(data, "bytes-like object");
     address = check_address(self, address);
     if (!address)
         return NULL;

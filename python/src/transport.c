@@ -61,12 +61,12 @@ static PyObject *refuse(rpy_transport *self, const char *name)
     return PyErr_Format(PyExc_RuntimeError, "unable to %s; sendfile is in progress", name);
 }
 
-PyObject *rpy_transport_refuse_type(PyObject *data)
+PyObject *rpy_transport_refuse_type(PyObject *data, const char *wanted)
 {
     PyObject *name = PyType_GetName(Py_TYPE(data));
 
     if (name)
-        PyErr_Format(PyExc_TypeError, "data argument must be a bytes-like object, not %R", name);
+        PyErr_Format(PyExc_TypeError, "data argument must be a %s, not %R", wanted, name);
     Py_XDECREF(name);
     return NULL;
 }
@@ -96,7 +96,7 @@ PyObject *rpy_transport_write(PyObject *object, PyObject *data)
     if (PyBytes_CheckExact(data) && !self->barred)
         return write_bytes(self, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data));
     if (!PyBytes_Check(data) && !PyByteArray_Check(data) && !PyMemoryView_Check(data))
-        return rpy_transport_refuse_type(data);
+        return rpy_transport_refuse_type(data, RPY_WRITTEN);
     if (self->barred)
         return refuse(self, "write");
     if (PyObject_GetBuffer(data, &view, PyBUF_SIMPLE) < 0)

@@ -65,8 +65,8 @@ PyObject *rpy_transport_fatal_error(PyObject *object, PyObject *args, PyObject *
 /* One more write to what is lost, or closing. */
 PyObject *rpy_transport_count_lost_write(rpy_transport *self);
 
-/* NULL, with the TypeError for what is no bytes. */
-PyObject *rpy_transport_refuse_type(PyObject *data);
+/* NULL, with the TypeError for what is no bytes; `wanted` says what would be. */
+PyObject *rpy_transport_refuse_type(PyObject *data, const char *wanted);
 
 /* It is about to close: connection_lost is called in the context of whoever closes. 0, or -1 with an exception. */
 int rpy_transport_note_context(rpy_transport *self);
