@@ -116,6 +116,7 @@ async def test_what_is_no_file(loop, pair):
     task.cancel()
 
 
+@pytest.mark.own("asyncio 3.14 raises what looking for the file's position says")
 async def test_a_file_that_the_kernel_cannot_send(loop, pair):
     here, there = os.pipe()
     with open(here, "rb", buffering=0) as file:

@@ -867,6 +867,7 @@ async def test_many_at_once(loop):
         left.close()
 
 
+@pytest.mark.own("from 3.12 on a coroutine makes one argument of the tuple")
 async def test_what_is_thrown_into_one_is_made_as_by_a_coroutine(loop, pair):
     class Fake(Exception):
         def __new__(cls):

@@ -54,8 +54,9 @@ async def test_exit_codes(way):
     assert await exit_code("true", **way) == 0
     assert await exit_code("sh", "-c", "exit 255", **way) == 255
     assert await exit_code("sh", "-c", "kill -9 $$", **way) == -9
-    process = await asyncio.create_subprocess_shell("exit 7", **way)
+    process = await asyncio.create_subprocess_shell("read line; exit 7", stdin=PIPE, **way)
     assert process.returncode is None
+    process.stdin.close()
     assert await process.wait() == process.returncode == 7
     assert await process.wait() == 7
 
