@@ -12,18 +12,18 @@
 #include <netinet/in.h>
 #endif
 
-enum { MANY = 32, SIZE = 2048 };
+enum { MANY = 32, LENGTH = 2048 };
 
 static int echo(rp_co *co, rp_fd fd)
 {
-    static char buffers[MANY][SIZE];
+    static char buffers[MANY][LENGTH];
     struct sockaddr_storage addresses[MANY];
     rp_mmsg messages[MANY];
     int n;
 
     for (int i = 0; i < MANY; i++)
         messages[i] = (rp_mmsg){.buffer = buffers[i],
-                                .size = SIZE,
+                                .size = LENGTH,
                                 .address = (struct sockaddr *)&addresses[i],
                                 .address_size = sizeof addresses[i]};
     while ((n = rp_recvmmsg(co, fd, messages, MANY)) > 0)
