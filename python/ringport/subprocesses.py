@@ -233,15 +233,15 @@ def close_files(process):
 class SubprocessTransport(base_subprocess.BaseSubprocessTransport):
     """A transport of a child process."""
 
+    _connecting = False
+
     def __init__(self, *args, **kwargs):
         self._waiters = []
         try:
             super().__init__(*args, **kwargs)
         except BaseException:
-            process = getattr(self, "_proc", None)
-            if process is not None:  # it has begun, and nobody is to hear of it
+            if getattr(self, "_proc", None) is not None:  # it has begun, and nobody is to hear of it
                 self.close()
-                close_files(process)
             raise
 
     def _start(self, args, shell, stdin, stdout, stderr, bufsize, **kwargs):
@@ -261,16 +261,18 @@ class SubprocessTransport(base_subprocess.BaseSubprocessTransport):
         self._process = _core.adopt(self._loop, self._ended, self._proc.pid)
 
     def close(self):
-        if self._loop is not None and self._loop.is_closed():
+        ended = self._loop is not None and self._loop.is_closed()
+        if ended:
             for end in filter(None, self._pipes.values()):  # the loop is no more that would close them
                 end.pipe._pipe = None
             self._pipes = {}
-            if self._proc is not None:
-                close_files(self._proc)
+        if self._proc is not None and (ended or not self._connecting):
+            close_files(self._proc)
         super().close()
 
     async def _connect_pipes(self, waiter):
-        """What could not be connected, or not before close(), is closed."""
+        """What could not be connected, or not before close(), is closed. A task that is cancelled may never begin it."""
+        self._connecting = True
         files = self._proc.stdin, self._proc.stdout, self._proc.stderr
         try:
             await super()._connect_pipes(waiter)

@@ -594,6 +594,26 @@ async def test_cancelled_start(loop):
         os.waitpid(-1, os.WNOHANG)
 
 
+@pytest.mark.own("asyncio leaves the pipes to the garbage collector, which warns of them")
+@pytest.mark.parametrize("way", WAYS)
+async def test_all_tasks_are_cancelled_at_a_start(way):
+    """As by asyncio.run() that is interrupted: the task that is to connect the pipes never begins."""
+    task = asyncio.ensure_future(asyncio.create_subprocess_exec("cat", stdin=PIPE, stdout=PIPE, stderr=PIPE, **way))
+    await asyncio.sleep(0)
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    assert len(others) == 2
+    for each in others:
+        each.cancel()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        del task, others, each
+        gc.collect()
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
 @pytest.mark.own("asyncio leaves those that it has not come to open")
 @pytest.mark.parametrize("which", [0, 1, 2])
 async def test_a_pipe_that_cannot_be_connected(loop, monkeypatch, which):
