@@ -102,6 +102,7 @@ CO_TEST(what_is_no_directory)
     CHECK_INT(rp_readdir(co, dir, &entry, -1), ==, -EINVAL);
     CHECK_INT(rp_readdir(co, dir, &entry, 1), ==, 1);
     CHECK_STR(entry.name, "file");
+    CHECK_INT(rp_closedir(NULL, dir), ==, RP_ENOTASK); /* it is open still */
     CHECK_INT(rp_closedir(co, dir), ==, 0);
     CHECK_INT(rp_closedir(co, NULL), ==, 0);
     remove_file(co, "file");

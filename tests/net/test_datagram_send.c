@@ -570,6 +570,24 @@ TEST(an_abort_inside_an_error_ends_it)
     end(&s);
 }
 
+TEST(after_an_abort_inside_an_error_nothing_is_resumed)
+{
+    scene s = begin(NULL);
+
+    CHECK_INT(rp_datagram_set_write_buffer_limits(s.box->transport, 30, 30), ==, 0);
+    s.box->on_error = abort_at_error;
+    room = 0;
+    s.count = 3;
+    do_in_turn(s.loop, send_some, &s);
+    CHECK_INT(s.box->pauses, ==, 1);
+    bad = 0;
+    bad_error = -EPERM;
+    RUN_UNTIL(s.loop, s.box->lost);
+    CHECK_INT(s.box->errors, ==, 1);
+    CHECK_INT(s.box->resumes, ==, 0);
+    end(&s);
+}
+
 TEST(a_loop_that_is_closed_frees_what_waits)
 {
     scene s = begin(NULL);
