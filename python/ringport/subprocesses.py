@@ -94,10 +94,18 @@ def command(args, shell, executable):
     return program, args
 
 
-class Process:
-    """A child process, with what transports and programs use of subprocess.Popen."""
+class Process(POPEN):
+    """A child process that the core has started and waits for, as the subprocess.Popen that programs expect."""
 
     returncode = None
+
+    # What is set at the start of others, and looked at by what is inherited.
+    text_mode = False
+    encoding = errors = None
+    pipesize = -1
+    _communication_started = False
+    _input = None
+    _sigint_wait_secs = 0.25
 
     @classmethod
     def start(
@@ -157,7 +165,7 @@ class Process:
         )
         sys.audit("subprocess.Popen", program, argv, cwd, env)
         environment = variables(env)
-        self = cls()
+        self = cls.__new__(cls)
         self.args = args
         self.core = _core.spawn(loop, exited, program, argv, environment, cwd, streams, pass_fds, flags, *numbers)
         self.pid = self.core.pid

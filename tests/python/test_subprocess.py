@@ -559,6 +559,23 @@ async def test_the_process_object(loop):
 
 
 @pytest.mark.parametrize("way", WAYS)
+async def test_the_process_object_is_a_popen(loop, way):
+    transport, _ = await loop.subprocess_exec(asyncio.SubprocessProtocol, "cat", stdout=None, stderr=None, **way)
+    process = transport.get_extra_info("subprocess")
+    assert isinstance(process, subprocess.Popen)
+    assert "returncode: None args: ('cat',)" in repr(process)
+    assert not (process.text_mode or process.universal_newlines or process.encoding or process.errors)
+    assert process.pipesize == -1
+    transport.get_pipe_transport(0).close()
+    assert await transport._wait() == 0
+    with process as entered:
+        assert entered is process
+    assert process.stdin.closed
+    assert process.communicate() == (None, None)
+    transport.close()
+
+
+@pytest.mark.parametrize("way", WAYS)
 async def test_the_process_objects_args(loop, way):
     for start, args, expected in (
         (loop.subprocess_exec, ("true", "text"), ("true", "text")),
