@@ -171,6 +171,12 @@ static int open_pipe(start *s, int number)
     return 0;
 }
 
+/* -1 and those below are Windows' names for this process, this thread and the like. */
+static bool is_handle(rp_fd fd)
+{
+    return fd > 0;
+}
+
 static int open_stdio(start *s, int number, const rp_stdio *stdio)
 {
     switch (stdio->kind) {
@@ -181,10 +187,11 @@ static int open_stdio(start *s, int number, const rp_stdio *stdio)
     case RP_STDIO_TO_STDOUT:
         return number == 2 ? share(s->stdio[1], &s->stdio[2]) : -EINVAL;
     case RP_STDIO_FD:
-        return share_given((HANDLE)stdio->fd, &s->stdio[number]);
-    default:
+        return is_handle(stdio->fd) ? share_given((HANDLE)stdio->fd, &s->stdio[number]) : -EBADF;
+    case RP_STDIO_INHERIT:
         return share_own(number, &s->stdio[number]);
     }
+    return -EINVAL;
 }
 
 static bool is_listed(const start *s, HANDLE handle)
@@ -210,6 +217,8 @@ static int list_handles(start *s)
         HANDLE handle = (HANDLE)options->pass_fds[i];
         DWORD flags;
 
+        if (!is_handle(options->pass_fds[i]))
+            return -EBADF;
         if (!GetHandleInformation(handle, &flags))
             return rp_error_last();
         s->was_inherited[i] = flags & HANDLE_FLAG_INHERIT;

@@ -310,6 +310,10 @@ CO_TEST(nothing_is_inherited_but_what_is_passed)
     const char *argv[] = PUPPET("exit", "0");
     CHECK_INT(run(co, OPTIONS(argv, .pass_fds = &none, .pass_fd_count = 1), NULL, 0), ==, -EBADF);
     CHECK_INT(run(co, OPTIONS(argv, .out = {RP_STDIO_FD, none}), NULL, 0), ==, -EBADF);
+    none = -1; /* to Windows that is this process */
+    CHECK_INT(run(co, OPTIONS(argv, .pass_fds = &none, .pass_fd_count = 1), NULL, 0), ==, -EBADF);
+    CHECK_INT(run(co, OPTIONS(argv, .out = {RP_STDIO_FD, none}), NULL, 0), ==, -EBADF);
+    CHECK_INT(run(co, OPTIONS(argv, .out.kind = (rp_stdio_kind)99), NULL, 0), ==, -EINVAL);
     CHECK_INT(run(co, OPTIONS(argv, .out.kind = RP_STDIO_TO_STDOUT), NULL, 0), ==, -EINVAL);
 }
 
