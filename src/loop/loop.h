@@ -154,9 +154,8 @@ void rp_loop_take_up(rp_loop *loop);
 /* Whether its run is on this thread's stack; in a child of fork() that may be a copy of the parent's run. */
 bool rp_loop_is_on_this_stack(const rp_loop *loop);
 
-/* Closes a socket that operations of the loop may have waited on; or what is no socket, and closes at once. */
+/* Closes a socket that operations of the loop may have waited on. */
 void rp_loop_close_socket(rp_loop *loop, rp_fd fd);
-void rp_loop_close_file(rp_loop *loop, rp_fd fd);
 
 /* The same for what is no socket. */
 void rp_loop_close_file(rp_loop *loop, rp_fd fd);
