@@ -115,6 +115,8 @@ static int set_item(PyObject *dict, const char *name, PyObject *value)
 
 static void report(rpy_loop *self, PyObject *message, PyObject *exception, va_list pairs)
 {
+    if (!message) /* there was no memory for it */
+        PyErr_Clear();
     PyObject *context = PyDict_New(), *result = NULL;
     bool good =
         context && set_item(context, "message", message) == 0 && set_item(context, "exception", exception) == 0;

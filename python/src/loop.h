@@ -89,7 +89,7 @@ void rpy_loop_leave_run(rpy_loop *loop);
  */
 void rpy_loop_call_exception_handler(rpy_loop *loop, const char *message, PyObject *exception, ...);
 
-/* The same with a message that is an object. */
+/* The same with a message that is an object; NULL: none could be made, and why is dropped. */
 void rpy_loop_report(rpy_loop *loop, PyObject *message, PyObject *exception, ...);
 
 /* Debug mode: around a callback that is no handle. `what` is for the warning: a handle, or any object by its repr(). */

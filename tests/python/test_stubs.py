@@ -38,6 +38,7 @@ def names_of(body):
             yield from names_of(statement.body + statement.orelse)
 
 
+@pytest.mark.filterwarnings("ignore:.*EventLoopPolicy:DeprecationWarning")  # from 3.14 on
 @pytest.mark.parametrize("stub_name, module", [("__init__", "ringport"), ("_core", "ringport._core")])
 def test_names_exist(stub, stub_name, module):
     module = importlib.import_module(module)
