@@ -126,7 +126,7 @@ struct fixture {
         rp_future_unref(future);
     }
 
-    rp_transport *connect()
+    rp_transport *connected()
     {
         rp_future *future;
         rp_transport *transport;
@@ -183,7 +183,7 @@ void survive(const rp_protocol *protocol, char bad)
     events.clear();
     f.accepted.protocol = protocol;
     f.accepted.bad = bad;
-    rp_transport *transport = f.connect();
+    rp_transport *transport = f.connected();
     f.run_until("m");
     CHECK_INT(rp_transport_write(transport, "0123456789", 10), ==, 0);
     f.run_until("d");
@@ -212,11 +212,11 @@ TEST(a_server_goes_on_accepting_when_a_factory_throws)
     fixture f;
 
     f.accepted.bad = 'f';
-    f.connect();
+    f.connected();
     f.run_until("f");
     CHECK_INT(f.accepted.bad, ==, 0);
     CHECK_INT(rp_server_connections(f.server), ==, 0);
-    f.connect();
+    f.connected();
     f.run_until("fm");
     CHECK_INT(rp_server_connections(f.server), ==, 1);
 }
@@ -267,7 +267,7 @@ TEST(sending_goes_on_when_resume_writing_throws)
     int thrown = 0;
 
     protocol.resume_writing = on_resumed;
-    w.transport = f.connect();
+    w.transport = f.connected();
     rp_transport_set_protocol(w.transport, &protocol, &w);
     CHECK_INT(rp_transport_set_write_buffer_limits(w.transport, SIZE / 4, SIZE / 4), ==, 0);
     CHECK_INT(rp_transport_write(w.transport, bytes.data(), SIZE), ==, 0);
