@@ -32,7 +32,8 @@ enum {
         1 << 3, /* something has this name no more; "": the watched directory, which is watched on */
     RP_WATCH_MOVED_TO = 1 << 4, /* something has got this name, in place of what had it before */
     RP_WATCH_OVERFLOW = 1 << 5, /* events were dropped: look at everything anew. The watch goes on */
-    RP_WATCH_ENDED = 1 << 6,    /* the last event: the directory is gone, or can be watched no longer */
+    RP_WATCH_ENDED = 1 << 6,    /* the last event: the directory is gone, or can be watched no longer. If it is an
+                                   error that has ended it, the loop's exception handler is told which */
 };
 
 /* An event. */

@@ -3,6 +3,8 @@
  *
  * The kernel has one watch for each inode, whatever the path. So all sources of a directory share it, with one mask,
  * and the last one removes it. Events that were queued before that are nobody's.
+ *
+ * A poll waits for events. If it fails, all watches are told their end, and the next source begins a new instance.
  */
 #include <errno.h>
 #include <limits.h>
@@ -12,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "loop/exception.h"
 #include "loop/resource.h"
 #include "loop/watch_source.h"
 #include "ringport/error.h"
@@ -27,6 +30,7 @@ typedef struct notifier {
     rp_loop *loop;
     rp_resource resource;
     int fd;
+    rp_op poll; /* in flight from the first watch on */
     rp_node directories[BUCKETS]; /* by their number */
 } notifier;
 
@@ -119,12 +123,10 @@ static void tell_overflow(notifier *self)
         }
 }
 
-/* Level-triggered: what does not fit is read in the next turn. */
-static void on_readable(rp_fd fd, void *arg)
+static void read_events(notifier *self)
 {
-    notifier *self = arg;
     _Alignas(struct inotify_event) char buffer[BUFFER];
-    ssize_t length = read(fd, buffer, sizeof buffer);
+    ssize_t length = read(self->fd, buffer, sizeof buffer);
 
     for (ssize_t at = 0; at < length;) {
         const struct inotify_event *event = (const struct inotify_event *)(buffer + at);
@@ -140,13 +142,20 @@ static void on_readable(rp_fd fd, void *arg)
     }
 }
 
-/* ---- the notifier's life: from the first watch to the loop's end ---- */
+/* ---- the notifier's life: from the first watch to the loop's end, or to a poll that fails ---- */
+
+static void free_notifier(notifier *self)
+{
+    rp_resource_remove(&self->resource);
+    close(self->fd);
+    self->loop->slots[RP_SLOT_NOTIFIER] = NULL;
+    rp_free(self);
+}
 
 static void reap(rp_resource *resource)
 {
     notifier *self = rp_container_of(resource, notifier, resource);
 
-    rp_resource_remove(resource);
     for (int i = 0; i < BUCKETS; i++)
         while (!rp_list_empty(&self->directories[i])) {
             directory *d = rp_container_of(self->directories[i].next, directory, link);
@@ -156,9 +165,41 @@ static void reap(rp_resource *resource)
                 rp_container_of(node, rp_watch_source, link)->directory = NULL;
             forget(d);
         }
-    close(self->fd);
-    self->loop->slots[RP_SLOT_NOTIFIER] = NULL;
-    rp_free(self);
+    free_notifier(self);
+}
+
+/* The handler is told the error, each watch that it can be watched no longer. */
+static void fail(notifier *self, int error)
+{
+    rp_loop *loop = self->loop;
+
+    for (int i = 0; i < BUCKETS; i++)
+        while (!rp_list_empty(&self->directories[i]))
+            end(rp_container_of(self->directories[i].next, directory, link));
+    free_notifier(self);
+    rp_loop_report(loop, &(rp_report){.where = RP_WHERE_READER, .error = error});
+}
+
+static void on_poll(rp_op *op);
+
+static int poll_again(notifier *self)
+{
+    rp_op_poll(&self->poll, self->fd, RP_POLL_IN, on_poll, NULL);
+    return rp_submit(self->loop, &self->poll);
+}
+
+/* What does not fit into the buffer is read in the next turn. */
+static void on_poll(rp_op *op)
+{
+    notifier *self = rp_container_of(op, notifier, poll);
+    int rc = op->result < 0 ? (int)op->result : 0;
+
+    if (rc == 0) {
+        read_events(self);
+        rc = poll_again(self);
+    }
+    if (rc < 0)
+        fail(self, rc);
 }
 
 static const rp_resource_type resource_type = {.at = {[RP_REAP] = reap}};
@@ -179,7 +220,7 @@ static int notifier_of(rp_loop *loop, notifier **found)
     for (int i = 0; i < BUCKETS; i++)
         rp_list_init(&self->directories[i]);
     self->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-    rc = self->fd < 0 ? -errno : rp_add_reader(loop, self->fd, on_readable, self);
+    rc = self->fd < 0 ? -errno : poll_again(self);
     if (rc < 0) {
         if (self->fd >= 0)
             close(self->fd);
