@@ -30,7 +30,7 @@ typedef struct notifier {
     rp_loop *loop;
     rp_resource resource;
     int fd;
-    rp_op poll; /* in flight from the first watch on */
+    rp_op poll;                   /* in flight from the first watch on */
     rp_node directories[BUCKETS]; /* by their number */
 } notifier;
 

@@ -3,9 +3,10 @@
  * the second one in its clean-up.
  *
  * The victim goes through all that suspends: connecting, writing, reading, accepting, a group, a timeout, a shield, the
- * executor, a generator, a name and the race for its addresses, files. What it works on belongs to the test, which
- * goes on with it after the victim's end: so nothing that was read, and no connection that was accepted, may be missing
- * then. The linker leads rp_co_suspend() to a wrapper that counts the victim's suspensions.
+ * executor, a generator, a name and the race for its addresses, files, their sending and watching.
+ * What it works on belongs to the test, which goes on with it after the victim's end: so nothing that was read, and no
+ * connection that was accepted, may be missing then.
+ * The linker leads rp_co_suspend() to a wrapper that counts the victim's suspensions.
  */
 #include <stdio.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 #include "harness/leaks.h"
 #include "ringport.h"
 #include "harness/datagrams.h"
+#include "harness/files.h"
 #include "harness/wire.h"
 #include "harness/wrap.h"
 
@@ -309,6 +311,62 @@ static int with_files(rp_co *co)
     return rc < 0 ? rc : 0;
 }
 
+/* So much of the file has gone as is told, and no more. The receiver takes none meanwhile, so that sending waits. */
+static int send_file(rp_co *co, bool by_stream)
+{
+    enum { SIZE = 600000 };
+    static char bytes[SIZE];
+    int fds[2], file = file_of(SIZE), rc;
+    rp_stream *stream = NULL;
+    int64_t sent = -1;
+    size_t got = 0;
+    ssize_t n;
+    rp_timeout timeout;
+
+    unix_pair(fds);
+    if (by_stream)
+        CHECK_INT(rp_stream_from_fd(co, &stream, fds[0]), ==, 0);
+    rp_timeout_begin(co, &timeout, RP_MSEC(1));
+    rc = (int)(by_stream ? rp_stream_sendfile(co, stream, file, 0, -1, 0, &sent)
+                         : rp_sock_sendfile(co, fds[0], file, 0, -1, &sent));
+    rc = rp_timeout_end(co, &timeout, rc < 0 ? rc : 0);
+    rc = rc == -ETIMEDOUT ? 0 : see(rc);
+    while ((n = recv(fds[1], bytes + got, sizeof bytes - got, MSG_DONTWAIT)) > 0)
+        got += (size_t)n;
+    CHECK_INT(got, ==, sent);
+    CHECK(wire_same(bytes, got, 0));
+    if (by_stream)
+        rp_stream_free(stream);
+    else
+        close(fds[0]);
+    close(fds[1]);
+    close(file);
+    return rc;
+}
+
+/* An event that a cancelled task has not got is the next one's. */
+static int watch_files(rp_co *co)
+{
+    char path[] = TEST_TMP "/ringport-sweep-XXXXXX", name[sizeof path + 2];
+    rp_watch_event event = {0};
+    rp_watch *watch;
+    int rc = 0;
+
+    CHECK(mkdtemp(path) != NULL);
+    snprintf(name, sizeof name, "%s/f", path);
+    CHECK_INT(rp_watch_new(rp_co_loop(co), path, false, NULL, NULL, &watch), ==, 0);
+    CHECK_INT(symlink("nothing", name), ==, 0); /* which is created, and no more */
+    rc = see(rp_watch_next(co, watch, &event));
+    while (event.what == 0)
+        see(rp_watch_next(co, watch, &event));
+    CHECK_INT(event.what, ==, RP_WATCH_CREATED);
+    CHECK_STR(event.name, "f");
+    rp_watch_free(watch);
+    CHECK_INT(unlink(name), ==, 0);
+    CHECK_INT(rmdir(path), ==, 0);
+    return rc;
+}
+
 static int all_of_it(rp_co *co)
 {
     RP_TRY(see(rp_open_connection(co, &t.greeting, "127.0.0.1", rp_server_port(t.server), NULL)));
@@ -325,6 +383,9 @@ static int all_of_it(rp_co *co)
     RP_TRY(from_a_generator(co));
     RP_TRY(by_name(co));
     RP_TRY(with_files(co));
+    RP_TRY(send_file(co, false));
+    RP_TRY(send_file(co, true));
+    RP_TRY(watch_files(co));
     RP_TRY(read_lines(co, 8));
     return 0;
 }
