@@ -1,5 +1,6 @@
 /*
- * soak_files.c - the soak's files: every byte is checked, a copy is whole or not there, and nothing is left.
+ * soak_files.c - the soak's files: every byte is checked, a copy is whole or not there, of a file that is sent as much
+ * comes as is told, a watch tells of each new name, and nothing is left.
  */
 #define _GNU_SOURCE /* statx() */
 #include "stress/soak_files.h"
@@ -8,12 +9,16 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 enum {
     COPY_MOST = 12 << 20, /* of a file that is copied: several pieces */
     COPY_OFTEN = 8,       /* one file in so many is copied */
+    SEND_MOST = 2 << 20,  /* of one that is sent: several blocks */
+    SEND_OFTEN = 4,
 };
 
 #define MUST(condition)                                                                                           \
@@ -76,6 +81,87 @@ static int copy(rp_co *co, soak_librarian *librarian, const char *from)
     return copied < 0 ? 0 : rp_unlink(co, to);
 }
 
+/* What the other end gets of a file that is sent. */
+typedef struct receiver {
+    rp_fd fd;
+    int64_t got;
+} receiver;
+
+static int receive(rp_co *co, void *arg)
+{
+    receiver *self = arg;
+    char found[4096];
+    ssize_t n;
+
+    while ((n = rp_sock_recv(co, self->fd, found, sizeof found)) > 0)
+        self->got += n;
+    return (int)n;
+}
+
+/* By a stream, or on a plain socket. May come to an end amid a block. */
+static int send_through(rp_co *co, soak_librarian *librarian, int fd, rp_fd file, int64_t *sent)
+{
+    int64_t limit = below(librarian, 2) ? RP_USEC(below(librarian, 3000)) : RP_SEC(100);
+    rp_stream *stream = NULL;
+    rp_timeout timeout;
+
+    if (below(librarian, 2) == 0) {
+        int rc = rp_stream_from_fd(co, &stream, fd);
+
+        if (rc < 0) {
+            close(fd);
+            return rc;
+        }
+    }
+    rp_timeout_begin(co, &timeout, limit);
+    int64_t n = stream ? rp_stream_sendfile(co, stream, file, 0, -1, 0, sent)
+                       : rp_sock_sendfile(co, fd, file, 0, -1, sent);
+    int rc = rp_timeout_end(co, &timeout, n < 0 ? (int)n : 0);
+    if (stream)
+        rp_stream_free(stream);
+    else
+        close(fd);
+    return rc;
+}
+
+static int send_file(rp_co *co, soak_librarian *librarian, const char *path)
+{
+    receiver other = {.got = 0};
+    int64_t size = below(librarian, SEND_MOST), sent = 0;
+    rp_task *task;
+    int fds[2];
+
+    RP_TRY(rp_truncate(co, path, size));
+    rp_fd file = rp_open(co, path, O_RDONLY, 0);
+    RP_TRY((int)file);
+    MUST(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) == 0);
+    other.fd = fds[1];
+    int rc = rp_create_task(&task, receive, &other);
+    MUST(rc == 0);
+    rc = send_through(co, librarian, fds[0], file, &sent);
+    int received = rp_join(co, task);
+    close(fds[1]);
+    int closed = rp_close(co, file);
+    MUST(rc == 0 || rc == -ETIMEDOUT);
+    MUST(received == 0 && other.got == sent && sent <= size && (rc < 0 || sent == size));
+    librarian->sent++;
+    librarian->cancelled_sendings += rc < 0;
+    return closed;
+}
+
+/* The new name is among what is told, if nothing was dropped. */
+static int look_for(rp_co *co, soak_librarian *librarian, rp_watch *watch, const char *name)
+{
+    rp_watch_event event;
+
+    do {
+        RP_TRY(rp_watch_next(co, watch, &event));
+        MUST(event.what != RP_WATCH_ENDED);
+    } while (event.what != RP_WATCH_OVERFLOW &&
+             !(event.what == RP_WATCH_MOVED_TO && strcmp(event.name, name) == 0));
+    return 0;
+}
+
 static int list(rp_co *co, const soak_librarian *librarian, int *count)
 {
     rp_dirent entries[4];
@@ -91,7 +177,7 @@ static int list(rp_co *co, const soak_librarian *librarian, int *count)
     return n < 0 ? n : rc;
 }
 
-static int have_file(rp_co *co, soak_librarian *librarian)
+static int have_file(rp_co *co, soak_librarian *librarian, rp_watch *watch)
 {
     char path[128], renamed[128];
     int count;
@@ -103,6 +189,9 @@ static int have_file(rp_co *co, soak_librarian *librarian)
     RP_TRY(rc);
     RP_TRY(closed);
     RP_TRY(rp_rename(co, path, path_of(librarian, "renamed", renamed)));
+    RP_TRY(look_for(co, librarian, watch, "renamed"));
+    if (below(librarian, SEND_OFTEN) == 0)
+        RP_TRY(send_file(co, librarian, renamed));
     if (below(librarian, COPY_OFTEN) == 0)
         RP_TRY(copy(co, librarian, renamed));
     RP_TRY(list(co, librarian, &count));
@@ -113,12 +202,22 @@ static int have_file(rp_co *co, soak_librarian *librarian)
 
 int soak_files(rp_co *co, soak_librarian *librarian, int64_t until)
 {
+    int rc = 0;
+
     snprintf(librarian->directory, sizeof librarian->directory, "/tmp/ringport-soak-%llx",
              (unsigned long long)librarian->state);
     RP_TRY(rp_mkdir(co, librarian->directory, 0700));
-    while (rp_loop_time(rp_co_loop(co)) < until) {
-        RP_TRY(have_file(co, librarian));
-        RP_TRY(rp_sleep(co, RP_MSEC(below(librarian, 20))));
+    while (rc == 0 && rp_loop_time(rp_co_loop(co)) < until) {
+        rp_watch *watch;
+
+        RP_TRY(rp_watch_new(rp_co_loop(co), librarian->directory, false, NULL, NULL, &watch));
+        for (int i = (int)below(librarian, 20); i >= 0 && rc == 0 && rp_loop_time(rp_co_loop(co)) < until; i--) {
+            rc = have_file(co, librarian, watch);
+            if (rc == 0)
+                rc = rp_sleep(co, RP_MSEC(below(librarian, 20)));
+        }
+        rp_watch_free(watch);
     }
+    RP_TRY(rc);
     return rp_rmdir(co, librarian->directory);
 }

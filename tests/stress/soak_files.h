@@ -1,5 +1,6 @@
 /*
- * soak_files.h - the soak's files: made, written, read, renamed, copied, listed and removed.
+ * soak_files.h - the soak's files: made, written, read, renamed, sent, copied, listed, watched and
+ * removed.
  */
 #ifndef RP_TESTS_SOAK_FILES_H
 #define RP_TESTS_SOAK_FILES_H
@@ -11,7 +12,7 @@ typedef struct soak_librarian {
     uint64_t state;    /* of chance */
     const char *bytes; /* to be written, */
     uint32_t size;     /* so many of them */
-    uint64_t files, cancelled;
+    uint64_t files, cancelled, sent, cancelled_sendings;
     const char *wrong; /* what was not as it must be; NULL: nothing */
     char directory[64];
 } soak_librarian;
