@@ -1,4 +1,4 @@
-/* files.h - files for tests that send and read them: nameless ones, whose bytes can be told apart (wire_byte()). */
+/* files.h - files for tests: nameless ones, whose bytes can be told apart (wire_byte()); and directories. */
 #ifndef RP_TESTS_FILES_H
 #define RP_TESTS_FILES_H
 
@@ -6,6 +6,16 @@
 #include <stdlib.h>
 
 #include "harness/wire.h"
+
+#ifdef _WIN32
+#define make_directory(path) _mkdir(path)
+#define remove_directory(path) _rmdir(path)
+#else
+#include <sys/stat.h>
+#include <unistd.h>
+#define make_directory(path) mkdir(path, 0700)
+#define remove_directory(path) rmdir(path)
+#endif
 
 /* Adds so many bytes, as if the file held a stream's first bytes. */
 static inline UNUSED void extend_file(int fd, size_t from, size_t length)

@@ -4,19 +4,11 @@
  */
 #include <stdio.h>
 
+#include "harness/files.h"
 #include "harness/platform.h"
 #include "harness/scenarios.h"
 #include "harness/wire.h"
 #include "ringport.h"
-
-#ifdef _WIN32
-#define make_directory(path) _mkdir(path)
-#define remove_directory(path) _rmdir(path)
-#else
-#include <sys/stat.h>
-#define make_directory(path) mkdir(path, 0700)
-#define remove_directory(path) rmdir(path)
-#endif
 
 static char top[64], path[96];
 

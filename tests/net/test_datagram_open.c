@@ -9,8 +9,6 @@
 
 #include "net/datagram_open.h"
 
-#ifndef _WIN32
-
 /* Opens an endpoint: 0, or the error. */
 static int open_endpoint(rp_loop *loop, mailbox *box, const rp_datagram_options *options)
 {
@@ -403,5 +401,3 @@ TEST(a_socket_that_nobody_takes_is_closed)
     }
     rp_loop_free(loop);
 }
-
-#endif

@@ -6,8 +6,6 @@
 
 #include "harness/datagrams.h"
 
-#ifndef _WIN32
-
 /* A kernel that counts calls, and fails as it is told to. */
 static rp_kernel kernel;
 static int calls, sent, largest,
@@ -682,5 +680,3 @@ TEST(with_gro_joined_datagrams_are_told_one_by_one_and_whole)
     mailbox_close(s.loop, box);
     end(&s);
 }
-
-#endif

@@ -347,23 +347,24 @@ static int send_file(rp_co *co, bool by_stream)
 /* An event that a cancelled task has not got is the next one's. */
 static int watch_files(rp_co *co)
 {
-    char path[] = TEST_TMP "/ringport-sweep-XXXXXX", name[sizeof path + 2];
+    char path[64], name[sizeof path + 2];
     rp_watch_event event = {0};
     rp_watch *watch;
     int rc = 0;
 
-    CHECK(mkdtemp(path) != NULL);
-    snprintf(name, sizeof name, "%s/f", path);
+    snprintf(path, sizeof path, TEST_TMP "/ringport-sweep-%llx", (unsigned long long)rp_monotonic());
+    snprintf(name, sizeof name, "%s/d", path);
+    CHECK_INT(make_directory(path), ==, 0);
     CHECK_INT(rp_watch_new(rp_co_loop(co), path, false, NULL, NULL, &watch), ==, 0);
-    CHECK_INT(symlink("nothing", name), ==, 0); /* which is created, and no more */
+    CHECK_INT(make_directory(name), ==, 0); /* which is created, and no more */
     rc = see(rp_watch_next(co, watch, &event));
     while (event.what == 0)
         see(rp_watch_next(co, watch, &event));
     CHECK_INT(event.what, ==, RP_WATCH_CREATED);
-    CHECK_STR(event.name, "f");
+    CHECK_STR(event.name, "d");
     rp_watch_free(watch);
-    CHECK_INT(unlink(name), ==, 0);
-    CHECK_INT(rmdir(path), ==, 0);
+    CHECK_INT(remove_directory(name), ==, 0);
+    CHECK_INT(remove_directory(path), ==, 0);
     return rc;
 }
 
