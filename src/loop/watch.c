@@ -130,7 +130,7 @@ static void deliver(void *arg)
 
     if (has_events(watch))
         rp_loop_ready(watch->source.loop, &watch->handle);
-    watch->callback(watch, &event, watch->arg);
+    watch->callback(watch, kept ? &kept->event : &event, watch->arg);
 }
 
 /* ---- life ---- */

@@ -127,20 +127,23 @@ static void close_pipe(const rp_pipe *pipe, const rp_kernel *kernel)
 /* ---- datagrams ---- */
 
 /* Room for the one control message that there is: how long the segments are. */
-typedef union segment_control {
-    char space[CMSG_SPACE(sizeof(int))];
-    struct cmsghdr header;
+typedef struct segment_control {
+    _Alignas(struct cmsghdr) char space[CMSG_SPACE(sizeof(int))];
 } segment_control;
 
 static void put_segment(struct msghdr *header, segment_control *control, uint32_t segment)
 {
     uint16_t size = (uint16_t)segment;
+    struct cmsghdr *message;
 
-    header->msg_control = control;
+    memset(control, 0, sizeof *control);
+    header->msg_control = control->space;
     header->msg_controllen = CMSG_SPACE(sizeof size);
-    *control = (segment_control){.header = {.cmsg_level = IPPROTO_UDP, .cmsg_type = UDP_SEGMENT}};
-    control->header.cmsg_len = CMSG_LEN(sizeof size);
-    memcpy(CMSG_DATA(&control->header), &size, sizeof size);
+    message = CMSG_FIRSTHDR(header);
+    message->cmsg_level = IPPROTO_UDP;
+    message->cmsg_type = UDP_SEGMENT;
+    message->cmsg_len = CMSG_LEN(sizeof size);
+    memcpy(CMSG_DATA(message), &size, sizeof size);
 }
 
 static int send_one(rp_fd fd, const rp_message *message)
@@ -212,7 +215,7 @@ static int receive_messages(rp_fd fd, rp_message *messages, int count, bool join
                                              .msg_namelen = messages[i].address ? messages[i].address_length : 0,
                                              .msg_iov = messages[i].vector,
                                              .msg_iovlen = (size_t)messages[i].count,
-                                             .msg_control = joined ? &controls[i] : NULL,
+                                             .msg_control = joined ? controls[i].space : NULL,
                                              .msg_controllen = joined ? sizeof controls[i] : 0};
     do
         n = recvmmsg(fd, headers, (unsigned)count, MSG_DONTWAIT, NULL);
