@@ -147,12 +147,12 @@ class Counting:
         self.count = operator.length_hint(self.left) + 1
 
 
-def run(what, name, hooks):
+def run(what, name, hooks, patience=PATIENCE):
     """One run: the errors that were seen."""
     seen = Seen()
     loop = ringport.new_event_loop()
     loop.set_exception_handler(seen.handler)
-    loop.call_later(PATIENCE, give_up, loop)  # the handler may have failed, too
+    loop.call_later(patience, give_up, loop)  # the handler may have failed, too
     faulthandler.dump_traceback_later(DEADLINE, exit=True)
     try:
         RUNS[what](name, loop, hooks, seen)
@@ -195,7 +195,7 @@ def main():
     tracemalloc.start()
     for _ in range(5):
         counting = Counting()
-        usual = run(what, name, counting.hooks)
+        usual = run(what, name, counting.hooks, DEADLINE)
     gc.collect()
     gc.freeze()
     print("total", counting.count, flush=True)
