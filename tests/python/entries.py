@@ -469,10 +469,10 @@ def server(loop):
     settle(loop)
 
 
-def spawned(loop, exited):
-    """A process that ends at once, started with all that the core takes."""
+def spawned(loop, exited, argv=("true", b"x")):
+    """A process that ends at once, or with its input, started with all that the core takes."""
     return _core.spawn(
-        loop, exited, "true", ["true", b"x"], ["PATH=/bin"], "/", (-1, -3, -2), (0,), 1 << 7, 0, 0, 0, (), 0
+        loop, exited, argv[0], list(argv), ["PATH=/bin"], "/", (-1, -3, -2), (0,), 1 << 7, 0, 0, 0, (), 0
     )
 
 
@@ -493,7 +493,7 @@ def process_end(loop):
 
 @entry
 def process_methods(loop):
-    process = spawned(loop, nothing)
+    process = spawned(loop, nothing, ("cat",))
     taken = [None]
     yield [lambda: taken.__setitem__(0, process.take_pipe(0)), partial(process.send_signal, 0)]
     if taken[0] is not None:
