@@ -210,6 +210,25 @@ WRAP(int, pthread_create, pthread_t *thread, const pthread_attr_t *attributes, v
     return STRIKES(NO_THREAD) ? EAGAIN : __real_pthread_create(thread, attributes, function, arg);
 }
 
+long __real_syscall(long number, ...);
+long __wrap_syscall(long number, ...);
+
+/* Messages to a ring: they need memory, but the loop that they wake must not miss them. */
+long __wrap_syscall(long number, ...)
+{
+    long arguments[6];
+    va_list list;
+
+    va_start(list, number);
+    for (int i = 0; i < 6; i++)
+        arguments[i] = va_arg(list, long);
+    va_end(list);
+    if (number == SYS_io_uring_register && arguments[0] == -1 && STRIKES(EINTR, EAGAIN))
+        return fail();
+    return __real_syscall(number, arguments[0], arguments[1], arguments[2], arguments[3], arguments[4],
+                          arguments[5]);
+}
+
 #ifdef RP_HAVE_IO_URING
 
 /* ---- liburing's, which return their errors ---- */
@@ -253,25 +272,6 @@ WRAP(int, io_uring_submit_and_wait_timeout, struct io_uring *ring, struct io_uri
 {
     return STRIKES(EINTR, EAGAIN) ? -atomic_load(&error)
                                   : __real_io_uring_submit_and_wait_timeout(ring, completion, count, limit, mask);
-}
-
-long __real_syscall(long number, ...);
-long __wrap_syscall(long number, ...);
-
-/* Messages to a ring: they need memory, but the loop that they wake must not miss them. */
-long __wrap_syscall(long number, ...)
-{
-    long arguments[6];
-    va_list list;
-
-    va_start(list, number);
-    for (int i = 0; i < 6; i++)
-        arguments[i] = va_arg(list, long);
-    va_end(list);
-    if (number == SYS_io_uring_register && arguments[0] == -1 && STRIKES(EINTR, EAGAIN))
-        return fail();
-    return __real_syscall(number, arguments[0], arguments[1], arguments[2], arguments[3], arguments[4],
-                          arguments[5]);
 }
 
 #endif
