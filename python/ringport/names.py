@@ -1,8 +1,8 @@
 """Names: getaddrinfo() and getnameinfo(), on threads of the loop's own that are for names alone.
 
-A resolver may take half a minute, and nothing can interrupt it. So it takes no thread of the default executor, and it is not
-waited for by who has been cancelled, by the loop's end, or by the program's. What is asked already is not asked again, unless
-the program has put something of its own in the resolver's place.
+A resolver may take half a minute, and nothing can interrupt it. So it takes no thread of the default executor. Neither a caller
+that was cancelled nor the end of the loop or the program waits for it. What is asked already is not asked again, unless the
+program has put something of its own in the resolver's place.
 """
 
 import _socket

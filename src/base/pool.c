@@ -5,8 +5,8 @@
  * thread exactly when the queue is longer than that. Each thread is counted in `threads` until its very last step.
  * Whoever finds the pool given up, and no thread left, frees it.
  *
- * A thread that lingers is called by a flag, which costs neither of the two a switch. Whoever lingers in vain again and
- * again does so more seldom.
+ * A thread that lingers is called by a flag, without a switch of threads. One that has often lingered in vain
+ * lingers less often.
  */
 #include "base/pool.h"
 
@@ -20,7 +20,7 @@
 #include "ringport/error.h"
 
 enum {
-    FORGIVEN = 8, /* times in a row that lingering may be in vain */
+    FORGIVEN = 8, /* times in a row that lingering may find no work */
     SELDOM = 16,  /* one in so many times is tried after that */
 };
 

@@ -1,6 +1,6 @@
 /*
- * scenarios_watch.c - faults strike a program that watches a directory by a callback and in a task: where an event
- * cannot be told, that is told, and nobody waits in vain.
+ * scenarios_watch.c - faults strike a program that watches a directory by a callback and in a task: a lost
+ * event is reported, and no task waits for it for ever.
  */
 #include <stdio.h>
 

@@ -291,7 +291,7 @@ static bool find_interface(char name[IF_NAMESIZE], char address[INET6_ADDRSTRLEN
     return found;
 }
 
-/* What is sent to groups of ff01::/16 leaves no machine, nor does the news of who is in them. */
+/* Groups of ff01::/16 are local to a machine: neither their datagrams nor reports of their members are sent out. */
 TEST(groups_of_ipv6)
 {
     int port, unused, fd = any_socket(AF_INET6, &port), from = any_socket(AF_INET6, &unused);
