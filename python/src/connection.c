@@ -156,7 +156,7 @@ static PyObject *make_socket(rpy_transport *self)
     if (self->ended || rpy_connection_is_dropped(self))
         return PyObject_CallMethod(type, "__new__", "O", type); /* a closed one */
     socket = PyObject_CallFunction(type, "iiii", -1, -1, -1, self->fd);
-    result = socket ? PyObject_CallMethod(socket, "setblocking", "O", Py_False) : NULL;
+    result = socket ? PyObject_CallMethodOneArg(socket, self->loop->state->names.setblocking, Py_False) : NULL;
     if (socket && !result) {
         PyObject *error = rpy_take_exception();
 
@@ -371,7 +371,7 @@ void rpy_connection_callback_raised(rpy_transport *self)
 void rpy_connection_tell_empty(rpy_transport *self, PyObject *exception)
 {
     PyObject *waiter = self->empty_waiter;
-    PyObject *done = waiter ? PyObject_CallMethod(waiter, "done", NULL) : NULL;
+    PyObject *done = waiter ? PyObject_CallMethodNoArgs(waiter, self->loop->state->names.done) : NULL;
     PyObject *result = NULL;
 
     if (!waiter)
@@ -392,7 +392,7 @@ static void leave_server(rpy_transport *self)
     if (!server)
         return;
     self->server = NULL;
-    PyObject *result = PyObject_CallMethod(server, "_detach", "O", self);
+    PyObject *result = PyObject_CallMethodOneArg(server, self->loop->state->names._detach, (PyObject *)self);
     if (!result)
         rpy_loop_leave_run(self->loop);
     Py_XDECREF(result);

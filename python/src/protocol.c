@@ -280,7 +280,7 @@ PyObject *rpy_protocol_connection_lost(rpy_transport *self, PyObject *exception)
 /* As a handle, whose report names the method. Without memory for one it is called all the same. */
 static void call_connection_lost(rpy_transport *self, PyObject *exception)
 {
-    PyObject *method = PyObject_GetAttrString((PyObject *)self, "_call_connection_lost");
+    PyObject *method = PyObject_GetAttr((PyObject *)self, self->loop->state->names._call_connection_lost);
     PyObject *context = self->closing_context ? Py_NewRef(self->closing_context) : PyContext_Copy(self->context);
     rpy_handle *handle = method && context ? rpy_handle_new(self->loop, self->loop->state->handle_type, method,
                                                             &exception, 1, context)

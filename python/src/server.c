@@ -81,7 +81,7 @@ static void detach(rp_transport *transport)
     rp_list_remove(&transport->maker_link);
     self->connection_count--;
     if (self->connection_count == 0 && !self->factory) {
-        PyObject *result = PyObject_CallMethod(object, "_wakeup", NULL);
+        PyObject *result = PyObject_CallMethodNoArgs(object, self->loop->state->names._wakeup);
 
         if (!result)
             rpy_loop_leave_run(self->loop);

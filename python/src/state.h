@@ -15,8 +15,11 @@
     X(Future)                                                                                                     \
     X(Task)                                                                                                       \
     X(_asyncio_future_blocking)                                                                                   \
+    X(_attach)                                                                                                    \
     X(_buffer)                                                                                                    \
+    X(_call_connection_lost)                                                                                      \
     X(_closed)                                                                                                    \
+    X(_detach)                                                                                                    \
     X(_eof)                                                                                                       \
     X(_io_refs)                                                                                                   \
     X(_limit)                                                                                                     \
@@ -25,6 +28,7 @@
     X(_stream_reader_wr)                                                                                          \
     X(_transport)                                                                                                 \
     X(_waiter)                                                                                                    \
+    X(_wakeup)                                                                                                    \
     X(_wakeup_waiter)                                                                                             \
     X(accept)                                                                                                     \
     X(buffer_updated)                                                                                             \

@@ -423,7 +423,7 @@ static PyObject *method_make_empty_waiter(PyObject *object, PyObject *unused)
     (void)unused;
     if (self->empty_waiter)
         return PyErr_Format(PyExc_RuntimeError, "Empty waiter is already set");
-    self->empty_waiter = PyObject_CallMethod((PyObject *)self->loop, "create_future", NULL);
+    self->empty_waiter = PyObject_CallMethodNoArgs((PyObject *)self->loop, self->loop->state->names.create_future);
     if (!self->empty_waiter)
         return NULL;
     self->barred = true;
@@ -659,7 +659,7 @@ static int join_server(rpy_transport *self, PyObject *server)
 
     if (!server || server == Py_None)
         return 0;
-    result = PyObject_CallMethod(server, "_attach", "O", self);
+    result = PyObject_CallMethodOneArg(server, self->loop->state->names._attach, (PyObject *)self);
     if (!result)
         return -1;
     Py_DECREF(result);
