@@ -20,6 +20,7 @@ import pytest
 import leaks
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+UNFORKABLE = "libasan of gcc 12 does not hold its locks over a fork: beside threads, a child may wait for one for ever"
 
 
 def pytest_addoption(parser):
@@ -48,6 +49,10 @@ def pytest_collection_modifyitems(config, items):
     elif why := refused():
         for item in items:
             item.add_marker(pytest.mark.skip(reason=f"no io_uring here: {why}"))
+    if "libasan" in os.environ.get("LD_PRELOAD", ""):
+        for item in items:
+            if item.get_closest_marker("forks"):
+                item.add_marker(pytest.mark.skip(reason=UNFORKABLE))
     for item in items:
         if inspect.iscoroutinefunction(getattr(item, "function", None)) and "loop" not in item.fixturenames:
             item.fixturenames.append("loop")

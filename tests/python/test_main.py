@@ -206,7 +206,7 @@ def test_pickles_of_main(both, program):
     assert both("program.py").stdout == "True\n"
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+@pytest.mark.parametrize("method", [pytest.param("fork", marks=pytest.mark.forks), "spawn", "forkserver"])
 def test_multiprocessing(program, tmp_path, method):
     program(
         "import asyncio, multiprocessing, concurrent.futures\n"

@@ -272,6 +272,7 @@ def test_a_program_ends_while_a_name_is_asked_for():
 
 
 @OWN
+@pytest.mark.forks
 def test_a_child_of_fork_asks_by_threads_of_its_own():
     held("""
         import os, warnings

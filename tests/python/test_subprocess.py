@@ -21,7 +21,7 @@ from leaks import descriptors
 PIPE, STDOUT, DEVNULL = subprocess.PIPE, subprocess.STDOUT, subprocess.DEVNULL
 
 # Arguments by which subprocess.Popen is asked, and not the core: both ways are to be the same.
-WAYS = [pytest.param({}, id="core"), pytest.param({"preexec_fn": int}, id="popen")]
+WAYS = [pytest.param({}, id="core"), pytest.param({"preexec_fn": int}, id="popen", marks=pytest.mark.forks)]
 
 # Prints the descriptors that the shell has, which opens none for itself.
 LIST_DESCRIPTORS = "for f in /proc/$$/fd/*; do [ -e $f ] && printf '%s ' ${f##*/}; done; exit 0"
@@ -402,7 +402,7 @@ async def test_descriptors(way):
 
 
 @pytest.mark.filterwarnings("ignore:pass_fds overriding close_fds:RuntimeWarning")
-@pytest.mark.parametrize("kwargs", [{"close_fds": False}, {"preexec_fn": int}, {}])
+@pytest.mark.parametrize("kwargs", [{"close_fds": False}, pytest.param({"preexec_fn": int}, marks=pytest.mark.forks), {}])
 async def test_descriptors_of_an_iterator(kwargs):
     read, write = os.pipe()
     try:
@@ -440,6 +440,7 @@ async def test_restore_signals(way):
         signal.signal(signal.SIGHUP, before)
 
 
+@pytest.mark.forks
 async def test_preexec_fn(tmp_path):
     assert await output("pwd", preexec_fn=lambda: os.chdir("/usr")) == "/usr\n"
 

@@ -660,6 +660,7 @@ def test_without_memory_the_socket_of_a_lost_connection_is_given_up(loop):
 
 
 @pytest.mark.own("asyncio's child would do it, and take part in the parent's connection")
+@pytest.mark.forks
 def test_in_a_child_of_fork_what_touches_the_loop_is_refused(loop, run):
     protocol = Recorder()
     transport, peer = connect(loop, protocol)
