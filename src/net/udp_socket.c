@@ -155,9 +155,12 @@ static int change_source_v4(const rp_kernel *kernel, rp_fd fd, const membership 
 /* By its number. */
 static int change_source(const rp_kernel *kernel, rp_fd fd, const membership *m, bool join)
 {
-    struct group_source_req request = {
-        .gsr_interface = m->at.number, .gsr_group = m->group, .gsr_source = m->source};
+    struct group_source_req request;
 
+    memset(&request, 0, sizeof request); /* the kernel is handed its padding, too */
+    request.gsr_interface = m->at.number;
+    request.gsr_group = m->group;
+    request.gsr_source = m->source;
     return rp_kernel_set(kernel, fd, m->group.ss_family == AF_INET ? IPPROTO_IP : IPPROTO_IPV6,
                          join ? MCAST_JOIN_SOURCE_GROUP : MCAST_LEAVE_SOURCE_GROUP, &request, sizeof request);
 }
