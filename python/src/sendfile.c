@@ -223,7 +223,7 @@ static PyObject *blocks_wait(PyObject *object, PyObject *unused)
     (void)unused;
     if (refuse_closed(self) < 0)
         return NULL;
-    if (rp_blocks_front(&self->blocks, &data) == -EAGAIN)
+    if (rp_blocks_front(&self->blocks, &data) == -EINPROGRESS)
         return wait_for(&self->base);
     Py_RETURN_NONE;
 }

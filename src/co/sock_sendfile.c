@@ -28,7 +28,7 @@ static int64_t next(sending *self, const void **data)
     static const rp_waiting waiting = {interrupt, NULL, "a file"};
     int64_t n = rp_blocks_front(&self->blocks, data);
 
-    if (n != -EAGAIN)
+    if (n != -EINPROGRESS)
         return n;
     RP_TRY(rp_co_pending(self->co));
     if (rp_co_suspend(self->co, &waiting, self))

@@ -173,7 +173,7 @@ int64_t rp_blocks_front(rp_blocks *blocks, const void **data)
     if (blocks->ended)
         return blocks->error;
     blocks->waiting = true;
-    return -EAGAIN;
+    return -EINPROGRESS;
 }
 
 void rp_blocks_take(rp_blocks *blocks, size_t length)

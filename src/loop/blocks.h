@@ -10,7 +10,7 @@
 #include "loop/loop.h"
 #include "ringport/op.h"
 
-/* Called once after -EAGAIN of rp_blocks_front(), and once after false of rp_blocks_stop(). */
+/* Called once after -EINPROGRESS of rp_blocks_front(), and once after false of rp_blocks_stop(). */
 typedef void rp_blocks_callback(void *arg);
 
 typedef struct rp_block {
@@ -52,8 +52,8 @@ int rp_blocks_init(rp_blocks *blocks, rp_loop *loop, rp_fd file, int64_t offset,
                    rp_blocks_callback *callback, void *arg);
 
 /*
- * The bytes that come next, and stay where they are until they are taken: how many, 0 at the end, -EAGAIN or the error
- * that reading has ended by.
+ * The bytes that come next, and stay where they are until they are taken: how many, 0 at the end, -EINPROGRESS: not
+ * yet, or the error that reading has ended by. That may be -EAGAIN: no thread could be started.
  */
 int64_t rp_blocks_front(rp_blocks *blocks, const void **data);
 void rp_blocks_take(rp_blocks *blocks, size_t length);

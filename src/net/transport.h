@@ -99,8 +99,8 @@ typedef struct rp_transport_kind {
 typedef struct rp_insert rp_insert;
 typedef struct rp_insert_type {
     /*
-     * What is to be sent next: its length, and 0 at the end, an error, or -EAGAIN: rp_transport_insert_ready() is to be
-     * called. The bytes stay where they are until the next call.
+     * What is to be sent next: its length, and 0 at the end, an error, or -EINPROGRESS: not yet, and
+     * rp_transport_insert_ready() is to be called. The bytes stay where they are until the next call.
      */
     int64_t (*front)(rp_insert *insert, const void **data);
     void (*sent)(rp_insert *insert, size_t length); /* so much of the front */

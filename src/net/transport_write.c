@@ -167,7 +167,7 @@ static bool send_insert(rp_transport *transport, rp_insert *insert)
     }
     if (length > 0)
         insert->sending = send_soon(transport, data, (size_t)length < SHARE ? (size_t)length : SHARE);
-    if (length > 0 || length == -EAGAIN)
+    if (length > 0 || length == -EINPROGRESS)
         return false;
     end_insert(transport, insert, (int)length);
     return true;

@@ -19,7 +19,7 @@ void rp_transport_insert(rp_transport *transport, rp_insert *insert, const rp_in
 /* 0, or why nothing may be written any more. */
 int rp_transport_may_write(const rp_transport *transport);
 
-/* After -EAGAIN: `front` has something to say. */
+/* After -EINPROGRESS: `front` has something to say. */
 void rp_transport_insert_ready(rp_transport *transport, rp_insert *insert);
 
 /* Takes it back: no more of it is sent than what is being sent. `end` is called, perhaps inside, by -ECANCELED. */

@@ -24,7 +24,7 @@
 
 enum {
     TIMEOUT = 120, /* seconds */
-    SLOWNESS = 6,
+    SLOWNESS = 3,
     EXIT_SKIPPED = 77, /* what Meson and Automake take for "skipped" */
 };
 

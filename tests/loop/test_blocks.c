@@ -12,6 +12,7 @@ enum { SIZE = 5 << 20 };
 
 static int without_wait; /* reads that were not to wait, */
 static int to_refuse;    /* after so many of which the cache has nothing; -1: it has all */
+static bool threads_refused;
 
 WRAP(ssize_t, preadv64v2, int fd, const struct iovec *vector, int count, off64_t offset, int flags)
 {
@@ -22,13 +23,18 @@ WRAP(ssize_t, preadv64v2, int fd, const struct iovec *vector, int count, off64_t
     return __real_preadv64v2(fd, vector, count, offset, flags);
 }
 
+WRAP(int, rp_thread_start, void (*function)(void *arg), void *arg)
+{
+    return threads_refused ? -EAGAIN : __real_rp_thread_start(function, arg);
+}
+
 static void stop(void *loop)
 {
     rp_loop_stop(loop);
 }
 
-/* Reads all of the file, and checks it. */
-static void read_all(int64_t refuse_after)
+/* Reads the file, and checks what comes: how much there is in all, or an error. */
+static int64_t read_file(int64_t refuse_after)
 {
     rp_loop *loop = wire_loop();
     int file = file_of(SIZE);
@@ -40,8 +46,8 @@ static void read_all(int64_t refuse_after)
     without_wait = 0;
     to_refuse = (int)refuse_after;
     CHECK_INT(rp_blocks_init(&blocks, loop, file, 0, -1, stop, loop), ==, 0);
-    while ((n = rp_blocks_front(&blocks, &data)) > 0 || n == -EAGAIN) {
-        if (n == -EAGAIN) {
+    while ((n = rp_blocks_front(&blocks, &data)) > 0 || n == -EINPROGRESS) {
+        if (n == -EINPROGRESS) {
             CHECK_INT(rp_run_forever(loop), ==, 0);
             continue;
         }
@@ -49,25 +55,32 @@ static void read_all(int64_t refuse_after)
         taken += (uint64_t)n;
         rp_blocks_take(&blocks, (size_t)n);
     }
-    CHECK_INT(n, ==, 0);
-    CHECK_INT(taken, ==, SIZE);
     CHECK(rp_blocks_stop(&blocks));
     rp_blocks_fini(&blocks);
     close(file);
     rp_loop_free(loop);
+    return n < 0 ? n : (int64_t)taken;
 }
 
 /* Not to wait is not free: such a read has the kernel begin to read megabytes ahead. */
 TEST(threads_read_once_a_block_has_not_been_cached)
 {
-    read_all(0);
+    CHECK_INT(read_file(0), ==, SIZE);
     CHECK_INT(without_wait, ==, 1);
-    read_all(2);
+    CHECK_INT(read_file(2), ==, SIZE);
     CHECK_INT(without_wait, ==, 3);
 }
 
 TEST(the_loop_reads_what_is_cached)
 {
-    read_all(-1);
+    CHECK_INT(read_file(-1), ==, SIZE);
     CHECK_INT(without_wait, >=, SIZE / (512 * 1024));
+}
+
+/* That is -EAGAIN, and not a block that is still to come. */
+TEST(lack_of_threads_is_an_error)
+{
+    threads_refused = true;
+    CHECK_INT(read_file(0), ==, -EAGAIN);
+    threads_refused = false;
 }

@@ -477,6 +477,8 @@ TEST(a_pipe_needs_no_other_descriptor)
 
     loop = wire_loop();
     make_pipe(&reader, &writer);
+    if (preadv2(reader, &(struct iovec){&r, 1}, 1, -1, RWF_NOWAIT) < 0 && errno != EAGAIN)
+        SKIP("no reads that are not to wait: %s", strerror(errno));
     spare = dup(reader);
     close(spare);
     CHECK_INT(getrlimit(RLIMIT_NOFILE, &limit), ==, 0);
