@@ -474,10 +474,11 @@ TEST(a_pipe_needs_no_other_descriptor)
     struct rlimit limit, none;
     record r = {0};
     int reader, writer, spare;
+    char byte;
 
     loop = wire_loop();
     make_pipe(&reader, &writer);
-    if (preadv2(reader, &(struct iovec){&r, 1}, 1, -1, RWF_NOWAIT) < 0 && errno != EAGAIN)
+    if (preadv2(reader, &(struct iovec){&byte, 1}, 1, -1, RWF_NOWAIT) < 0 && errno != EAGAIN)
         SKIP("no reads that are not to wait: %s", strerror(errno));
     spare = dup(reader);
     close(spare);

@@ -13,7 +13,7 @@ import traceback
 import pytest
 
 # Python 3.12 and newer warn of forks in a process with threads; here there are some in an executor.
-pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+pytestmark = [pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning"), pytest.mark.forks]
 
 REFUSED = "belongs to the parent process"
 

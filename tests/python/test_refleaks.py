@@ -26,7 +26,7 @@ def held():
 
 def memory():
     """What Python has allocated. Its cache of methods keeps the names by which they were looked up, up to 4096."""
-    getattr(sys, "_clear_internal_caches", getattr(sys, "_clear_type_cache", gc.collect))()
+    sys._clear_internal_caches() if sys.version_info >= (3, 13) else sys._clear_type_cache()
     gc.collect()
     gc.collect()
     return tracemalloc.get_traced_memory()[0]
