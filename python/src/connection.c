@@ -378,7 +378,7 @@ void rpy_connection_tell_empty(rpy_transport *self, PyObject *exception)
         return;
     if (done && !Py_IsTrue(done))
         result = exception ? PyObject_CallMethod(waiter, "set_exception", "O", exception)
-                           : PyObject_CallMethod(waiter, "set_result", "O", Py_None);
+                           : PyObject_CallMethodOneArg(waiter, self->loop->state->names.set_result, Py_None);
     if (PyErr_Occurred())
         rpy_loop_leave_run(self->loop);
     Py_XDECREF(done);

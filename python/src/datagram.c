@@ -228,7 +228,9 @@ static PyObject *send_by_socket(rpy_datagram *self, const Py_buffer *view, PyObj
         return NULL;
     socket = rpy_connection_socket(&self->base);
     if (self->base.core->lost || core_of(self)->queue.count == 0) {
-        result = socket ? PyObject_CallMethod(socket, "sendto", "OO", view->obj, address) : NULL;
+        result = socket ? PyObject_CallMethodObjArgs(socket, self->base.loop->state->names.sendto, view->obj,
+                                                     address, NULL)
+                        : NULL;
         if (result) {
             Py_DECREF(result);
             Py_RETURN_NONE;

@@ -294,7 +294,7 @@ static PyObject *call_at(PyObject *object, PyObject *const *args, Py_ssize_t cou
 static PyObject *call_later_by_theirs(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *names)
 {
     Py_ssize_t all = count + (names ? PyTuple_GET_SIZE(names) : 0);
-    PyObject *now = PyObject_CallMethod(self, "time", NULL);
+    PyObject *now = PyObject_CallMethodNoArgs(self, ((rpy_loop *)self)->state->names.time);
     PyObject *when = now ? PyNumber_Add(now, args[0]) : NULL;
     PyObject **copy = when ? PyMem_Malloc(sizeof(PyObject *) * (size_t)(all + 1)) : NULL;
     PyObject *result = NULL;
