@@ -38,6 +38,9 @@ static atomic_int error;     /* that strikes; 0: none */
 static atomic_ullong left;   /* until it does */
 static atomic_int edge = -1; /* a socket that epoll is to report as ready, after it has blocked by us */
 
+/* What epoll tells of a descriptor: as it was given when that was registered last. */
+static _Atomic uint64_t told_of[1024];
+
 /* Whether this call, which can fail by the errors in the list (ended by 0), is the one to fail. */
 static bool strikes(const int *errors)
 {
@@ -129,7 +132,13 @@ WRAP(int, epoll_create1, int flags)
 
 WRAP(int, epoll_ctl, int epoll, int operation, int fd, struct epoll_event *event)
 {
-    return operation != EPOLL_CTL_DEL && STRIKES(ENOMEM) ? fail() : __real_epoll_ctl(epoll, operation, fd, event);
+    if (operation == EPOLL_CTL_DEL)
+        return __real_epoll_ctl(epoll, operation, fd, event);
+    if (STRIKES(ENOMEM))
+        return fail();
+    CHECK_INT(fd, <, (int)(sizeof told_of / sizeof *told_of));
+    atomic_store(&told_of[fd], event->data.u64);
+    return __real_epoll_ctl(epoll, operation, fd, event);
 }
 
 WRAP(int, epoll_pwait2, int epoll, struct epoll_event *events, int count, const struct timespec *limit,
@@ -142,7 +151,7 @@ WRAP(int, epoll_pwait2, int epoll, struct epoll_event *events, int count, const 
         return fail();
     int n = __real_epoll_pwait2(epoll, events, fd >= 0 ? count - 1 : count, fd >= 0 ? &now : limit, mask);
     if (n >= 0 && fd >= 0)
-        events[n++] = (struct epoll_event){.events = EPOLLOUT, .data.fd = fd};
+        events[n++] = (struct epoll_event){.events = EPOLLOUT, .data.u64 = atomic_load(&told_of[fd])};
     return n;
 }
 
@@ -154,7 +163,7 @@ WRAP(int, epoll_wait, int epoll, struct epoll_event *events, int count, int mill
         return fail();
     int n = __real_epoll_wait(epoll, events, fd >= 0 ? count - 1 : count, fd >= 0 ? 0 : milliseconds);
     if (n >= 0 && fd >= 0)
-        events[n++] = (struct epoll_event){.events = EPOLLOUT, .data.fd = fd};
+        events[n++] = (struct epoll_event){.events = EPOLLOUT, .data.u64 = atomic_load(&told_of[fd])};
     return n;
 }
 
