@@ -111,6 +111,15 @@ typedef struct rp_allocator {
  */
 RP_API int rp_set_allocator(const rp_allocator *allocator);
 
+/*
+ * Copies what rp_set_allocator() has set, or else the C library's functions.
+ * For libraries on top of ringport that allocate as it does.
+ * A size of 0 is not handed to them by ringport.
+ * Any thread.
+ * Never fails.
+ */
+RP_API void rp_get_allocator(rp_allocator *allocator);
+
 #ifdef __cplusplus
 }
 #endif

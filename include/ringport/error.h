@@ -40,7 +40,24 @@ extern "C" {
     X(RP_EAI_NONAME, -4107, "name or service not known")                                                          \
     X(RP_EAI_OVERFLOW, -4108, "resolver's buffer overflow")                                                       \
     X(RP_EAI_SERVICE, -4109, "service not supported for this socket type")                                        \
-    X(RP_EAI_SOCKTYPE, -4110, "socket type not supported by the resolver")
+    X(RP_EAI_SOCKTYPE, -4110, "socket type not supported by the resolver")                                        \
+    X(RP_ETLS_VERIFY, -4201, "certificate of the peer not accepted")                                              \
+    X(RP_ETLS_HOSTNAME, -4202, "certificate of the peer is for another name")                                     \
+    X(RP_ETLS_EXPIRED, -4203, "certificate of the peer has expired")                                              \
+    X(RP_ETLS_NOT_YET_VALID, -4204, "certificate of the peer is not valid yet")                                   \
+    X(RP_ETLS_SELF_SIGNED, -4205, "certificate of the peer is self-signed, or its chain ends with one that is")   \
+    X(RP_ETLS_UNTRUSTED, -4206, "certificate of the peer comes from an unknown issuer")                           \
+    X(RP_ETLS_REVOKED, -4207, "certificate of the peer has been revoked")                                         \
+    X(RP_ETLS_TRUNCATED, -4208, "TLS stream ended without the peer's close_notify")                               \
+    X(RP_ETLS_PLAIN, -4209, "plain text where TLS was expected")                                                  \
+    X(RP_ETLS_VERSION, -4210, "no TLS version in common with the peer")                                           \
+    X(RP_ETLS_CIPHER, -4211, "no TLS cipher in common with the peer")                                             \
+    X(RP_ETLS_ALERT, -4212, "the peer ended TLS by an alert")                                                     \
+    X(RP_ETLS_NO_CERTIFICATE, -4213, "no certificate where one is required")                                      \
+    X(RP_ETLS_PROTOCOL, -4214, "the peer violated the TLS protocol")                                              \
+    X(RP_ETLS_FORMAT, -4215, "no certificate or key where one was expected, or a malformed one")                  \
+    X(RP_ETLS_KEY, -4216, "the private key does not belong to the certificate")                                   \
+    X(RP_ETLS_PASSWORD, -4217, "the private key is encrypted, and the password is wrong or missing")
 
 /* The names, as constants. */
 #define RP_DEFINE_ERROR_(name, value, text) name = (value),

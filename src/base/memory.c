@@ -43,6 +43,11 @@ int rp_set_allocator(const rp_allocator *replacement)
     return 0;
 }
 
+void rp_get_allocator(rp_allocator *copy)
+{
+    *copy = allocator;
+}
+
 void *rp_malloc(size_t size)
 {
     return allocator.malloc(size ? size : 1, allocator.data);

@@ -43,10 +43,13 @@ static void *no_malloc(size_t size, void *data)
 
 TEST(own_allocator_is_used)
 {
-    rp_allocator own = {fake_malloc, fake_realloc, fake_free, "data"};
+    rp_allocator own = {fake_malloc, fake_realloc, fake_free, "data"}, found;
     char *memory;
 
     CHECK_INT(rp_set_allocator(&own), ==, 0);
+    rp_get_allocator(&found);
+    CHECK(found.malloc == fake_malloc && found.realloc == fake_realloc && found.free == fake_free);
+    CHECK(found.data == own.data);
     own.malloc = NULL; /* it was copied */
     memory = rp_malloc(10);
     CHECK(memory != NULL);
