@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 """check_symbols.py SHARED STATIC [MODULE]: which symbols the libraries give away.
 
-The shared library exports what the public headers declare with RP_API, and nothing else. A shared object that the static
-library is linked into exports nothing of it. (`--windows STATIC`: a DLL.) A module of Python's exports the function that
-makes it.
+The shared library exports what the public headers declare with RP_API, and those of src/tls for libringport-tls, and
+nothing else. A shared object that the static library is linked into exports nothing of it. (`--windows STATIC`: a DLL.) A
+module of Python's exports the function that makes it.
 """
 
 import pathlib
@@ -14,7 +14,7 @@ import tempfile
 
 root = pathlib.Path(__file__).resolve().parent.parent
 declared = set()
-for header in (root / "include").rglob("*.h"):
+for header in [*(root / "include").rglob("*.h"), *(root / "src/tls").glob("*.h")]:
     text = re.sub(r"/\*.*?\*/", "", header.read_text(), flags=re.S)
     for declaration in re.findall(r"^RP_API\b([^;]*);", text, re.M):
         declared.add(re.search(r"(\w+)\s*(?:\(|$)", declaration)[1])
