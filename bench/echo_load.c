@@ -12,7 +12,7 @@
  * end is for people, or with -i for programs. With -r the connections send together, each time when all echoes are
  * back: a server that is slow, since its instructions are counted, is then asked in the way that a fast one is.
  *
- * Compiled with BENCH_TLS it speaks TLS, and takes any certificate.
+ * Compiled with BENCH_TLS it speaks TLS 1.3 with AES-256-GCM, and takes any certificate.
  */
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -84,8 +84,12 @@ static void begin_tls(connection *c)
 {
     static SSL_CTX *context;
 
-    if (!context && (context = SSL_CTX_new(TLS_client_method())))
+    if (!context && (context = SSL_CTX_new(TLS_client_method()))) {
         SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+        SSL_CTX_set_read_ahead(context, 1);
+        SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION);
+        SSL_CTX_set_ciphersuites(context, "TLS_AES_256_GCM_SHA384");
+    }
     c->tls = context ? SSL_new(context) : NULL;
     if (!c->tls || SSL_set_fd(c->tls, c->fd) != 1 || SSL_connect(c->tls) != 1)
         die("no TLS connection", c);
@@ -197,7 +201,7 @@ static void finish_message(connection *c)
         start_all();
 }
 
-/* Whether there may be more: TLS hands out a record at a time. */
+/* Whether there may be more that no event will tell of: TLS hands out a record at a time. */
 static bool receive(connection *c)
 {
     static unsigned char buffer[MAX_SIZE];
@@ -215,8 +219,10 @@ static bool receive(connection *c)
         die("what came back is not what was sent", c);
     c->received += (size_t)n;
     verified_bytes += (uint64_t)n;
-    if (c->received == option.size)
+    if (c->received == option.size) {
         finish_message(c);
+        return false;
+    }
 #ifdef BENCH_TLS
     return true;
 #else

@@ -143,6 +143,15 @@ def scratch():
     return tempfile.TemporaryDirectory(prefix="bench-", dir=pathlib.Path("build").resolve())
 
 
+def certificate(directory):
+    """A key and a certificate that nobody has signed, in one file."""
+    path = pathlib.Path(directory, "certificate.pem")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                    "-subj", "/CN=localhost", "-days", "30", "-keyout", path, "-out", path],
+                   check=True, capture_output=True)
+    return str(path)
+
+
 # ---- comparisons ----
 
 

@@ -22,7 +22,7 @@ PINS = {
 # rsloop is in PyPI as Rust's source only, for a nightly compiler of its own date: another nightly one wants to be told.
 RUST = {"RUSTUP_TOOLCHAIN": "nightly", "RUSTFLAGS": "-Zcrate-attr=feature(allocator_api)"}
 BACKENDS = {"rsloop": "io_uring"}  # of the others it is epoll
-ASYNCIO, UVLOOP = Peer("asyncio", "epoll"), Peer("uvloop", "epoll")
+ASYNCIO, UVLOOP, AIOFASTNET = (Peer(name, "epoll") for name in ("asyncio", "uvloop", "aiofastnet"))
 
 
 class Contestant(typing.NamedTuple):

@@ -6,18 +6,20 @@ A workload is a function of a Setting and the contestants, which returns samples
 import contextlib
 import functools
 import itertools
-import pathlib
 import socket
 import ssl
-import subprocess
 import typing
 
-from measure import BOTH, PROGRAMS, SERVERS, Failed, Ours, Peer, Program, Server, in_turns, run, scratch
-from python_peers import ASYNCIO, UVLOOP
+from measure import BOTH, PROGRAMS, SERVERS, Failed, Ours, Peer, Program, Server, certificate, in_turns, run, scratch
+from python_peers import AIOFASTNET, ASYNCIO, UVLOOP
 
-FLOOR = Peer("floor", "epoll")  # what a server costs that has no loop of Python's: echo_epoll, edge-triggered
+FLOOR = Peer("floor", "epoll")  # what a server costs that has no loop of Python's: echo_epoll, edge-triggered; or echo_epoll_tls
 SIZES = {"64B": 64, "1KiB": 1024, "10KiB": 10 * 1024, "100KiB": 100 * 1024}
 CONNECTIONS = (1, 10, 100, 1000)
+TLS_KINDS = ("protocol", "buffered", "streams")
+TLS_SIZES = {"1KiB": 1024, "16KiB": 16 * 1024, "128KiB": 128 * 1024}
+TLS_CONNECTIONS = (10, 100)
+TLS_AHEAD = {ASYNCIO: 2.5, UVLOOP: 1.5, AIOFASTNET: 1.05}
 KINDS = ("protocol", "buffered", "streams", "sock")
 MICRO = ("chain", "burst", "sleep-0", "call-later-cancel", "call-later", "threadsafe", "create-task", "gather",
          "executor", "pipe")
@@ -49,15 +51,6 @@ def left_out_if_it_fails(name):
 # ---- servers ----
 
 
-def certificate(directory):
-    """A key and a certificate that nobody has signed, in one file."""
-    path = pathlib.Path(directory, "certificate.pem")
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-                    "-subj", "/CN=localhost", "-days", "30", "-keyout", path, "-out", path],
-                   check=True, capture_output=True)
-    return str(path)
-
-
 def visit(server, tls):
     """
     Connects, has something echoed, and closes. The first connection that is closed teaches glibc not to map memory
@@ -82,7 +75,7 @@ def visit(server, tls):
 def start(stack, name, contestant, kind, key=None):
     """A server of one of the kinds, or the floor."""
     if name == FLOOR:
-        server = Server("echo_epoll edge", name)
+        server = Server(f"echo_epoll_tls {key}" if key else "echo_epoll edge", name)
     else:
         command = [contestant.program("serve.py"), kind, contestant.name] + ([key] if key else [])
         server = Server(" ".join(command), name, under=[contestant.python], errors=stack.enter_context(contestant.log()))
@@ -91,7 +84,7 @@ def start(stack, name, contestant, kind, key=None):
 
 def traffic(setting, contestants, kind, load, tls=False):
     """Samples of servers that all run at once, each with a load of its own; only one of those is at work at a time."""
-    floor = {} if tls or kind == "datagrams" else {FLOOR: None}
+    floor = {} if kind == "datagrams" else {FLOOR: None}
     with scratch() as directory, contextlib.ExitStack() as stack:
         key = certificate(directory) if tls else None
         turns = {}
@@ -116,9 +109,12 @@ def goals(io_uring, epoll, others=None):
 
 def echo_goals(kind, size, connections, tls):
     """What is asked of an echo server's processor time."""
+    if tls:
+        return {(backend, peer): value for backend in ("io_uring", "epoll") for peer, value in TLS_AHEAD.items()
+                if size < TLS_SIZES["128KiB"]}
     if size == SIZES["100KiB"] or connections == 1000:
         return goals(1.0, 1.0)
-    if (size, connections, tls) != (SIZES["1KiB"], 100, False):
+    if (size, connections) != (SIZES["1KiB"], 100):
         return {}
     if kind == "protocol":
         return goals(1.0, 1.0, {("io_uring", FLOOR): 1 / 1.04})
@@ -129,7 +125,7 @@ def echo_goals(kind, size, connections, tls):
 
 def echo(kind, label, connections, tls=False):
     """Messages of one size, sent back."""
-    size = SIZES[label]
+    size = (TLS_SIZES if tls else SIZES)[label]
 
     def load(server):
         program = "echo_load_tls" if tls else "echo_load"
@@ -208,10 +204,10 @@ def sendfile():
 
 def every_echo():
     """The names of the echo workloads, and they themselves."""
-    for tls, kind, label, connections in itertools.product((False, True), KINDS, SIZES, CONNECTIONS):
-        if not (tls and kind == "sock"):
-            name = f"{'tls' if tls else 'echo'}-{kind}-{label}-{connections}"
-            yield name, echo(kind, label, connections, tls)
+    for kind, label, connections in itertools.product(KINDS, SIZES, CONNECTIONS):
+        yield f"echo-{kind}-{label}-{connections}", echo(kind, label, connections)
+    for kind, label, connections in itertools.product(TLS_KINDS, TLS_SIZES, TLS_CONNECTIONS):
+        yield f"tls-{kind}-{label}-{connections}", echo(kind, label, connections, tls=True)
     yield "echo-streams-drain-1KiB-100", echo("streams-drain", "1KiB", 100)
 
 

@@ -10,7 +10,8 @@ import time
 import typing
 
 import instructions
-from measure import BOTH, PROGRAMS, SERVERS, Ours, Peer, Program, Server, against_limit, compare, in_turns, run, scratch
+from measure import (BOTH, PROGRAMS, SERVERS, Ours, Peer, Program, Server, against_limit, certificate, compare, in_turns,
+                     run, scratch)
 
 LEVEL = 1 / 1.03
 SIZES = {"64B": 64, "1KiB": 1024, "10KiB": 10 * 1024, "100KiB": 100 * 1024}
@@ -20,6 +21,10 @@ LIBUV, LIBUV_128K, PLAIN = Peer("libuv", "epoll"), Peer("libuv-128KiB", "epoll")
 LIBUV_THREADS, ASYNCIO_THREADS = Peer("libuv", "threads"), Peer("asyncio", "threads")
 POSIX_SPAWN, SMALL_PARENT = Peer("posix_spawn", None), Peer("20 MiB", None)
 SENDFILE = Peer("sendfile(2)", None)
+MEMORY_BIOS, SSL_SET_FD = Peer("memory BIOs", None), Peer("SSL_set_fd", "epoll")
+OURS_PLAIN, OPENSSL = Peer("plain", None), Peer("OpenSSL alone", None)
+TLS_SIZES = {"1KiB": 1024, "16KiB": 16 * 1024, "128KiB": 128 * 1024}
+TLS_IDLE = 16.0  # KiB a connection
 ASIO, GO, BOOST_CONTEXT = Peer("asio", "epoll"), Peer("go", "epoll"), Peer("boost.context", None)
 MESSAGE_LIMITS = {"instructions_per_request": 520, "lines_per_connection": 11}  # of streams, on epoll
 BUSY_POLL = {"RINGPORT_BUSY_POLL": "20000"}  # ns
@@ -154,6 +159,88 @@ def datagrams(setting):
         def goal(backend, peer, metric, least=LEVEL if peers * depth == 1 else 2.0):
             return least if peer == "libuv" and metric == "cpu_us_per_request" else None
         yield from compare(f"datagrams-{peers}x{depth}", samples, TRAFFIC, goal)
+
+
+# ---- TLS ----
+
+
+def tls_goal(label):
+    """What is asked of the processor time of a message: of plain ringport's so much at most, of other ways to do it."""
+    most = {("1KiB", "plain"): 1.2, ("16KiB", "plain"): 2.2, ("16KiB", "memory BIOs"): 0.92, ("16KiB", "SSL_set_fd"): 0.85}
+
+    def goal(_, peer, metric):
+        return 1 / most[label, peer] if metric == "cpu_us_per_request" and (label, peer) in most else None
+    return goal
+
+
+def tls_servers(setting, face, key):
+    """For each backend, who takes part: memory BIOs and plain ringport are on the same one."""
+    for backend in setting.backends:
+        peers = {OURS_PLAIN: face, MEMORY_BIOS: f"echo_memory_tls {key}", SSL_SET_FD: f"echo_epoll_tls {key}",
+                 LIBUV: f"echo_uv_tls {key}"}
+        yield {"RINGPORT_PROACTOR": backend}, contestants(setting._replace(backends=(backend,)), f"{face}_tls {key}", peers)
+
+
+def tls_load(size, connections):
+    """The load of an echo workload, with TLS for who speaks it."""
+    def load(server):
+        program, *options = echo_load(size, connections)(server)
+        return [f"{program}_tls" if "_tls" in server.name else program, *options]
+    return load
+
+
+def resident_kib(server):
+    """How much memory of a server is resident."""
+    status = pathlib.Path(f"/proc/{server.pid}/status").read_text(encoding="ascii")
+    return int(status.split("VmRSS:")[1].split()[0])
+
+
+def idle_kib(name, program, extra, count=1000):
+    """What a connection that has echoed something and is idle keeps resident of the server."""
+    with Server(program, name, extra=extra) as server, Program(*tls_load(1024, 100)(server)) as first:
+        first.ask(0.05)
+        before = resident_kib(server)
+        with Program(*tls_load(1024, count)(server)) as more:
+            more.ask(0.05)
+            return (resident_kib(server) - before) / count
+
+
+def tls_idle(setting, key):
+    """What an idle connection takes above a plain one."""
+    for extra, servers in tls_servers(setting, "echo_transport", key):
+        memory = {name: idle_kib(name, program, extra) for name, program in servers.items()}
+        plain = memory.pop(OURS_PLAIN)
+        samples = [{name: {"kib_above_plain": kib - plain} for name, kib in memory.items()}]
+        yield from compare("tls-idle", samples, ["kib_above_plain"], lambda *_: None)
+        ours = [{name: sample[name] for name in sample if isinstance(name, Ours)} for sample in samples]
+        yield from against_limit("tls-idle", ours, "kib_above_plain", TLS_IDLE, lambda _: 1.0)
+
+
+def tls_handshakes(setting, key):
+    """Handshakes over sockets, one after the other; and what the server's side of one costs OpenSSL in memory."""
+    for extra, servers in tls_servers(setting, "echo_transport", key):
+        del servers[OURS_PLAIN]
+        samples = traffic(setting, servers, lambda server: ["handshake_load", server.pid, server.address[1]], extra=extra)
+        alone_ = in_turns({OPENSSL: lambda: run("handshakes", key, str(setting.seconds))}, setting.rounds)
+        samples = [theirs | own for theirs, own in zip(samples, alone_)]
+        yield from compare("tls-handshake", samples, ["cpu_us_per_request"],
+                           lambda _, peer, __: 0.95 if peer == SSL_SET_FD.name else None)
+
+
+def tls(setting):
+    """Echoes under TLS on 10 connections, by transports and by streams; idle connections; handshakes."""
+    if not built("echo_transport_tls"):
+        print("libssl-dev is not installed, and nothing is measured under TLS")
+        return
+    with scratch() as directory:
+        key = certificate(directory)
+        for face, prefix in (("echo_transport", "tls"), ("echo_ringport", "tls-streams")):
+            for label, size in TLS_SIZES.items():
+                for extra, servers in tls_servers(setting, face, key):
+                    samples = traffic(setting, servers, tls_load(size, 10), extra=extra)
+                    yield from compare(f"{prefix}-{label}-10", samples, TRAFFIC, tls_goal(label))
+        yield from tls_idle(setting, key)
+        yield from tls_handshakes(setting, key)
 
 
 # ---- programs that measure themselves ----
@@ -306,6 +393,7 @@ WORKLOADS |= {
     "sendfile": sendfile,
     "processes": processes,
     "busy-poll": busy_poll,
+    "tls": tls,
     "instructions": count,
 }
 PROGRAMS_OF_PEERS = {"libuv": "echo_uv", "boost.context": "switch_boost", "go": "tasks_go", "asio": "echo_asio"}
