@@ -113,7 +113,7 @@ def sentences(comment):
 def error_names():
     """Every name of an error: the C library's, and ringport's own."""
     table = (ROOT / "src/base/errors.inc").read_text() + (ROOT / "include/ringport/error.h").read_text()
-    return set(re.findall(r"^ROW\((E\w+)", table, re.M)) | set(re.findall(r"X\((RP_E\w+)", table)) | {"RP_EAI_"}
+    return set(re.findall(r"^ROW\((E\w+)", table, re.M)) | set(re.findall(r"X\((RP_E\w+)", table)) | {"RP_EAI_", "RP_ETLS_"}
 
 
 def error_list(lines):

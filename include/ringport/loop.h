@@ -444,6 +444,7 @@ typedef enum rp_where {
     /* servers and transports */
     RP_WHERE_ACCEPT,           /* accepting a connection */
     RP_WHERE_PROTOCOL_FACTORY, /* making the protocol of an accepted connection */
+    RP_WHERE_HANDSHAKE,        /* debug mode: a handshake of TLS that has failed; else only for want of memory */
     RP_WHERE_BALANCER,         /* the thread that accepts connections for workers */
     RP_WHERE_HAND_OVER,        /* handing a connection to a worker: no memory */
     RP_WHERE_OPEN_TRANSPORT,   /* debug mode: a transport that was never closed */

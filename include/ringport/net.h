@@ -307,6 +307,56 @@ RP_API const rp_protocol *rp_transport_get_protocol(const rp_transport *transpor
 RP_API int rp_connect_accepted_socket(rp_loop *loop, rp_fd fd, const rp_protocol *protocol, void *self,
                                       rp_transport **transport);
 
+/* ---- TLS ---- */
+
+/* What TLS is to be like: certificates, what is trusted, versions. Made by tls.h, of libringport-tls; opaque here. */
+typedef struct rp_tls_context rp_tls_context;
+
+/* Why a handshake has failed, in memory of the caller's. */
+typedef struct rp_tls_failure {
+    int alert;      /* the number of the alert that came (RFC 8446, section 6); -1: none did */
+    char text[256]; /* for people; "" if there is nothing to say beyond the error */
+} rp_tls_failure;
+
+/* How to begin TLS on a connection that is there. Zeroed, it is a client's default, but for the name. */
+typedef struct rp_tls_options {
+    bool server_side; /* the other end says hello */
+
+    /*
+     * A client's: the server's name, which it is told (SNI), and which its certificate has to have. It is a DNS name,
+     * or an address. "": it has none, and the context must not want to check it (tls.h). It is copied.
+     */
+    const char *server_name;
+    int64_t handshake_timeout; /* nanoseconds; 0: 60 s, as in asyncio */
+    int64_t shutdown_timeout;  /* nanoseconds, for the peer's answer to the end; 0: 30 s, as in asyncio */
+    rp_tls_failure *failure;   /* is told why the handshake fails, until that is done; NULL: nobody is */
+} rp_tls_options;
+
+/*
+ * Begins TLS on a transport: what is written to it from now on goes through the transport that comes of it.
+ * What was written before is sent first, as plain text. What was received and not read yet is the peer's hello.
+ * If this fails, the transport is as it was.
+ * The protocol of `transport` is told nothing any more, not even connection_lost. Its reading goes on by itself.
+ * `received` are bytes that the old protocol has been given, and that belong to the handshake; they are copied.
+ * *future gets a reference that the caller owns.
+ * The future's value is the new rp_transport, lent, when the handshake is done. Reading is on.
+ * Its protocol is the one that is given here, whose connection_made is not called.
+ * The future's error is one of RP_ETLS_*, -ETIMEDOUT, or what the connection was lost by, and `failure` has more of it.
+ * The connection is closed then.
+ * Cancelling the future in the handshake closes the connection, too.
+ * Closing the loop ends the handshake: its future stays pending for whoever holds it, and can be cancelled.
+ * The context is referred to until the connection has ended.
+ * Errors:
+ *   -EINVAL    a client has no `server_name`, a server has one, a time limit is negative, or the context is NULL
+ *   -EPIPE     the transport was closed, is lost, or its end was sent (write_eof)
+ *   -ENOTSUP   the transport goes one way only: a pipe
+ *   -ENOMEM, RP_ECLOSED, RP_EFORK, RP_ETHREAD
+ * Mirrors loop.start_tls().
+ */
+RP_API int rp_transport_start_tls(rp_transport *transport, rp_tls_context *context, const rp_tls_options *options,
+                                  const void *received, size_t length, const rp_protocol *protocol, void *self,
+                                  rp_future **future);
+
 /* ---- pipes ---- */
 
 /*
@@ -450,6 +500,21 @@ typedef struct rp_connect_options {
     int interleave;
 
     rp_connect_errors *errors; /* all errors are kept there, until the future is done; NULL: the last one is */
+
+    /*
+     * TLS over the connection; NULL: none. The handshake is a part of connecting: the protocol is made after it. The
+     * context is referred to until the connection has ended.
+     */
+    rp_tls_context *tls;
+
+    /*
+     * As in rp_tls_options. NULL: the host that is connected to. Where there is none, as with a Unix socket, it has to
+     * be given.
+     */
+    const char *server_name;
+    int64_t tls_handshake_timeout; /* nanoseconds; 0: 60 s, as in asyncio */
+    int64_t tls_shutdown_timeout;  /* nanoseconds, for the peer's answer to the end; 0: 30 s, as in asyncio */
+    rp_tls_failure *tls_failure;   /* is told why the handshake fails, until the future is done; NULL: nobody is */
 } rp_connect_options;
 
 /*
@@ -462,8 +527,14 @@ typedef struct rp_connect_options {
  * Cancelling the future ends the attempt, unless that has just succeeded.
  * Closing the loop ends the attempt, too: its future stays pending for whoever holds it, and can be cancelled.
  * `options` may be NULL.
+ * With TLS the handshake follows, with the address that was connected first.
+ *   The future's value is the transport over TLS.
+ *   The future's error may also be one of RP_ETLS_*, or -ETIMEDOUT; the options keep it, with the address.
+ *   A handshake that fails ends the attempt: no other address is tried, as in asyncio.
+ *   Cancelling the future in the handshake ends that, and the connection.
  * Errors:
- *   -EINVAL   the port, the delay or `interleave` is out of bounds
+ *   -EINVAL   the port, the delay or `interleave` is out of bounds; a time limit is negative; there is TLS and no name
+ *             for it, or no TLS and an option of it
  *   those of rp_loop_getaddrinfo()
  * Mirrors loop.create_connection().
  */
@@ -486,11 +557,21 @@ RP_API int rp_create_unix_connection(rp_loop *loop, rp_protocol_factory *factory
                                      size_t length, rp_future **future);
 
 /*
+ * The same with options, of which those of TLS count.
+ * Errors:
+ *   -EINVAL   there is TLS and no `server_name`
+ *   those of rp_create_unix_connection()
+ * Mirrors loop.create_unix_connection(ssl=).
+ */
+RP_API int rp_create_unix_connection_with(rp_loop *loop, rp_protocol_factory *factory, void *arg, const char *path,
+                                          size_t length, const rp_connect_options *options, rp_future **future);
+
+/*
  * Connects a socket to an address, one attempt without a name, and makes the protocol by the factory.
  * The attempt owns the socket from then on, and closes it unless it succeeds. On failure of the call itself the socket
  * stays the caller's.
- * The socket may be bound; it becomes non-blocking. `address` is copied. Of the options only `nagle` counts; they may
- * be NULL.
+ * The socket may be bound; it becomes non-blocking. `address` is copied.
+ * Of the options `nagle` counts, and those of TLS, where `server_name` has to be given. They may be NULL.
  * *future gets a reference that the caller owns.
  * The future's value is the rp_transport, lent.
  * The future's error is what connect() or the factory failed with. To give up a connection that several attempts race
@@ -518,6 +599,15 @@ typedef struct rp_server_options {
     bool nagle;            /* leave Nagle's algorithm on; TCP_NODELAY is the default */
     bool balance;          /* in a worker group (co.h): connections go to the worker that has the fewest */
     bool delay_start;      /* do not start serving yet: asyncio's start_serving=False */
+
+    /*
+     * TLS over each connection; NULL: none. The protocol of a connection is made after the handshake. Until then the
+     * connection counts as one of the server's, and closing its clients aborts it. A handshake that fails is reported
+     * in debug mode only, as in asyncio. The context is referred to until the server and its connections have ended.
+     */
+    rp_tls_context *tls;
+    int64_t tls_handshake_timeout; /* nanoseconds; 0: 60 s, as in asyncio */
+    int64_t tls_shutdown_timeout;  /* nanoseconds, for the peer's answer to the end; 0: 30 s, as in asyncio */
 } rp_server_options;
 
 /*
@@ -533,7 +623,7 @@ typedef struct rp_server_options {
  * The future's error is what resolving, bind() or listen() failed with.
  * `options` may be NULL.
  * Errors:
- *   -EINVAL   the port is out of bounds
+ *   -EINVAL   the port is out of bounds, a time limit is negative, or there is one and no TLS
  *   those of rp_loop_getaddrinfo()
  * Mirrors loop.create_server().
  */
@@ -563,7 +653,7 @@ RP_API int rp_create_unix_server(rp_loop *loop, rp_protocol_factory *factory, vo
  * The name is this server's alone while it serves, and free when it is closed and its connections have ended.
  * Clients of other machines are refused. Who else may connect is what Windows has by default: this user, and
  * administrators; everybody may read.
- * Of the options only `delay_start` counts. The server has no sockets.
+ * Of the options only `delay_start` and those of TLS count. The server has no sockets.
  * *server is the caller's, who frees it by rp_server_free().
  * Errors:
  *   -ENOTSUP      on POSIX
@@ -584,7 +674,7 @@ RP_API int rp_create_pipe_server(rp_loop *loop, rp_protocol_factory *factory, vo
  * If the options have a backlog, a socket that is only bound will do.
  * The server owns the sockets from then on, and closes them. On failure they stay the caller's.
  * The sockets become non-blocking, also for others that share them.
- * Their backlogs stay unless the options have one. Of the other options only `nagle` and `delay_start` count.
+ * Their backlogs stay unless the options have one. Of the other options `nagle`, `delay_start` and those of TLS count.
  * A Unix socket's file is left where it is.
  * *server is the caller's, who frees it by rp_server_free().
  * Errors:
@@ -619,6 +709,7 @@ RP_API void rp_server_close(rp_server *server);
 
 /*
  * Close, or abort, all of the server's connections. Closing sends what is buffered first.
+ * Either aborts a connection that is in the handshake of TLS.
  * Mirror Server.close_clients() and abort_clients().
  */
 RP_API void rp_server_close_clients(rp_server *server);
@@ -650,7 +741,7 @@ RP_API void rp_server_unref(rp_server *server);
 RP_API bool rp_server_is_serving(const rp_server *server);
 RP_API rp_loop *rp_server_get_loop(const rp_server *server);
 
-/* How many connections it serves now. */
+/* How many connections it serves now; those in the handshake of TLS count. */
 RP_API size_t rp_server_connections(const rp_server *server);
 
 /*

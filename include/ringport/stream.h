@@ -77,10 +77,12 @@ RP_API int rp_getnameinfo(rp_co *co, const struct sockaddr *address, uint32_t le
 /*
  * Connects to host:port, and suspends meanwhile.
  * *stream is the caller's: rp_stream_close() it, then rp_stream_free() it.
- * `options` may be NULL.
+ * `options` may be NULL. With TLS in them it suspends until the end of the handshake, too.
  * Errors:
  *   -ECONNREFUSED and the like, of the last address; the options can keep all
- *   -EINVAL   the port, the delay or `interleave` is out of bounds
+ *   one of RP_ETLS_*: the handshake has failed; the options can keep why
+ *   -ETIMEDOUT   it took too long
+ *   -EINVAL      as of rp_create_connection()
  *   those of rp_getaddrinfo()
  * Mirrors asyncio.open_connection().
  */
@@ -98,6 +100,19 @@ RP_API int rp_open_connection(rp_co *co, rp_stream **stream, const char *host, i
  * Mirrors asyncio.open_unix_connection().
  */
 RP_API int rp_open_unix_connection(rp_co *co, rp_stream **stream, const char *path);
+
+/*
+ * The same with options, of which those of TLS count.
+ * Suspends meanwhile.
+ * Errors:
+ *   one of RP_ETLS_*
+ *   -ETIMEDOUT   the handshake took too long
+ *   -EINVAL      there is TLS and no `server_name`
+ *   those of rp_open_unix_connection()
+ * Mirrors asyncio.open_unix_connection(ssl=).
+ */
+RP_API int rp_open_unix_connection_with(rp_co *co, rp_stream **stream, const char *path,
+                                        const rp_connect_options *options);
 
 /*
  * Connects to a named pipe of Windows. While all of its instances are taken, it tries again: a time limit ends that.
@@ -123,11 +138,11 @@ typedef int rp_client_connected(rp_co *co, rp_stream *stream, void *arg);
 /*
  * Listens on host:port, and serves each connection by the handler.
  * *server is the caller's, who drops it by rp_server_free(). The loop's close frees what is left.
- * `options` may be NULL.
+ * `options` may be NULL. With TLS in them the handler begins after the handshake.
  * Suspends while the name is resolved.
  * Errors:
  *   -EADDRINUSE and the like
- *   -EINVAL   the port is out of bounds, or the handler is NULL
+ *   -EINVAL   as of rp_create_server(), or the handler is NULL
  *   those of rp_getaddrinfo()
  * Mirrors asyncio.start_server().
  */
@@ -213,6 +228,32 @@ RP_API int rp_stream_from_fd(rp_co *co, rp_stream **stream, rp_fd fd);
  */
 RP_API int rp_stream_from_read_pipe(rp_co *co, rp_stream **stream, rp_fd fd);
 RP_API int rp_stream_from_write_pipe(rp_co *co, rp_stream **stream, rp_fd fd);
+
+/* ---- TLS ---- */
+
+/*
+ * Begins TLS on a stream that is open, as a client or a server, and suspends until the end of the handshake.
+ * What was written before is sent first, as plain text. Suspends also until that is below the high-water mark.
+ * What the stream has read ahead (rp_stream_buffered) is taken for the peer's part of the handshake.
+ * So a server that has read "STARTTLS", and wants none of what a stranger may have put behind it, looks whether
+ * something is buffered, and closes.
+ * `context` is the caller's, and is referred to until the connection has ended (tls.h).
+ * `options` are those of rp_transport_start_tls(). NULL will do for a server.
+ * The stream of a server's handler is a server's also if the options do not say so, unless they have a `server_name`.
+ * Meanwhile reading and writing fail with -EBUSY. rp_stream_close() and rp_stream_abort() end the handshake.
+ * If it fails, or the task is cancelled in it, the connection is closed: then as always rp_stream_free() the stream.
+ * What was negotiated is asked of rp_stream_transport(), by the functions of tls.h.
+ * Errors:
+ *   one of RP_ETLS_*: the handshake has failed, and `failure` in the options has more of it
+ *   -ETIMEDOUT   it took too long
+ *   -EBUSY       a task is reading, or begins TLS
+ *   -EINVAL      as of rp_transport_start_tls(), and then nothing has happened
+ *   -ENOTSUP     the stream is a pipe's, which goes one way only
+ *   -ECANCELED   the connection is closed, unless nothing had been done yet
+ *   -ECONNRESET, -EPIPE, -ENOMEM, -EBADF
+ * Mirrors StreamWriter.start_tls().
+ */
+RP_API int rp_start_tls(rp_co *co, rp_stream *stream, rp_tls_context *context, const rp_tls_options *options);
 
 /* ---- reading ---- */
 

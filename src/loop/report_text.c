@@ -18,6 +18,7 @@ static const char *const texts[] = {
     [RP_WHERE_SHUTDOWN] = "the tasks that are left could not be ended",
     [RP_WHERE_SHUTDOWN_EXECUTOR] = "the default executor's end could not be waited for",
     [RP_WHERE_PROTOCOL_FACTORY] = "cannot make the protocol of an incoming connection",
+    [RP_WHERE_HANDSHAKE] = "the handshake of TLS has failed on an incoming connection",
     [RP_WHERE_ACCEPT] = "accept failed on a socket",
     [RP_WHERE_HAND_OVER] = "no memory to hand a connection to its server",
     [RP_WHERE_BALANCER] = "the thread that accepts connections has failed",

@@ -1,9 +1,9 @@
 /*
  * connect.c - connecting: resolve the name, race for its addresses, make transport and protocol of the first one.
  *
- * An attempt is a future. While it is pending one thing is under way, a lookup or the race for the addresses (race.h),
- * and its end moves the attempt on. Cancelling cancels that thing, and the attempt ends when it has. The attempt holds
- * a reference to itself meanwhile.
+ * An attempt is a future. While it is pending one thing is under way, a lookup, the race for the addresses (race.h), or
+ * the handshake of TLS with the one that has won, and its end moves the attempt on. Cancelling cancels that thing, and
+ * the attempt ends when it has. The attempt holds a reference to itself meanwhile.
  */
 #include <assert.h>
 #include <stdio.h>
@@ -16,6 +16,7 @@
 #include "net/address.h"
 #include "net/race.h"
 #include "net/resolve.h"
+#include "net/secure.h"
 #include "net/socket_transport.h"
 
 typedef struct attempt {
@@ -31,6 +32,8 @@ typedef struct attempt {
     rp_future *local_lookup; /* of the address to bind to, or NULL */
     rp_done_callback resolved;
     rp_race race;
+    rp_secure secure;
+    rp_transport *filter;                  /* in its handshake; NULL: none is */
     struct sockaddr_storage given_address; /* if no name had to be resolved */
     struct addrinfo given_info;
 } attempt;
@@ -43,6 +46,7 @@ static void release(attempt *self)
     rp_future_remove_done_callback(&self->resolved);
     rp_lookup_drop(&self->lookup);
     rp_lookup_drop(&self->local_lookup);
+    rp_secure_drop(&self->secure);
     rp_future_unref(&self->future);
 }
 
@@ -71,6 +75,8 @@ static bool cancel(rp_future *future)
     self->cancelled = true;
     if (self->racing)
         rp_race_stop(&self->race);
+    if (self->filter)
+        rp_transport_abort(self->filter);
     if (self->lookup)
         rp_future_cancel(self->lookup);
     if (self->local_lookup)
@@ -93,14 +99,21 @@ static const rp_resource_type resource_type = {.at = {[RP_REAP] = reap}};
 
 /* ---- a connection ---- */
 
-/* One that is made; whoever awaits the attempt is to learn of it. */
+/* One that is to have its protocol; whoever awaits the attempt is to learn of it. */
 typedef struct connection {
     attempt *self;
-    rp_fd fd; /* -1: it is the transport's */
     rp_transport *transport;
+    rp_fd fd;  /* -1: it is the transport's */
     bool made; /* the factory has returned: if an exception passes instead, the attempt counts as cancelled */
     int rc;
 } connection;
+
+static void drop(rp_loop *loop, rp_transport *transport, rp_fd fd)
+{
+    if (transport)
+        rp_transport_discard(transport);
+    rp_loop_close_socket(loop, fd);
+}
 
 static void conclude(connection *c)
 {
@@ -110,32 +123,41 @@ static void conclude(connection *c)
         finish(self, 0, c->transport);
         return;
     }
-    if (c->transport)
-        rp_transport_discard(c->transport);
-    rp_loop_close_socket(self->future.loop, c->fd);
+    if (c->transport && self->secure.context)
+        rp_transport_abort(c->transport);
+    else
+        drop(self->future.loop, c->transport, c->fd);
     self->cancelled |= !c->made;
     finish(self, c->rc, NULL);
 }
 
-static void use(attempt *self, rp_fd fd, int family)
+/* Of a socket, which stays the caller's until the transport is started. NULL: no memory. */
+static rp_transport *socket_transport(const attempt *self, rp_fd fd)
 {
     rp_loop *loop = self->future.loop;
-    connection c RP_ON_LEAVE(conclude) = {self, fd, rp_socket_transport_new(loop, fd), false, -ECANCELED};
+    rp_transport *transport = rp_socket_transport_new(loop, fd);
+
+    if (!transport)
+        return NULL;
+    rp_socket_transport_set_family(transport, self->race.winner_address->ai_family);
+    if (!self->nagle)
+        rp_kernel_set_number(loop->kernel, fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    return transport;
+}
+
+/* The transport is the protocol's; `fd`: its socket, or -1 if it owns that already. */
+static void use(attempt *self, rp_transport *transport, rp_fd fd)
+{
+    connection c RP_ON_LEAVE(conclude) = {self, transport, fd, false, -ECANCELED};
     const rp_protocol *protocol = NULL;
     void *state = NULL;
 
     c.rc = c.transport ? self->factory(self->arg, &protocol, &state) : -ENOMEM;
     c.made = true;
-    if (c.transport)
-        rp_socket_transport_set_family(c.transport, family);
-    if (rp_loop_is_forked(loop)) /* the factory has forked: the connection is the parent's */
+    if (rp_loop_is_forked(self->future.loop)) /* the factory has forked: the connection is the parent's */
         c.rc = RP_EFORK;
-    if (c.rc < 0)
-        return;
-    if (!self->nagle)
-        rp_kernel_set_number(loop->kernel, fd, IPPROTO_TCP, TCP_NODELAY, 1);
-    c.fd = -1;
-    rp_transport_start(c.transport, protocol, state);
+    if (c.rc >= 0)
+        rp_transport_start(c.transport, protocol, state);
 }
 
 static void release_attempt(attempt **self)
@@ -143,15 +165,57 @@ static void release_attempt(attempt **self)
     release(*self);
 }
 
+static void end_early(attempt *self, int error)
+{
+    finish(self, error, NULL);
+    release(self);
+}
+
+static void on_secured(void *arg, rp_transport *filter, int error)
+{
+    attempt *self RP_ON_LEAVE(release_attempt) = arg;
+
+    self->filter = NULL;
+    if (error == 0) {
+        use(self, filter, -1);
+        return;
+    }
+    rp_secure_explain(&self->secure, filter);
+    rp_race_keep_error(&self->race, error);
+    finish(self, error, NULL);
+}
+
+static void begin_handshake(attempt *self, rp_fd fd)
+{
+    rp_transport *transport = socket_transport(self, fd);
+    int rc = self->cancelled ? -ECANCELED : -ENOMEM;
+
+    if (transport && !self->cancelled)
+        rc = rp_secure_begin(&self->secure, transport, NULL, 0, on_secured, self, &self->filter);
+    if (rc == 0)
+        return;
+    drop(self->future.loop, transport, fd);
+    end_early(self, rc);
+}
+
+static void use_at_once(attempt *self, rp_fd fd)
+{
+    attempt *used RP_ON_LEAVE(release_attempt) = self;
+
+    use(used, socket_transport(used, fd), fd);
+}
+
 static void on_over(rp_race *race)
 {
-    attempt *self RP_ON_LEAVE(release_attempt) = rp_container_of(race, attempt, race);
+    attempt *self = rp_container_of(race, attempt, race);
 
     self->racing = false;
     if (race->winner < 0)
-        finish(self, race->error, NULL);
+        end_early(self, race->error);
+    else if (self->secure.context)
+        begin_handshake(self, race->winner);
     else
-        use(self, race->winner, race->winner_address->ai_family);
+        use_at_once(self, race->winner);
 }
 
 static void begin_race(attempt *self)
@@ -161,12 +225,6 @@ static void begin_race(attempt *self)
 }
 
 /* ---- the name ---- */
-
-static void end_early(attempt *self, int error)
-{
-    finish(self, error, NULL);
-    release(self);
-}
 
 static void on_resolved(rp_future *lookup, void *arg)
 {
@@ -236,31 +294,45 @@ static void take_options(attempt *self, const rp_connect_options *options)
         options->errors->count = 0;
 }
 
+/* Both lookups are under way, or none. */
+static int look_both_up(rp_loop *loop, const char *host, int port, const rp_connect_options *options,
+                        rp_future **lookup, rp_future **local_lookup)
+{
+    int rc = 0;
+
+    RP_TRY(look_up(loop, host, port, options, lookup));
+    if (options && options->local_host)
+        rc = look_up(loop, options->local_host, options->local_port, options, local_lookup);
+    if (rc < 0)
+        rp_lookup_drop(lookup);
+    return rc;
+}
+
 int rp_create_connection(rp_loop *loop, rp_protocol_factory *factory, void *arg, const char *host, int port,
                          const rp_connect_options *options, rp_future **future)
 {
     rp_future *lookup, *local_lookup = NULL;
-    attempt *self = NULL;
+    rp_secure secure;
+    attempt *self;
     int rc;
 
     RP_TRY(rp_loop_check(loop));
     if (options && (options->happy_eyeballs_delay < 0 || options->interleave < -1))
         return -EINVAL;
-    RP_TRY(look_up(loop, host, port, options, &lookup));
-    rc = 0;
-    if (options && options->local_host)
-        rc = look_up(loop, options->local_host, options->local_port, options, &local_lookup);
-    if (rc == 0) {
-        self = new_attempt(loop, factory, arg);
-        rc = self ? 0 : -ENOMEM;
-    }
-    if (rc < 0) {
+    RP_TRY(rp_secure_take_client(&secure, options, host));
+    rc = look_both_up(loop, host, port, options, &lookup, &local_lookup);
+    self = rc == 0 ? new_attempt(loop, factory, arg) : NULL;
+    if (!self) {
+        rp_secure_drop(&secure);
+        if (rc < 0)
+            return rc;
         rp_lookup_drop(&lookup);
         rp_lookup_drop(&local_lookup);
-        return rc;
+        return -ENOMEM;
     }
     if (options)
         take_options(self, options);
+    self->secure = secure;
     self->lookup = lookup;
     self->local_lookup = local_lookup;
     rp_future_add_done_callback(lookup, &self->resolved, on_resolved, self);
@@ -268,30 +340,44 @@ int rp_create_connection(rp_loop *loop, rp_protocol_factory *factory, void *arg,
     return 0;
 }
 
-/* An attempt at one address that is known: by a socket of its own, or by the one that is given. */
-static int connect_to(rp_loop *loop, rp_protocol_factory *factory, void *arg, rp_fd fd, const void *address,
-                      size_t length, bool nagle, rp_future **future)
-{
-    attempt *self = new_attempt(loop, factory, arg);
+/* What is to be connected to, where no name has to be resolved. */
+typedef struct target {
+    rp_fd fd; /* that is given; -1: a new one */
+    const void *address;
+    size_t length;
+    bool nagle;
+} target;
 
-    if (!self)
+/* An attempt at one address that is known. */
+static int connect_to(rp_loop *loop, rp_protocol_factory *factory, void *arg, const target *to,
+                      const rp_connect_options *options, rp_future **future)
+{
+    rp_secure secure;
+    attempt *self;
+
+    RP_TRY(rp_secure_take_client(&secure, options, NULL));
+    self = new_attempt(loop, factory, arg);
+    if (!self) {
+        rp_secure_drop(&secure);
         return -ENOMEM;
-    memcpy(&self->given_address, address, length);
+    }
+    memcpy(&self->given_address, to->address, to->length);
     self->given_info = (struct addrinfo){
         .ai_family = self->given_address.ss_family,
         .ai_socktype = SOCK_STREAM,
         .ai_addr = (struct sockaddr *)&self->given_address,
-        .ai_addrlen = (socklen_t)length,
+        .ai_addrlen = (socklen_t)to->length,
     };
-    rp_race_take_address(&self->race, &self->given_info, fd);
-    self->nagle = nagle;
+    rp_race_take_address(&self->race, &self->given_info, to->fd);
+    self->secure = secure;
+    self->nagle = to->nagle;
     *future = rp_future_ref(&self->future);
     begin_race(self);
     return 0;
 }
 
-int rp_create_unix_connection(rp_loop *loop, rp_protocol_factory *factory, void *arg, const char *path,
-                              size_t length, rp_future **future)
+int rp_create_unix_connection_with(rp_loop *loop, rp_protocol_factory *factory, void *arg, const char *path,
+                                   size_t length, const rp_connect_options *options, rp_future **future)
 {
     struct sockaddr_un address;
     int address_length = rp_unix_address(&address, path, length);
@@ -302,7 +388,13 @@ int rp_create_unix_connection(rp_loop *loop, rp_protocol_factory *factory, void 
     if (address.sun_path[0] == '\0' && !loop->kernel->abstract)
         return -ENOTSUP;
     /* A Unix socket has no Nagle's algorithm to turn off. */
-    return connect_to(loop, factory, arg, -1, &address, (size_t)address_length, true, future);
+    return connect_to(loop, factory, arg, &(target){-1, &address, (size_t)address_length, true}, options, future);
+}
+
+int rp_create_unix_connection(rp_loop *loop, rp_protocol_factory *factory, void *arg, const char *path,
+                              size_t length, rp_future **future)
+{
+    return rp_create_unix_connection_with(loop, factory, arg, path, length, NULL, future);
 }
 
 int rp_create_connection_fd(rp_loop *loop, rp_protocol_factory *factory, void *arg, rp_fd fd,
@@ -318,5 +410,6 @@ int rp_create_connection_fd(rp_loop *loop, rp_protocol_factory *factory, void *a
     if (length < sizeof address->sa_family || length > sizeof(struct sockaddr_storage))
         return -EINVAL;
     RP_TRY(rp_kernel_set_nonblocking(loop->kernel, fd));
-    return connect_to(loop, factory, arg, fd, address, length, options && options->nagle, future);
+    return connect_to(loop, factory, arg, &(target){fd, address, length, options && options->nagle}, options,
+                      future);
 }

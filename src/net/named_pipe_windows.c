@@ -166,7 +166,9 @@ int rp_named_pipe_server(rp_loop *loop, const rp_server_protocol *protocol, cons
     rc = rp_pipe_intake_new(loop, path, &intake);
     if (rc == 0) {
         rp_server_set_intake(made, intake);
-        if (!options || !options->delay_start)
+        if (options)
+            rc = rp_secure_take_server(&made->secure, options);
+        if (rc == 0 && (!options || !options->delay_start))
             rc = rp_server_start_serving(made);
     }
     if (rc < 0)

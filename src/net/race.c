@@ -170,6 +170,11 @@ static void keep_error(rp_race *race, size_t place, const struct addrinfo *addre
     errors->count++;
 }
 
+void rp_race_keep_error(rp_race *race, int error)
+{
+    keep_error(race, race->failed + 1, race->winner_address, error);
+}
+
 /* The place of an address in the order, from 1. */
 static size_t place_of(const rp_race *race, const struct addrinfo *address)
 {

@@ -65,6 +65,9 @@ void rp_race_start(rp_race *race);
 /* Asks for the end of what is under way. What is connected already wins nevertheless. */
 void rp_race_stop(rp_race *race);
 
+/* Somebody has won, and it came to nothing: keeps why, beside the errors of the others. */
+void rp_race_keep_error(rp_race *race, int error);
+
 /* The loop is closed: frees what is left, and nothing is called any more. */
 void rp_race_abandon(rp_race *race);
 

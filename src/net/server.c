@@ -2,8 +2,8 @@
  * server.c - a server: from an accepted socket to a transport and its protocol, and the server's end.
  *
  * While it serves, its listeners accept, or somebody else does, from whom it takes connections (its intake). What
- * becomes of a connection is the same. Whatever takes away something that a server waits for at its end calls settle().
- * Servers are made in server_open.c.
+ * becomes of a connection is the same. It is the server's before it has a protocol: with TLS a handshake comes first.
+ * Whatever takes away something that a server waits for at its end calls settle(). Servers are made in server_open.c.
  */
 #include "net/server.h"
 
@@ -96,6 +96,7 @@ static void end(rp_server *server)
     rp_resource_remove(&server->resource);
     if (server->protocol.release)
         server->protocol.release(server->protocol.arg);
+    rp_secure_drop(&server->secure);
     rp_server_unref(server);
 }
 
@@ -240,17 +241,17 @@ static bool is_strange(const rp_server *server)
     return server->intake && server->intake->type->make;
 }
 
-/* A connection that has no protocol yet. */
+static void close_incoming(const rp_server *server, rp_fd fd)
+{
+    (is_strange(server) ? server->intake->type->close : rp_loop_close_socket)(server->loop, fd);
+}
+
+/* A socket that has no transport, or one that has no protocol yet. */
 typedef struct incoming {
     rp_server *server; /* NULL: it has */
     rp_transport *transport;
     rp_fd fd;
 } incoming;
-
-static void close_incoming(const rp_server *server, rp_fd fd)
-{
-    (is_strange(server) ? server->intake->type->close : rp_loop_close_socket)(server->loop, fd);
-}
 
 static void turn_away(incoming *in)
 {
@@ -262,6 +263,80 @@ static void turn_away(incoming *in)
     lighten(in->server);
 }
 
+static void take_in(rp_server *server, rp_transport *transport)
+{
+    assert(rp_node_linked(&server->resource.link)); /* it cannot end before its connections */
+    transport->maker = server;
+    transport->detached = detach;
+    rp_list_push(&server->connections, &transport->maker_link);
+    server->connection_count++;
+}
+
+static void set_options(const rp_server *server, rp_fd fd)
+{
+    if (!server->inherited && !server->nagle && !is_strange(server))
+        rp_kernel_set_number(server->loop->kernel, fd, IPPROTO_TCP, TCP_NODELAY, 1);
+}
+
+/* Whether there is a protocol for it now. If not, that was reported. */
+static bool make_protocol(rp_server *server, const rp_protocol **protocol, void **self)
+{
+    int rc = server->protocol.factory(server->protocol.arg, protocol, self);
+
+    if (rp_loop_is_forked(server->loop)) /* the factory has forked: the connection is the parent's */
+        return false;
+    if (rc < 0)
+        rp_loop_report(server->loop, &(rp_report){.where = RP_WHERE_PROTOCOL_FACTORY, .error = rc});
+    return rc >= 0;
+}
+
+/* ---- TLS ---- */
+
+/* Whether a peer or the network may cause it: nobody else wants to know. */
+static bool is_everyday(int error)
+{
+    return (error <= RP_ETLS_VERIFY && error >= RP_ETLS_PROTOCOL) || error == -ETIMEDOUT || error == -ECANCELED ||
+           error == -ECONNRESET || error == -ECONNABORTED || error == -EPIPE;
+}
+
+static void report_handshake(const rp_server *server, rp_transport *transport, int error)
+{
+    if (server->loop->debug || !is_everyday(error))
+        rp_loop_report(server->loop,
+                       &(rp_report){.where = RP_WHERE_HANDSHAKE, .error = error, .transport = transport});
+}
+
+/* If it gets no protocol, it is aborted after this. */
+static void on_secured(void *arg, rp_transport *transport, int error)
+{
+    rp_server *server = arg;
+    const rp_protocol *protocol = NULL;
+    void *self = NULL;
+
+    if (error < 0)
+        report_handshake(server, transport, error);
+    else if (make_protocol(server, &protocol, &self))
+        rp_transport_start(transport, protocol, self);
+}
+
+static void secure(incoming *in)
+{
+    rp_server *server = in->server;
+    rp_transport *filter;
+    int rc;
+
+    set_options(server, in->fd);
+    rc = rp_secure_begin(&server->secure, in->transport, NULL, 0, on_secured, server, &filter);
+    if (rc < 0) {
+        report_handshake(server, NULL, rc);
+        return;
+    }
+    in->server = NULL;
+    take_in(server, filter);
+}
+
+/* ---- serving ---- */
+
 static void serve(rp_server *server, rp_fd fd)
 {
     rp_transport *transport =
@@ -269,23 +344,17 @@ static void serve(rp_server *server, rp_fd fd)
     incoming in RP_ON_LEAVE(turn_away) = {server, transport, fd};
     const rp_protocol *protocol = NULL;
     void *self = NULL;
-    int rc = transport ? server->protocol.factory(server->protocol.arg, &protocol, &self) : -ENOMEM;
 
-    if (rp_loop_is_forked(server->loop)) /* the factory has forked: the connection is the parent's */
-        return;
-    if (rc < 0) {
-        rp_loop_report(server->loop, &(rp_report){.where = RP_WHERE_PROTOCOL_FACTORY, .error = rc});
-        return;
+    if (!transport) {
+        rp_loop_report(server->loop, &(rp_report){.where = RP_WHERE_PROTOCOL_FACTORY, .error = -ENOMEM});
+    } else if (server->secure.context) {
+        secure(&in);
+    } else if (make_protocol(server, &protocol, &self)) {
+        in.server = NULL;
+        set_options(server, fd);
+        take_in(server, transport);
+        rp_transport_start(transport, protocol, self);
     }
-    in.server = NULL;
-    if (!server->inherited && !server->nagle && !is_strange(server))
-        rp_kernel_set_number(server->loop->kernel, fd, IPPROTO_TCP, TCP_NODELAY, 1);
-    assert(rp_node_linked(&server->resource.link)); /* it cannot end before its connections */
-    transport->maker = server;
-    transport->detached = detach;
-    rp_list_push(&server->connections, &transport->maker_link);
-    server->connection_count++;
-    rp_transport_start(transport, protocol, self);
 }
 
 static void on_accepted(rp_listener *listener, rp_fd fd)

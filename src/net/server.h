@@ -11,6 +11,7 @@
 #include "loop/resource.h"
 #include "net/intake.h"
 #include "net/listen.h"
+#include "net/secure.h"
 #include "net/socket_file.h"
 #include "ringport/net.h"
 
@@ -28,7 +29,8 @@ struct rp_server {
     int backlog; /* 0: the sockets listen already */
     bool nagle;
     bool inherited; /* an accepted socket has the options of the listening one: none needs to be set again */
-    bool owned;     /* rp_server_free() was not called yet */
+    rp_secure secure;
+    bool owned; /* rp_server_free() was not called yet */
     bool serving;
     bool closed;
     rp_node connections; /* transports, by their maker_link */

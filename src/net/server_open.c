@@ -23,6 +23,7 @@ typedef struct request {
     rp_resource resource;
     rp_server_protocol protocol;
     rp_server_options options;
+    rp_secure secure; /* refers to the context until the server does */
     rp_place place;
     bool choose_port;
     rp_future *lookup;
@@ -77,6 +78,7 @@ static int bind_all(rp_server *server, const struct addrinfo *list, int *port, c
 
 static int start(rp_server *server, const rp_server_options *options)
 {
+    RP_TRY(rp_secure_take_server(&server->secure, options));
     if (options->backlog > 0)
         server->backlog = options->backlog;
     server->nagle = options->nagle;
@@ -157,6 +159,7 @@ static void release(request *self)
     rp_future_remove_done_callback(&self->resolved);
     rp_future_unref(self->lookup);
     self->lookup = NULL;
+    rp_secure_drop(&self->secure);
     rp_future_unref(&self->future);
 }
 
@@ -227,8 +230,11 @@ int rp_server_request(rp_loop *loop, const rp_server_protocol *protocol, const r
     hints.ai_family = self->options.family;
     if (self->options.flags)
         hints.ai_flags = self->options.flags;
-    rc = rp_loop_getaddrinfo(loop, host && host[0] ? host : NULL, service, &hints, &self->lookup);
+    rc = rp_secure_take_server(&self->secure, &self->options);
+    if (rc == 0)
+        rc = rp_loop_getaddrinfo(loop, host && host[0] ? host : NULL, service, &hints, &self->lookup);
     if (rc < 0) {
+        rp_secure_drop(&self->secure);
         rp_free(self);
         return rc;
     }

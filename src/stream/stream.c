@@ -217,6 +217,8 @@ void rp_stream_close(rp_stream *stream)
     stream->closed = true;
     if (stream->transport)
         rp_transport_close(stream->transport);
+    if (stream->securing)
+        rp_future_cancel(stream->securing);
     rp_stream_wake(&stream->reader);
 }
 
@@ -227,6 +229,8 @@ void rp_stream_abort(rp_stream *stream)
     stream->closed = true;
     if (stream->transport)
         rp_transport_abort(stream->transport);
+    if (stream->securing)
+        rp_future_cancel(stream->securing);
     rp_stream_wake(&stream->reader);
 }
 
@@ -264,6 +268,8 @@ bool rp_stream_is_closing(const rp_stream *stream)
 {
     if (rp_stream_freed(stream, __func__))
         return true;
+    if (stream->securing)
+        return stream->closed;
     return !stream->transport || rp_transport_is_closing(stream->transport);
 }
 

@@ -119,7 +119,8 @@ int rp_open_connection(rp_co *co, rp_stream **stream, const char *host, int port
     return finish(co, stream, opened, attempt, rc);
 }
 
-int rp_open_unix_connection(rp_co *co, rp_stream **stream, const char *path)
+int rp_open_unix_connection_with(rp_co *co, rp_stream **stream, const char *path,
+                                 const rp_connect_options *options)
 {
     rp_future *attempt = NULL;
     rp_stream *opened;
@@ -129,8 +130,13 @@ int rp_open_unix_connection(rp_co *co, rp_stream **stream, const char *path)
     opened = rp_stream_new(rp_co_loop(co));
     if (!opened)
         return -ENOMEM;
-    rc = rp_create_unix_connection(rp_co_loop(co), use_stream, opened, path, 0, &attempt);
+    rc = rp_create_unix_connection_with(rp_co_loop(co), use_stream, opened, path, 0, options, &attempt);
     return finish(co, stream, opened, attempt, rc);
+}
+
+int rp_open_unix_connection(rp_co *co, rp_stream **stream, const char *path)
+{
+    return rp_open_unix_connection_with(co, stream, path, NULL);
 }
 
 int rp_open_pipe_connection(rp_co *co, rp_stream **stream, const char *path)

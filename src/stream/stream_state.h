@@ -14,7 +14,7 @@
 /* What each call touches stands first, together. */
 struct rp_stream {
     rp_loop *loop;
-    rp_transport *transport; /* NULL before the connection is made, and when it is gone */
+    rp_transport *transport; /* NULL before the connection is made, while TLS begins, and when it is gone */
     rp_co *reader;           /* waits for bytes */
     uint64_t turn;           /* the loop's, in which a call was last made that need not suspend */
     unsigned streak;         /* how many such calls there were in it */
@@ -31,9 +31,10 @@ struct rp_stream {
     size_t limit;
     size_t partial;
 
-    int error;       /* that writing failed with, or the connection was lost by; 0: closed in order */
-    rp_node writers; /* wait for resume_writing */
-    rp_node closers; /* wait for the connection's end */
+    int error;           /* that writing failed with, or the connection was lost by; 0: closed in order */
+    rp_node writers;     /* wait for resume_writing */
+    rp_node closers;     /* wait for the connection's end */
+    rp_future *securing; /* the handshake of TLS that is under way, or NULL */
     rp_resource resource;
     char *name; /* debug mode: the peer's, or NULL */
 
@@ -43,9 +44,11 @@ struct rp_stream {
     uint64_t number; /* of the server's connections */
 };
 
-/* What a call on a stream that has no connection any more fails with. */
+/* What a call on a stream that has no transport fails with. */
 static inline int rp_stream_error(const rp_stream *stream)
 {
+    if (stream->securing)
+        return -EBUSY;
     return stream->error ? stream->error : -EPIPE;
 }
 
