@@ -55,6 +55,7 @@ PUBLIC = {
     "stream.h": "stream",
     "udp.h": "stream",
     "subprocess.h": "stream",
+    "tls.h": "tls",
     "python.h": "python",
 }
 

@@ -3,7 +3,7 @@
 
 The shared library exports what the public headers declare with RP_API, and those of src/tls for libringport-tls, and
 nothing else. A shared object that the static library is linked into exports nothing of it. (`--windows STATIC`: a DLL.) A
-module of Python's exports the function that makes it.
+module of Python's exports the function that makes it. Of libringport-tls there is a header of its own: `--tls SHARED STATIC`.
 """
 
 import pathlib
@@ -13,11 +13,15 @@ import sys
 import tempfile
 
 root = pathlib.Path(__file__).resolve().parent.parent
-declared = set()
-for header in [*(root / "include").rglob("*.h"), *(root / "src/tls").glob("*.h")]:
-    text = re.sub(r"/\*.*?\*/", "", header.read_text(), flags=re.S)
-    for declaration in re.findall(r"^RP_API\b([^;]*);", text, re.M):
-        declared.add(re.search(r"(\w+)\s*(?:\(|$)", declaration)[1])
+tls_header = root / "include/ringport/tls.h"
+
+
+def declared_in(headers):
+    """What these declare with RP_API."""
+    for header in headers:
+        text = re.sub(r"/\*.*?\*/", "", header.read_text(), flags=re.S)
+        for declaration in re.findall(r"^RP_API\b([^;]*);", text, re.M):
+            yield re.search(r"(\w+)\s*(?:\(|$)", declaration)[1]
 
 
 def run(*command):
@@ -42,14 +46,22 @@ def exports_of_all_on_windows(static):
 
 
 def main():
-    if sys.argv[1] == "--windows":
-        lines = [f"{name} is exported by the static library" for name in exports_of_all_on_windows(sys.argv[2])]
+    arguments = sys.argv[1:]
+    of_tls = arguments[0] == "--tls"
+    if of_tls:
+        arguments = arguments[1:]
+        headers = [tls_header]
     else:
-        exported = exports(sys.argv[1])
+        headers = {*(root / "include").rglob("*.h"), *(root / "src/tls").glob("*.h")} - {tls_header}
+    declared = set(declared_in(headers))
+    if arguments[0] == "--windows":
+        lines = [f"{name} is exported by the static library" for name in exports_of_all_on_windows(arguments[1])]
+    else:
+        exported = exports(arguments[0])
         lines = [f"{name} is declared but not exported" for name in declared - exported]
         lines += [f"{name} is exported but not declared" for name in exported - declared]
-        lines += [f"{name} is exported by the static library" for name in exports_of_all(sys.argv[2])]
-        lines += [f"{name} is exported by {module}" for module in sys.argv[3:]
+        lines += [f"{name} is exported by the static library" for name in exports_of_all(arguments[1])]
+        lines += [f"{name} is exported by {module}" for module in arguments[2:]
                   for name in exports(module) ^ {"PyInit_" + pathlib.Path(module).name.partition(".")[0]}]
     print(*sorted(lines), sep="\n", end="\n" if lines else "")
     return bool(lines) or not declared

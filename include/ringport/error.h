@@ -57,7 +57,8 @@ extern "C" {
     X(RP_ETLS_PROTOCOL, -4214, "the peer violated the TLS protocol")                                              \
     X(RP_ETLS_FORMAT, -4215, "no certificate or key where one was expected, or a malformed one")                  \
     X(RP_ETLS_KEY, -4216, "the private key does not belong to the certificate")                                   \
-    X(RP_ETLS_PASSWORD, -4217, "the private key is encrypted, and the password is wrong or missing")
+    X(RP_ETLS_PASSWORD, -4217, "the private key is encrypted, and the password is wrong or missing")              \
+    X(RP_ETLS_WEAK, -4218, "a key or a signature is too weak for the security level")
 
 /* The names, as constants. */
 #define RP_DEFINE_ERROR_(name, value, text) name = (value),
