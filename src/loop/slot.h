@@ -19,6 +19,7 @@ enum {
     RP_SLOT_NAMES,          /* src/net/names.c */
     RP_SLOT_COROUTINES,     /* src/co/runtime.c */
     RP_SLOT_DATAGRAMS,      /* src/net/datagram_batch.c */
+    RP_SLOT_TLS,            /* src/tls/wire.c */
     RP_SLOT_FACE,           /* a face of its own, such as Python's: its loop object */
     RP_SLOTS
 };

@@ -99,7 +99,7 @@ static void report(rp_resource *resource)
 {
     rp_transport *transport = rp_container_of(resource, rp_transport, resource);
 
-    if (transport->loop->debug && !transport->closing)
+    if (transport->loop->debug && !transport->closing && !transport->covered)
         rp_loop_report(
             transport->loop,
             &(rp_report){.where = RP_WHERE_OPEN_TRANSPORT, .transport = transport, .origin = transport->origin});
@@ -191,7 +191,7 @@ static bool is_everyday(int error)
     case -ENOTCONN:
         return true;
     default:
-        return false;
+        return error <= RP_ETLS_VERIFY && error >= RP_ETLS_PROTOCOL;
     }
 }
 
@@ -292,12 +292,20 @@ static void begin(void *arg)
     make_connection(transport);
 }
 
-void rp_transport_start(rp_transport *transport, const rp_protocol *protocol, void *self)
+void rp_transport_enlist(rp_transport *transport, const rp_protocol *protocol, void *self)
 {
-    assert(!rp_node_linked(&transport->resource.link) && !transport->lost);
     transport->protocol = protocol;
     transport->self = self;
     rp_resource_add(transport->loop, &transport->resource, &resource_type);
+}
+
+void rp_transport_start(rp_transport *transport, const rp_protocol *protocol, void *self)
+{
+    assert(!transport->receiving && !transport->lost);
+    if (rp_node_linked(&transport->resource.link))
+        rp_transport_set_protocol(transport, protocol, self);
+    else
+        rp_transport_enlist(transport, protocol, self);
     if (protocol->begins_soon) {
         rp_handle_prepare(&transport->reading, transport->loop, begin, transport);
         rp_loop_ready(transport->loop, &transport->reading);

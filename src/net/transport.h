@@ -130,6 +130,7 @@ struct rp_transport {
     bool lost_early : 1; /* before its turn had fixed what it runs: told in the next one */
     bool told : 1;
     bool released : 1;
+    bool covered : 1;  /* a filter stands on it, and stands for it in reports */
     rp_handle reading; /* begins to receive, or goes on with it */
     rp_handle end;     /* tells connection_lost */
     rp_resource resource;
@@ -171,6 +172,12 @@ rp_transport *rp_transport_new(rp_loop *loop, const rp_transport_kind *kind);
 
 /* Gives up a transport that was not started. What it stands on stays the caller's. */
 void rp_transport_discard(rp_transport *transport);
+
+/*
+ * The loop knows it from now on, before it is started: it can be closed, aborted and lost, and then the protocol gets
+ * connection_lost.
+ */
+void rp_transport_enlist(rp_transport *transport, const rp_protocol *protocol, void *self);
 
 /*
  * Sets it going: connection_made is called, now or soon, as the protocol wants it.

@@ -29,7 +29,6 @@ enum { RP_TLS_RECORD = 5 + 16384 + 2048 };
 typedef struct rp_tls_input {
     const unsigned char *data;
     size_t length;
-    bool ended; /* nothing comes after these bytes */
 } rp_tls_input;
 
 /* Takes up to so many bytes from the front: how many. */
@@ -62,8 +61,9 @@ typedef struct rp_tls_engine_type {
 
     /*
      * Takes plaintext, whose room is at least a byte: bytes, 0 when close_notify has come, -EAGAIN if it wants more
-     * input, or an error. At the end of the input it is RP_ETLS_TRUNCATED if close_notify has not come.
+     * input, or an error. It takes fewer bytes than there is room for only if no more are pending.
      * It may write, too: an alert, or the answer to a key update.
+     * The end of the stream below is not told to an engine. Without close_notify it is RP_ETLS_TRUNCATED.
      */
     int64_t (*read)(rp_tls_engine *engine, void *buffer, size_t length);
 

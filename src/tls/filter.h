@@ -26,7 +26,7 @@ typedef struct rp_tls_filter_options {
  *
  * An error: the filter is ending, and so is what is below, after an alert. Inside, addresses can still be asked. It is
  *   the engine's, such as RP_ETLS_UNTRUSTED; rp_tls_filter_engine() tells more
- *   -ETIMEDOUT    the limit was reached
+ *   -ETIMEDOUT    the limit was reached: rp_tls_filter_timed_out()
  *   -ECONNRESET   below has ended
  *   -ECANCELED    the owner has closed or aborted the filter
  *   what below was lost by
@@ -47,7 +47,15 @@ int rp_tls_filter_new(rp_transport *below, rp_tls_factory *factory, const rp_tls
 /* Its engine, lent until it is freed. NULL: the transport is no filter, or it is freed and only referred to. */
 RP_API rp_tls_engine *rp_tls_filter_engine(const rp_transport *transport);
 
+/* ---- of a transport that is a filter ---- */
+
+/* What it stands on, lent. NULL when the filter is freed and only referred to. */
+rp_transport *rp_tls_filter_below(const rp_transport *filter);
+
 /* Whether the stream has ended without the peer's close_notify. */
 bool rp_tls_filter_truncated(const rp_transport *filter);
+
+/* Whether -ETIMEDOUT is that of the handshake's limit, or of the close's: a socket has such an error of its own. */
+bool rp_tls_filter_timed_out(const rp_transport *filter);
 
 #endif

@@ -3,6 +3,7 @@
  * them apart.
  */
 #include "harness/kinds.h"
+#include "harness/toy_engine.h"
 #include "harness/wire.h"
 #include "stream/stream.h"
 
@@ -31,8 +32,29 @@ static void start_twice_filtered_memory(rp_loop *loop, const rp_protocol *protoc
     start_filters(loop, start_filtered_memory, protocol, selves);
 }
 
-static starter *const kinds[] = {start_sockets, start_memory, start_filtered_sockets, start_filtered_memory,
-                                 start_twice_filtered_memory};
+static void start_tls_sockets(rp_loop *loop, const rp_protocol *protocol, void *const selves[2])
+{
+    start_toys(loop, start_sockets, protocol, selves);
+}
+
+static void start_tls_memory(rp_loop *loop, const rp_protocol *protocol, void *const selves[2])
+{
+    start_toys(loop, start_memory, protocol, selves);
+}
+
+static void start_tls_over_tls(rp_loop *loop, const rp_protocol *protocol, void *const selves[2])
+{
+    start_toys(loop, start_tls_memory, protocol, selves);
+}
+
+static starter *const kinds[] = {start_sockets,
+                                 start_memory,
+                                 start_filtered_sockets,
+                                 start_filtered_memory,
+                                 start_twice_filtered_memory,
+                                 start_tls_sockets,
+                                 start_tls_memory,
+                                 start_tls_over_tls};
 enum { KINDS = sizeof kinds / sizeof kinds[0] };
 
 /* ---- what a protocol sees ---- */
@@ -327,6 +349,8 @@ CO_TEST(a_stream_stands_on_any_kind)
 
         CHECK(streams[0] && streams[1]);
         kinds[kind](loop, &rp_stream_protocol, (void *const *)streams);
+        while (!rp_stream_transport(streams[0]) || !rp_stream_transport(streams[1]))
+            CHECK_INT(rp_sleep(co, 0), ==, 0);
         CHECK_INT(rp_create_task(&task, say_much, streams[0]), ==, 0);
         CHECK_INT(rp_stream_read_exactly(co, streams[1], bytes, 100), ==, 100);
         CHECK_INT(rp_stream_read_exactly(co, streams[1], bytes + 100, sizeof bytes - 100), ==, sizeof bytes - 100);
@@ -335,9 +359,11 @@ CO_TEST(a_stream_stands_on_any_kind)
         CHECK_INT(rp_join(co, task), ==, 0);
         CHECK_INT(rp_stream_write(co, streams[1], "answer", 6), ==, 0);
         rp_stream_close(streams[1]);
-        CHECK_INT(rp_stream_wait_closed(co, streams[1]), ==, 0);
         CHECK_INT(rp_stream_read(co, streams[0], bytes, sizeof bytes), ==, 6);
         CHECK_INT(rp_stream_read(co, streams[0], bytes, sizeof bytes), ==, 0);
+        rp_stream_close(streams[0]);
+        for (int i = 0; i < 2; i++)
+            CHECK_INT(rp_stream_wait_closed(co, streams[i]), ==, 0);
         rp_stream_free(streams[0]);
         rp_stream_free(streams[1]);
     }
