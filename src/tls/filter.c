@@ -40,7 +40,7 @@ typedef struct filter {
     bool truncated;
     bool tolerant; /* of a truncated stream: it has ended */
     bool notified; /* the peer, by close_notify */
-    bool failed;   /* the engine, which may have told the peer */
+    bool failed;   /* the engine: it is not to write any more */
     bool cancelled;
     bool late; /* one of its limits was reached */
     int error; /* of the engine's, to be told when what came before has been read */
@@ -85,23 +85,7 @@ static void await_input(filter *self)
     rp_transport_resume_reading(self->wire.below);
 }
 
-/* ---- the end of what is below ---- */
-
-/*
- * The peer is told why the engine has failed, if the socket takes that at once: nobody would be left to wait for a peer
- * that does not read.
- */
-static void end_below(filter *self)
-{
-    rp_transport *below = self->wire.below;
-
-    if (below->lost)
-        return;
-    if (self->failed && rp_transport_get_write_buffer_size(below) == 0)
-        rp_transport_close(below);
-    else
-        rp_transport_abort(below);
-}
+/* ---- the close ---- */
 
 static void give_up_close(void *arg)
 {
@@ -390,7 +374,7 @@ static void filter_stop(rp_transport *transport)
         limit_close(self);
         return;
     }
-    end_below(self);
+    rp_transport_lose(self->wire.below, 0);
     rp_transport_stopped(transport, 0);
 }
 
@@ -431,6 +415,15 @@ static void filter_finish(rp_transport *transport)
         call_soon(self, &self->news, go_on);
 }
 
+static void filter_reset(rp_transport *transport)
+{
+    rp_transport *below = filter_of(transport)->wire.below;
+
+    if (below->kind->reset && !below->told)
+        below->kind->reset(below);
+}
+
+/* What the socket has taken still goes out, such as an alert. There is nobody to wait for a peer that does not read. */
 static void filter_release(rp_transport *transport)
 {
     static const rp_protocol nobody;
@@ -440,7 +433,7 @@ static void filter_release(rp_transport *transport)
     rp_handle_cancel(&self->news);
     rp_timer_cancel(&self->timer);
     rp_transport_set_protocol(self->wire.below, &nobody, NULL);
-    end_below(self);
+    rp_transport_lose(self->wire.below, 0);
     self->engine->type->free(self->engine);
     self->engine = NULL;
     rp_tls_wire_fini(&self->wire);
@@ -477,6 +470,7 @@ static const rp_transport_kind filter_kind = {
     .cancel = filter_cancel,
     .write_eof = filter_write_eof,
     .finish = filter_finish,
+    .reset = filter_reset,
     .release = filter_release,
     .fd = filter_descriptor,
 };
@@ -543,7 +537,6 @@ static void shake(filter *self)
             end_handshake(self);
             return;
         }
-        self->failed = rc != -EAGAIN;
         if (rc == -EAGAIN)
             rc = rp_tls_wire_fill(&self->wire, RP_TLS_RECORD);
         if (rc == -EAGAIN) {

@@ -98,3 +98,273 @@ TEST(close_notify_is_the_end_of_the_stream_and_writing_goes_on)
     CHECK_INT(g.r.error, ==, 0);
     rig_end(&g);
 }
+
+/* ---- a reader that pauses ---- */
+
+static void pause_once(record *r)
+{
+    r->on_data = NULL;
+    rp_transport_pause_reading(r->transport);
+}
+
+/* Most of it is decrypted, or received, and the peer sends nothing more. */
+TEST(a_reader_that_pauses_gets_the_rest_when_it_resumes)
+{
+    static const rp_protocol *const protocols[] = {&record_plain, &record_buffered};
+
+    for (int i = 0; i < 2; i++) {
+        rig g = {.protocol = protocols[i], .r = {.on_data = pause_once, .buffer_size = 100}};
+        char plain[3000];
+        size_t first;
+
+        rig_open(&g);
+        wire_fill(plain, sizeof plain, 0);
+        for (size_t at = 0; at < sizeof plain; at += 1000)
+            rig_say(&g, TOY_DATA, plain + at, 1000);
+        RUN_UNTIL(g.loop, g.r.length > 0);
+        wire_settle(g.loop);
+        first = g.r.length;
+        CHECK(i == 0 || first < sizeof plain);
+        wire_settle(g.loop);
+        CHECK_INT(g.r.length, ==, first);
+        rp_transport_resume_reading(g.filter);
+        RUN_UNTIL(g.loop, g.r.length == sizeof plain);
+        CHECK(wire_same(g.r.data, g.r.length, 0));
+        rig_end(&g);
+    }
+}
+
+/* The peer's last records are there, and its end: each is told in its order. */
+TEST(what_is_pending_comes_before_close_notify_and_before_an_error)
+{
+    for (int bad = 0; bad < 2; bad++) {
+        rig g = {.protocol = &record_buffered, .r = {.on_data = pause_once, .buffer_size = 10}};
+
+        rig_open(&g);
+        rig_say(&g, TOY_DATA, "0123456789ABCDEF", 16);
+        if (bad)
+            rig_send(&g, "\x09\x00\x00", 3);
+        else
+            rig_say(&g, TOY_CLOSE, "", 0);
+        RUN_UNTIL(g.loop, g.r.length == 10);
+        CHECK_INT(g.r.eofs + g.r.lost, ==, 0);
+        rp_transport_resume_reading(g.filter);
+        RUN_UNTIL(g.loop, g.r.lost);
+        CHECK_INT(g.r.length, ==, 16);
+        CHECK_INT(g.r.eofs, ==, !bad);
+        CHECK_INT(g.r.error, ==, bad ? RP_ETLS_PROTOCOL : 0);
+        rig_end(&g);
+    }
+}
+
+TEST(try_read_takes_what_there_is_and_says_when_there_is_no_more)
+{
+    rig g = {0};
+    char plain[10];
+
+    rig_open(&g);
+    rp_transport_pause_reading(g.filter);
+    rig_say(&g, TOY_DATA, "0123456789ABCDEF", 16);
+    rig_say(&g, TOY_CLOSE, "", 0);
+    CHECK_INT(rp_transport_try_read(g.filter, plain, 0), ==, -EINVAL);
+    RUN_UNTIL(g.loop, rp_transport_try_read(g.filter, plain, sizeof plain) == 10);
+    CHECK_INT(rp_transport_try_read(g.filter, plain, sizeof plain), ==, 6);
+    RUN_UNTIL(g.loop, rp_transport_try_read(g.filter, plain, sizeof plain) == 0);
+    CHECK_INT(g.r.length, ==, 0);
+    CHECK_INT(g.r.lost, ==, 0);
+    rig_end(&g);
+}
+
+/* ---- what an engine answers ---- */
+
+TEST(questions_are_answered_while_nobody_writes)
+{
+    rig g = {0};
+
+    rig_open(&g);
+    rig_say(&g, TOY_ASK, "", 0);
+    rig_expect(&g, TOY_ANSWER);
+    rig_say(&g, TOY_ASK, "", 0);
+    rig_say(&g, TOY_DATA, "x", 1);
+    rig_expect(&g, TOY_ANSWER);
+    RUN_UNTIL(g.loop, g.r.length == 1);
+    rig_end(&g);
+}
+
+static void shrink(rig *g)
+{
+    int size = 4096;
+
+    CHECK_INT(setsockopt(g->peer, SOL_SOCKET, SO_RCVBUF, (const char *)&size, sizeof size), ==, 0);
+    CHECK_INT(setsockopt(g->peer, SOL_SOCKET, SO_SNDBUF, (const char *)&size, sizeof size), ==, 0);
+    CHECK_INT(rp_transport_setsockopt(g->filter, SOL_SOCKET, SO_SNDBUF, &size, sizeof size), ==, 0);
+    set_nonblocking(g->peer);
+}
+
+/* It asks without an end, and reads none of the answers: as much is kept for it as a write may leave, and no more. */
+TEST(a_peer_that_asks_and_does_not_listen_is_not_read_from)
+{
+    size_t told = 0, answers = 0;
+    rig g = {0};
+    char asks[3000];
+
+    rig_open(&g);
+    shrink(&g);
+    for (size_t i = 0; i < sizeof asks; i += TOY_HEADER)
+        toy_record(asks + i, TOY_ASK, "", 0);
+    for (int idle = 0; idle < 50 || rp_transport_get_write_buffer_size(g.below) == 0; idle++) {
+        ssize_t n = send(g.peer, asks + told % TOY_HEADER, sizeof asks - told % TOY_HEADER, MSG_NOSIGNAL);
+
+        if (n > 0) {
+            told += (size_t)n;
+            idle = 0;
+        }
+        wire_run(g.loop, RP_MSEC(1));
+        CHECK_INT(rp_transport_get_write_buffer_size(g.below), <=, 512 * 1024);
+    }
+    while (answers < told / TOY_HEADER * TOY_HEADER) {
+        char chunk[4096];
+        ssize_t n = wire_await(g.loop, g.peer, chunk, sizeof chunk);
+
+        CHECK_INT(n, >, 0);
+        answers += (size_t)n;
+    }
+    rig_end(&g);
+}
+
+/* ---- writing ---- */
+
+TEST(small_pieces_share_a_record_and_large_ones_fill_theirs)
+{
+    static char big[40000], plain[TOY_PLAIN], all[sizeof big + 30];
+    struct iovec pieces[] = {{"0123456789", 10}, {NULL, 0}, {"0123456789", 10},
+                             {big, sizeof big},  {"", 0},   {"0123456789", 10}};
+    size_t length, total = 0;
+    int records = 0;
+    rig g = {0};
+
+    rig_open(&g);
+    wire_fill(big, sizeof big, 0);
+    CHECK_INT(rp_transport_writev(g.filter, pieces, 6), ==, 0);
+    while (total < sizeof all) {
+        CHECK_INT(rig_hear(&g, plain, &length), ==, TOY_DATA);
+        memcpy(all + total, plain, length);
+        total += length;
+        records++;
+    }
+    CHECK_INT(records, ==, 4);
+    CHECK(memcmp(all, "01234567890123456789", 20) == 0 && memcmp(all + total - 10, "0123456789", 10) == 0);
+    CHECK(wire_same(all + 20, sizeof big, 0));
+    rig_end(&g);
+}
+
+/* The answer that an engine waits for is taken though nobody reads. */
+TEST(an_engine_that_wants_input_before_it_writes_gets_it_while_reading_is_paused)
+{
+    rig g = {0};
+
+    rig_open(&g);
+    g.factory.asks = true;
+    rp_transport_pause_reading(g.filter);
+    for (int i = 0; i < 3; i++) {
+        CHECK_INT(rp_transport_write(g.filter, "abc", 3), ==, 0);
+        CHECK_INT(rp_transport_write(g.filter, "def", 3), ==, 0);
+        rig_expect(&g, TOY_ASK);
+        wire_settle(g.loop);
+        CHECK_INT(rp_transport_get_write_buffer_size(g.filter), >=, 3);
+        rig_say(&g, TOY_ANSWER, "", 0);
+        rig_expect(&g, TOY_DATA);
+        if (i == 0) {
+            rig_expect(&g, TOY_ASK);
+            rig_say(&g, TOY_ANSWER, "", 0);
+            rig_expect(&g, TOY_DATA);
+        }
+    }
+    rig_end(&g);
+}
+
+/* What the reader has not taken yet stands before the answer. */
+TEST(a_write_that_wants_input_goes_on_when_the_reader_has_made_way)
+{
+    rig g = {0};
+    char plain[100];
+
+    rig_open(&g);
+    g.factory.asks = true;
+    rp_transport_pause_reading(g.filter);
+    rig_say(&g, TOY_DATA, "before", 6);
+    CHECK_INT(rp_transport_write(g.filter, "abc", 3), ==, 0);
+    rig_expect(&g, TOY_ASK);
+    rig_say(&g, TOY_ANSWER, "", 0);
+    wire_settle(g.loop);
+    CHECK_INT(rp_transport_get_write_buffer_size(g.filter), ==, 3);
+    RUN_UNTIL(g.loop, rp_transport_try_read(g.filter, plain, sizeof plain) == 6);
+    rig_expect(&g, TOY_DATA);
+    CHECK_INT(rp_transport_get_write_buffer_size(g.filter), ==, 0);
+    rig_end(&g);
+}
+
+/* Much more than a connection may keep comes in its way. */
+TEST(a_write_that_wants_input_keeps_no_more_of_it_than_a_read_brings)
+{
+    rig g = {0};
+    char plain[TOY_PLAIN] = {0}, bytes[TOY_RECORD];
+    size_t length = toy_record(bytes, TOY_DATA, plain, sizeof plain), sent = 0;
+
+    rig_open(&g);
+    shrink(&g);
+    g.factory.asks = true;
+    rp_transport_pause_reading(g.filter);
+    CHECK_INT(rp_transport_write(g.filter, "abc", 3), ==, 0);
+    for (int idle = 0; idle < 50; idle++) {
+        ssize_t n = send(g.peer, bytes + sent % length, length - sent % length, MSG_NOSIGNAL);
+
+        if (n > 0) {
+            sent += (size_t)n;
+            idle = 0;
+        }
+        CHECK_INT(sent, <, 5000000);
+        wire_run(g.loop, RP_MSEC(1));
+    }
+    CHECK_INT(g.r.lost, ==, 0);
+    rp_transport_resume_reading(g.filter);
+    RUN_UNTIL(g.loop, g.r.length >= sent / length * sizeof plain);
+    rig_end(&g);
+}
+
+/* ---- writing that fails ---- */
+
+static void count_failure(void *self, int error)
+{
+    record *r = self;
+
+    CHECK(error == -ECONNRESET || error == -EPIPE);
+    r->pauses = r->resumes = 100;
+}
+
+/* A peer that answers and goes: what it has said is read, though a write has failed. */
+TEST(reading_goes_on_when_a_write_has_failed_for_whoever_asks_for_it)
+{
+    static const rp_protocol persistent = {.connection_made = record_made,
+                                           .data_received = record_data,
+                                           .eof_received = record_eof,
+                                           .connection_lost = record_lost,
+                                           .write_failed = count_failure};
+    rig g = {.protocol = &persistent};
+
+    rig_open(&g);
+    rp_transport_pause_reading(g.filter);
+    rig_say(&g, TOY_DATA, "answer", 6);
+    rig_say(&g, TOY_CLOSE, "", 0);
+    close(g.peer);
+    g.peer = -1;
+    RUN_UNTIL(g.loop, rp_transport_write(g.filter, "more", 4) < 0);
+    CHECK_INT(g.r.pauses, ==, 100);
+    CHECK_INT(g.r.lost, ==, 0);
+    rp_transport_resume_reading(g.filter);
+    RUN_UNTIL(g.loop, g.r.lost);
+    CHECK_INT(g.r.length, ==, 6);
+    CHECK_INT(g.r.eofs, ==, 1);
+    CHECK(g.r.error == -EPIPE || g.r.error == -ECONNRESET);
+    rig_end(&g);
+}
