@@ -8,7 +8,7 @@
 #include "loop/future.h"
 #include "loop/resource.h"
 #include "net/secure.h"
-#include "net/transport_write.h"
+#include "net/transport.h"
 
 typedef struct beginning {
     rp_future future;
@@ -92,15 +92,6 @@ static void hand_on(rp_transport *from, rp_transport *to)
     rp_list_remove(&from->maker_link);
 }
 
-static int begin(beginning *self, rp_transport *below, const void *received, size_t length)
-{
-    if (below->corked)
-        RP_TRY(rp_transport_uncork(below));
-    RP_TRY(rp_secure_begin(&self->secure, below, received, length, on_secured, self, &self->filter));
-    hand_on(below, self->filter);
-    return 0;
-}
-
 int rp_transport_start_tls(rp_transport *transport, rp_tls_context *context, const rp_tls_options *options,
                            const void *received, size_t length, const rp_protocol *protocol, void *self,
                            rp_future **future)
@@ -109,9 +100,7 @@ int rp_transport_start_tls(rp_transport *transport, rp_tls_context *context, con
     beginning *made;
     int rc;
 
-    RP_TRY(rp_transport_may_write(transport));
-    if (!transport->kind->receive)
-        return -ENOTSUP;
+    RP_TRY(rp_loop_check(transport->loop));
     if (!context)
         return -EINVAL;
     made = rp_calloc(sizeof *made);
@@ -121,12 +110,13 @@ int rp_transport_start_tls(rp_transport *transport, rp_tls_context *context, con
     made->self = self;
     rc = rp_secure_take(&made->secure, context, &used);
     if (rc == 0)
-        rc = begin(made, transport, received, length);
+        rc = rp_secure_begin(&made->secure, transport, received, length, on_secured, made, &made->filter);
     if (rc < 0) {
         rp_secure_drop(&made->secure);
         rp_free(made);
         return rc;
     }
+    hand_on(transport, made->filter);
     rp_future_init(&made->future, transport->loop, &type);
     rp_resource_add(transport->loop, &made->resource, &resource_type);
     *future = rp_future_ref(&made->future);

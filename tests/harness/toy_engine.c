@@ -272,6 +272,8 @@ static int make(rp_tls_factory *base, bool server, const char *server_name, rp_t
     factory->made++;
     factory->server = server;
     snprintf(factory->name, sizeof factory->name, "%s", server_name ? server_name : "");
+    if (!server)
+        memcpy(factory->client_name, factory->name, sizeof factory->name);
     self->base.type = &type;
     self->factory = factory;
     self->server = server;

@@ -25,6 +25,7 @@ typedef struct toy_factory {
     int made, freed;
     char name[64]; /* that the last engine was made with */
     bool server;
+    char client_name[64]; /* and the last one of a client */
 } toy_factory;
 
 void toy_factory_init(toy_factory *factory);
