@@ -1,7 +1,7 @@
 /*
  * context.h - a context of libringport-tls: OpenSSL's, and what connections need besides.
  *
- * It is set up by one thread, and from then on only read, by all threads that have connections of it.
+ * One thread sets it up, and from then on it is only read, by all threads that have connections of it.
  */
 #ifndef RP_TLS_CONTEXT_H
 #define RP_TLS_CONTEXT_H
@@ -12,20 +12,53 @@
 #include "ringport/tls.h"
 #include "tls/engine.h"
 
-enum { RP_TLS_TEXT = 200 };
+/* Of a server: whose certificate the client gets if it asks for that name. */
+typedef struct rp_tls_server_name_entry {
+    char *name; /* in lower case */
+    rp_tls_context *context;
+} rp_tls_server_name_entry;
+
+/* Which roots are trusted. */
+typedef enum rp_tls_roots {
+    RP_TLS_ROOTS_NONE,   /* none, until some are loaded */
+    RP_TLS_ROOTS_SYSTEM, /* the system's, until others are loaded */
+    RP_TLS_ROOTS_LOADED, /* those that were asked for */
+} rp_tls_roots;
 
 struct rp_tls_context {
     rp_tls_factory factory; /* the first: the core knows no more of it */
     atomic_size_t references;
     SSL_CTX *ssl;
-    int role;               /* RP_TLS_CLIENT or RP_TLS_SERVER */
-    char text[RP_TLS_TEXT]; /* of the last error */
+    BIO_METHOD *bio_method;
+    int role; /* RP_TLS_CLIENT or RP_TLS_SERVER */
+    int verify_mode;
+    bool check_hostname;
+    rp_tls_roots roots;
+    const char *text; /* of the last error: OpenSSL's, and constant; or NULL */
+
+    rp_tls_server_name_entry *names; /* sorted */
+    size_t names_count;
+    rp_tls_sni_callback *sni_callback;
+    void *sni_arg;
+
+    unsigned char *protocols; /* as ALPN writes them: each behind its length */
+    size_t protocols_length;
+    char *protocols_text; /* the same, but each begins where its length is, and ends with '\0' */
+
+    uint64_t id; /* sessions of another context are none of its own */
+    rp_tls_session *session;
+
+    BIO *keylog;
+    CRYPTO_RWLOCK *keylog_lock;
 };
 
 /* Empties OpenSSL's queue of errors, so that what it has afterwards is about the call that follows. */
 void rp_tls_context_begin(rp_tls_context *context);
 
-/* Keeps the text of OpenSSL's last error, and returns `error`, or -ENOMEM if that is the reason. */
+/* Keeps the text of OpenSSL's first error, and returns `error`, or what the system or a lack of memory says. */
 int rp_tls_context_failed(rp_tls_context *context, int error);
+
+/* A context without anything in it but its role, which has one reference; NULL: there is no memory. */
+rp_tls_context *rp_tls_context_make(int role);
 
 #endif

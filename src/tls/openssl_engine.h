@@ -1,0 +1,39 @@
+/*
+ * openssl_engine.h - an engine by OpenSSL: one connection of a context's.
+ */
+#ifndef RP_TLS_OPENSSL_ENGINE_H
+#define RP_TLS_OPENSSL_ENGINE_H
+
+#include <openssl/ssl.h>
+
+#include "tls/context.h"
+#include "tls/openssl_bio.h"
+#include "tls/openssl_certificate.h"
+#include "tls/openssl_error.h"
+
+typedef struct rp_openssl_engine {
+    rp_tls_engine base;
+    SSL *ssl;
+    rp_openssl_wire wire;
+    rp_tls_context *context;             /* referred to */
+    rp_tls_context *chosen;              /* by the name that the client asked for, and referred to; or NULL */
+    char *server_name;                   /* of a client's; NULL: none */
+    rp_openssl_error failure;            /* .error is 0 as long as it works */
+    int refused;                         /* the error of the function that was asked about the client's name */
+    bool named;                          /* the client's name has been looked at */
+    rp_openssl_certificate *certificate; /* of the peer's, once it was asked for */
+} rp_openssl_engine;
+
+/* Makes the engine of a connection, which has no name and no session yet. -ENOMEM. */
+int rp_openssl_engine_new(rp_tls_context *context, rp_openssl_engine **engine);
+
+/* Whose engine it is; NULL: it is of another type, or none. */
+rp_openssl_engine *rp_openssl_engine_of(rp_tls_engine *engine);
+
+/* The engine of a transport; NULL: the transport has none of ours, is gone, or is NULL. */
+rp_openssl_engine *rp_openssl_engine_at(const rp_transport *transport);
+
+/* The context whose certificates it shows, and whose protocols it has. */
+const rp_tls_context *rp_openssl_engine_settings(const rp_openssl_engine *engine);
+
+#endif
