@@ -40,6 +40,7 @@ typedef struct filter {
     rp_handle news;  /* goes on with what does not wait for below */
     rp_timer timer;  /* limits the handshake, then the close */
     int64_t shutdown_timeout;
+    size_t unsent;            /* when it began: bytes of plaintext, and of records */
     rp_tls_filter_done *done; /* NULL: it was called */
     void *arg;
 } filter;
@@ -128,9 +129,6 @@ static void tell_failed_write(filter *self)
         rp_transport_fail_writing(&self->base, error, true, RP_WHERE_WRITE);
 }
 
-static void limit_close(filter *self);
-
-/* A peer that takes something after the close has time for the next part. */
 static void send_again(void *arg)
 {
     filter *self = arg;
@@ -145,8 +143,6 @@ static void send_again(void *arg)
     if (sent == -EAGAIN)
         return;
     self->data = NULL;
-    if (self->base.closing && !self->base.lost)
-        limit_close(self);
     rp_transport_sent(&self->base, sent);
 }
 
@@ -178,16 +174,29 @@ static int filter_write_eof(rp_transport *transport)
 
 /* ---- the end ---- */
 
+static size_t unsent(const filter *self)
+{
+    return rp_transport_get_write_buffer_size(&self->base) + rp_transport_get_write_buffer_size(below_of(self));
+}
+
+static void limit_close(filter *self);
+
+/* A peer that takes what was written, however slowly, is waited for. */
 static void give_up_close(void *arg)
 {
     filter *self = arg;
 
+    if (unsent(self) < self->unsent) {
+        limit_close(self);
+        return;
+    }
     self->late = true;
     rp_transport_lose(&self->base, -ETIMEDOUT);
 }
 
 static void limit_close(filter *self)
 {
+    self->unsent = unsent(self);
     rp_timer_cancel(&self->timer);
     rp_call_later(self->base.loop, &self->timer, self->shutdown_timeout, give_up_close, self);
 }

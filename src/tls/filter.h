@@ -12,7 +12,7 @@ typedef struct rp_tls_filter_options {
     bool server;
     const char *server_name;
     int64_t handshake_timeout; /* nanoseconds; 0: 60 s */
-    int64_t shutdown_timeout;  /* the same; 0: 30 s */
+    int64_t shutdown_timeout;  /* the same, of a close whose peer neither reads nor answers; 0: 30 s */
     const void *received;      /* what was taken from below already, and is the first input */
     size_t received_length;
     bool truncation_ends; /* an end without close_notify is the end of the stream, and no error */

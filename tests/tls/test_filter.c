@@ -193,7 +193,7 @@ TEST(questions_are_answered_while_nobody_writes)
 
 static void shrink(rig *g)
 {
-    int size = 4096;
+    int size = 16384;
 
     CHECK_INT(setsockopt(g->peer, SOL_SOCKET, SO_RCVBUF, (const char *)&size, sizeof size), ==, 0);
     CHECK_INT(setsockopt(g->peer, SOL_SOCKET, SO_SNDBUF, (const char *)&size, sizeof size), ==, 0);
