@@ -370,13 +370,18 @@ static void end_handshake(filter *self)
     tell_done(begun, 0);
 }
 
-/* A callback of the engine may have ended the filter. */
+/*
+ * A callback of the engine may have ended the filter. A write that has failed is the end when nothing is left to read,
+ * such as an alert.
+ */
 static void shake(filter *self)
 {
     int rc = rp_tls_records_shake(&self->records);
 
     if (self->base.lost)
         return;
+    if (rc == -EAGAIN && self->records.hungry && self->records.wire.error)
+        rc = self->records.wire.error;
     if (rc == 0)
         end_handshake(self);
     else if (rc == -EAGAIN)
@@ -440,7 +445,9 @@ static void below_write_failed(void *arg, int error)
 
     self->records.wire.error = error;
     listen_again(self);
-    if (self->stage != SHAKING)
+    if (self->stage == SHAKING)
+        call_soon(self, &self->news, go_on);
+    else
         call_soon(self, &self->again, send_again);
 }
 

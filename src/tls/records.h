@@ -28,7 +28,10 @@ typedef struct rp_tls_records {
  */
 int rp_tls_records_shake(rp_tls_records *records);
 
-/* Takes plaintext: bytes, 0 at the end of the stream, truncated or not, or an error. -EAGAIN as above, or it is choked. */
+/*
+ * Takes plaintext: bytes, 0 at the end of the stream, truncated or not, or an error. -EAGAIN as above, and also when it
+ * is choked.
+ */
 int64_t rp_tls_records_read(rp_tls_records *records, void *buffer, size_t length);
 
 /* Whether there is no plaintext until below tells of input, or of room. */
