@@ -371,14 +371,14 @@ static void end_handshake(filter *self)
 }
 
 /*
- * A callback of the engine may have ended the filter. A write that has failed is the end when nothing is left to read,
- * such as an alert.
+ * A callback of the engine may have ended the filter, or forked. A write that has failed is the end when nothing is
+ * left to read, such as an alert.
  */
 static void shake(filter *self)
 {
     int rc = rp_tls_records_shake(&self->records);
 
-    if (self->base.lost)
+    if (self->base.lost || rp_loop_is_forked(self->base.loop))
         return;
     if (rc == -EAGAIN && self->records.hungry && self->records.wire.error)
         rc = self->records.wire.error;
