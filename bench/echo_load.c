@@ -10,7 +10,9 @@
  * With -i it keeps its connections and loads the server for as many seconds as each line of standard input says, or
  * until it has made the requests that -n permits, so that several servers can be measured in turns. The line at a run's
  * end is for people, or with -i for programs. With -r the connections send together, each time when all echoes are
- * back: a server that is slow, since its instructions are counted, is then asked in the way that a fast one is.
+ * back: a server that is slow, since its instructions are counted, is then asked in the way that a fast one is. With -R
+ * they send so many messages a second together, evenly, if the server keeps up: what a message costs a server depends on
+ * how many arrive at once, and so on how fast the load is, which TLS makes slower.
  *
  * Compiled with BENCH_TLS it speaks TLS 1.3 with AES-256-GCM, and takes any certificate.
  */
@@ -42,7 +44,7 @@ typedef struct connection {
     size_t sent;     /* bytes of it */
     size_t received; /* bytes of its echo */
     int64_t sent_at;
-    bool idle; /* no message is on its way, and none will be */
+    bool idle; /* no message is on its way, and none will be, or not yet */
 #ifdef BENCH_TLS
     SSL *tls;
 #endif
@@ -54,6 +56,7 @@ static struct {
     int connections;
     size_t size;
     double seconds;
+    int64_t gap; /* from one message to the next, ns; 0: none is held back */
     uint64_t max_requests;
     pid_t server; /* whose processor time is to be told, or 0 */
     bool interactive, rounds;
@@ -64,6 +67,9 @@ static connection connections[MAX_CONNECTIONS];
 static uint64_t requests, started, verified_bytes;
 static bench_histogram latencies;
 static int busy, answered, epoll; /* answered: in this round */
+static int held[MAX_CONNECTIONS]; /* the connections whose message is held back, in a circle */
+static unsigned first_held, held_count;
+static int64_t due; /* when the first of them may send */
 static bool ending;
 
 static _Noreturn void die(const char *what, const connection *c)
@@ -170,10 +176,10 @@ static void send_more(connection *c)
     }
 }
 
-static void start_message(connection *c)
+static void send_message(connection *c)
 {
-    if (ending || started >= option.max_requests) {
-        c->idle = true;
+    c->idle = ending || started >= option.max_requests;
+    if (c->idle) {
         busy--;
         return;
     }
@@ -181,6 +187,24 @@ static void start_message(connection *c)
     c->sent = c->received = 0;
     c->sent_at = bench_now();
     send_more(c);
+}
+
+static void start_message(connection *c)
+{
+    if (option.gap == 0) {
+        send_message(c);
+        return;
+    }
+    c->idle = true;
+    held[(first_held + held_count++) % MAX_CONNECTIONS] = (int)(c - connections);
+}
+
+static void send_due(int64_t time)
+{
+    if (due < time - SECOND / 1000) /* what was missed is not made up for */
+        due = time;
+    for (; held_count > 0 && (ending || time >= due); held_count--, due += option.gap)
+        send_message(&connections[held[first_held++ % MAX_CONNECTIONS]]);
 }
 
 static void start_all(void)
@@ -295,11 +319,9 @@ static int64_t load(double seconds)
 
     ending = false;
     busy = option.connections;
-    for (int i = 0; i < option.connections; i++)
-        connections[i].idle = false;
     start_all();
     while (busy > 0) {
-        int n = epoll_wait(epoll, events, 64, 100);
+        int n = epoll_wait(epoll, events, 64, held_count > 0 ? 0 : 100);
 
         for (int i = 0; i < n; i++) {
             connection *c = events[i].data.ptr;
@@ -311,6 +333,7 @@ static int64_t load(double seconds)
         }
         time = bench_now();
         ending = time >= end;
+        send_due(time);
         if (time >= end + LAST_REPLIES)
             die("the last replies did not come", NULL);
         if (!option.interactive && time - shown >= (tty ? SECOND / 10 : SECOND)) {
@@ -358,7 +381,7 @@ static void read_options(int argc, char **argv)
 {
     int letter;
 
-    while ((letter = getopt(argc, argv, "c:s:d:n:l:p:ir")) != -1) {
+    while ((letter = getopt(argc, argv, "c:s:d:n:l:p:R:ir")) != -1) {
         if (letter == 'c')
             option.connections = atoi(optarg);
         else if (letter == 's')
@@ -371,6 +394,8 @@ static void read_options(int argc, char **argv)
             option.label = optarg;
         else if (letter == 'p')
             option.server = atoi(optarg);
+        else if (letter == 'R')
+            option.gap = (int64_t)((double)SECOND / strtod(optarg, NULL));
         else if (letter == 'i')
             option.interactive = true;
         else if (letter == 'r')
@@ -382,7 +407,7 @@ static void read_options(int argc, char **argv)
         option.size < 1 || option.size > MAX_SIZE)
         bench_die(
             "usage: echo_load [-c connections] [-s bytes] [-d seconds] [-n requests] [-l label] [-p server's pid] "
-            "[-i] [-r] 127.0.0.1 PORT | PATH");
+            "[-R requests a second] [-i] [-r] 127.0.0.1 PORT | PATH");
     option.host = argv[optind];
     option.port = argv[optind + 1];
 }
@@ -395,8 +420,10 @@ int main(int argc, char **argv)
     epoll = epoll_create1(EPOLL_CLOEXEC);
     for (size_t i = 0; i < BLOCK; i++)
         block[i] = (unsigned char)(bench_random(&seed) >> 32);
-    for (int i = 0; i < option.connections; i++)
+    for (int i = 0; i < option.connections; i++) {
+        connections[i].idle = true;
         open_connection(&connections[i]);
+    }
     if (option.interactive)
         load_when_told();
     else
