@@ -1,9 +1,9 @@
 /*
  * echo_epoll_tls.c - the plainest echo server under TLS: OpenSSL has the socket (SSL_set_fd), and epoll tells when to
- * call it, edge-triggered and with its read-ahead, as nginx does it.
+ * call it, edge-triggered, until it wants more.
  *
- * echo_epoll_tls PORT CERTIFICATE (of 127.0.0.1; 0: one that is free). With a third argument, "no-read-ahead", OpenSSL
- * asks the kernel for the head of a record first, and then for the rest, which is its default.
+ * echo_epoll_tls PORT CERTIFICATE (of 127.0.0.1; 0: one that is free). OpenSSL asks the kernel for the head of a record
+ * first, and then for the rest. With a third argument, "read-ahead", it asks for as much as there is, as nginx has it.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -153,10 +153,10 @@ int main(int argc, char **argv)
     connection listener = {0};
     struct epoll_event events[256];
 
-    if (argc < 3 || argc > 4 || (argc == 4 && strcmp(argv[3], "no-read-ahead") != 0))
-        bench_die("usage: echo_epoll_tls PORT CERTIFICATE [no-read-ahead]");
+    if (argc < 3 || argc > 4 || (argc == 4 && strcmp(argv[3], "read-ahead") != 0))
+        bench_die("usage: echo_epoll_tls PORT CERTIFICATE [read-ahead]");
     context = bench_tls_context(argv[2]);
-    SSL_CTX_set_read_ahead(context, argc == 3);
+    SSL_CTX_set_read_ahead(context, argc == 4);
     epoll = epoll_create1(EPOLL_CLOEXEC);
     listener.fd = listen_tcp(atoi(argv[1]));
     watch(&listener, EPOLLIN);

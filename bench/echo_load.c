@@ -11,8 +11,8 @@
  * until it has made the requests that -n permits, so that several servers can be measured in turns. The line at a run's
  * end is for people, or with -i for programs. With -r the connections send together, each time when all echoes are
  * back: a server that is slow, since its instructions are counted, is then asked in the way that a fast one is. With -R
- * they send so many messages a second together, evenly, if the server keeps up: what a message costs a server depends on
- * how many arrive at once, and so on how fast the load is, which TLS makes slower.
+ * they send so many messages a second together, evenly, if the server keeps up: what a message costs a server depends
+ * on how many arrive at once, and so on how fast the load is, which TLS makes slower.
  *
  * Compiled with BENCH_TLS it speaks TLS 1.3 with AES-256-GCM, and takes any certificate.
  */

@@ -1,11 +1,13 @@
 /*
  * echo_ringport.c - the echo server that is measured: a coroutine for each connection, on the public streams alone.
  *
- * echo_ringport PORT (of 127.0.0.1; 0: one that is free) or echo_ringport PATH (of a Unix socket)
+ * echo_ringport PORT (of 127.0.0.1; 0: one that is free) or echo_ringport PATH (of a Unix socket). Compiled with
+ * BENCH_TLS: echo_ringport_tls PORT|PATH CERTIFICATE
  */
 #include <ringport.h>
 
 #include "bench.h"
+#include "tls_ours.h"
 
 /* One for all connections: what is read is written, or copied, before another can read. */
 static char buffer[128 * 1024];
@@ -22,8 +24,9 @@ static int echo(rp_co *co, rp_stream *stream, void *arg)
 
 static int serve(rp_co *co, void *arg)
 {
-    const rp_server_options options = {.backlog = 1024};
-    const char *where = arg;
+    char **arguments = arg;
+    const char *where = arguments[1];
+    const rp_server_options options = {.backlog = 1024, .tls = bench_tls_ours(arguments[2])};
     rp_server *server;
 
     if (where[0] == '/') {
@@ -39,8 +42,8 @@ static int serve(rp_co *co, void *arg)
 
 int main(int argc, char **argv)
 {
-    if (argc != 2)
-        bench_die("usage: echo_ringport PORT|PATH");
-    bench_check(rp_run(serve, argv[1]), "rp_run");
+    if (argc != BENCH_ARGUMENTS)
+        bench_die("usage: echo_ringport PORT|PATH, or echo_ringport_tls PORT|PATH CERTIFICATE");
+    bench_check(rp_run(serve, argv), "rp_run");
     return 0;
 }

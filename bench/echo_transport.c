@@ -1,11 +1,12 @@
 /*
  * echo_transport.c - the echo server on transports alone: a protocol's callbacks, no coroutine for a connection.
  *
- * echo_transport PORT (of 127.0.0.1; 0: one that is free)
+ * echo_transport PORT (of 127.0.0.1; 0: one that is free). Compiled with BENCH_TLS: echo_transport_tls PORT CERTIFICATE
  */
 #include <ringport.h>
 
 #include "bench.h"
+#include "tls_ours.h"
 
 static void connection_made(void *self, rp_transport *transport)
 {
@@ -36,9 +37,9 @@ static int make_protocol(void *arg, const rp_protocol **protocol, void **self)
     return 0;
 }
 
-static void serve(rp_loop *loop, int port)
+static void serve(rp_loop *loop, int port, const char *certificate)
 {
-    const rp_server_options options = {.backlog = 1024};
+    const rp_server_options options = {.backlog = 1024, .tls = bench_tls_ours(certificate)};
     rp_future *request;
     rp_server *server;
 
@@ -57,10 +58,10 @@ int main(int argc, char **argv)
 {
     rp_loop *loop;
 
-    if (argc != 2)
-        bench_die("usage: echo_transport PORT");
+    if (argc != BENCH_ARGUMENTS)
+        bench_die("usage: echo_transport PORT, or echo_transport_tls PORT CERTIFICATE");
     bench_check(rp_loop_new(NULL, &loop), "rp_loop_new");
-    serve(loop, atoi(argv[1]));
+    serve(loop, atoi(argv[1]), argv[2]);
     rp_loop_free(loop);
     return 0;
 }

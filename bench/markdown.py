@@ -41,6 +41,14 @@ REST = {
     "pipes-echo": Line("1 KiB there and back through two pipes: processor time", ECHO, " us"),
     "pipes-read": Line("a MB read from a pipe: processor time", "cpu_us_per_mb", " us"),
     "pipes-write": Line("a MB written to a pipe: processor time", "cpu_us_per_mb", " us"),
+    "tls-1KiB-10": Line("1 KiB echoed under TLS 1.3, by transports: processor time", ECHO, " us"),
+    "tls-1KiB-10-rate": Line("the same, 60,000 a second", ECHO, " us"),
+    "tls-16KiB-10": Line("16 KiB echoed under TLS 1.3, by transports: processor time", ECHO, " us"),
+    "tls-16KiB-10-rate": Line("the same, 30,000 a second", ECHO, " us"),
+    "tls-128KiB-10": Line("128 KiB echoed under TLS 1.3, by transports: processor time", ECHO, " us"),
+    "tls-128KiB-10-rate": Line("the same, 5,000 a second", ECHO, " us"),
+    "tls-idle": Line("memory of an idle connection under TLS, above a plain one", "kib_above_plain", " KiB"),
+    "tls-handshake": Line("connect, TLS handshake, one request, close: processor time", ECHO, " us"),
     "busy-poll": Line("one connection, `busy_poll` 20 us: processor time", ECHO, " us"),
 }
 

@@ -75,7 +75,7 @@ def visit(server, tls):
 def start(stack, name, contestant, kind, key=None):
     """A server of one of the kinds, or the floor."""
     if name == FLOOR:
-        server = Server(f"echo_epoll_tls {key}" if key else "echo_epoll edge", name)
+        server = Server(f"echo_epoll_tls {key} read-ahead" if key else "echo_epoll edge", name)
     else:
         command = [contestant.program("serve.py"), kind, contestant.name] + ([key] if key else [])
         server = Server(" ".join(command), name, under=[contestant.python], errors=stack.enter_context(contestant.log()))
