@@ -72,7 +72,7 @@ static int64_t engine_read(rp_tls_engine *base, void *buffer, size_t length)
         return engine->failure.error;
     /* To have OpenSSL find out that it has nothing to do costs more. */
     if (rp_openssl_wire_whole(&engine->wire) == 0 && SSL_pending(engine->ssl) == 0)
-        return -EAGAIN;
+        return SSL_get_shutdown(engine->ssl) & SSL_RECEIVED_SHUTDOWN ? 0 : -EAGAIN;
     begin();
     result = SSL_read_ex(engine->ssl, buffer, length, &taken);
     return result > 0 ? (int64_t)taken : explain(engine, result);
@@ -90,8 +90,9 @@ static int64_t engine_write(rp_tls_engine *base, const void *data, size_t length
     result = SSL_write_ex(engine->ssl, data, length, &written);
     if (result > 0)
         return (int64_t)written;
-    result = explain(engine, result);
-    return result ? result : -EPIPE;
+    if (SSL_get_shutdown(engine->ssl) & SSL_SENT_SHUTDOWN)
+        return -EPIPE; /* and reading goes on */
+    return explain(engine, result);
 }
 
 /* A handshake that has not been done has nothing to be ended. */

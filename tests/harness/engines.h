@@ -141,6 +141,17 @@ static inline rp_openssl_engine *test_openssl(const test_end_of_tls *end)
     return rp_openssl_engine_of(end->engine);
 }
 
+/* One call of the engine's. */
+static inline int64_t end_write(test_end_of_tls *end, const char *text)
+{
+    return end->engine->type->write(end->engine, text, strlen(text));
+}
+
+static inline int64_t end_read(test_end_of_tls *end, char *buffer, size_t length)
+{
+    return end->engine->type->read(end->engine, buffer, length);
+}
+
 /* The engine in place of a transport, for tls.h's functions: the linker leads rp_tls_filter_engine() to engines.c. */
 static inline const rp_transport *test_transport(const test_end_of_tls *end)
 {
