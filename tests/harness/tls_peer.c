@@ -1,0 +1,322 @@
+/* tls_peer.c - the peer's side of a TLS connection under test, and records that OpenSSL would not make. */
+#include "harness/tls_peer.h"
+
+#include <openssl/err.h>
+#include <openssl/hmac.h>
+#include <stdlib.h>
+
+#include "net/transport.h"
+
+enum {
+    QUIET = 10, /* turns without anything: nothing moves any more */
+    KEY = 16,
+    NONCE = 12,
+    TAG = 16,
+    HEADER = 5,
+};
+
+/* ---- the stage ---- */
+
+/* The peer's secret, as it stands in a line of a key log: a label, the hello's random bytes, the secret. */
+static void on_key(const SSL *ssl, const char *line)
+{
+    tls_peer *p = SSL_get_app_data(ssl);
+    const char *label = SSL_is_server(ssl) ? "SERVER_TRAFFIC_SECRET_0 " : "CLIENT_TRAFFIC_SECRET_0 ";
+    const char *digits = strrchr(line, ' ') + 1;
+
+    if (strncmp(line, label, strlen(label)) != 0)
+        return;
+    CHECK_INT(strlen(digits), ==, 2 * sizeof p->secret);
+    for (size_t i = 0; i < sizeof p->secret; i++) {
+        unsigned byte;
+
+        CHECK_INT(sscanf(digits + 2 * i, "%2x", &byte), ==, 1);
+        p->secret[i] = (unsigned char)byte;
+    }
+}
+
+static SSL_CTX *new_peers(const tls_stage *stage, bool server, int version)
+{
+    SSL_CTX *context = SSL_CTX_new(server ? TLS_server_method() : TLS_client_method());
+
+    CHECK(context);
+    CHECK(SSL_CTX_set_min_proto_version(context, version) && SSL_CTX_set_max_proto_version(context, version));
+    CHECK(SSL_CTX_set_ciphersuites(context, "TLS_AES_128_GCM_SHA256"));
+    CHECK(SSL_CTX_set_cipher_list(context, "ECDHE-ECDSA-AES128-GCM-SHA256"));
+    if (server)
+        CHECK(SSL_CTX_use_certificate(context, stage->identity->x509) &&
+              SSL_CTX_use_PrivateKey(context, stage->identity->pkey));
+    SSL_CTX_set_keylog_callback(context, on_key);
+    return context;
+}
+
+void tls_stage_set_up(tls_stage *stage, int version)
+{
+    stage->loop = wire_loop();
+    stage->root = test_root_new();
+    stage->identity = test_server_identity_new(stage->root);
+    stage->ours[0] = test_tls_client(stage->root);
+    stage->ours[1] = test_tls_server(stage->identity);
+    stage->theirs[0] = new_peers(stage, false, version);
+    stage->theirs[1] = new_peers(stage, true, version);
+}
+
+void tls_stage_tear_down(tls_stage *stage)
+{
+    rp_loop_free(stage->loop);
+    for (int i = 0; i < 2; i++) {
+        rp_tls_context_unref(stage->ours[i]);
+        SSL_CTX_free(stage->theirs[i]);
+    }
+    test_identity_free(stage->identity);
+    test_identity_free(stage->root);
+}
+
+/* ---- the peer ---- */
+
+void tls_peer_say(tls_peer *p, const void *data, size_t length)
+{
+    p->queue = realloc(p->queue, p->queued + length + 1);
+    CHECK(p->queue);
+    if (length > 0)
+        memcpy(p->queue + p->queued, data, length);
+    p->queued += length;
+}
+
+static void take_output(tls_peer *p)
+{
+    char bytes[4096];
+    int n;
+
+    while ((n = BIO_read(SSL_get_wbio(p->ssl), bytes, sizeof bytes)) > 0)
+        tls_peer_say(p, bytes, (size_t)n);
+}
+
+static void shake(tls_peer *p)
+{
+    int rc = SSL_do_handshake(p->ssl);
+
+    if (rc == 1) {
+        p->shaken = true;
+        if (p->on_shaken)
+            p->on_shaken(p);
+    } else if (SSL_get_error(p->ssl, rc) != SSL_ERROR_WANT_READ) {
+        p->broken = true;
+    }
+}
+
+static void read_plain(tls_peer *p)
+{
+    char bytes[4096];
+    int n;
+
+    while ((n = SSL_read(p->ssl, bytes, sizeof bytes)) > 0) {
+        p->plain += (size_t)n;
+        if (p->on_plain)
+            p->on_plain(p);
+    }
+    n = SSL_get_error(p->ssl, n);
+    p->closed = n == SSL_ERROR_ZERO_RETURN;
+    p->broken = !p->closed && n != SSL_ERROR_WANT_READ;
+}
+
+/* What it leaves in OpenSSL's queue of errors is none of the connection under test's. */
+void tls_peer_think(tls_peer *p)
+{
+    if (!p->ssl || p->broken || p->closed)
+        return;
+    ERR_clear_error();
+    if (!p->shaken)
+        shake(p);
+    if (p->shaken && !p->broken)
+        read_plain(p);
+    take_output(p);
+    ERR_raise(ERR_LIB_SSL, SSL_R_BAD_LENGTH);
+}
+
+void tls_peer_write(tls_peer *p, const void *data, size_t length)
+{
+    ERR_clear_error();
+    CHECK_INT(SSL_write(p->ssl, data, (int)length), ==, (int)length);
+    take_output(p);
+}
+
+static void far_data(void *self, const void *data, size_t length)
+{
+    tls_peer *p = self;
+
+    p->heard += length;
+    if (!p->ssl)
+        return;
+    CHECK_INT(BIO_write(SSL_get_rbio(p->ssl), data, (int)length), ==, (int)length);
+    tls_peer_think(p);
+}
+
+static void far_lost(void *self, int error)
+{
+    ((tls_peer *)self)->far_lost = true;
+}
+
+static const rp_protocol far_protocol = {.data_received = far_data, .connection_lost = far_lost};
+
+/* ---- records by hand ---- */
+
+/* HKDF-Expand-Label of RFC 8446, for what one round of HMAC gives. */
+static void expand(const unsigned char secret[32], const char *label, unsigned char *key, size_t length)
+{
+    unsigned char info[64] = {0, (unsigned char)length, (unsigned char)(6 + strlen(label))}, digest[32];
+    size_t at = 3 + (size_t)snprintf((char *)info + 3, sizeof info - 3, "tls13 %s", label);
+
+    info[at++] = 0; /* no context */
+    info[at++] = 1; /* the first round */
+    CHECK(HMAC(EVP_sha256(), secret, 32, info, at, digest, NULL));
+    memcpy(key, digest, length);
+}
+
+void tls_peer_forge(tls_peer *p, int type, const void *data, size_t length, size_t padding)
+{
+    size_t inner = length + 1 + padding, whole = inner + TAG;
+    unsigned char key[KEY], nonce[NONCE],
+        header[HEADER] = {23, 3, 3, (unsigned char)(whole >> 8), (unsigned char)whole};
+    unsigned char *plain = calloc(1, inner), *bytes = malloc(whole);
+    EVP_CIPHER_CTX *cipher = EVP_CIPHER_CTX_new();
+    int n;
+
+    CHECK(plain && bytes && cipher);
+    if (length > 0)
+        memcpy(plain, data, length);
+    plain[length] = (unsigned char)type;
+    expand(p->secret, "key", key, sizeof key);
+    expand(p->secret, "iv", nonce, sizeof nonce);
+    for (int i = 0; i < 8; i++)
+        nonce[NONCE - 1 - i] ^= (unsigned char)(p->sequence >> 8 * i);
+    p->sequence++;
+    CHECK(EVP_EncryptInit_ex(cipher, EVP_aes_128_gcm(), NULL, key, nonce));
+    CHECK(EVP_EncryptUpdate(cipher, NULL, &n, header, sizeof header));
+    CHECK(EVP_EncryptUpdate(cipher, bytes, &n, plain, (int)inner));
+    CHECK(EVP_EncryptFinal_ex(cipher, bytes + n, &n));
+    CHECK(EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_AEAD_GET_TAG, TAG, bytes + inner));
+    tls_peer_say(p, header, sizeof header);
+    tls_peer_say(p, bytes, whole);
+    EVP_CIPHER_CTX_free(cipher);
+    free(plain);
+    free(bytes);
+}
+
+/* ---- the connection ---- */
+
+static void keep(void *self, rp_transport *transport)
+{
+    *(rp_transport **)self = transport;
+}
+
+void start_tcp(rp_loop *loop, const rp_protocol *protocol, void *const selves[2])
+{
+    rp_transport *transport;
+    int fds[2];
+
+    wire_pair(&fds[0], &fds[1]);
+    for (int i = 0; i < 2; i++)
+        CHECK_INT(rp_connect_accepted_socket(loop, fds[i], protocol, selves[i], &transport), ==, 0);
+}
+
+static void on_detached(rp_transport *filter)
+{
+    ((tls_peer *)filter->maker)->detached = true;
+}
+
+static void on_done(void *arg, rp_transport *filter, int error)
+{
+    tls_peer *p = arg;
+
+    p->done++;
+    p->error = error;
+    if (error == 0)
+        rp_transport_start(filter, &record_plain, &p->r);
+}
+
+int tls_peer_begin(tls_peer *p, const tls_stage *stage)
+{
+    rp_tls_factory *factory = (rp_tls_factory *)(void *)stage->ours[p->server];
+
+    p->options.server = p->server;
+    p->options.server_name = p->server ? NULL : "localhost";
+    RP_TRY(rp_tls_filter_new(p->below, factory, &p->options, on_done, p, &p->filter));
+    rp_transport_ref(p->filter);
+    p->filter->maker = p;
+    p->filter->detached = on_detached;
+    return 0;
+}
+
+void tls_peer_open(tls_peer *p, const tls_stage *stage, starter *below, bool silent)
+{
+    static const rp_protocol beginner = {.connection_made = keep};
+
+    p->loop = stage->loop;
+    p->cut = SIZE_MAX;
+    below(p->loop, &beginner, (void *[]){&p->below, &p->far});
+    RUN_UNTIL(p->loop, p->below && p->far);
+    rp_transport_ref(p->below);
+    rp_transport_ref(p->far);
+    rp_transport_set_protocol(p->far, &far_protocol, p);
+    p->sequence = p->server ? 0 : 2; /* a server's first records are tickets */
+    if (!silent) {
+        p->ssl = SSL_new(stage->theirs[!p->server]);
+        CHECK(p->ssl && SSL_set_app_data(p->ssl, p));
+        SSL_set_bio(p->ssl, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+        if (p->server)
+            SSL_set_connect_state(p->ssl);
+        else
+            SSL_set_accept_state(p->ssl);
+    }
+    CHECK_INT(tls_peer_begin(p, stage), ==, 0);
+    tls_peer_think(p);
+}
+
+void tls_peer_pass(tls_peer *p)
+{
+    size_t length = p->piece && p->piece < p->queued ? p->piece : p->queued;
+
+    if (length > p->cut - p->passed)
+        length = p->cut - p->passed;
+    if (p->far_lost || length == 0 || rp_transport_get_write_buffer_size(p->far) > 0)
+        return;
+    if (p->bits && p->changed >= p->passed && p->changed < p->passed + length)
+        p->queue[p->changed - p->passed] ^= p->bits;
+    rp_transport_write(p->far, p->queue, length);
+    p->passed += length;
+    p->queued -= length;
+    memmove(p->queue, p->queue + length, p->queued);
+}
+
+static size_t moved(const tls_peer *p)
+{
+    return p->heard + p->passed + p->r.length + (size_t)p->r.lost + (size_t)p->done + p->detached + p->far_lost +
+           rp_transport_get_write_buffer_size(p->far);
+}
+
+void tls_peer_run(tls_peer *p)
+{
+    for (int quiet = 0; quiet < QUIET;) {
+        size_t before = moved(p);
+
+        tls_peer_pass(p);
+        rp_loop_stop(p->loop);
+        CHECK_INT(rp_run_forever(p->loop), ==, 0);
+        quiet = moved(p) == before ? quiet + 1 : 0;
+    }
+}
+
+void tls_peer_close(tls_peer *p)
+{
+    rp_transport_abort(p->filter);
+    rp_transport_abort(p->far);
+    RUN_UNTIL(p->loop, tls_peer_over(p) && p->far_lost);
+    ERR_clear_error();
+    SSL_free(p->ssl);
+    rp_transport_unref(p->filter);
+    rp_transport_unref(p->below);
+    rp_transport_unref(p->far);
+    free(p->queue);
+    free(p->r.data);
+}
