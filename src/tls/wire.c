@@ -12,9 +12,9 @@
 #include "net/transport_write.h"
 
 enum {
-    IN = 128 * 1024 + RP_TLS_RECORD,
-    OUT = 9 * (RP_TLS_PLAIN + 256), /* records for a write of 128 KiB, and one more */
-    SPARE = 1024,                   /* what records take more than their plaintext, of a whole buffer's */
+    ROOM_IN = 128 * 1024 + RP_TLS_RECORD,
+    ROOM_OUT = 9 * (RP_TLS_PLAIN + 256), /* records for a write of 128 KiB, and one more */
+    SPARE = 1024,                        /* what records take more than their plaintext, of a whole buffer's */
 };
 
 struct rp_tls_buffers {
@@ -24,8 +24,8 @@ struct rp_tls_buffers {
     rp_tls_wire *writer;  /* whose records lie in `out` */
     size_t filled;        /* of `out` */
     bool plain_taken;
-    unsigned char in[IN];
-    unsigned char out[OUT];
+    unsigned char in[ROOM_IN];
+    unsigned char out[ROOM_OUT];
     char plain[RP_TLS_PLAIN];
 };
 
@@ -124,7 +124,7 @@ int64_t rp_tls_wire_fill(rp_tls_wire *wire, size_t wanted)
         return RP_ETLS_PROTOCOL;
     take_buffer(wire);
     wanted = wanted < RP_TLS_RECORD ? RP_TLS_RECORD : wanted + SPARE;
-    room = IN - input->length;
+    room = ROOM_IN - input->length;
     received =
         rp_transport_try_read(wire->below, wire->buffers->in + input->length, wanted < room ? wanted : room);
     if (received > 0)
@@ -165,7 +165,7 @@ static void write_record(rp_tls_output *output, const void *data, size_t length)
     if (buffers->filled > 0 && buffers->writer != wire)
         rp_tls_wire_flush(buffers->writer);
     buffers->writer = wire;
-    if ((wire->rest > 0 && length >= wire->rest) || length > OUT - buffers->filled) {
+    if ((wire->rest > 0 && length >= wire->rest) || length > ROOM_OUT - buffers->filled) {
         write_below(wire, data, length);
         return;
     }

@@ -307,7 +307,7 @@ struct pair {
     int waits;
 };
 
-static toy_factory *good_engines(void)
+toy_factory *toy_engines(void)
 {
     static toy_factory factory;
 
@@ -332,7 +332,7 @@ static void on_below(void *self, rp_transport *below)
     rp_tls_filter_options options = {.server = e->server};
     rp_transport *filter;
 
-    CHECK_INT(rp_tls_filter_new(below, &good_engines()->base, &options, on_done, e, &filter), ==, 0);
+    CHECK_INT(rp_tls_filter_new(below, &toy_engines()->base, &options, on_done, e, &filter), ==, 0);
 }
 
 /* The first is the server, whose handshake ends last. */

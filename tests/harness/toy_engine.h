@@ -30,6 +30,9 @@ typedef struct toy_factory {
 
 void toy_factory_init(toy_factory *factory);
 
+/* What makes the engines of start_toys(). */
+toy_factory *toy_engines(void);
+
 /* Two filters on what `below` starts, as kinds.h has it. In a coroutine, the handshake goes on when that returns. */
 void start_toys(rp_loop *loop, starter *below, const rp_protocol *protocol, void *const selves[2]);
 
