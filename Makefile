@@ -50,7 +50,7 @@ bench-python: ## Python's event loops against each other (WORKLOADS="echo-stream
 	@RINGPORT_BENCH_QUICK=$(QUICK) scripts/bench-python bench_python.py $(WORKLOADS)
 
 bench-python-instructions: ## the same, counted: user instructions an operation (WORKLOADS=chain)
-	@scripts/install-packages build python valgrind
+	@scripts/install-packages build python tls valgrind
 	@scripts/bench-python python_instructions.py $(WORKLOADS)
 
 bench-workers: ## what two workers serve against one

@@ -21,14 +21,15 @@ import sys
 import bench
 import python_peers
 from bench_python import label
-from measure import SERVERS, Failed, Ours, Program, Server
+from measure import SERVERS, Failed, Ours, Program, Server, certificate, scratch
 from python_workloads import MICRO
 
 OUTPUT = pathlib.Path("build/bench-python-instructions.json")
 PROFILES = pathlib.Path("build/bench-python/profiles").resolve()
 SIZE, CONNECTIONS, COUNT = 1024, 100, 2000
 SERVED = ("protocol", "buffered", "streams", "streams-drain", "sock")
-ROWS = [f"echo-{kind}" for kind in SERVED] + [what for what in MICRO if what != "executor"]
+TLS_SERVED = ("protocol", "buffered", "streams")
+ROWS = [f"echo-{kind}" for kind in SERVED] + [f"tls-{kind}" for kind in TLS_SERVED] + [what for what in MICRO if what != "executor"]
 PEERS = ("asyncio", "uvloop", "aiofastnet")  # Valgrind does not know what Rust's ask of the kernel, and they hang
 LIMITS = {"echo-protocol": 2000, "echo-buffered": 3100, "echo-streams": 13900, "chain": 1650, "burst": 1850,
           "sleep-0": 4900, "call-later-cancel": 1800, "create-task": 12000, "threadsafe": 2300}
@@ -58,16 +59,17 @@ def mark(port):
         connection.recv(1)
 
 
-def of_request(name, contestant, kind, profile):
-    """The instructions of an echo."""
-    program = f"{contestant.program('serve.py')} {kind} {contestant.name}"
+def of_request(name, contestant, kind, tls, profile):
+    """The instructions of an echo, under TLS those of OpenSSL among them."""
     under = callgrind(contestant, profile)
     with contextlib.ExitStack() as stack:
+        key = certificate(stack.enter_context(scratch())) if tls else ""
+        program = f"{contestant.program('serve.py')} {kind} {contestant.name} {key}"
         errors = stack.enter_context(contestant.log())
         server = stack.enter_context(Server(program, name, extra={"PYTHONHASHSEED": "0"}, under=under, errors=errors))
         stack.callback(server.process.kill)
-        load = stack.enter_context(Program("echo_load", "-i", "-r", "-n", str(COUNT), "-c", str(CONNECTIONS), "-s",
-                                           str(SIZE), *server.address))
+        load = stack.enter_context(Program("echo_load_tls" if tls else "echo_load", "-i", "-r", "-n", str(COUNT),
+                                           "-c", str(CONNECTIONS), "-s", str(SIZE), *server.address))
         for times in (1, 1, 3):
             for _ in range(times):
                 load.ask(60)
@@ -92,8 +94,9 @@ def measure(row, name, contestant):
     for old in PROFILES.glob(f"{profile.name}*"):
         old.unlink()
     try:
-        if row.startswith("echo-"):
-            return of_request(name, contestant, row.removeprefix("echo-"), profile)
+        if row.startswith(("echo-", "tls-")):
+            form, kind = row.split("-", 1)
+            return of_request(name, contestant, kind, form == "tls", profile)
         return of_operation(name, contestant, row, profile)
     except (Failed, OSError) as error:
         print(f"{row}: without {label(name)}: {error}")
