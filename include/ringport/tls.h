@@ -84,6 +84,7 @@ enum {
  * Servers ask clients for no certificate.
  * Versions are 1.2 and 1.3. Ciphers are OpenSSL's choice, of its security level or 2 if that is lower.
  * Renegotiation is refused, and nothing is compressed.
+ * A connection ends by RP_ETLS_PROTOCOL when more than 64 records in a row bring no data, such as updates of keys.
  * If SSLKEYLOGFILE is in the environment, keys are written to that file: rp_tls_context_set_keylog_filename().
  * OpenSSL's own configuration file counts, as for all programs that use OpenSSL.
  * The caller owns a reference to the context.

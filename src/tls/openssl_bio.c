@@ -41,8 +41,9 @@ size_t rp_openssl_wire_whole(rp_openssl_wire *wire)
         wire->malformed = true;
         length = input->length;
     }
-    if (length == 0 || length > input->length)
+    if (length == 0 || length > input->length || wire->patience == 0)
         return 0;
+    wire->patience--;
     wire->begun = true;
     wire->whole = length;
     return length;

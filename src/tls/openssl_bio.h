@@ -8,13 +8,14 @@
 
 #include "tls/engine.h"
 
-/* What lies between OpenSSL and an engine. Zeroed, but for the engine, it is at the beginning. */
+/* What lies between OpenSSL and an engine. Zeroed, but for the engine and `patience`, it is at the beginning. */
 typedef struct rp_openssl_wire {
     rp_tls_engine *engine;
-    size_t whole;   /* of the input: what OpenSSL may take */
-    bool begun;     /* the first record has been taken */
-    bool malformed; /* there are no records any more */
-    bool plain;     /* and there has never been one */
+    size_t whole;    /* of the input: what OpenSSL may take */
+    size_t patience; /* how many more records OpenSSL may take: 0 is the end of it */
+    bool begun;      /* the first record has been taken */
+    bool malformed;  /* there are no records any more */
+    bool plain;      /* and there has never been one */
 } rp_openssl_wire;
 
 /* The method of such BIOs, or NULL: there is no memory. BIO_meth_free() frees it, after all BIOs of it. */

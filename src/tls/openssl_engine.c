@@ -12,6 +12,8 @@
 #include "tls/filter.h"
 #include "tls/tls_memory.h"
 
+enum { PATIENCE = 65 }; /* for records in a row that bring no data: see rp_tls_context_new() */
+
 /* ---- errors ---- */
 
 /* Emptying the queue costs more than looking into it. */
@@ -56,10 +58,21 @@ static int engine_handshake(rp_tls_engine *base)
         return engine->failure.error;
     begin();
     result = SSL_do_handshake(engine->ssl);
-    if (result == 1)
+    if (result == 1) {
+        engine->wire.patience = PATIENCE;
         return 0;
+    }
     result = explain(engine, result);
     return result ? result : fail(engine, (rp_openssl_error){RP_ETLS_ALERT, SSL_AD_CLOSE_NOTIFY, NULL});
+}
+
+/* OpenSSL would follow as many key updates as a peer likes to send. */
+static int64_t read_nothing(rp_openssl_engine *engine, int result)
+{
+    result = explain(engine, result);
+    if (result == -EAGAIN && engine->wire.patience == 0)
+        return fail(engine, (rp_openssl_error){RP_ETLS_PROTOCOL, -1, "too many records without data"});
+    return result;
 }
 
 static int64_t engine_read(rp_tls_engine *base, void *buffer, size_t length)
@@ -75,7 +88,10 @@ static int64_t engine_read(rp_tls_engine *base, void *buffer, size_t length)
         return SSL_get_shutdown(engine->ssl) & SSL_RECEIVED_SHUTDOWN ? 0 : -EAGAIN;
     begin();
     result = SSL_read_ex(engine->ssl, buffer, length, &taken);
-    return result > 0 ? (int64_t)taken : explain(engine, result);
+    if (result <= 0)
+        return read_nothing(engine, result);
+    engine->wire.patience = PATIENCE;
+    return (int64_t)taken;
 }
 
 static int64_t engine_write(rp_tls_engine *base, const void *data, size_t length)
@@ -178,6 +194,7 @@ int rp_openssl_engine_new(rp_tls_context *context, rp_openssl_engine **engine)
     new->context = rp_tls_context_ref(context);
     new->ssl = SSL_new(context->ssl);
     new->wire.engine = &new->base;
+    new->wire.patience = SIZE_MAX;
     bio = new->ssl ? rp_openssl_bio_new(context->bio_method, &new->wire) : NULL;
     if (!bio || !SSL_set_app_data(new->ssl, new)) {
         BIO_free(bio);

@@ -1,8 +1,10 @@
 /* tls_peer.c - the peer's side of a TLS connection under test, and records that OpenSSL would not make. */
 #include "harness/tls_peer.h"
 
+#include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/hmac.h>
+#include <openssl/kdf.h>
 #include <stdlib.h>
 
 #include "net/transport.h"
@@ -173,34 +175,110 @@ static void expand(const unsigned char secret[32], const char *label, unsigned c
     memcpy(key, digest, length);
 }
 
-void tls_peer_forge(tls_peer *p, int type, const void *data, size_t length, size_t padding)
+typedef struct record_keys {
+    unsigned char key[KEY], nonce[NONCE], extra[13]; /* what is authenticated besides */
+    size_t extra_length;
+} record_keys;
+
+/* A record by AES-128-GCM, behind what its nonce begins with, if the peer has to be told that. */
+static void seal(tls_peer *p, const record_keys *keys, int type, size_t explicit, const void *data, size_t length)
 {
-    size_t inner = length + 1 + padding, whole = inner + TAG;
-    unsigned char key[KEY], nonce[NONCE],
-        header[HEADER] = {23, 3, 3, (unsigned char)(whole >> 8), (unsigned char)whole};
-    unsigned char *plain = calloc(1, inner), *bytes = malloc(whole);
+    size_t whole = explicit + length + TAG;
+    unsigned char header[HEADER] = {(unsigned char)type, 3, 3, (unsigned char)(whole >> 8), (unsigned char)whole};
+    unsigned char *bytes = malloc(whole);
     EVP_CIPHER_CTX *cipher = EVP_CIPHER_CTX_new();
     int n;
 
-    CHECK(plain && bytes && cipher);
-    if (length > 0)
-        memcpy(plain, data, length);
-    plain[length] = (unsigned char)type;
-    expand(p->secret, "key", key, sizeof key);
-    expand(p->secret, "iv", nonce, sizeof nonce);
-    for (int i = 0; i < 8; i++)
-        nonce[NONCE - 1 - i] ^= (unsigned char)(p->sequence >> 8 * i);
-    p->sequence++;
-    CHECK(EVP_EncryptInit_ex(cipher, EVP_aes_128_gcm(), NULL, key, nonce));
-    CHECK(EVP_EncryptUpdate(cipher, NULL, &n, header, sizeof header));
-    CHECK(EVP_EncryptUpdate(cipher, bytes, &n, plain, (int)inner));
-    CHECK(EVP_EncryptFinal_ex(cipher, bytes + n, &n));
-    CHECK(EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_AEAD_GET_TAG, TAG, bytes + inner));
+    CHECK(bytes && cipher);
+    memcpy(bytes, keys->nonce + NONCE - explicit, explicit);
+    CHECK(EVP_EncryptInit_ex(cipher, EVP_aes_128_gcm(), NULL, keys->key, keys->nonce));
+    CHECK(keys->extra_length == 0 || EVP_EncryptUpdate(cipher, NULL, &n, keys->extra, (int)keys->extra_length));
+    CHECK(keys->extra_length > 0 || EVP_EncryptUpdate(cipher, NULL, &n, header, sizeof header));
+    CHECK(EVP_EncryptUpdate(cipher, bytes + explicit, &n, data, (int)length));
+    CHECK(EVP_EncryptFinal_ex(cipher, bytes + explicit + n, &n));
+    CHECK(EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_AEAD_GET_TAG, TAG, bytes + explicit + length));
     tls_peer_say(p, header, sizeof header);
     tls_peer_say(p, bytes, whole);
     EVP_CIPHER_CTX_free(cipher);
-    free(plain);
     free(bytes);
+}
+
+/* The keys of TLS 1.2: client's, server's, and the beginnings of their nonces. */
+static void expand_1_2(const tls_peer *p, unsigned char block[2 * KEY + 8])
+{
+    unsigned char master[48], randoms[64];
+    EVP_KDF *kdf = EVP_KDF_fetch(NULL, "TLS1-PRF", NULL);
+    EVP_KDF_CTX *context = EVP_KDF_CTX_new(kdf);
+    OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_utf8_string("digest", (char[]){"SHA256"}, 0),
+        OSSL_PARAM_construct_octet_string("secret", master, sizeof master),
+        OSSL_PARAM_construct_octet_string("seed", (char[]){"key expansion"}, 13),
+        OSSL_PARAM_construct_octet_string("seed", randoms, sizeof randoms),
+        OSSL_PARAM_construct_end(),
+    };
+
+    CHECK_INT(SSL_SESSION_get_master_key(SSL_get_session(p->ssl), master, sizeof master), ==, sizeof master);
+    SSL_get_server_random(p->ssl, randoms, 32);
+    SSL_get_client_random(p->ssl, randoms + 32, 32);
+    CHECK(EVP_KDF_derive(context, block, 2 * KEY + 8, params) > 0);
+    EVP_KDF_CTX_free(context);
+    EVP_KDF_free(kdf);
+}
+
+static void put_sequence(unsigned char to[8], uint64_t sequence)
+{
+    for (int i = 0; i < 8; i++)
+        to[7 - i] ^= (unsigned char)(sequence >> 8 * i);
+}
+
+static void forge_1_2(tls_peer *p, int type, const void *data, size_t length)
+{
+    unsigned char block[2 * KEY + 8];
+    int side = p->server ? 0 : 1;
+    record_keys keys = {
+        .extra = {[8] = (unsigned char)type, 3, 3, (unsigned char)(length >> 8), (unsigned char)length},
+        .extra_length = 13};
+
+    expand_1_2(p, block);
+    memcpy(keys.key, block + side * KEY, KEY);
+    memcpy(keys.nonce, block + 2 * KEY + 4 * side, 4);
+    put_sequence(keys.nonce + 4, p->sequence);
+    put_sequence(keys.extra, p->sequence++);
+    seal(p, &keys, type, 8, data, length);
+}
+
+static void forge_1_3(tls_peer *p, int type, const void *data, size_t length, size_t padding)
+{
+    unsigned char *inner = calloc(1, length + 1 + padding);
+    record_keys keys = {.extra_length = 0};
+
+    CHECK(inner);
+    if (length > 0)
+        memcpy(inner, data, length);
+    inner[length] = (unsigned char)type;
+    expand(p->secret, "key", keys.key, KEY);
+    expand(p->secret, "iv", keys.nonce, NONCE);
+    put_sequence(keys.nonce + 4, p->sequence++);
+    seal(p, &keys, SSL3_RT_APPLICATION_DATA, 0, inner, length + 1 + padding);
+    free(inner);
+}
+
+void tls_peer_forge(tls_peer *p, int type, const void *data, size_t length, size_t padding)
+{
+    if (SSL_version(p->ssl) == TLS1_2_VERSION)
+        forge_1_2(p, type, data, length);
+    else
+        forge_1_3(p, type, data, length, padding);
+}
+
+void tls_peer_update_keys(tls_peer *p, bool requested)
+{
+    unsigned char message[] = {SSL3_MT_KEY_UPDATE, 0, 0, 1, requested}, secret[sizeof p->secret];
+
+    tls_peer_forge(p, SSL3_RT_HANDSHAKE, message, sizeof message, 0);
+    expand(p->secret, "traffic upd", secret, sizeof secret);
+    memcpy(p->secret, secret, sizeof secret);
+    p->sequence = 0;
 }
 
 /* ---- the connection ---- */
@@ -225,12 +303,25 @@ static void on_detached(rp_transport *filter)
     ((tls_peer *)filter->maker)->detached = true;
 }
 
+static void look_for_alert(tls_peer *p)
+{
+    const rp_tls_engine *engine = rp_tls_filter_engine(p->filter);
+
+    p->alert = engine ? engine->type->alert(engine) : -1;
+}
+
+static void on_lost(record *r)
+{
+    look_for_alert(rp_container_of(r, tls_peer, r));
+}
+
 static void on_done(void *arg, rp_transport *filter, int error)
 {
     tls_peer *p = arg;
 
     p->done++;
     p->error = error;
+    look_for_alert(p);
     if (error == 0)
         rp_transport_start(filter, &record_plain, &p->r);
 }
@@ -248,18 +339,28 @@ int tls_peer_begin(tls_peer *p, const tls_stage *stage)
     return 0;
 }
 
+/* Which record is the first behind the handshake: in TLS 1.3 a server's tickets are. */
+static uint64_t first_sequence(const tls_peer *p, const tls_stage *stage)
+{
+    if (SSL_CTX_get_max_proto_version(stage->theirs[0]) == TLS1_2_VERSION)
+        return 1;
+    return p->server ? 0 : 2;
+}
+
 void tls_peer_open(tls_peer *p, const tls_stage *stage, starter *below, bool silent)
 {
     static const rp_protocol beginner = {.connection_made = keep};
 
     p->loop = stage->loop;
     p->cut = SIZE_MAX;
+    p->alert = -1;
+    p->r.on_lost = on_lost;
     below(p->loop, &beginner, (void *[]){&p->below, &p->far});
     RUN_UNTIL(p->loop, p->below && p->far);
     rp_transport_ref(p->below);
     rp_transport_ref(p->far);
     rp_transport_set_protocol(p->far, &far_protocol, p);
-    p->sequence = p->server ? 0 : 2; /* a server's first records are tickets */
+    p->sequence = first_sequence(p, stage);
     if (!silent) {
         p->ssl = SSL_new(stage->theirs[!p->server]);
         CHECK(p->ssl && SSL_set_app_data(p->ssl, p));

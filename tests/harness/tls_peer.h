@@ -37,6 +37,7 @@ struct tls_peer {
     rp_transport *below, *filter; /* referred to */
     record r;
     int done, error; /* of the handshake */
+    int alert;       /* that has come with the error, or -1 */
     bool detached;
 
     /* The peer's. */
@@ -69,10 +70,13 @@ void tls_peer_open(tls_peer *p, const tls_stage *stage, starter *below, bool sil
 /* Lets the filter begin with what it is to stand on, which is open; called by tls_peer_open(). */
 int tls_peer_begin(tls_peer *p, const tls_stage *stage);
 
-/* Queues bytes; plaintext; and one record of TLS 1.3 with anything in it, and so much padding. */
+/* Queues bytes; plaintext; and one record with anything in it, and so much padding, which TLS 1.2 has not. */
 void tls_peer_say(tls_peer *p, const void *data, size_t length);
 void tls_peer_write(tls_peer *p, const void *data, size_t length);
 void tls_peer_forge(tls_peer *p, int type, const void *data, size_t length, size_t padding);
+
+/* In TLS 1.3 the peer goes on to new keys, by such a record, and may ask the connection to do so, too. */
+void tls_peer_update_keys(tls_peer *p, bool requested);
 
 /* What the peer's SSL has written goes to the queue; and it looks at what has come. */
 void tls_peer_think(tls_peer *p);
