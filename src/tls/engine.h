@@ -51,7 +51,7 @@ struct rp_tls_output {
 
 static inline void rp_tls_output_write(rp_tls_output *output, const void *data, size_t length)
 {
-    output->write(output, data, length);
+    (output->write)(output, data, length); /* write() itself may be a macro */
 }
 
 typedef struct rp_tls_engine rp_tls_engine;
