@@ -59,20 +59,29 @@ enum {
 
 /* Whether the peer must show a certificate. Mirror ssl.CERT_NONE, ssl.CERT_OPTIONAL and ssl.CERT_REQUIRED. */
 enum {
-    RP_TLS_CERT_NONE = 0, /* a server does not ask for one; a client accepts any */
-    RP_TLS_CERT_OPTIONAL =
-        1, /* a server asks for one; if there is one it must be valid. For a client: as REQUIRED */
-    RP_TLS_CERT_REQUIRED = 2, /* there must be one, and it must be valid */
+    /* A server does not ask for one. A client accepts any. */
+    RP_TLS_CERT_NONE = 0,
+
+    /* A server asks for one; if there is one it must be valid. For a client it is as RP_TLS_CERT_REQUIRED. */
+    RP_TLS_CERT_OPTIONAL = 1,
+
+    /* There must be one, and it must be valid. */
+    RP_TLS_CERT_REQUIRED = 2,
 };
 
 /* How certificates are verified: see rp_tls_context_set_verify_flags(). Mirror ssl.VerifyFlags. */
 enum {
-    RP_TLS_VERIFY_CRL_LEAF =
-        1 << 0, /* the peer's certificate is looked up in a revocation list, which must be there */
-    RP_TLS_VERIFY_CRL_CHAIN = 1 << 1, /* and so are those that it was issued by */
-    RP_TLS_VERIFY_STRICT =
-        1 << 2, /* certificates that are broken in ways that are often put up with are refused */
-    RP_TLS_VERIFY_PARTIAL_CHAIN = 1 << 3, /* any certificate that is trusted ends the chain, self-signed or not */
+    /* The peer's certificate is looked up in a revocation list, which must be there. */
+    RP_TLS_VERIFY_CRL_LEAF = 1 << 0,
+
+    /* So are those that it was issued by. */
+    RP_TLS_VERIFY_CRL_CHAIN = 1 << 1,
+
+    /* Certificates that are broken in ways that are often put up with are refused. */
+    RP_TLS_VERIFY_STRICT = 1 << 2,
+
+    /* Any certificate that is trusted ends a chain, self-signed or not. */
+    RP_TLS_VERIFY_PARTIAL_CHAIN = 1 << 3,
 };
 
 /* ---- contexts ---- */
@@ -125,7 +134,7 @@ typedef int rp_tls_password(void *arg, char *password, size_t size);
  * It may be called once for each kind of key (RSA, and elliptic curves): what the peer knows decides.
  * On failure the context has the certificate that it had.
  * Errors:
- *   what opening or reading a file failed with
+ *   what opening or reading a file failed with; -EFBIG: it is longer than 64 MiB
  *   RP_ETLS_KEY        the key does not belong to the certificate
  *   RP_ETLS_PASSWORD   the password is wrong, or there is none
  *   RP_ETLS_WEAK       a key or a signature is too weak for the security level
@@ -183,7 +192,7 @@ RP_API int rp_tls_context_set_sni_callback(rp_tls_context *context, rp_tls_sni_c
  * The system's store is no longer trusted then, unless rp_tls_context_load_default_certs() asks for it.
  * Servers name those of the file to clients that they ask for a certificate.
  * Errors:
- *   what opening or reading the file failed with
+ *   what opening or reading the file failed with; -EFBIG: it is longer than 64 MiB
  *   -ENOMEM, -EINVAL, RP_ETLS_FORMAT
  * Mirrors SSLContext.load_verify_locations(cafile, capath).
  */

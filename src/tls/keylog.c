@@ -3,7 +3,7 @@
  *
  * A line is written at once, so that the lines of several threads, and of several programs, do not mix.
  */
-#include "tls/context.h"
+#include "tls/tls_context.h"
 
 #ifdef _WIN32
 static const char append[] = "aN"; /* no child inherits it */

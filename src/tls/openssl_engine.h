@@ -6,7 +6,7 @@
 
 #include <openssl/ssl.h>
 
-#include "tls/context.h"
+#include "tls/tls_context.h"
 #include "tls/openssl_bio.h"
 #include "tls/openssl_certificate.h"
 #include "tls/openssl_error.h"

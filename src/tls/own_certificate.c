@@ -7,7 +7,7 @@
 #include <openssl/pem.h>
 #include <limits.h>
 
-#include "tls/context.h"
+#include "tls/tls_context.h"
 #include "tls/pem_source.h"
 
 /* Who is asked for the password of a key. */
@@ -41,17 +41,17 @@ static int ask(char *buffer, int size, int writing, void *arg)
 }
 
 /* Certificates behind the first one lead to the root. That there are no more is no error. */
-static int read_certificates(rp_tls_context *context, BIO *source, identity *chain)
+static int read_certificates(rp_tls_context *context, BIO *source, identity *own)
 {
     X509 *issuer;
     unsigned long why;
 
-    chain->leaf = PEM_read_bio_X509_AUX(source, NULL, rp_tls_no_password, NULL);
-    chain->issuers = sk_X509_new_null();
-    if (!chain->leaf || !chain->issuers)
-        return rp_tls_context_failed(context, chain->leaf ? -ENOMEM : RP_ETLS_FORMAT);
+    own->leaf = PEM_read_bio_X509_AUX(source, NULL, rp_tls_no_password, NULL);
+    own->issuers = sk_X509_new_null();
+    if (!own->leaf || !own->issuers)
+        return rp_tls_context_failed(context, own->leaf ? -ENOMEM : RP_ETLS_FORMAT);
     while ((issuer = PEM_read_bio_X509(source, NULL, rp_tls_no_password, NULL)) != NULL)
-        if (!sk_X509_push(chain->issuers, issuer)) {
+        if (!sk_X509_push(own->issuers, issuer)) {
             X509_free(issuer);
             return rp_tls_context_failed(context, -ENOMEM);
         }
@@ -62,10 +62,10 @@ static int read_certificates(rp_tls_context *context, BIO *source, identity *cha
     return 0;
 }
 
-static int read_key(rp_tls_context *context, BIO *source, question *asking, identity *chain)
+static int read_key(rp_tls_context *context, BIO *source, question *asking, identity *own)
 {
-    chain->key = PEM_read_bio_PrivateKey(source, NULL, ask, asking);
-    if (chain->key) {
+    own->key = PEM_read_bio_PrivateKey(source, NULL, ask, asking);
+    if (own->key) {
         ERR_clear_error();
         return 0;
     }
@@ -76,9 +76,9 @@ static int read_key(rp_tls_context *context, BIO *source, question *asking, iden
     return rp_tls_context_failed(context, asking->asked ? RP_ETLS_PASSWORD : RP_ETLS_FORMAT);
 }
 
-static int use(rp_tls_context *context, const identity *chain)
+static int use(rp_tls_context *context, const identity *own)
 {
-    if (SSL_CTX_use_cert_and_key(context->ssl, chain->leaf, chain->key, chain->issuers, 1) == 1)
+    if (SSL_CTX_use_cert_and_key(context->ssl, own->leaf, own->key, own->issuers, 1) == 1)
         return 0;
     switch (ERR_GET_REASON(ERR_peek_last_error())) {
     case SSL_R_EE_KEY_TOO_SMALL:
@@ -93,21 +93,30 @@ static int use(rp_tls_context *context, const identity *chain)
 /* Takes both sources over, which may be NULL. */
 static int load(rp_tls_context *context, BIO *certificate, BIO *key, question *asking)
 {
-    identity chain = {0};
+    identity own = {0};
     int rc = certificate && key ? 0 : -ENOMEM;
 
     if (rc == 0)
-        rc = read_certificates(context, certificate, &chain);
+        rc = read_certificates(context, certificate, &own);
     if (rc == 0)
-        rc = read_key(context, key, asking, &chain);
+        rc = read_key(context, key, asking, &own);
     if (rc == 0)
-        rc = use(context, &chain);
-    X509_free(chain.leaf);
-    sk_X509_pop_free(chain.issuers, X509_free);
-    EVP_PKEY_free(chain.key);
+        rc = use(context, &own);
+    X509_free(own.leaf);
+    sk_X509_pop_free(own.issuers, X509_free);
+    EVP_PKEY_free(own.key);
     BIO_free(certificate);
     BIO_free(key);
     return rc;
+}
+
+/* Of what another source has, which stays as long; NULL: there is no memory. */
+static BIO *same_as(BIO *source)
+{
+    char *data;
+    long length = BIO_get_mem_data(source, &data);
+
+    return BIO_new_mem_buf(data, (int)length);
 }
 
 int rp_tls_context_load_cert_chain(rp_tls_context *context, const char *certificate, const char *key,
@@ -115,13 +124,16 @@ int rp_tls_context_load_cert_chain(rp_tls_context *context, const char *certific
 {
     question asking = {password, arg, false, 0};
     BIO *certificates, *keys;
-    int rc;
+    int rc = 0;
 
     if (!certificate)
         return -EINVAL;
     rp_tls_context_begin(context);
-    RP_TRY(rp_tls_open_file(context, certificate, &certificates));
-    rc = rp_tls_open_file(context, key ? key : certificate, &keys);
+    RP_TRY(rp_tls_read_file(context, certificate, &certificates));
+    if (key)
+        rc = rp_tls_read_file(context, key, &keys);
+    else
+        keys = same_as(certificates);
     if (rc < 0) {
         BIO_free(certificates);
         return rc;

@@ -8,8 +8,8 @@
 
 #include "ringport/tls.h"
 
-/* Opens a file for reading. What that fails with. */
-int rp_tls_open_file(rp_tls_context *context, const char *path, BIO **source);
+/* Reads a file. What that fails with; -EFBIG: no certificates are that long. */
+int rp_tls_read_file(rp_tls_context *context, const char *path, BIO **source);
 
 /* For OpenSSL, which would ask on the terminal: there is no password. */
 int rp_tls_no_password(char *buffer, int size, int writing, void *arg);

@@ -6,7 +6,7 @@
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 
-#include "tls/context.h"
+#include "tls/tls_context.h"
 #include "tls/pem_source.h"
 
 /* A client trusts the system's store until it is told whom else to trust. */
@@ -120,7 +120,7 @@ int rp_tls_context_load_verify_locations(rp_tls_context *context, const char *fi
         return -EINVAL;
     rp_tls_context_begin(context);
     if (file) {
-        RP_TRY(rp_tls_open_file(context, file, &source));
+        RP_TRY(rp_tls_read_file(context, file, &source));
         RP_TRY(load_pem(context, source));
     }
     if (!directory)

@@ -1,10 +1,10 @@
 /*
- * context.h - a context of libringport-tls: OpenSSL's, and what connections need besides.
+ * tls_context.h - a context of libringport-tls: OpenSSL's, and what connections need besides.
  *
  * One thread sets it up, and from then on it is only read, by all threads that have connections of it.
  */
-#ifndef RP_TLS_CONTEXT_H
-#define RP_TLS_CONTEXT_H
+#ifndef RP_TLS_TLS_CONTEXT_H
+#define RP_TLS_TLS_CONTEXT_H
 
 #include <openssl/ssl.h>
 #include <stdatomic.h>

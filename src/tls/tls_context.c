@@ -1,7 +1,7 @@
 /*
- * context.c - contexts: their life, and what they demand of versions, ciphers and peers.
+ * tls_context.c - contexts: their life, and what they demand of versions, ciphers and peers.
  */
-#include "tls/context.h"
+#include "tls/tls_context.h"
 
 #include <openssl/err.h>
 #include <openssl/rand.h>
