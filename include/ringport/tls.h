@@ -210,7 +210,7 @@ RP_API int rp_tls_context_load_verify_memory(rp_tls_context *context, const void
  * Trusts the system's store, beside what else is trusted.
  * That is OpenSSL's own: SSL_CERT_FILE and SSL_CERT_DIR in the environment replace it.
  * On Windows it is the system's ROOT store, from OpenSSL 3.2 on.
- * A context for clients does so by itself if no roots are loaded.
+ * A context for clients does so by itself, when its first connection begins, if no roots were loaded by then.
  * Errors: -ENOMEM, -EINVAL, RP_ETLS_FORMAT.
  * Mirrors SSLContext.load_default_certs().
  */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "tls/openssl_engine.h"
+#include "tls/roots.h"
 #include "tls/server_names.h"
 #include "tls/session.h"
 #include "tls/tls_memory.h"
@@ -77,6 +78,7 @@ static int make(rp_tls_factory *factory, bool server, const char *server_name, r
 
     if (server != (context->role == RP_TLS_SERVER))
         return -EINVAL;
+    RP_TRY(rp_tls_roots_await(context));
     RP_TRY(rp_openssl_engine_new(context, &new));
     rc = server ? 0 : begin_client(new, server_name ? server_name : "");
     if (rc < 0) {
@@ -103,10 +105,8 @@ static void unref_factory(rp_tls_factory *factory)
 static int set_client_defaults(rp_tls_context *context)
 {
     context->check_hostname = true;
-    RP_TRY(rp_tls_context_set_verify_mode(context, RP_TLS_CERT_REQUIRED));
-    RP_TRY(rp_tls_context_load_default_certs(context));
-    context->roots = RP_TLS_ROOTS_SYSTEM; /* until others are loaded */
-    return 0;
+    context->system_roots = true;
+    return rp_tls_context_set_verify_mode(context, RP_TLS_CERT_REQUIRED);
 }
 
 /* Tickets hold what is to be known of a session: none is kept. */

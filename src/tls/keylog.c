@@ -15,11 +15,11 @@ static void write_line(const SSL *ssl, const char *line)
 {
     const rp_tls_context *context = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
 
-    if (!CRYPTO_THREAD_write_lock(context->keylog_lock))
+    if (!CRYPTO_THREAD_write_lock(context->lock))
         return;
     if (context->keylog && BIO_printf(context->keylog, "%s\n", line) > 0)
         (void)BIO_flush(context->keylog);
-    CRYPTO_THREAD_unlock(context->keylog_lock);
+    CRYPTO_THREAD_unlock(context->lock);
 }
 
 int rp_tls_context_set_keylog_filename(rp_tls_context *context, const char *path)
@@ -27,26 +27,19 @@ int rp_tls_context_set_keylog_filename(rp_tls_context *context, const char *path
     BIO *file = NULL, *former;
 
     rp_tls_context_begin(context);
-    if (path && !context->keylog_lock) {
-        context->keylog_lock = CRYPTO_THREAD_lock_new();
-        if (!context->keylog_lock)
-            return rp_tls_context_failed(context, -ENOMEM);
-    }
     errno = 0;
     if (path)
         file = BIO_new_file(path, append);
     if (path && !file)
         return rp_tls_context_failed(context, errno > 0 ? -errno : -EIO);
-    if (!context->keylog_lock)
-        return 0;
     /* Connections that are there may be about to write. */
-    if (!CRYPTO_THREAD_write_lock(context->keylog_lock)) {
+    if (!CRYPTO_THREAD_write_lock(context->lock)) {
         BIO_free(file);
         return -EIO;
     }
     former = context->keylog;
     context->keylog = file;
-    CRYPTO_THREAD_unlock(context->keylog_lock);
+    CRYPTO_THREAD_unlock(context->lock);
     BIO_free(former);
     SSL_CTX_set_keylog_callback(context->ssl, file ? write_line : NULL);
     return 0;

@@ -1,12 +1,12 @@
 /*
  * roots.c - which certificates are trusted, and which are revoked.
  */
+#include "tls/roots.h"
+
 #include <limits.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
-#include <openssl/x509.h>
 
-#include "tls/tls_context.h"
 #include "tls/pem_source.h"
 
 /* A client trusts the system's store until it is told whom else to trust. */
@@ -15,13 +15,13 @@ static int begin(rp_tls_context *context)
     X509_STORE *empty;
 
     rp_tls_context_begin(context);
-    if (context->roots == RP_TLS_ROOTS_SYSTEM) {
+    if (context->system_roots && context->system_is_here) {
         empty = X509_STORE_new();
         if (!empty)
             return rp_tls_context_failed(context, -ENOMEM);
         SSL_CTX_set_cert_store(context->ssl, empty);
     }
-    context->roots = RP_TLS_ROOTS_LOADED;
+    context->system_roots = false;
     return 0;
 }
 
@@ -142,11 +142,26 @@ static bool load_system(rp_tls_context *context)
 
 int rp_tls_context_load_default_certs(rp_tls_context *context)
 {
-    bool there = context->roots == RP_TLS_ROOTS_SYSTEM;
+    bool there = context->system_roots && context->system_is_here;
 
     rp_tls_context_begin(context);
-    context->roots = RP_TLS_ROOTS_LOADED;
-    if (there || load_system(context))
+    context->system_roots = false;
+    return there || load_system(context) ? 0 : rp_tls_context_failed(context, -ENOMEM);
+}
+
+/* Several threads may make their first connections at once. */
+int rp_tls_roots_await(rp_tls_context *context)
+{
+    int rc = 0;
+
+    if (!context->system_roots || context->system_is_here || context->verify_mode == RP_TLS_CERT_NONE)
         return 0;
-    return rp_tls_context_failed(context, -ENOMEM);
+    if (!CRYPTO_THREAD_write_lock(context->lock))
+        return -EIO;
+    if (!context->system_is_here)
+        rc = load_system(context) ? 0 : -ENOMEM;
+    context->system_is_here = rc == 0;
+    CRYPTO_THREAD_unlock(context->lock);
+    ERR_clear_error();
+    return rc;
 }

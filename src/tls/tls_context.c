@@ -49,7 +49,8 @@ rp_tls_context *rp_tls_context_make(int role)
     context->role = role;
     context->ssl = SSL_CTX_new(role == RP_TLS_CLIENT ? TLS_client_method() : TLS_server_method());
     context->bio_method = rp_openssl_bio_method();
-    if (context->ssl && context->bio_method && SSL_CTX_set_app_data(context->ssl, context) &&
+    context->lock = CRYPTO_THREAD_lock_new();
+    if (context->ssl && context->bio_method && context->lock && SSL_CTX_set_app_data(context->ssl, context) &&
         RAND_bytes((unsigned char *)&context->id, sizeof context->id) == 1)
         return context;
     rp_tls_context_unref(context);
@@ -78,7 +79,7 @@ void rp_tls_context_unref(rp_tls_context *context)
     rp_tls_free(context->protocols_text);
     rp_tls_session_unref(context->session);
     BIO_free(context->keylog);
-    CRYPTO_THREAD_lock_free(context->keylog_lock);
+    CRYPTO_THREAD_lock_free(context->lock);
     rp_tls_free(context);
 }
 

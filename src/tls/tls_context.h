@@ -18,13 +18,6 @@ typedef struct rp_tls_server_name_entry {
     rp_tls_context *context;
 } rp_tls_server_name_entry;
 
-/* Which roots are trusted. */
-typedef enum rp_tls_roots {
-    RP_TLS_ROOTS_NONE,   /* none, until some are loaded */
-    RP_TLS_ROOTS_SYSTEM, /* the system's, until others are loaded */
-    RP_TLS_ROOTS_LOADED, /* those that were asked for */
-} rp_tls_roots;
-
 struct rp_tls_context {
     rp_tls_factory factory; /* the first: the core knows no more of it */
     atomic_size_t references;
@@ -33,8 +26,10 @@ struct rp_tls_context {
     int role; /* RP_TLS_CLIENT or RP_TLS_SERVER */
     int verify_mode;
     bool check_hostname;
-    rp_tls_roots roots;
-    const char *text; /* of the last error: OpenSSL's, and constant; or NULL */
+    bool system_roots;          /* are trusted, as long as no others are loaded */
+    atomic_bool system_is_here; /* and they are loaded themselves */
+    CRYPTO_RWLOCK *lock;        /* of what connections change: these roots, and the file of keys */
+    const char *text;           /* of the last error: OpenSSL's, and constant; or NULL */
 
     rp_tls_server_name_entry *names; /* sorted */
     size_t names_count;
@@ -49,7 +44,6 @@ struct rp_tls_context {
     rp_tls_session *session;
 
     BIO *keylog;
-    CRYPTO_RWLOCK *keylog_lock;
 };
 
 /* Empties OpenSSL's queue of errors, so that what it has afterwards is about the call that follows. */
