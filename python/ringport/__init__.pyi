@@ -29,6 +29,8 @@ class _Statistics(TypedDict):
     longest_turn: float
     backend: str
     fallback_reason: str | None
+    tls: str | None
+    tls_fallback_reason: str | None
 
 class Loop(asyncio.BaseEventLoop):
     def __init__(self, *, backend: _Backend | None = None, busy_poll: float = 0.0) -> None: ...

@@ -6,7 +6,7 @@ from asyncio import events
 from asyncio.base_events import BaseEventLoop
 from asyncio.log import logger
 
-from . import _core
+from . import _core, tls
 from .connect import Connecting
 from .datagrams import Datagrams
 from .executor import Executor
@@ -19,7 +19,9 @@ from .subprocesses import Subprocesses
 ALL_TO_FACTORY = sys.version_info >= (3, 14)  # before, a task factory got neither `name` nor a `context` that is None
 
 
-class Loop(_core.Loop, Connecting, Datagrams, Serving, Sockets, Subprocesses, Signals, Executor, Names, BaseEventLoop):
+class Loop(
+    _core.Loop, Connecting, tls.Secure, Datagrams, Serving, Sockets, Subprocesses, Signals, Executor, Names, BaseEventLoop
+):
     """An event loop for asyncio, on io_uring where the kernel permits it, else on epoll.
 
     It has all methods of asyncio's loops, and the attributes and methods that are shown here.
@@ -58,6 +60,15 @@ class Loop(_core.Loop, Connecting, Datagrams, Serving, Sockets, Subprocesses, Si
             return task
         finally:
             del task  # else the traceback of a task that has failed at once would refer to it, by this frame
+
+    def stats(self):
+        """What the loop has done since it was made, and what it has to do: a dict.
+
+        "tls" names the engine by which the process uses TLS, and "tls_fallback_reason" says why it is not the first
+        choice, or is None: see the module ringport.tls.
+        """
+        engine, reason = tls.choose(self)
+        return _core.Loop.stats(self) | {"tls": engine, "tls_fallback_reason": reason}
 
     def run_forever(self):
         """Run until stop() is called."""

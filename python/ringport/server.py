@@ -9,7 +9,7 @@ import os
 import socket
 import stat
 import sys
-from asyncio import base_events, sslproto, trsock
+from asyncio import base_events, trsock
 from asyncio.log import logger
 
 from . import _core
@@ -154,7 +154,7 @@ def make_tls_protocol(loop, protocol_factory, context, handshake_timeout, shutdo
     """The protocol of a connection that was accepted for TLS. In debug mode a handshake that fails is reported."""
     protocol = protocol_factory()
     waiter = loop.create_future() if loop.get_debug() else None
-    tls = sslproto.SSLProtocol(
+    tls = loop._tls_protocol_type(context)(
         loop,
         protocol,
         context,
@@ -164,11 +164,11 @@ def make_tls_protocol(loop, protocol_factory, context, handshake_timeout, shutdo
         ssl_shutdown_timeout=shutdown_timeout,
     )
     if waiter is not None:
-        waiter.add_done_callback(functools.partial(report_handshake, loop, protocol, tls._app_transport))
+        waiter.add_done_callback(functools.partial(report_handshake, tls, loop, protocol))
     return tls
 
 
-def report_handshake(loop, protocol, transport, waiter):
+def report_handshake(tls, loop, protocol, waiter):
     error = None if waiter.cancelled() else waiter.exception()
     if error is not None:
         loop.call_exception_handler(
@@ -176,7 +176,7 @@ def report_handshake(loop, protocol, transport, waiter):
                 "message": "Error on transport creation for incoming connection",
                 "exception": error,
                 "protocol": protocol,
-                "transport": transport,
+                "transport": tls._app_transport,
             }
         )
 

@@ -237,16 +237,17 @@ PyObject *rpy_connection_extras(rpy_transport *self)
 /* Its core is closed, and with it the descriptor. */
 static void dropped(PyObject *object)
 {
-    close_socket_object((rpy_transport *)object);
+    for (rpy_transport *self = (rpy_transport *)object; self; self = self->below)
+        close_socket_object(self);
 }
 
 static bool expects_events(const rpy_transport *self)
 {
     const rp_transport *core = self->core;
 
-    if (self->ended || self->loop->loop->closed)
+    if (self->ended || self->loop->loop->closed || self->above)
         return false;
-    return self->closing || core->closing || rp_buffer_size(&core->buffer) > 0 ||
+    return self->closing || self->unstarted || core->closing || rp_buffer_size(&core->buffer) > 0 ||
            !(core->reading_paused || core->eof_received);
 }
 
@@ -280,12 +281,23 @@ static void lose(rpy_transport *self)
     rpy_connection_keep(self);
 }
 
+/* The core knows what is to be sent: of TLS, its end as well. */
+static int close_gently(rpy_transport *self)
+{
+    self->closing = true;
+    rp_transport_close(self->core);
+    rpy_connection_keep(self);
+    return 0;
+}
+
 int rpy_connection_close(rpy_transport *self)
 {
     if (rpy_connection_is_closing(self))
         return 0;
     if (rpy_loop_check(self->loop) < 0)
         return -1;
+    if (self->below || self->above)
+        return close_gently(self);
     if (rp_buffer_size(&self->core->buffer) == 0) {
         lose(self);
         return 0;
@@ -298,11 +310,17 @@ int rpy_connection_close(rpy_transport *self)
 
 void rpy_connection_force_close(rpy_transport *self, PyObject *exception)
 {
+    self = rpy_connection_top(self);
     if (self->core->lost)
         return;
     if (exception && exception != Py_None)
         Py_XSETREF(self->error, Py_NewRef(exception));
     lose(self);
+}
+
+PyObject *rpy_connection_error(rpy_transport *self, int error)
+{
+    return self->tls ? self->tls->error(self, error) : rpy_error_object(self->loop->state, error);
 }
 
 static void log_error(rpy_transport *self, PyObject *exception, const char *message)
@@ -423,7 +441,8 @@ void rpy_connection_end(rpy_transport *self)
     if (self->ended)
         return;
     self->ended = true;
-    rp_transport_set_protocol(self->core, &nobody, NULL);
+    if (!self->above && !self->unstarted)
+        rp_transport_set_protocol(self->core, &nobody, NULL);
     close_pipe_object(self);
     close_socket_object(self);
     if (!self->piped)
@@ -433,6 +452,10 @@ void rpy_connection_end(rpy_transport *self)
     leave_server(self);
     end_empty_waiter(self);
     Py_CLEAR(self->error); /* its traceback may refer to us: a cycle that only the collector would end */
+    if (self->below) {
+        self->tls->ended(self);
+        rpy_connection_end(self->below);
+    }
     rpy_connection_keep(self);
 }
 

@@ -13,7 +13,10 @@
 #include "net/transport.h"
 #include "streams.h"
 
-enum { RPY_SHADOWED = 5 };
+enum {
+    RPY_SHADOWED = 5,
+    RPY_TLS_HIGH = 512 * 1024, /* the high-water mark of TLS, as asyncio has it */
+};
 
 typedef struct rpy_transport {
     PyObject_HEAD
@@ -23,6 +26,8 @@ typedef struct rpy_transport {
     PyObject *protocol; /* NULL: connection_lost was called */
     rpy_stream_seen seen;
     PyObject *context; /* that its methods are called in */
+    bool unstarted;    /* it shakes hands, and its core is told nothing of the protocol */
+    bool buffered;     /* the protocol is a BufferedProtocol */
     bool streamed;     /* the protocol is a StreamReaderProtocol of asyncio's, and no subclass */
     bool barred;       /* nothing may be written: after write_eof(), or while a file is sent */
     bool eof;          /* write_eof() was called */
@@ -34,6 +39,12 @@ typedef struct rpy_transport {
     PyObject *empty_waiter;    /* a future: the write buffer is empty */
     PyObject *server;          /* or NULL */
     rpy_kept kept;
+
+    /* TLS stands on another transport: see tls_transport.h. */
+    struct rpy_transport *below; /* of TLS: a reference */
+    const struct rpy_tls *tls;   /* of one that has `below` */
+    struct rpy_transport
+        *above; /* what stands on this one: it has all that the core tells, and what is to be told */
 
     PyObject *extra;  /* a dict */
     PyObject *pipe;   /* Python's object for a pipe, which has the descriptor; NULL: it is closed */
@@ -48,6 +59,12 @@ typedef struct rpy_transport {
     PyObject *dict;
     PyObject *weakrefs;
 } rpy_transport;
+
+/* What is TLS's own, of a transport that stands on another one. */
+typedef struct rpy_tls {
+    PyObject *(*error)(rpy_transport *self, int error); /* rpy_connection_error() */
+    void (*ended)(rpy_transport *self);                 /* lets go of what refers to the transport */
+} rpy_tls;
 
 /* Whether its loop was closed before the connection had ended. */
 static inline bool rpy_connection_is_dropped(const rpy_transport *self)
@@ -88,6 +105,14 @@ void rpy_connection_keep(rpy_transport *self);
 /* close(): 0, or -1 with an exception. */
 int rpy_connection_close(rpy_transport *self);
 
+/* The one that the program deals with: what stands on it, if something does. */
+static inline rpy_transport *rpy_connection_top(rpy_transport *self)
+{
+    while (self->above)
+        self = self->above;
+    return self;
+}
+
 /* _force_close(): connection_lost(exception) follows in the next turn. `exception` may be NULL or None. */
 void rpy_connection_force_close(rpy_transport *self, PyObject *exception);
 
@@ -108,6 +133,9 @@ void rpy_connection_end(rpy_transport *self);
 
 /* Nobody refers to it: warns if it is open, and closes it without telling the protocol. */
 void rpy_connection_abandon(rpy_transport *self);
+
+/* A core's error as an exception: of TLS it is the one that was raised. A new reference, or NULL with an exception. */
+PyObject *rpy_connection_error(rpy_transport *self, int error);
 
 /* An error that the core reports, in asyncio's words: as that of _fatal_error(), but the core has closed it. */
 void rpy_connection_report(rpy_transport *self, PyObject *exception, const char *message);

@@ -17,6 +17,8 @@
 #include "readers.h"
 #include "report.h"
 #include "sendfile.h"
+#include "tls_handshake.h"
+#include "tls_trial.h"
 #include "transport.h"
 #include "sock.h"
 #include "turn.h"
@@ -761,6 +763,12 @@ static PyMethodDef methods[] = {
      METH_VARARGS | METH_KEYWORDS, NULL},
     {"_make_datagram_transport", (PyCFunction)(void (*)(void))rpy_make_datagram_transport,
      METH_VARARGS | METH_KEYWORDS, NULL},
+    {"_make_tls_transport", rpy_make_tls_transport, METH_VARARGS,
+     PyDoc_STR("_make_tls_transport(below, owner, protocol, objects, waiter, extra, server, calls_made, limits, "
+               "direct)\n--\n\nPut TLS over a transport, and begin the handshake.")},
+    {"_try_tls", rpy_try_tls, METH_VARARGS,
+     PyDoc_STR("_try_tls(client, server)\n--\n\n"
+               "Why TLS cannot go by the OpenSSL of _ssl, or None: tried out with two SSLObjects.")},
     {"_make_read_pipe_transport", (PyCFunction)(void (*)(void))rpy_make_read_pipe_transport,
      METH_VARARGS | METH_KEYWORDS, NULL},
     {"_make_write_pipe_transport", (PyCFunction)(void (*)(void))rpy_make_write_pipe_transport,

@@ -11,6 +11,8 @@
 #include "memory.h"
 #include "sendfile.h"
 #include "server.h"
+#include "tls_library.h"
+#include "tls_transport.h"
 #include "transport.h"
 #include "op.h"
 #include "pipe.h"
@@ -37,10 +39,10 @@ static int exec(PyObject *module)
     rpy_memory_init();
     if (intern_names(&state->names) < 0 || rpy_loop_init(state) < 0 || rpy_handle_init(module, state) < 0 ||
         rpy_loop_type_init(module, state) < 0 || rpy_transport_init(module, state) < 0 ||
-        rpy_pipe_init(module, state) < 0 || rpy_datagram_init(module, state) < 0 || rpy_server_init(module) < 0 ||
-        rpy_connect_init(module) < 0 || rpy_capi_init(module) < 0 || rpy_watch_init(module, state) < 0 ||
-        rpy_op_init(module, state) < 0 || rpy_process_init(module, state) < 0 ||
-        rpy_sendfile_init(module, state) < 0)
+        rpy_tls_transport_init(module, state) < 0 || rpy_pipe_init(module, state) < 0 ||
+        rpy_datagram_init(module, state) < 0 || rpy_server_init(module) < 0 || rpy_connect_init(module) < 0 ||
+        rpy_capi_init(module) < 0 || rpy_watch_init(module, state) < 0 || rpy_op_init(module, state) < 0 ||
+        rpy_process_init(module, state) < 0 || rpy_sendfile_init(module, state) < 0)
         return -1;
     return PyModule_AddStringConstant(module, "__version__", rp_version());
 }
@@ -87,6 +89,17 @@ static int traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT((PyObject *)state->blocks_type);
     Py_VISIT((PyObject *)state->op_type);
     Py_VISIT((PyObject *)state->process_type);
+    Py_VISIT(state->tls_limits);
+    Py_VISIT(state->tls_wants[0]);
+    Py_VISIT(state->tls_wants[1]);
+    Py_VISIT(state->tls_ended);
+    Py_VISIT(state->tls_certificate_error);
+    Py_VISIT(state->tls_one);
+    Py_VISIT(state->tls_nothing);
+    Py_VISIT(state->tls_methods[0]);
+    Py_VISIT(state->tls_methods[1]);
+    Py_VISIT((PyObject *)state->tls_transport_type);
+    Py_VISIT((PyObject *)state->tls_inner_type);
     Py_VISIT(state->check_ssl_socket);
     Py_VISIT((PyObject *)state->socket_type);
     Py_VISIT(state->socket_family);
@@ -148,6 +161,17 @@ static void release(void *module)
     Py_CLEAR(state->blocks_type);
     Py_CLEAR(state->op_type);
     Py_CLEAR(state->process_type);
+    Py_CLEAR(state->tls_limits);
+    Py_CLEAR(state->tls_wants[0]);
+    Py_CLEAR(state->tls_wants[1]);
+    Py_CLEAR(state->tls_ended);
+    Py_CLEAR(state->tls_certificate_error);
+    Py_CLEAR(state->tls_one);
+    Py_CLEAR(state->tls_nothing);
+    Py_CLEAR(state->tls_methods[0]);
+    Py_CLEAR(state->tls_methods[1]);
+    Py_CLEAR(state->tls_transport_type);
+    Py_CLEAR(state->tls_inner_type);
     Py_CLEAR(state->check_ssl_socket);
     Py_CLEAR(state->socket_type);
     Py_CLEAR(state->socket_family);

@@ -10,6 +10,7 @@
 #include "handle.h"
 #include "net/pipe_transport.h"
 #include "streams.h"
+#include "tls/filter.h"
 
 /* ---- around a call ---- */
 
@@ -64,6 +65,12 @@ static PyObject *call_in_context(const rpy_transport *self, PyObject *name, PyOb
     return result;
 }
 
+/* What the exception handler is told of a method that has failed: TLS has words of its own. */
+static const char *say(const rpy_transport *self, const char *message)
+{
+    return self->below ? "Fatal error on SSL protocol" : message;
+}
+
 /* ---- receiving ---- */
 
 static PyObject *call_data_received(rpy_transport *self, const void *data, size_t length)
@@ -90,7 +97,7 @@ static void data_received(void *arg, const void *data, size_t length)
     else if (self->piped)
         rpy_connection_callback_raised(self);
     else
-        rpy_connection_callback_failed(self, "Fatal error: protocol.data_received() call failed.");
+        rpy_connection_callback_failed(self, say(self, "Fatal error: protocol.data_received() call failed."));
     leave(self, self->loop->state->names.data_received, begun);
 }
 
@@ -123,9 +130,9 @@ static void get_buffer(void *arg, size_t hint, void **data, size_t *length)
 
     (void)hint;
     if (!buffer || check_length(buffer) < 0) {
-        rpy_connection_callback_failed(self, "Fatal error: protocol.get_buffer() call failed.");
+        rpy_connection_callback_failed(self, say(self, "Fatal error: protocol.get_buffer() call failed."));
     } else if (export_buffer(self, buffer) < 0) {
-        rpy_connection_callback_failed(self, "Fatal read error on socket transport");
+        rpy_connection_callback_failed(self, say(self, "Fatal read error on socket transport"));
     } else {
         *data = self->view.buf;
         *length = (size_t)self->view.len;
@@ -155,7 +162,7 @@ static void buffer_updated(void *arg, size_t length)
     if (result)
         Py_DECREF(result);
     else
-        rpy_connection_callback_failed(self, "Fatal error: protocol.buffer_updated() call failed.");
+        rpy_connection_callback_failed(self, say(self, "Fatal error: protocol.buffer_updated() call failed."));
     leave(self, self->loop->state->names.buffer_updated, begun);
 }
 
@@ -180,6 +187,21 @@ static void end_pipe(rpy_transport *self)
     Py_XDECREF(result);
 }
 
+/* TLS ends as a whole, whatever the protocol says of it. */
+static void end_tls(rpy_transport *self, int open)
+{
+    if (open > 0) {
+        PyObject *result = PyObject_CallMethod(self->loop->state->logger, "warning", "s",
+                                               "returning true from eof_received() has no effect when using ssl");
+
+        if (!result)
+            PyErr_WriteUnraisable((PyObject *)self);
+        Py_XDECREF(result);
+    }
+    if (rpy_connection_close(self) < 0)
+        rpy_connection_callback_failed(self, say(self, ""));
+}
+
 /* After an interrupt the end is told again, in the next run. */
 static bool eof_received(void *arg)
 {
@@ -199,8 +221,11 @@ static bool eof_received(void *arg)
     int open = result ? PyObject_IsTrue(result) : -1;
     Py_XDECREF(result);
     if (open < 0) {
-        rpy_connection_callback_failed(self, "Fatal error: protocol.eof_received() call failed.");
+        rpy_connection_callback_failed(self, self->below ? "Error calling eof_received()"
+                                                         : "Fatal error: protocol.eof_received() call failed.");
         self->core->eof_received = self->core->lost;
+    } else if (self->below) {
+        end_tls(self, open);
     } else if (open == 0 && rpy_connection_close(self) < 0) {
         rpy_connection_callback_failed(self, "Fatal read error on socket transport");
     }
@@ -256,7 +281,7 @@ static void drained(void *arg)
 
     Py_INCREF((PyObject *)self);
     rpy_connection_tell_empty(self, NULL);
-    if (self->closing)
+    if (self->closing && !self->below) /* the core itself closes TLS */
         rp_transport_lose(self->core, 0);
     rpy_connection_keep(self);
     Py_DECREF((PyObject *)self);
@@ -305,7 +330,7 @@ static void call_connection_lost(rpy_transport *self, PyObject *exception)
 static PyObject *reason(rpy_transport *self, int error)
 {
     bool told = error < 0 && !(self->piped && rp_pipe_transport_was_unused(self->core));
-    PyObject *exception = told && !self->error ? rpy_error_object(self->loop->state, error) : NULL;
+    PyObject *exception = told && !self->error ? rpy_connection_error(self, error) : NULL;
 
     if (exception)
         self->error = exception;
@@ -350,6 +375,11 @@ static const rp_protocol buffered_protocol = {
     .receives = 1,
 };
 
+static const rp_protocol *table_of(const rpy_transport *self)
+{
+    return self->buffered ? &buffered_protocol : &data_protocol;
+}
+
 int rpy_protocol_set(rpy_transport *self, PyObject *protocol)
 {
     rpy_state *state = self->loop->state;
@@ -359,17 +389,27 @@ int rpy_protocol_set(rpy_transport *self, PyObject *protocol)
         return -1;
     PyObject *former = self->protocol;
     self->protocol = Py_NewRef(protocol);
+    self->buffered = buffered;
     self->seen = (rpy_stream_seen){0};
     self->streamed = !buffered && rpy_stream_may_feed(state, protocol);
-    if (!self->ended)
-        rp_transport_set_protocol(self->core, buffered ? &buffered_protocol : &data_protocol, self);
+    if (!self->ended && !self->above && !self->unstarted)
+        rp_transport_set_protocol(self->core, table_of(self), self);
     Py_XDECREF(former); /* last: its end may set another one */
     return 0;
 }
 
 void rpy_protocol_start(rpy_transport *self)
 {
-    rp_transport_start(self->core, self->core->protocol, self);
+    self->unstarted = false;
+    rp_transport_start(self->core, table_of(self), self);
+}
+
+int rpy_protocol_connection_made(rpy_transport *self)
+{
+    PyObject *result = call_in_context(self, self->loop->state->names.connection_made, (PyObject *)self);
+
+    Py_XDECREF(result);
+    return result ? 0 : -1;
 }
 
 rpy_transport *rpy_protocol_transport(const rp_transport *core)
@@ -377,7 +417,7 @@ rpy_transport *rpy_protocol_transport(const rp_transport *core)
     void *self;
     const rp_protocol *protocol = rp_transport_get_protocol(core, &self);
 
-    return protocol == &data_protocol || protocol == &buffered_protocol ? self : NULL;
+    return protocol == &data_protocol || protocol == &buffered_protocol ? self : rp_tls_filter_arg(core);
 }
 
 int rpy_protocol_init(rpy_state *state)

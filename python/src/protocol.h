@@ -12,8 +12,11 @@ int rpy_protocol_init(rpy_state *state);
 /* Sets the protocol whose methods are called from now on. 0, or -1 with an exception. */
 int rpy_protocol_set(rpy_transport *self, PyObject *protocol);
 
-/* Its transport starts: connection_made was scheduled just before. */
+/* Its transport starts: connection_made was scheduled just before, or is called next. */
 void rpy_protocol_start(rpy_transport *self);
+
+/* Calls connection_made now. 0, or -1 with an exception. */
+int rpy_protocol_connection_made(rpy_transport *self);
 
 /* protocol.connection_lost(exception), and the end of the connection. None, or NULL with an exception. */
 PyObject *rpy_protocol_connection_lost(rpy_transport *self, PyObject *exception);

@@ -10,8 +10,12 @@
 #include "loop/exception.h"
 #include "protocol.h"
 
-static const char *text_of(rp_where where, bool piped)
+static const char *text_of(rp_where where, const rpy_transport *transport)
 {
+    bool piped = transport && transport->piped;
+
+    if (transport && transport->below)
+        return "Fatal error on SSL protocol";
     switch (where) {
     case RP_WHERE_READER:
         return "Fatal error on the descriptor of a reader or writer";
@@ -44,14 +48,15 @@ static void report(rp_loop *core, const rp_report *report)
     if (report->transport && !transport)
         transport = rpy_datagram_object(report->transport);
     if (report->error) {
-        error = rpy_error_object(self->state, report->error);
+        error = transport ? rpy_connection_error(transport, report->error)
+                          : rpy_error_object(self->state, report->error);
         if (!error)
             PyErr_Clear();
     }
     if (transport && error)
-        rpy_connection_report(transport, error, text_of(report->where, transport->piped));
+        rpy_connection_report(transport, error, text_of(report->where, transport));
     else
-        rpy_loop_call_exception_handler(self, text_of(report->where, transport && transport->piped), error, NULL);
+        rpy_loop_call_exception_handler(self, text_of(report->where, transport), error, NULL);
     Py_XDECREF(error);
 }
 

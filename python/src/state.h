@@ -44,6 +44,7 @@
     X(data_received)                                                                                              \
     X(datagram_received)                                                                                          \
     X(detach)                                                                                                     \
+    X(do_handshake)                                                                                               \
     X(done)                                                                                                       \
     X(eof_received)                                                                                               \
     X(error_received)                                                                                             \
@@ -74,7 +75,7 @@ typedef struct rpy_names {
     RPY_NAMES(RPY_DECLARE_NAME)
 } rpy_names;
 
-enum { RPY_FREE_HANDLES = 256, RPY_SOCKET_METHODS = 4 };
+enum { RPY_FREE_HANDLES = 256, RPY_SOCKET_METHODS = 4, RPY_TLS_METHODS = 2 };
 
 /* Memory of handles, to be used again. */
 typedef struct rpy_free_handles {
@@ -118,6 +119,18 @@ typedef struct rpy_state {
     PyObject *socket_detach;     /* _socket.socket.detach */
     PyObject *socket_class;      /* socket.socket */
     PyObject *transport_socket;  /* asyncio.trsock.TransportSocket */
+
+    /* tls_transport.c, tls_engine.c, tls_library.c: NULL before the first use of TLS */
+    PyTypeObject *tls_transport_type;
+    PyObject *tls_wants[2];          /* ssl.SSLWantReadError, ssl.SSLSyscallError */
+    PyObject *tls_limits;            /* asyncio.sslproto.add_flowcontrol_defaults */
+    PyObject *tls_certificate_error; /* ssl.CertificateError */
+    PyObject *tls_ended;             /* ssl.SSLZeroReturnError */
+    PyObject *tls_one;               /* 1 and b"", which methods are called with */
+    PyObject *tls_nothing;
+    PyTypeObject *tls_inner_type;           /* _ssl._SSLSocket */
+    PyObject *tls_methods[RPY_TLS_METHODS]; /* of ssl.SSLObject: those that are not called */
+    bool tls_direct;                        /* the direct engine has been tried out */
 
     /* datagram.c */
     PyTypeObject *datagram_type;

@@ -25,16 +25,21 @@ static rpy_transport *of(PyObject *object)
 
 enum { LOST_WRITES_LOGGED = 5 }; /* as asyncio counts them, the close among them */
 
+static const char *lost_write_text(const rpy_transport *self)
+{
+    if (self->below)
+        return "SSL connection is closed";
+    return self->piped ? "pipe closed by peer or os.write(pipe, data) raised exception."
+                       : "socket.send() raised exception.";
+}
+
 /* The connection is lost. */
 PyObject *rpy_transport_count_lost_write(rpy_transport *self)
 {
     if (rpy_connection_is_dropped(self))
         return rpy_set_error(self->loop->state, RP_ECLOSED);
     if (++self->lost_writes >= LOST_WRITES_LOGGED) {
-        PyObject *result =
-            PyObject_CallMethod(self->loop->state->logger, "warning", "s",
-                                self->piped ? "pipe closed by peer or os.write(pipe, data) raised exception."
-                                            : "socket.send() raised exception.");
+        PyObject *result = PyObject_CallMethod(self->loop->state->logger, "warning", "s", lost_write_text(self));
 
         if (!result)
             return NULL;
@@ -240,7 +245,9 @@ PyObject *rpy_transport_set_limits(PyObject *object, PyObject *args, PyObject *k
         return NULL;
     bool given_high = high_object && high_object != Py_None, given_low = low_object && low_object != Py_None;
     if (!given_high)
-        high = !given_low ? RP_TRANSPORT_HIGH : low > PY_SSIZE_T_MAX / 4 ? PY_SSIZE_T_MAX : 4 * low;
+        high = !given_low                 ? (self->below ? RPY_TLS_HIGH : RP_TRANSPORT_HIGH)
+               : low > PY_SSIZE_T_MAX / 4 ? PY_SSIZE_T_MAX
+                                          : 4 * low;
     if (!given_low)
         low = high >= 0 ? high / 4 : -1;
     if (!(high >= low && low >= 0))
@@ -279,7 +286,7 @@ PyDoc_STRVAR(is_reading_doc, "is_reading()\n--\n\nWhether what arrives is handed
 PyObject *rpy_transport_is_reading(PyObject *object, PyObject *unused)
 {
     (void)unused;
-    return PyBool_FromLong(reads(of(object)));
+    return PyBool_FromLong(reads(rpy_connection_top(of(object))));
 }
 
 PyDoc_STRVAR(pause_reading_doc,
@@ -287,7 +294,7 @@ PyDoc_STRVAR(pause_reading_doc,
 
 PyObject *rpy_transport_pause_reading(PyObject *object, PyObject *unused)
 {
-    rpy_transport *self = of(object);
+    rpy_transport *self = rpy_connection_top(of(object));
 
     (void)unused;
     if (!reads(self))
@@ -303,7 +310,7 @@ PyDoc_STRVAR(resume_reading_doc, "resume_reading()\n--\n\nHand what arrives to t
 
 PyObject *rpy_transport_resume_reading(PyObject *object, PyObject *unused)
 {
-    rpy_transport *self = of(object);
+    rpy_transport *self = rpy_connection_top(of(object));
 
     (void)unused;
     if (rpy_connection_is_closing(self) || !self->core->reading_paused)
@@ -545,6 +552,7 @@ int rpy_transport_traverse(PyObject *object, visitproc visit, void *arg)
     Py_VISIT(self->extra);
     Py_VISIT(self->socket);
     Py_VISIT(self->pipe);
+    Py_VISIT((PyObject *)self->below);
     Py_VISIT(self->view.obj);
     Py_VISIT(self->dict);
     return 0;
@@ -591,6 +599,9 @@ void rpy_transport_dealloc(PyObject *object)
         PyObject_ClearWeakRefs(object);
     rpy_transport_clear(object);
     Py_CLEAR(self->context);
+    if (self->below)
+        self->below->above = NULL;
+    Py_XDECREF((PyObject *)self->below);
     rp_transport_unref(core);
     Py_XDECREF(loop);
     type->tp_free(object);

@@ -555,3 +555,10 @@ bool rp_tls_filter_timed_out(const rp_transport *transport)
 {
     return const_filter(transport)->late;
 }
+
+void *rp_tls_filter_arg(const rp_transport *transport)
+{
+    const filter *self = is_filter(transport) ? const_filter(transport) : NULL;
+
+    return self && self->done ? self->arg : NULL;
+}

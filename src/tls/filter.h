@@ -47,6 +47,9 @@ int rp_tls_filter_new(rp_transport *below, rp_tls_factory *factory, const rp_tls
 /* Its engine, lent until it is freed. NULL: the transport is no filter, or it is freed and only referred to. */
 RP_API rp_tls_engine *rp_tls_filter_engine(const rp_transport *transport);
 
+/* What `done` is going to be called with. NULL: it was called, or the transport is no filter. */
+void *rp_tls_filter_arg(const rp_transport *transport);
+
 /* ---- of a transport that is a filter ---- */
 
 /* What it stands on, lent. NULL when the filter is freed and only referred to. */
