@@ -49,6 +49,7 @@ static int explain(rp_openssl_engine *engine, int result)
 
 /* ---- the engine ---- */
 
+/* OpenSSL makes its large buffers when it is first asked: a client that says nothing is not to cost them. */
 static int engine_handshake(rp_tls_engine *base)
 {
     rp_openssl_engine *engine = rp_openssl_engine_of(base);
@@ -56,6 +57,8 @@ static int engine_handshake(rp_tls_engine *base)
 
     if (engine->failure.error)
         return engine->failure.error;
+    if (engine->waiting && rp_openssl_wire_whole(&engine->wire) == 0)
+        return -EAGAIN;
     begin();
     result = SSL_do_handshake(engine->ssl);
     if (result == 1) {
@@ -63,6 +66,7 @@ static int engine_handshake(rp_tls_engine *base)
         return 0;
     }
     result = explain(engine, result);
+    engine->waiting = result == -EAGAIN;
     return result ? result : fail(engine, (rp_openssl_error){RP_ETLS_ALERT, SSL_AD_CLOSE_NOTIFY, NULL});
 }
 
@@ -195,6 +199,7 @@ int rp_openssl_engine_new(rp_tls_context *context, rp_openssl_engine **engine)
     new->ssl = SSL_new(context->ssl);
     new->wire.engine = &new->base;
     new->wire.patience = SIZE_MAX;
+    new->waiting = context->role == RP_TLS_SERVER;
     bio = new->ssl ? rp_openssl_bio_new(context->bio_method, &new->wire) : NULL;
     if (!bio || !SSL_set_app_data(new->ssl, new)) {
         BIO_free(bio);

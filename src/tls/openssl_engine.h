@@ -20,6 +20,7 @@ typedef struct rp_openssl_engine {
     char *server_name;                   /* of a client's; NULL: none */
     rp_openssl_error failure;            /* .error is 0 as long as it works */
     int refused;                         /* the error of the function that was asked about the client's name */
+    bool waiting;                        /* the handshake, for a record */
     bool named;                          /* the client's name has been looked at */
     rp_openssl_certificate *certificate; /* of the peer's, once it was asked for */
 } rp_openssl_engine;
