@@ -3,8 +3,8 @@
 
     cc app.c $(pkg-config --cflags --libs ringport)
 
-against the shared library and, with --static, as a static program; by CMake, as a Meson subproject; and plugins, which
-are unloaded, or loaded late.
+against the shared library and, with --static, as a static program; the same with TLS, where OpenSSL is; by CMake, as a Meson
+subproject; and plugins, which are unloaded, or loaded late.
 """
 
 import os
@@ -16,7 +16,8 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-COMPILE = "cc {options} -Wall -Wextra -Werror app.c -o {program} $(pkg-config {pkg_config} --cflags --libs ringport)"
+COMPILE = ("cc {options} -Wall -Wextra -Wno-unused-parameter -Werror {source} -o {program} "
+           "$(pkg-config {pkg_config} --cflags --libs {package})")
 
 passed = failed = 0
 
@@ -77,10 +78,28 @@ def consumer(directory, name):
     return place
 
 
-def build_and_run(directory, program, options, pkg_config, environment):
+def build(directory, program, source, package, options, pkg_config, environment):
+    """Builds a program, runs it, and returns what it prints."""
     place = consumer(directory, program)
-    run("sh", "-c", COMPILE.format(program=program, options=options, pkg_config=pkg_config), cwd=place)
-    check_output(run("./" + program, cwd=place, env=dict(os.environ, **environment)))
+    run("sh", "-c", COMPILE.format(program=program, source=source, package=package, options=options,
+                                   pkg_config=pkg_config), cwd=place)
+    return run("./" + program, cwd=place, env=dict(os.environ, **environment))
+
+
+def build_and_run(directory, program, options, pkg_config, environment):
+    check_output(build(directory, program, "app.c", "ringport", options, pkg_config, environment))
+
+
+def tls(directory, program, options, pkg_config, environment):
+    output = build(directory, program, "tls.c", "ringport-tls", options, pkg_config, environment)
+    assert output == "RP_ETLS_ALERT handshake_failure\n", output
+
+
+def only_with_openssl(directory):
+    """Nobody needs OpenSSL who does not use TLS."""
+    dynamic = run("readelf", "-d", str(next((directory / "prefix").rglob("libringport.so"))))
+    assert "libssl" not in dynamic, dynamic
+    assert "ssl" not in run("pkg-config", "--static", "--libs", "ringport")
 
 
 def meson_subproject(directory, *options):
@@ -152,6 +171,10 @@ def main():
         check("names", soname, directory)
         check("shared", build_and_run, directory, "shared", "-std=c11 -pedantic", "", paths(directory))
         check("static", build_and_run, directory, "static", "-static", "--static", {})
+        if list((directory / "prefix").rglob("ringport-tls.pc")):
+            check("TLS, shared", tls, directory, "tls_shared", "-std=c11 -pedantic", "", paths(directory))
+            check("TLS, static", tls, directory, "tls_static", "-static", "--static", {})
+        check("OpenSSL for TLS alone", only_with_openssl, directory)
         check("CMake", cmake, directory)
         check("Meson subproject", meson_subproject, directory)
         check("unloaded", unloaded, directory, "shared", "$(pkg-config --libs ringport)")
