@@ -12,9 +12,9 @@ import sys
 INCLUDE = pathlib.Path(__file__).resolve().parent.parent / "include/ringport"
 HEADERS = "base.h", "error.h", "op.h", "loop.h", "future.h", "net.h"
 
-# What makes, runs, ends and sets up loops is Python's business, and so are signals, threads and memory.
+# What makes, runs, ends and sets up loops is Python's business, and so are signals, threads, memory, and contexts of TLS.
 LEFT_OUT = """
-rp_set_allocator
+rp_set_allocator rp_get_allocator rp_transport_start_tls
 rp_loop_new rp_loop_close rp_loop_free rp_run_forever rp_run_until_complete rp_loop_stop rp_loop_proactor
 rp_add_signal_handler rp_remove_signal_handler
 rp_executor_new rp_executor_shutdown rp_executor_free rp_set_default_executor rp_shutdown_default_executor

@@ -156,7 +156,8 @@ extern "C" {
     X(rp_op_ftruncate)                                                                                            \
     X(rp_op_wait_child_fd)                                                                                        \
     X(rp_transport_sendfile)                                                                                      \
-    X(rp_sendfile_sent)
+    X(rp_sendfile_sent)                                                                                           \
+    X(rp_create_unix_connection_with)
 
 /* A function's member: its name may not be the function's, in C++. */
 #define RP_PYTHON_MEMBER_(name) __typeof__(name) *name##_;
@@ -358,6 +359,7 @@ static inline PyObject *rp_python_set_error(int64_t error)
 #define rp_op_wait_child_fd RP_PYTHON_(rp_op_wait_child_fd)
 #define rp_transport_sendfile RP_PYTHON_(rp_transport_sendfile)
 #define rp_sendfile_sent RP_PYTHON_(rp_sendfile_sent)
+#define rp_create_unix_connection_with RP_PYTHON_(rp_create_unix_connection_with)
 #endif
 
 #ifdef __cplusplus

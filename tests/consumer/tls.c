@@ -1,5 +1,5 @@
 /*
- * tls.c - the same with TLS, by pkg-config's ringport-tls: a server without a certificate, and a client that is told so.
+ * tls.c - the same with TLS, by ringport-tls: a server without a certificate, and a client that is told so.
  */
 #include <ringport.h>
 #include <ringport/tls.h>
