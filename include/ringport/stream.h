@@ -132,6 +132,7 @@ RP_API int rp_open_pipe_connection(rp_co *co, rp_stream **stream, const char *pa
  * When it returns, what was written is sent, and the stream is closed and freed; do not free it yourself.
  * An error that it returns is reported to the loop's exception handler, unless the task was cancelled, or the
  * connection was just lost (-ECONNRESET, -EPIPE, -ECONNABORTED).
+ * What the peer did wrong in TLS (RP_ETLS_*) is reported in debug mode only.
  */
 typedef int rp_client_connected(rp_co *co, rp_stream *stream, void *arg);
 

@@ -295,7 +295,7 @@ static bool make_protocol(rp_server *server, const rp_protocol **protocol, void 
 /* Whether a peer or the network may cause it: nobody else wants to know. */
 static bool is_everyday(int error)
 {
-    return (error <= RP_ETLS_VERIFY && error >= RP_ETLS_PROTOCOL) || error == -ETIMEDOUT || error == -ECANCELED ||
+    return rp_transport_is_tls_error(error) || error == -ETIMEDOUT || error == -ECANCELED ||
            error == -ECONNRESET || error == -ECONNABORTED || error == -EPIPE;
 }
 

@@ -191,7 +191,7 @@ static bool is_everyday(int error)
     case -ENOTCONN:
         return true;
     default:
-        return error <= RP_ETLS_VERIFY && error >= RP_ETLS_PROTOCOL;
+        return rp_transport_is_tls_error(error);
     }
 }
 

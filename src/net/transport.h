@@ -206,6 +206,12 @@ void rp_transport_fail_writing(rp_transport *transport, int error, bool told, rp
 /* Something in flight has ended: goes on to the end if that was all it waited for. */
 void rp_transport_settle(rp_transport *transport);
 
+/* Whether it tells of what the peer did in TLS. */
+static inline bool rp_transport_is_tls_error(int error)
+{
+    return error <= RP_ETLS_VERIFY && error >= RP_ETLS_PROTOCOL;
+}
+
 /* What inserts end with when the transport is lost: an abort's error is 0, which would say that all went well. */
 static inline int rp_transport_insert_error(const rp_transport *transport)
 {

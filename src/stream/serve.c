@@ -12,6 +12,7 @@
 #include "loop/exception.h"
 #include "net/named_pipe.h"
 #include "net/server_open.h"
+#include "net/transport.h"
 #include "stream/shared_address.h"
 #include "stream/stream.h"
 #include "stream/stream_open.h"
@@ -26,8 +27,11 @@ typedef struct service {
 
 /* ---- a connection ---- */
 
-static bool is_everyday(int error)
+/* What a peer does wrong in TLS is looked for in debug mode. */
+static bool is_everyday(const rp_loop *loop, int error)
 {
+    if (rp_transport_is_tls_error(error))
+        return !loop->debug;
     return error == -ECONNRESET || error == -EPIPE || error == -ECONNABORTED || error == -ECANCELED;
 }
 
@@ -37,7 +41,7 @@ static int serve_connection(rp_co *co, void *arg)
     rp_task *task = rp_co_task(co);
     int rc = stream->handler(co, stream, stream->handler_arg);
 
-    if (rc < 0 && !is_everyday(rc))
+    if (rc < 0 && !is_everyday(stream->loop, rc))
         rp_loop_report(rp_co_loop(co), &(rp_report){.where = RP_WHERE_HANDLER,
                                                     .error = rc,
                                                     .name = rp_task_get_name(task),

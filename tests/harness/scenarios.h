@@ -18,7 +18,7 @@
         each(server_from_start_to_stop) each(group_with_a_failing_child) each(timeout_that_expires)               \
             each(executor_job) each(signal_handler) each(lines_through_pipes) each(run_whole) each(generators)    \
                 each(name_that_is_raced_for) each(children) each(files) each(datagrams_by_callbacks)              \
-                    each(datagrams_in_tasks) each(files_sent) each(watches)
+                    each(datagrams_in_tasks) each(files_sent) each(watches) each(tls)
 
 /* Runs it: 0, or the error that it ended by. */
 typedef int scenario(void);

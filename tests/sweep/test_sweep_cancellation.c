@@ -3,7 +3,7 @@
  * the second one in its clean-up.
  *
  * The victim goes through all that suspends: connecting, writing, reading, accepting, a group, a timeout, a shield, the
- * executor, a generator, a name and the race for its addresses, files, their sending and watching.
+ * executor, a generator, a name and the race for its addresses, files, their sending and watching, and TLS.
  * What it works on belongs to the test, which goes on with it after the victim's end: so nothing that was read, and no
  * connection that was accepted, may be missing then.
  * The linker leads rp_co_suspend() to a wrapper that counts the victim's suspensions.
@@ -18,6 +18,7 @@
 #include "ringport.h"
 #include "harness/datagrams.h"
 #include "harness/files.h"
+#include "harness/toy_engine.h"
 #include "harness/wire.h"
 #include "harness/wrap.h"
 
@@ -40,6 +41,8 @@ typedef struct trial {
     int cancelled;       /* cancellations that found the victim alive */
     bool seen;           /* the victim has got -ECANCELED */
     rp_server *server;   /* that sends lines to who connects */
+    rp_server *secure;   /* that counts what comes by TLS */
+    rp_server *starttls; /* the same, where TLS comes later */
     rp_stream *stream;   /* a connection to it */
     rp_stream *greeting; /* one that the victim makes */
     int lines;           /* read so far */
@@ -370,6 +373,67 @@ static int watch_files(rp_co *co)
     return rc;
 }
 
+/* ---- TLS, with a toy for an engine ---- */
+
+static rp_tls_context *toys(void)
+{
+    static toy_factory factory;
+
+    if (!factory.base.make)
+        toy_factory_init(&factory);
+    return (rp_tls_context *)&factory.base;
+}
+
+static int count_bytes(rp_co *co, rp_stream *stream, void *later)
+{
+    static char bytes[65536];
+    uint64_t got = 0;
+    ssize_t n;
+
+    if (later) {
+        RP_TRY(rp_stream_read_line(co, stream, bytes, sizeof bytes));
+        RP_TRY(rp_start_tls(co, stream, toys(), NULL));
+    }
+    while ((n = rp_stream_read(co, stream, bytes, sizeof bytes)) > 0) {
+        CHECK(wire_same(bytes, (size_t)n, got));
+        got += (uint64_t)n;
+    }
+    return n < 0 ? (int)n : rp_stream_write(co, stream, &got, sizeof got);
+}
+
+/* The handshake, a write that waits, a read, the end and the wait for the peer's. */
+static int talk_over_tls(rp_co *co, rp_stream *stream, bool later)
+{
+    enum { SIZE = 300000 };
+    static char bytes[SIZE];
+    uint64_t got;
+
+    wire_fill(bytes, sizeof bytes, 0);
+    if (later) {
+        RP_TRY(see(rp_stream_write(co, stream, "later\n", 6)));
+        RP_TRY(see(rp_start_tls(co, stream, toys(), &(rp_tls_options){.server_name = "x"})));
+    }
+    RP_TRY(see(rp_stream_write(co, stream, bytes, sizeof bytes)));
+    CHECK_INT(rp_stream_write_eof(stream), ==, 0);
+    RP_TRY(see((int)rp_stream_read_exactly(co, stream, &got, sizeof got)));
+    CHECK_INT(got, ==, SIZE);
+    rp_stream_close(stream);
+    return see(rp_stream_wait_closed(co, stream));
+}
+
+static int over_tls(rp_co *co, bool later)
+{
+    rp_connect_options options = {.tls = toys()};
+    int port = rp_server_port(later ? t.starttls : t.secure);
+    rp_stream *stream;
+    int rc;
+
+    RP_TRY(see(rp_open_connection(co, &stream, "127.0.0.1", port, later ? NULL : &options)));
+    rc = talk_over_tls(co, stream, later);
+    rp_stream_free(stream);
+    return rc;
+}
+
 static int all_of_it(rp_co *co)
 {
     RP_TRY(see(rp_open_connection(co, &t.greeting, "127.0.0.1", rp_server_port(t.server), NULL)));
@@ -389,6 +453,8 @@ static int all_of_it(rp_co *co)
     RP_TRY(send_file(co, false));
     RP_TRY(send_file(co, true));
     RP_TRY(watch_files(co));
+    RP_TRY(over_tls(co, false));
+    RP_TRY(over_tls(co, true));
     RP_TRY(read_lines(co, 8));
     return 0;
 }
@@ -508,11 +574,14 @@ static void leave(void)
 
 static int try_it(rp_co *co, void *arg)
 {
+    rp_server_options options = {.tls = toys()};
     rp_task *ticker;
 
     (void)arg;
     be_guests();
     CHECK_INT(rp_start_server(co, &t.server, send_lines, NULL, "127.0.0.1", 0, NULL), ==, 0);
+    CHECK_INT(rp_start_server(co, &t.secure, count_bytes, NULL, "127.0.0.1", 0, &options), ==, 0);
+    CHECK_INT(rp_start_server(co, &t.starttls, count_bytes, &t, "127.0.0.1", 0, NULL), ==, 0);
     CHECK_INT(rp_open_connection(co, &t.stream, "127.0.0.1", rp_server_port(t.server), NULL), ==, 0);
     CHECK_INT(rp_create_task(&ticker, tick, NULL), ==, 0);
     CHECK_INT(rp_create_task(&t.victim, victim, NULL), ==, 0);
@@ -523,6 +592,8 @@ static int try_it(rp_co *co, void *arg)
     take_the_rest(co);
     rp_stream_free(t.stream);
     rp_server_free(t.server);
+    rp_server_free(t.secure);
+    rp_server_free(t.starttls);
     leave();
     rp_task_cancel(ticker);
     CHECK_INT(rp_join(co, ticker), ==, RP_EFUTCANCELED);
