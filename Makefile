@@ -83,7 +83,7 @@ aarch64: ## the tests on aarch64 (cross-compiled, under qemu-user, epoll)
 	@scripts/install-packages build test cross
 	@scripts/test-variant aarch64
 
-strangers: ## of the tests: curl, wrk, socat, ncat, nginx and Redis against the examples; slow clients, and malformed ones
+strangers: ## of the tests: curl, wrk, socat, ncat, nginx, Redis, openssl, Go and GnuTLS against us; slow clients, and malformed ones
 	@scripts/install-packages build strangers
 	@scripts/configure $(BUILD) -Dbench=true
 	@scripts/test $(BUILD) --suite strangers

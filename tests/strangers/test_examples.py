@@ -7,13 +7,14 @@ import os
 import pathlib
 import re
 import select
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 
-from programs import PATIENCE, SUFFIX, run, run_all, server, start
+from programs import DIRECTORY, PATIENCE, SUFFIX, run, run_all, server, start
 from site_of_pages import SITE, site
 
 
@@ -205,7 +206,45 @@ def signals():
         process.wait()
 
 
+def certificate(directory):
+    """A certificate for localhost that signs itself, and its key; made by `openssl`."""
+    paths = f"{directory}/certificate", f"{directory}/key"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                    "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-out", paths[0], "-keyout",
+                    paths[1]], check=True, stderr=subprocess.DEVNULL)
+    return paths
+
+
+def tls_echo():
+    with tempfile.TemporaryDirectory() as directory:
+        roots, key = certificate(directory)
+        with server("tls_echo_server", 0, roots, key) as port:
+            process = start("tls_echo_client", "localhost", port, roots, stdin=subprocess.PIPE)
+            output, _ = process.communicate("".join(f"line {i}\n" for i in range(1000)), PATIENCE)
+            assert process.returncode == 0, output
+            assert output.splitlines() == ["TLSv1.3"] + [f"line {i}" for i in range(1000)], output
+            process = start("https_fetch", "127.0.0.1", port, "/", roots)
+            output, _ = process.communicate(timeout=PATIENCE)
+            assert process.returncode == 1 and "another name" in output, output
+
+
+def mail():
+    with tempfile.TemporaryDirectory() as directory:
+        roots, key = certificate(directory)
+        process = start("mail_server", 0, roots, key)
+        try:
+            port = process.stdout.readline().rpartition(":")[2].strip()
+            assert run("mail_client", "localhost", port, roots, "one", "two") == ""
+            assert [process.stdout.readline() for _ in range(2)] == ["one\n", "two\n"]
+        finally:
+            process.kill()
+            process.wait()
+
+
 EXAMPLES = [hello, echo_server, echo_client, tcp_proxy, http_server, fetch, executor, udp_echo, chat_server, crawler,
             pipeline, copy_file, tail]
+
+if (DIRECTORY / "tls_echo_server").exists() and shutil.which("openssl"):
+    EXAMPLES += [tls_echo, mail]  # built where there is OpenSSL
 
 sys.exit(run_all(EXAMPLES if SUFFIX else EXAMPLES + [numbered, signals]))
