@@ -100,30 +100,31 @@ class TLSProtocol(asyncio.Protocol):
 
     def connection_made(self, transport):
         """Begin the handshake, unless that was done before."""
-        if self._app_transport is not None:
-            return
+        if self._app_transport is None:
+            try:
+                self._begin(transport)
+            except BaseException:
+                transport.abort()
+                raise
+
+    def _begin(self, transport):
         engine, _ = choose(self._loop)
         if self._loop.get_debug():
             base_events.logger.debug("%r starts SSL handshake", self)
-        try:
-            self._app_transport = self._loop._make_tls_transport(
-                transport,
-                self,
-                self._first_protocol,
-                self._objects,
-                self._waiter,
-                self._extra,
-                self._server_side,
-                self._made,
-                self._limits,
-                engine == "openssl",
-            )
-        except BaseException:
-            transport.abort()
-            raise
-        finally:
-            del self._objects, self._first_protocol, self._waiter
+        self._app_transport = self._loop._make_tls_transport(
+            transport,
+            self,
+            self._first_protocol,
+            self._objects,
+            self._waiter,
+            self._extra,
+            self._server_side,
+            self._made,
+            self._limits,
+            engine == "openssl",
+        )
         self._transport = transport
+        del self._objects, self._first_protocol, self._waiter
 
     @property
     def _app_protocol(self):
@@ -209,8 +210,8 @@ class Secure:
             return await super().start_tls(transport, protocol, sslcontext, **options)
         waiter = self.create_future()
         tls = TLSProtocol(self, protocol, sslcontext, waiter, call_connection_made=False, **options)
+        tls._begin(transport)
         transport.set_protocol(tls)
-        tls.connection_made(transport)
         above = tls._app_transport
         try:
             await waiter

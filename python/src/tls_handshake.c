@@ -273,6 +273,7 @@ static rpy_tls_transport *allocate(rpy_loop *loop, const arguments *a)
     self->owner = Py_NewRef(a->owner);
     self->handshake_limit = Py_NewRef(a->handshake_limit);
     self->calls_made = a->calls_made;
+    self->begun = loop->debug ? rp_loop_time(loop->loop) : 0;
     return self;
 }
 

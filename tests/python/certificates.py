@@ -28,3 +28,20 @@ def server_context(certificate):
 def client_context(certificate):
     """One that trusts the certificate."""
     return ssl.create_default_context(cafile=certificate[0])
+
+
+@pytest.fixture(params=["openssl", "memory"])
+def engine(request, monkeypatch, pytestconfig):
+    """The engine of TLS that is used: `pytestmark = pytest.mark.usefixtures("engine")` runs each test with both."""
+    if pytestconfig.getoption("reference"):
+        if request.param == "memory":
+            pytest.skip("asyncio has one way")
+        return "asyncio"
+    from ringport import tls
+
+    best = tls.choose(request.getfixturevalue("loop"))
+    if request.param != "openssl":
+        monkeypatch.setattr(tls, "_chosen", (request.param, "a test wants it"))
+    elif best[0] != "openssl":
+        pytest.skip(best[1])
+    return request.param
