@@ -21,6 +21,8 @@
  *   proactor.h  the completion port, without a loop
  *   error.h     errors
  *   base.h      time, memory
+ *
+ * Not in it: tls.h, contexts of TLS, which belongs to a library of its own.
  */
 #ifndef RINGPORT_H
 #define RINGPORT_H

@@ -18,6 +18,13 @@
  *   reading goes on to the end of what has come
  * So the answer of a peer that answers and closes during an upload is not lost, as it is in asyncio.
  *
+ * Over TLS (rp_connect_options.tls, rp_server_options.tls, rp_start_tls()) a stream does the same, and besides:
+ *   rp_stream_write_eof() sends close_notify, and reading goes on
+ *   a stream that ends without the peer's close_notify has not ended, but was cut off: reading fails by
+ *   RP_ETLS_TRUNCATED
+ *   what a peer does wrong fails reads and writes by the others of RP_ETLS_*
+ *   closing waits for the peer's close_notify, for as long as the options say
+ *
  * Threads. All functions are for the loop's thread.
  *
  * Errors that are listed below without a reason mean the same everywhere:
