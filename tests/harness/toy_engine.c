@@ -49,6 +49,7 @@ size_t toy_record(char *to, int type, const void *data, size_t length)
 static void say(toy *self, int type, const void *data, size_t length)
 {
     rp_tls_output_write(self->base.output, self->record, toy_record(self->record, type, data, length));
+    call(self);
 }
 
 static int fail(toy *self, int error, char alert)

@@ -332,6 +332,63 @@ TEST(a_write_that_wants_input_keeps_no_more_of_it_than_a_read_brings)
     rig_end(&g);
 }
 
+/* The answer will never come, and nobody reads who would be told of the end. */
+TEST(a_write_that_wants_input_fails_when_none_can_come)
+{
+    rig g = {0};
+
+    rig_open(&g);
+    g.factory.asks = true;
+    rp_transport_pause_reading(g.filter);
+    CHECK_INT(rp_transport_write(g.filter, "abc", 3), ==, 0);
+    rig_expect(&g, TOY_ASK);
+    shutdown(g.peer, SHUT_WR);
+    RUN_UNTIL(g.loop, g.r.lost);
+    CHECK_INT(g.r.error, ==, -EPIPE);
+    rig_end(&g);
+}
+
+static void write_elsewhere(void *arg)
+{
+    rig *other = arg;
+    struct iovec pieces[2] = {{"12", 2}, {"345", 3}};
+
+    CHECK_INT(rp_transport_writev(other->filter, pieces, 2), ==, 0);
+}
+
+/* Its records, which are still being collected, and those of another connection do not mix. */
+TEST(a_callback_of_the_engine_may_write_on_another_connection)
+{
+    rp_loop *loop = wire_loop();
+    rig g = {.options.server = true}, other = {.options.server = true};
+    struct iovec pieces[2] = {{"abc", 3}, {"defg", 4}};
+    char plain[TOY_PLAIN];
+    size_t length;
+
+    CHECK_INT(rig_begin_in(&g, loop), ==, 0);
+    CHECK_INT(rig_begin_in(&other, loop), ==, 0);
+    rig_shake(&g);
+    rig_shake(&other);
+    g.factory.called = write_elsewhere;
+    g.factory.arg = &other;
+    CHECK_INT(rp_transport_writev(g.filter, pieces, 2), ==, 0);
+    rig_say(&g, TOY_ASK, "", 0);
+    rig_say(&g, TOY_DATA, "x", 1);
+    RUN_UNTIL(loop, g.r.length);
+    g.factory.called = NULL;
+    CHECK_INT(rig_hear(&g, plain, &length), ==, TOY_DATA);
+    CHECK(length == 7 && memcmp(plain, "abcdefg", 7) == 0);
+    rig_expect(&g, TOY_ANSWER);
+    for (size_t total = 0; total < 20; total += length) { /* before and behind a record, twice at least */
+        CHECK_INT(rig_hear(&other, plain, &length), ==, TOY_DATA);
+        CHECK(length > 0 && memcmp(plain, "123451234512345" + total % 5, length) == 0);
+    }
+    rp_loop_free(loop);
+    g.loop = other.loop = NULL;
+    rig_end(&g);
+    rig_end(&other);
+}
+
 /* ---- writing that fails ---- */
 
 static void count_failure(void *self, int error)

@@ -101,6 +101,41 @@ TEST(a_transport_that_runs_becomes_what_is_below)
     }
 }
 
+/* More than the buffer that is received into holds. */
+TEST(much_may_have_been_received_before)
+{
+    enum { RECORDS = 20 };
+    static char bytes[(RECORDS + 1) * TOY_RECORD], plain[RECORDS * TOY_PLAIN];
+    size_t length = toy_record(bytes, TOY_HELLO, "hello", 5);
+    rig g = {0};
+
+    wire_fill(plain, sizeof plain, 0);
+    length += toy_record(bytes + length, TOY_FINISHED, "", 0);
+    for (int i = 0; i < RECORDS; i++)
+        length += toy_record(bytes + length, TOY_DATA, plain + i * TOY_PLAIN, TOY_PLAIN);
+    g.options = (rp_tls_filter_options){.received = bytes, .received_length = length - 10};
+    rig_begin(&g);
+    memset(bytes, 0, 1000);
+    rig_send(&g, bytes + length - 10, 10);
+    RUN_UNTIL(g.loop, g.r.length == sizeof plain);
+    CHECK(wire_same(g.r.data, sizeof plain, 0));
+    rig_end(&g);
+}
+
+TEST(what_is_written_before_the_handshake_is_done_is_sent_after_it)
+{
+    rig g = {0};
+
+    rig_begin(&g);
+    CHECK_INT(rp_transport_write(g.filter, "early", 5), ==, 0);
+    CHECK_INT(rp_transport_get_write_buffer_size(g.filter), ==, 5);
+    rig_shake(&g);
+    rig_expect(&g, TOY_DATA);
+    rp_transport_close(g.filter);
+    rig_expect(&g, TOY_CLOSE);
+    rig_end(&g);
+}
+
 /* ---- that fail ---- */
 
 TEST(a_peer_is_told_by_an_alert_why_its_handshake_fails)
