@@ -2,6 +2,8 @@
 #include "harness/platform.h"
 #include "harness/trouble.h"
 
+extern "C" rp_tls_context *toy_context(void); /* toy_engine.h, which is C's */
+
 namespace
 {
 
@@ -116,11 +118,13 @@ struct fixture {
     rp_server *server = nullptr;
     peer accepted{};
 
-    fixture()
+    explicit fixture(rp_tls_context *tls = nullptr)
     {
+        rp_server_options options{};
         rp_future *future;
 
-        CHECK_INT(rp_create_server(loop, make_peer, &accepted, "127.0.0.1", 0, nullptr, &future), ==, 0);
+        options.tls = tls;
+        CHECK_INT(rp_create_server(loop, make_peer, &accepted, "127.0.0.1", 0, &options, &future), ==, 0);
         CHECK_INT(rp_run_until_complete(loop, future), ==, 0);
         server = static_cast<rp_server *>(rp_future_value(future));
         rp_future_unref(future);
@@ -242,6 +246,30 @@ TEST(an_attempt_ends_when_its_factory_throws)
         }
         CHECK_INT(thrown, ==, 1);
         CHECK_INT(rc, ==, bad == 'f' ? RP_EFUTCANCELED : 0);
+        rp_future_unref(future);
+    }
+}
+
+/* The server's factory, or the client's, throws at the end of the handshake. The other end learns of it. */
+TEST(a_factory_may_throw_at_the_end_of_a_handshake)
+{
+    for (bool servers : {true, false}) {
+        fixture f(toy_context());
+        rp_connect_options options{};
+        peer client{};
+        rp_future *future;
+
+        options.tls = toy_context();
+        (servers ? f.accepted : client).bad = 'f';
+        CHECK_INT(rp_create_connection(f.loop, make_peer, &client, "127.0.0.1", rp_server_port(f.server), &options,
+                                       &future),
+                  ==, 0);
+        int thrown = f.run_until("f");
+        thrown += f.run_until("l"); /* the one that had a protocol */
+        CHECK_INT(thrown, ==, 1);
+        CHECK(rp_future_done(future));
+        CHECK_INT(rp_future_cancelled(future), ==, !servers);
+        f.run_until([&] { return rp_server_connections(f.server) == 0; });
         rp_future_unref(future);
     }
 }

@@ -11,15 +11,6 @@
 
 enum { LARGE = 100000 };
 
-static rp_tls_context *toys(void)
-{
-    static toy_factory factory;
-
-    if (!factory.base.make)
-        toy_factory_init(&factory);
-    return (rp_tls_context *)&factory.base;
-}
-
 /* ---- the server ---- */
 
 static int echo(rp_co *co, rp_stream *stream)
@@ -47,7 +38,7 @@ static int serve_later(rp_co *co, rp_stream *stream, void *arg)
     if (n <= 0)
         return (int)n;
     RP_TRY(scenario_note(rp_stream_write(co, stream, "yes\n", 4)));
-    RP_TRY(scenario_note(rp_start_tls(co, stream, toys(), NULL)));
+    RP_TRY(scenario_note(rp_start_tls(co, stream, toy_context(), NULL)));
     return echo(co, stream);
 }
 
@@ -102,13 +93,13 @@ static int ask_for_tls(rp_co *co, rp_stream *stream)
 
     RP_TRY(scenario_note(rp_stream_write(co, stream, "tls?\n", 5)));
     RP_TRY(scenario_note((int)rp_stream_read_exactly(co, stream, line, 4)));
-    return scenario_note(rp_start_tls(co, stream, toys(), &options));
+    return scenario_note(rp_start_tls(co, stream, toy_context(), &options));
 }
 
 /* A connection's whole life. */
 static int connect_to(rp_co *co, int port, bool later)
 {
-    rp_connect_options options = {.tls = toys()};
+    rp_connect_options options = {.tls = toy_context()};
     rp_stream *stream;
     int rc;
 
@@ -122,7 +113,7 @@ static int connect_to(rp_co *co, int port, bool later)
 
 static int serve_and_connect(rp_co *co, bool later)
 {
-    rp_server_options options = {.tls = toys()};
+    rp_server_options options = {.tls = toy_context()};
     rp_server *server;
     int rc;
 

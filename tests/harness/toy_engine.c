@@ -317,6 +317,11 @@ toy_factory *toy_engines(void)
     return &factory;
 }
 
+rp_tls_context *toy_context(void)
+{
+    return (rp_tls_context *)&toy_engines()->base;
+}
+
 static void on_done(void *arg, rp_transport *filter, int error)
 {
     end *e = arg;

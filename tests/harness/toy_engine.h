@@ -6,6 +6,7 @@
 #define RP_TESTS_TOY_ENGINE_H
 
 #include "harness/kinds.h"
+#include "ringport/net.h"
 #include "tls/filter.h"
 
 /* Types of records. The client says HELLO, the server HELLO, the client FINISHED, the server TICKET. */
@@ -30,6 +31,9 @@ typedef struct toy_factory {
 } toy_factory;
 
 void toy_factory_init(toy_factory *factory);
+
+/* A context that makes engines which do all they should. */
+rp_tls_context *toy_context(void);
 
 /* What makes the engines of start_toys(). */
 toy_factory *toy_engines(void);

@@ -375,15 +375,6 @@ static int watch_files(rp_co *co)
 
 /* ---- TLS, with a toy for an engine ---- */
 
-static rp_tls_context *toys(void)
-{
-    static toy_factory factory;
-
-    if (!factory.base.make)
-        toy_factory_init(&factory);
-    return (rp_tls_context *)&factory.base;
-}
-
 static int count_bytes(rp_co *co, rp_stream *stream, void *later)
 {
     static char bytes[65536];
@@ -392,7 +383,7 @@ static int count_bytes(rp_co *co, rp_stream *stream, void *later)
 
     if (later) {
         RP_TRY(rp_stream_read_line(co, stream, bytes, sizeof bytes));
-        RP_TRY(rp_start_tls(co, stream, toys(), NULL));
+        RP_TRY(rp_start_tls(co, stream, toy_context(), NULL));
     }
     while ((n = rp_stream_read(co, stream, bytes, sizeof bytes)) > 0) {
         CHECK(wire_same(bytes, (size_t)n, got));
@@ -411,7 +402,7 @@ static int talk_over_tls(rp_co *co, rp_stream *stream, bool later)
     wire_fill(bytes, sizeof bytes, 0);
     if (later) {
         RP_TRY(see(rp_stream_write(co, stream, "later\n", 6)));
-        RP_TRY(see(rp_start_tls(co, stream, toys(), &(rp_tls_options){.server_name = "x"})));
+        RP_TRY(see(rp_start_tls(co, stream, toy_context(), &(rp_tls_options){.server_name = "x"})));
     }
     RP_TRY(see(rp_stream_write(co, stream, bytes, sizeof bytes)));
     CHECK_INT(rp_stream_write_eof(stream), ==, 0);
@@ -423,7 +414,7 @@ static int talk_over_tls(rp_co *co, rp_stream *stream, bool later)
 
 static int over_tls(rp_co *co, bool later)
 {
-    rp_connect_options options = {.tls = toys()};
+    rp_connect_options options = {.tls = toy_context()};
     int port = rp_server_port(later ? t.starttls : t.secure);
     rp_stream *stream;
     int rc;
@@ -574,7 +565,7 @@ static void leave(void)
 
 static int try_it(rp_co *co, void *arg)
 {
-    rp_server_options options = {.tls = toys()};
+    rp_server_options options = {.tls = toy_context()};
     rp_task *ticker;
 
     (void)arg;
