@@ -274,10 +274,12 @@ void rpy_connection_log(rpy_transport *self, const char *format)
     Py_XDECREF(result);
 }
 
+/* And what it stands on: the socket is closed in the next turn, as whoever stops the loop after that one expects. */
 static void lose(rpy_transport *self)
 {
     self->closing = true;
-    rp_transport_lose(self->core, 0);
+    for (rpy_transport *each = self; each; each = each->below)
+        rp_transport_lose(each->core, 0);
     rpy_connection_keep(self);
 }
 
@@ -296,9 +298,9 @@ int rpy_connection_close(rpy_transport *self)
         return 0;
     if (rpy_loop_check(self->loop) < 0)
         return -1;
-    if (self->below || self->above)
+    if (self->above || (self->below && !self->unstarted))
         return close_gently(self);
-    if (rp_buffer_size(&self->core->buffer) == 0) {
+    if (rp_buffer_size(&self->core->buffer) == 0 || self->unstarted) {
         lose(self);
         return 0;
     }
