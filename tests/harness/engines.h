@@ -1,5 +1,7 @@
 /*
  * engines.h - two engines of TLS that talk to each other in memory, as little at a time as the test wants.
+ *
+ * On Windows read() and write() may be macros: members of these names stand in parentheses.
  */
 #ifndef RP_TESTS_ENGINES_H
 #define RP_TESTS_ENGINES_H
@@ -128,7 +130,7 @@ static inline int64_t test_end_read(test_end_of_tls *end, char *buffer, size_t m
     while (total < most) {
         size_t length = most - total < room ? most - total : room;
 
-        taken = end->engine->type->read(end->engine, buffer + total, length);
+        taken = (end->engine->type->read)(end->engine, buffer + total, length);
         if (taken <= 0)
             break;
         total += (size_t)taken;
@@ -144,12 +146,12 @@ static inline rp_openssl_engine *test_openssl(const test_end_of_tls *end)
 /* One call of the engine's. */
 static inline int64_t end_write(test_end_of_tls *end, const char *text)
 {
-    return end->engine->type->write(end->engine, text, strlen(text));
+    return (end->engine->type->write)(end->engine, text, strlen(text));
 }
 
 static inline int64_t end_read(test_end_of_tls *end, char *buffer, size_t length)
 {
-    return end->engine->type->read(end->engine, buffer, length);
+    return (end->engine->type->read)(end->engine, buffer, length);
 }
 
 /* The engine in place of a transport, for tls.h's functions: the linker leads rp_tls_filter_engine() to engines.c. */
