@@ -11,11 +11,12 @@ Any build will do, and any platform's. The objects are those of the Python face.
 `check_objects.py --self-test` proves that it can fail.
 """
 
+import pathlib
 import re
 import subprocess
 import sys
 
-from check_layers import STANDS_ON, below
+from check_layers import STANDS_ON, below, node, storey_of
 
 # Whose layers may ask the system's kernel: the rest asks rp_kernel.
 FREE = {"base", "proactor"}
@@ -125,17 +126,22 @@ def read(table):
     return objects
 
 
+def storey(each):
+    """The layer of an object, or its storey of that."""
+    return storey_of(node(pathlib.Path(each))) or each.partition("/")[0]
+
+
 def mistakes(objects, exceptions):
     home = {name: each for each, (defined, _) in objects.items() for name in defined}
     used = {each: set() for each in exceptions}
     for each, (_, needed) in sorted(objects.items()):
-        layer = each.partition("/")[0]
+        layer = storey(each)
         if layer not in STANDS_ON:
             yield f"{each}: which layer does it belong to? Say so in tests/check_layers.py"
             continue
         allowed = exceptions.get(each, ([], ""))[0]
         for name in sorted(needed):
-            other = home.get(name, each).partition("/")[0]
+            other = storey(home.get(name, each))
             if other != layer and other not in below(layer):
                 yield f"{each} needs {name}() of {home[name]}, on which its layer does not stand"
             if layer not in FREE and KERNEL.fullmatch(plain(name)):
@@ -165,6 +171,9 @@ def self_test():
     assert count(loop + "b/python/_core.so.p/src_module.c.o:\n U rp_run\n") == 0
     assert count(loop + " U PyInit\n\nb/python/_core.so.p/src_loop_type.c.o:\n0000 T PyInit\n U recv\n") == 2
     assert count("src_misc_x.c.o:\n U memcpy\n") == 1
+    filters = "src_tls_filter.c.o:\n0000 T rp_filter\n\n"
+    assert count(filters + "src_net_connect.c.o:\n U rp_filter\n") == 0  # a storey
+    assert count(filters + "src_net_transport.c.o:\n U rp_filter\n") == 1
     assert count(loop + " U recv\n", {"loop/loop": (["recv"], "")}) == 0
     assert count(loop, {"loop/loop": (["recv"], "")}) == 1  # an exception that nothing needs
     assert count(loop, {"loop/other": (["recv"], "")}) == 0  # another platform's file

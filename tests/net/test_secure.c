@@ -519,9 +519,12 @@ TEST(a_servers_connection_stays_its_own_when_it_begins_tls)
     rp_future_unref(made);
     int peer = wire_connect(rp_server_port(server));
     char bytes[4096];
+    void *before;
     RUN_UNTIL(loop, s.made);
+    rp_transport_get_protocol(accepted, &before);
     CHECK_INT(rp_transport_start_tls(accepted, toys(), &options, NULL, 0, &record_plain, &r, &future), ==, 0);
     send_record(peer, TOY_HELLO);
+    service_lost(before, 0); /* as the protocol's owner: it is told nothing any more */
     send_record(peer, TOY_FINISHED);
     CHECK_INT(end(loop, future), ==, 0);
     CHECK_INT(rp_server_connections(server), ==, 1);

@@ -16,7 +16,6 @@ import socket
 import sys
 import tempfile
 import threading
-import time
 
 import malformed_http
 from programs import PATIENCE, run, run_all, server, start
