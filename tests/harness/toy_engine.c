@@ -63,7 +63,7 @@ static int front(toy *self, size_t *length)
 {
     const rp_tls_input *input = self->base.input;
 
-    if (input->length < TOY_HEADER)
+    if (input->length < TOY_HEADER || self->factory->deaf)
         return 0;
     *length = (size_t)input->data[1] << 8 | input->data[2];
     if (*length > TOY_PLAIN)

@@ -21,6 +21,7 @@ typedef struct toy_factory {
     int refuses;    /* a server's handshake fails by this error, and an alert */
     size_t flight;  /* how long the server's HELLO is */
     bool asks;      /* each write waits for an ANSWER to an ASK */
+    bool deaf;      /* it takes no input, and waits for more */
     void (*called)(
         void *arg); /* by each of an engine\'s functions, and behind each record, as a callback of a user\'s */
     void *arg;

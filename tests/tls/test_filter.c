@@ -60,6 +60,22 @@ TEST(a_record_that_is_too_long_is_answered_by_an_alert_and_ends_the_connection)
     rig_end(&g);
 }
 
+TEST(an_engine_that_takes_nothing_is_not_fed_for_ever)
+{
+    rig g = {0};
+
+    rig_open(&g);
+    g.factory.deaf = true;
+    for (int i = 0; i < 3; i++) {
+        static const char plain[TOY_PLAIN];
+
+        rig_say(&g, TOY_DATA, plain, sizeof plain);
+    }
+    RUN_UNTIL(g.loop, g.r.lost);
+    CHECK(g.r.error == RP_ETLS_PROTOCOL && g.r.length == 0);
+    rig_end(&g);
+}
+
 TEST(an_end_without_close_notify_is_no_end_of_the_stream)
 {
     for (int tolerant = 0; tolerant < 2; tolerant++)
@@ -205,6 +221,7 @@ static void shrink(rig *g)
 TEST(a_peer_that_asks_and_does_not_listen_is_not_read_from)
 {
     size_t told = 0, answers = 0;
+    rp_loop_stats before, after;
     rig g = {0};
     char asks[3000];
 
@@ -222,6 +239,11 @@ TEST(a_peer_that_asks_and_does_not_listen_is_not_read_from)
         wire_run(g.loop, RP_MSEC(1));
         CHECK_INT(rp_transport_get_write_buffer_size(g.below), <=, 512 * 1024);
     }
+    rp_loop_get_stats(g.loop, &before);
+    for (int i = 0; i < 50; i++)
+        wire_run(g.loop, RP_MSEC(1));
+    rp_loop_get_stats(g.loop, &after);
+    CHECK_INT(after.turns - before.turns, <, 500); /* it does not look again and again, either */
     while (answers < told / TOY_HEADER * TOY_HEADER) {
         char chunk[4096];
         ssize_t n = wire_await(g.loop, g.peer, chunk, sizeof chunk);
