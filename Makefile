@@ -88,7 +88,7 @@ strangers: ## of the tests: curl, wrk, socat, ncat, nginx, Redis, openssl, Go an
 	@scripts/configure $(BUILD) -Dbench=true
 	@scripts/test $(BUILD) --suite strangers
 
-fuzz: ## lets libFuzzer at the parsers (RINGPORT_FUZZ_SECONDS=600 each; what it finds stays in build-fuzz)
+fuzz: ## lets libFuzzer at the parsers and TLS (RINGPORT_FUZZ_SECONDS=600 each; what it finds stays in build-fuzz)
 	@scripts/install-packages build fuzz
 	@scripts/fuzz
 

@@ -78,8 +78,11 @@ void tls_stage_tear_down(tls_stage *stage)
 
 void tls_peer_say(tls_peer *p, const void *data, size_t length)
 {
-    p->queue = realloc(p->queue, p->queued + length + 1);
-    CHECK(p->queue);
+    if (p->queued + length >= p->capacity) {
+        p->capacity = 2 * (p->queued + length) + 1;
+        p->queue = realloc(p->queue, p->capacity);
+        CHECK(p->queue);
+    }
     if (length > 0)
         memcpy(p->queue + p->queued, data, length);
     p->queued += length;
@@ -283,6 +286,13 @@ void tls_peer_update_keys(tls_peer *p, bool requested)
 
 /* ---- the connection ---- */
 
+/* It waits for nothing. */
+static void turn(rp_loop *loop)
+{
+    rp_loop_stop(loop);
+    CHECK_INT(rp_run_forever(loop), ==, 0);
+}
+
 static void keep(void *self, rp_transport *transport)
 {
     *(rp_transport **)self = transport;
@@ -356,7 +366,8 @@ void tls_peer_open(tls_peer *p, const tls_stage *stage, starter *below, bool sil
     p->alert = -1;
     p->r.on_lost = on_lost;
     below(p->loop, &beginner, (void *[]){&p->below, &p->far});
-    RUN_UNTIL(p->loop, p->below && p->far);
+    while (!p->below || !p->far)
+        turn(p->loop);
     rp_transport_ref(p->below);
     rp_transport_ref(p->far);
     rp_transport_set_protocol(p->far, &far_protocol, p);
@@ -402,8 +413,7 @@ void tls_peer_run(tls_peer *p)
         size_t before = moved(p);
 
         tls_peer_pass(p);
-        rp_loop_stop(p->loop);
-        CHECK_INT(rp_run_forever(p->loop), ==, 0);
+        turn(p->loop);
         quiet = moved(p) == before ? quiet + 1 : 0;
     }
 }
@@ -412,6 +422,7 @@ void tls_peer_close(tls_peer *p)
 {
     rp_transport_abort(p->filter);
     rp_transport_abort(p->far);
+    tls_peer_run(p);
     RUN_UNTIL(p->loop, tls_peer_over(p) && p->far_lost);
     ERR_clear_error();
     SSL_free(p->ssl);

@@ -55,6 +55,7 @@ struct tls_peer {
     /* On the way to the filter. */
     unsigned char *queue;
     size_t queued, passed;
+    size_t capacity;    /* of the queue */
     size_t piece;       /* how much goes at a time; 0: all */
     size_t changed;     /* the place of a byte of which bits are turned over */
     unsigned char bits; /* which; 0: none */

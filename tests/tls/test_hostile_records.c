@@ -190,7 +190,7 @@ static void cut_into_records(tls_peer *p)
 
     CHECK_INT(length, ==, 5 + (size_t)whole[3] * 256 + whole[4]);
     p->queue = NULL;
-    p->queued = 0;
+    p->queued = p->capacity = 0;
     for (size_t i = 5; i < length; i++) {
         unsigned char bytes[] = {whole[0], whole[1], whole[2], 0, 1, whole[i]};
 
