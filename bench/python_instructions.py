@@ -29,7 +29,8 @@ PROFILES = pathlib.Path("build/bench-python/profiles").resolve()
 SIZE, CONNECTIONS, COUNT = 1024, 100, 2000
 SERVED = ("protocol", "buffered", "streams", "streams-drain", "sock")
 TLS_SERVED = ("protocol", "buffered", "streams")
-ROWS = [f"echo-{kind}" for kind in SERVED] + [f"tls-{kind}" for kind in TLS_SERVED] + [what for what in MICRO if what != "executor"]
+ROWS = [f"echo-{kind}" for kind in SERVED] + [f"tls-{kind}" for kind in TLS_SERVED]
+ROWS += [what for what in MICRO if what != "executor"]
 PEERS = ("asyncio", "uvloop", "aiofastnet")  # Valgrind does not know what Rust's ask of the kernel, and they hang
 LIMITS = {"echo-protocol": 2000, "echo-buffered": 3100, "echo-streams": 13900, "chain": 1650, "burst": 1850,
           "sleep-0": 4900, "call-later-cancel": 1800, "create-task": 12000, "threadsafe": 2300}
