@@ -292,16 +292,17 @@ static bool make_protocol(rp_server *server, const rp_protocol **protocol, void 
 
 /* ---- TLS ---- */
 
-/* Whether a peer or the network may cause it: nobody else wants to know. */
+/* Whether a peer or the network may cause it. */
 static bool is_everyday(int error)
 {
-    return rp_transport_is_tls_error(error) || error == -ETIMEDOUT || error == -ECANCELED ||
-           error == -ECONNRESET || error == -ECONNABORTED || error == -EPIPE;
+    return rp_transport_is_tls_error(error) || error == -ETIMEDOUT || error == -ECONNRESET ||
+           error == -ECONNABORTED || error == -EPIPE;
 }
 
+/* What a peer may cause is looked for in debug mode; what we have aborted ourselves is no failure. */
 static void report_handshake(const rp_server *server, rp_transport *transport, int error)
 {
-    if (server->loop->debug || !is_everyday(error))
+    if (error != -ECANCELED && (server->loop->debug || !is_everyday(error)))
         rp_loop_report(server->loop,
                        &(rp_report){.where = RP_WHERE_HANDSHAKE, .error = error, .transport = transport});
 }

@@ -38,8 +38,7 @@ static int finish(rp_stream *stream, int rc)
 
     stream->securing = NULL;
     if (rc < 0) {
-        rc = stream->closed ? -EPIPE : rc;
-        rp_stream_protocol.connection_lost(stream, rc == -ECANCELED || rc == -EPIPE ? 0 : rc);
+        rp_stream_protocol.connection_lost(stream, stream->closed || rc == -ECANCELED ? 0 : rc);
     } else if (!stream->lost) {
         stream->transport = rp_future_value(securing);
         stream->eof = false;

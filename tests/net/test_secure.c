@@ -96,6 +96,13 @@ static int connect_silently(rp_loop *loop, rp_server *server, size_t connections
     return fd;
 }
 
+/* In debug mode a busy machine has slow callbacks reported, too. */
+static void keep_failure(rp_loop *loop, const rp_exception_context *context, void *arg)
+{
+    if (context->error)
+        keep_report(loop, context, arg);
+}
+
 /* ---- connecting ---- */
 
 TEST(both_ends_have_their_protocols_after_the_handshake)
@@ -247,7 +254,7 @@ TEST(a_server_reports_failed_handshakes_in_debug_mode_alone)
     last_report report = {0};
     rp_server *server = serve(loop, &s);
 
-    rp_set_exception_handler(loop, keep_report, &report);
+    rp_set_exception_handler(loop, keep_failure, &report);
     for (int debug = 0; debug < 2; debug++) {
         rp_set_debug(loop, debug);
         int peer = connect_silently(loop, server, 1);
@@ -354,8 +361,11 @@ TEST(connections_in_the_handshake_are_the_servers)
 {
     rp_loop *loop = wire_loop();
     service s = {0};
+    last_report report = {0};
     char byte;
 
+    rp_set_debug(loop, true);
+    rp_set_exception_handler(loop, keep_failure, &report);
     for (int how = 0; how < 2; how++) {
         rp_server *server = serve(loop, &s);
         rp_future *closed;
@@ -374,7 +384,7 @@ TEST(connections_in_the_handshake_are_the_servers)
         close(one);
         close(two);
     }
-    CHECK_INT(s.made, ==, 0);
+    CHECK_INT(s.made + report.count, ==, 0);
     quit(loop, &(client){0});
 }
 

@@ -600,6 +600,7 @@ CO_TEST(unix_sockets_can_have_it_too)
     rp_stream *stream;
     int handlers = 0;
 
+    test_need_unix_sockets();
     snprintf(path, sizeof path, TEST_TMP "/ringport-test-tls-%d", (int)getpid());
     CHECK_INT(rp_start_unix_server(co, &server, answer, &handlers, path, &options), ==, 0);
     CHECK_INT(rp_open_unix_connection_with(co, &stream, path, &client), ==, -EINVAL);
