@@ -6,15 +6,19 @@ import subprocess
 import pytest
 
 
-@pytest.fixture(scope="session")
-def certificate(tmp_path_factory):
-    """The paths of a certificate and its key."""
-    folder = tmp_path_factory.mktemp("certificate")
+def make_certificate(folder):
+    """The paths of a new certificate and its key."""
     paths = folder / "certificate.pem", folder / "key.pem"
     command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost"
     command += f" -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -out {paths[0]} -keyout {paths[1]}"
     subprocess.run(command.split(), check=True, capture_output=True)
     return paths
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory):
+    """The paths of a certificate and its key."""
+    return make_certificate(tmp_path_factory.mktemp("certificate"))
 
 
 @pytest.fixture

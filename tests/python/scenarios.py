@@ -770,3 +770,79 @@ async def tls_started(loop):
         for each in upgraded:
             each.abort()
         await asyncio.sleep(0)
+
+
+def tls_by_methods(scenario):
+    """The same by the engine that calls the SSLObject's methods."""
+
+    def run(loop):
+        from ringport import tls
+
+        chosen = tls.choose(loop)
+        tls._chosen = "memory", None
+        try:
+            scenario(loop)
+        finally:
+            tls._chosen = chosen
+
+    return run
+
+
+SCENARIOS["tls_by_methods"] = tls_by_methods(SCENARIOS["tls"])
+
+
+@scenario
+async def tls_refused(loop):
+    loop.set_exception_handler(lambda loop, context: None)
+    server_context, _ = certificates()
+    ours, theirs = pair()
+    async with asyncio.timeout(20):
+        await asyncio.gather(
+            loop.create_connection(asyncio.Protocol, sock=ours, ssl=True, server_hostname="localhost"),
+            loop.connect_accepted_socket(asyncio.Protocol, theirs, ssl=server_context),
+            return_exceptions=True,
+        )
+
+
+@scenario
+async def tls_given_up(loop):
+    _, client_context = certificates()
+    ours, theirs = pair()
+    with theirs:
+        connecting = asyncio.ensure_future(
+            loop.create_connection(asyncio.Protocol, sock=ours, ssl=client_context, server_hostname="localhost")
+        )
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        connecting.cancel()
+        await asyncio.wait([connecting])
+
+
+class Ended(asyncio.Protocol):
+    def __init__(self):
+        self.ended = asyncio.get_running_loop().create_future()
+
+    def connection_lost(self, error):
+        self.ended.set_result(error)
+
+
+@scenario
+async def tls_over_tls(loop):
+    server_context, client_context = certificates()
+    ours, theirs = pair()
+    async with asyncio.timeout(20):
+        (transport, protocol), (other, peer) = await asyncio.gather(
+            loop.create_connection(Ended, sock=ours, ssl=client_context, server_hostname="localhost"),
+            loop.connect_accepted_socket(Ended, theirs, ssl=server_context),
+        )
+        above, _ = await asyncio.gather(
+            loop.start_tls(transport, protocol, client_context),
+            loop.start_tls(other, peer, server_context, server_side=True),
+        )
+        above.write(bytes(100_000))
+        above.writelines([b"some", b"more"])
+        await asyncio.sleep(0)
+        above.get_extra_info("peername"), repr(above), above._ssl_protocol._app_protocol
+        above.close()
+        await protocol.ended
+        await peer.ended

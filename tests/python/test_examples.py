@@ -5,11 +5,15 @@ import itertools
 import pathlib
 import select
 import signal
+import smtplib
 import socket
 import subprocess
 import sys
+import threading
 
 import pytest
+
+from certificates import certificate, client_context, make_certificate, server_context  # noqa: F401, fixtures
 
 pytestmark = pytest.mark.own("they are about ringport")
 
@@ -172,3 +176,48 @@ def test_udp_echo(start):
         assert [peer.recv(65536) for _ in range(20)] == [b"%d" % i for i in range(20)]
     server.send_signal(signal.SIGINT)
     assert server.communicate()[1].endswith("KeyboardInterrupt\n")
+
+
+def test_tls_echo(start, certificate, tmp_path):
+    server, line = start("tls_echo_server.py", *certificate, "0")
+    port = line.rpartition(":")[2].strip()
+    client = [sys.executable, EXAMPLES / "tls_echo_client.py"]
+    done = subprocess.run([*client, certificate[0], port], input="one\ntwo\n", capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("one\ntwo\n", "")
+    assert "speaks TLSv1.3, TLS_AES_256_GCM_SHA384" in server.stdout.readline()
+    done = subprocess.run([*client, make_certificate(tmp_path)[0], port], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (1, "the server's certificate is refused: self-signed certificate\n")
+
+
+def answer_once(listener, context):
+    with context.wrap_socket(listener.accept()[0], server_side=True) as peer:
+        while b"\r\n\r\n" not in peer.recv(65536):
+            pass
+        peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + bytes(100_000))
+        peer.unwrap()
+
+
+def test_https_fetch(certificate, server_context):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=answer_once, args=(listener, server_context))
+        thread.start()
+        command = [sys.executable, EXAMPLES / "https_fetch.py", "localhost", "/", str(listener.getsockname()[1]), certificate[0]]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        thread.join()
+    assert done.stderr == ""
+    first, *head, last = done.stdout.splitlines()
+    assert first.startswith("certificate for localhost, 127.0.0.1 until ")
+    assert head == ["HTTP/1.1 200 OK", "Content-Length: 100000"] and last == "and 100000 bytes"
+
+
+def test_mail_server(start, certificate, client_context):
+    server, line = start("mail_server.py", *certificate, "0")
+    with smtplib.SMTP("localhost", int(line.rpartition(":")[2]), timeout=60) as client:
+        assert client.docmd("MAIL") == (530, b"STARTTLS comes first")
+        client.starttls(context=client_context)
+        assert client.docmd("SUBJECT", "hello") == (250, b"taken")
+        assert not client.has_extn("starttls") or client.ehlo()[0] == 250
+    assert server.stdout.readline() == "SUBJECT hello\n"
+    with socket.create_connection(("127.0.0.1", int(line.rpartition(":")[2]))) as client:
+        client.sendall(b"STARTTLS\r\nwhat is said too early\r\n")
+        assert b"220 go ahead" not in b"".join(iter(lambda: client.recv(1000), b""))
