@@ -475,19 +475,13 @@ static const rp_protocol below_protocol = {
 static int prepare(filter *self, rp_transport *below, rp_tls_factory *factory,
                    const rp_tls_filter_options *options)
 {
-    int64_t limit = options->handshake_timeout > 0 ? options->handshake_timeout : RP_SEC(60);
     unsigned depth = is_filter(below) ? filter_of(below)->records.wire.depth + 1 : 0;
     int rc;
 
     RP_TRY(rp_tls_wire_init(&self->records.wire, below, depth, options->received, options->received_length));
     rc = factory->make(factory, options->server, options->server_name, &self->records.engine);
-    if (rc == 0)
-        rc = rp_call_later(self->base.loop, &self->timer, limit, give_up_handshake, self);
-    if (rc == 0)
-        return 0;
-    if (self->records.engine)
-        self->records.engine->type->free(self->records.engine);
-    rp_tls_wire_fini(&self->records.wire);
+    if (rc < 0)
+        rp_tls_wire_fini(&self->records.wire);
     return rc;
 }
 
@@ -509,6 +503,7 @@ int rp_tls_filter_new(rp_transport *below, rp_tls_factory *factory, const rp_tls
 {
     rp_transport *made;
     filter *self;
+    int64_t limit;
     int rc;
 
     RP_TRY(rp_transport_may_write(below));
@@ -529,6 +524,8 @@ int rp_tls_filter_new(rp_transport *below, rp_tls_factory *factory, const rp_tls
     self->shutdown_timeout = options->shutdown_timeout > 0 ? options->shutdown_timeout : RP_SEC(30);
     self->done = done;
     self->arg = arg;
+    limit = options->handshake_timeout > 0 ? options->handshake_timeout : RP_SEC(60);
+    rp_call_later(made->loop, &self->timer, limit, give_up_handshake, self);
     take_over(self, below);
     rp_transport_enlist(made, &not_started, self);
     call_soon(self, &self->news, go_on);

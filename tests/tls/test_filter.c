@@ -447,3 +447,22 @@ TEST(reading_goes_on_when_a_write_has_failed_for_whoever_asks_for_it)
     CHECK(g.r.error == -EPIPE || g.r.error == -ECONNRESET);
     rig_end(&g);
 }
+
+/* All was taken, and what is below still sends it: its failure is told though nobody reads or writes. */
+TEST(what_fails_below_in_the_background_is_told)
+{
+    static const char much[60000];
+    rig g = {0};
+
+    rig_open(&g);
+    shrink(&g);
+    CHECK_INT(rp_transport_write(g.filter, much, sizeof much), ==, 0);
+    CHECK_INT(rp_transport_get_write_buffer_size(g.filter), ==, 0);
+    CHECK_INT(rp_transport_get_write_buffer_size(g.below), >, 0);
+    rp_transport_pause_reading(g.filter);
+    close_with_reset(g.peer);
+    g.peer = -1;
+    RUN_UNTIL(g.loop, g.r.lost);
+    CHECK(g.r.error == -ECONNRESET || g.r.error == -EPIPE);
+    rig_end(&g);
+}

@@ -25,6 +25,26 @@ TEST(a_close_says_so_and_waits_for_the_peer_to_say_it)
     rig_end(&g);
 }
 
+TEST(what_still_comes_after_a_close_is_thrown_away_however_much_it_is)
+{
+    static const char plain[TOY_PLAIN];
+    rig g = {0};
+
+    rig_open(&g);
+    rp_transport_close(g.filter);
+    rig_expect(&g, TOY_CLOSE);
+    for (int i = 0; i < 10; i++) {
+        rig_say(&g, TOY_DATA, plain, sizeof plain);
+        wire_settle(g.loop);
+    }
+    CHECK_INT(g.r.lost, ==, 0);
+    rig_say(&g, TOY_CLOSE, "", 0);
+    rig_expect_end(&g, 0);
+    RUN_UNTIL(g.loop, g.r.lost);
+    CHECK(g.r.error == 0 && g.r.length == 0);
+    rig_end(&g);
+}
+
 /* All that a close could wait for has come, or will not come. */
 TEST(a_close_ends_in_order_however_the_peer_ends)
 {

@@ -237,6 +237,25 @@ TEST(a_handshake_that_takes_too_long_ends)
     }
 }
 
+/* Such as by a server that drops its connections. */
+TEST(a_handshake_ends_when_somebody_else_ends_what_is_below)
+{
+    for (int way = 0; way < 2; way++) {
+        rig g = {0};
+
+        rig_begin(&g);
+        rig_say(&g, TOY_HELLO, "", 0);
+        rig_expect(&g, TOY_HELLO);
+        if (way)
+            rp_transport_abort(g.below);
+        else
+            rp_transport_close(g.below);
+        RUN_UNTIL(g.loop, g.detached);
+        CHECK(g.done == 1 && g.error == -ECONNRESET);
+        rig_end(&g);
+    }
+}
+
 TEST(an_engine_that_cannot_be_made_leaves_below_with_its_owner)
 {
     rig g = {.protocol = &record_plain};

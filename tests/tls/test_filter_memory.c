@@ -11,10 +11,16 @@
 static rp_allocator under; /* the harness's, which finds leaks */
 static size_t live;
 static bool out_of_memory;
+static int left; /* allocations that still succeed then */
+
+static bool refused(void)
+{
+    return out_of_memory && left-- <= 0;
+}
 
 static void *count_malloc(size_t size, void *data)
 {
-    size_t *block = out_of_memory ? NULL : under.malloc(size + 16, under.data);
+    size_t *block = refused() ? NULL : under.malloc(size + 16, under.data);
 
     if (!block)
         return NULL;
@@ -35,7 +41,7 @@ static void *count_realloc(void *memory, size_t size, void *data)
 {
     size_t *block = memory ? (size_t *)(void *)((char *)memory - 16) : NULL, before = block ? *block : 0;
 
-    block = out_of_memory ? NULL : under.realloc(block, size + 16, under.data);
+    block = refused() ? NULL : under.realloc(block, size + 16, under.data);
     if (!block)
         return NULL;
     *block = size;
@@ -231,6 +237,43 @@ TEST(a_reader_that_has_paused_keeps_no_more_than_a_record)
     end(loop);
 }
 
+/* Makes a filter with one more allocation each time, until there are enough: how often it failed. */
+static int make_with_little(rp_loop *loop, server *s)
+{
+    rp_tls_filter_options options = {.server = true, .received = "\1", .received_length = 1};
+    record before = {0};
+    int failures = 0, rc;
+
+    start_memory(loop, &record_plain, (void *[]){&before, &s->r});
+    for (;;) {
+        size_t length = before.length;
+
+        out_of_memory = true;
+        left = failures;
+        rc = rp_tls_filter_new(before.transport, &factory.base, &options, on_done, s, &s->filter);
+        out_of_memory = false;
+        if (rc == 0)
+            break;
+        CHECK_INT(rc, ==, -ENOMEM);
+        failures++;
+        CHECK_INT(rp_transport_write(s->r.transport, "plain", 5), ==, 0);
+        RUN_UNTIL(loop, before.length == length + 5);
+    }
+    free(before.data);
+    return failures;
+}
+
+/* Whatever finds none: what is below goes on as it was. */
+TEST(a_filter_that_finds_no_memory_leaves_below_as_it_was)
+{
+    rp_loop *loop = counted_loop();
+
+    toy_factory_init(&factory);
+    CHECK_INT(make_with_little(loop, &servers[0]), ==, 3); /* itself, the loop's buffers, what was received */
+    CHECK_INT(make_with_little(loop, &servers[1]), ==, 3); /* itself, what was received, its engine */
+    end(loop);
+}
+
 /* A part of a record makes way for that of another connection, and finds no memory. */
 TEST(a_connection_whose_input_cannot_be_kept_is_lost_by_that_and_no_other)
 {
@@ -246,6 +289,7 @@ TEST(a_connection_whose_input_cannot_be_kept_is_lost_by_that_and_no_other)
     pass_on(loop, &servers[0]);
     say(&servers[1], TOY_DATA, plain, 200, 0);
     out_of_memory = true;
+    left = 0;
     for (int i = 0; i < 20; i++) {
         rp_loop_stop(loop);
         CHECK_INT(rp_run_forever(loop), ==, 0);
