@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 
 import tls_certificates
 from programs import DIRECTORY, PATIENCE, Skip, run, run_all, server
@@ -246,6 +247,12 @@ def renegotiation_is_refused():
             assert "RP_ETLS_" in client.hear_end() or "no renegotiation" in there.hear_end()
 
 
+def read_if_there(path):
+    with contextlib.suppress(FileNotFoundError):
+        return pathlib.Path(path).read_text()
+    return ""
+
+
 def resumption_with_openssl():
     for version in VERSIONS:
         with s_server(*certified("ecdsa"), tls_option(version), "-rev") as (_, port):
@@ -257,9 +264,8 @@ def resumption_with_openssl():
                 with s_client(ours.port, tls_option(version), "-quiet", argument, session) as client:
                     client.say("hello\n")
                     client.hear("hello\n")
-                    client.process.stdin.close()
-                    while argument == "-sess_out" and not os.path.exists(session):
-                        pass
+                    while argument == "-sess_out" and "END SSL SESSION" not in read_if_there(session):
+                        time.sleep(0.01)
                 assert ours.line().resumed == resumed, (version, argument)
 
 
@@ -553,7 +559,11 @@ CASES = [s_client_to_us, us_to_s_server, key_update_of_s_client, key_update_of_s
          us_to_gnutls_serv, echo_examples, mail_examples, starttls_of_openssl]
 
 with HOME:
-    tls_certificates.make(HOME.name)
+    try:
+        tls_certificates.make(HOME.name)
+    except Skip as reason:
+        print("skipped all:", reason)
+        sys.exit(0)
     wanted = [globals()[name] for name in sys.argv[2:]] or CASES
     failed = run_all(wanted)
 sys.exit(failed)

@@ -519,6 +519,23 @@ CO_TEST(a_cancelled_wait_for_the_end_leaves_it_to_come)
     close(there);
 }
 
+/* The limit that the options have, of rp_start_tls() and of connecting alike: both are handed on in the same way. */
+CO_TEST(a_peer_that_never_says_its_end_has_so_much_time)
+{
+    rp_tls_options options = {.server_side = true, .shutdown_timeout = RP_MSEC(1)};
+    int there;
+    rp_stream *stream = open_stream(co, &there);
+
+    send_record(there, TOY_HELLO, "");
+    send_record(there, TOY_FINISHED, "");
+    CHECK_INT(rp_start_tls(co, stream, toys(), &options), ==, 0);
+    rp_stream_close(stream);
+    CHECK_INT(rp_stream_wait_closed(co, stream), ==, -ETIMEDOUT);
+    CHECK(hears_end(co, there));
+    rp_stream_free(stream);
+    close(there);
+}
+
 /* ---- connecting and serving ---- */
 
 static int answer(rp_co *co, rp_stream *stream, void *arg)
