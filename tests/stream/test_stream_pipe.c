@@ -3,6 +3,7 @@
  * cancellation wherever they wait.
  */
 #include "harness/streams.h"
+#include "harness/toy_engine.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -343,4 +344,20 @@ CO_TEST(lines_of_standard_input)
     wire_settle_in(co);
     CHECK_INT(dup2(saved, 0), ==, 0);
     close(saved);
+}
+
+/* A pipe goes one way. */
+CO_TEST(a_pipe_has_no_tls)
+{
+    rp_tls_options options = {.server_side = true};
+    rp_stream *streams[2];
+    int fds[2];
+
+    CHECK_INT(pipe2(fds, O_CLOEXEC), ==, 0);
+    CHECK_INT(rp_stream_from_read_pipe(co, &streams[0], fds[0]), ==, 0);
+    CHECK_INT(rp_stream_from_write_pipe(co, &streams[1], fds[1]), ==, 0);
+    for (int i = 0; i < 2; i++)
+        CHECK_INT(rp_start_tls(co, streams[i], toy_context(), &options), ==, -ENOTSUP);
+    for (int i = 0; i < 2; i++)
+        rp_stream_free(streams[i]);
 }

@@ -608,6 +608,34 @@ CO_TEST(a_handlers_stream_begins_tls_as_a_server)
     rp_server_free(server);
 }
 
+/* A filter on a filter, as a proxy of HTTPS has it. The server counts it as one connection. */
+CO_TEST(tls_may_go_through_tls)
+{
+    rp_server_options options = {.tls = toys()};
+    rp_connect_options client = {.tls = toys()};
+    rp_server *server;
+    rp_stream *stream;
+    char line[100];
+    int handlers = 0;
+
+    CHECK_INT(rp_start_server(co, &server, begin_as_server, &handlers, "127.0.0.1", 0, &options), ==, 0);
+    CHECK_INT(rp_open_connection(co, &stream, "127.0.0.1", rp_server_port(server), &client), ==, 0);
+    CHECK_INT(rp_stream_write(co, stream, "STARTTLS\n", 9), ==, 0);
+    CHECK_INT(rp_start_tls(co, stream, toys(), &(rp_tls_options){.server_name = "within"}), ==, 0);
+    CHECK_INT(rp_stream_write(co, stream, "hello\n", 6), ==, 0);
+    CHECK_INT(rp_stream_read_line(co, stream, line, sizeof line), ==, 6);
+    CHECK_INT(rp_server_connections(server), ==, 1);
+    CHECK_INT(engines.made, ==, 4);
+    CHECK_INT(rp_stream_write_eof(stream), ==, 0);
+    CHECK_INT(rp_stream_read(co, stream, line, sizeof line), ==, 0);
+    rp_stream_close(stream);
+    CHECK_INT(rp_stream_wait_closed(co, stream), ==, 0);
+    rp_stream_free(stream);
+    rp_server_close(server);
+    CHECK_INT(rp_server_wait_closed(co, server), ==, 0);
+    rp_server_free(server);
+}
+
 CO_TEST(unix_sockets_can_have_it_too)
 {
     rp_server_options options = {.tls = toys()};
