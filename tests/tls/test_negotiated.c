@@ -113,13 +113,13 @@ TEST(wildcards_stand_for_whole_labels)
     } cases[] = {{"a.example.org", 0},
                  {"example.org", RP_ETLS_HOSTNAME},
                  {"a.b.example.org", RP_ETLS_HOSTNAME},
-                 {"wide.test", RP_ETLS_HOSTNAME}};
+                 {"wide.example.test", RP_ETLS_HOSTNAME}};
     tls_scene scene;
 
     scene_set_up(&scene);
     test_identity_free(scene.identity);
     scene.identity = test_identity_new(
-        &(test_issue){.name = "x", .names = "DNS:*.example.org,DNS:w*.test", .issuer = scene.root});
+        &(test_issue){.name = "x", .names = "DNS:*.example.org,DNS:w*.example.test", .issuer = scene.root});
     rp_tls_context_unref(scene.server);
     scene.server = test_tls_server(scene.identity);
     for (int i = 0; i < 4; i++) {

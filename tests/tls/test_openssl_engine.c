@@ -37,6 +37,7 @@ static void write_moving(test_end_of_tls *end, const char *data, size_t length)
         taken = end->engine->type->write(end->engine, moved, length - total);
         free(moved);
         CHECK_INT(taken, >, 0);
+        CHECK_INT(taken, <=, 16384); /* a record at a time */
         total += (size_t)taken;
     }
 }
@@ -247,6 +248,24 @@ TEST(keys_are_updated_with_nothing_to_write)
         /* The answer goes with what is written next. */
         check_both_ways(&scene);
     }
+    scene_tear_down(&scene);
+}
+
+TEST(a_client_refuses_renegotiation)
+{
+    tls_scene scene;
+    char buffer[8];
+
+    scene_set_up(&scene);
+    scene_set_version(&scene, RP_TLS_1_2);
+    scene_connect(&scene);
+    SSL_clear_options(test_openssl(&scene.pair.server)->ssl, SSL_OP_NO_RENEGOTIATION);
+    CHECK(SSL_renegotiate(test_openssl(&scene.pair.server)->ssl));
+    CHECK_INT(SSL_do_handshake(test_openssl(&scene.pair.server)->ssl), ==, 1); /* it asks */
+    CHECK_INT(test_carry(&scene.pair.server, &scene.pair.client, SIZE_MAX), >, 0);
+    CHECK_INT(end_read(&scene.pair.client, buffer, 8), ==, -EAGAIN);
+    CHECK_INT(SSL_num_renegotiations(test_openssl(&scene.pair.client)->ssl), ==, 0);
+    CHECK_INT(end_write(&scene.pair.client, "ping"), ==, 4);
     scene_tear_down(&scene);
 }
 

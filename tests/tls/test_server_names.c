@@ -97,6 +97,7 @@ typedef struct asked_function {
     int error;
     char asked[64];
     bool by_table; /* the list had an answer already */
+    int times;     /* that it was asked */
 } asked_function;
 
 static int on_name(void *arg, const char *name, rp_tls_context **context)
@@ -105,6 +106,7 @@ static int on_name(void *arg, const char *name, rp_tls_context **context)
 
     snprintf(answer->asked, sizeof answer->asked, "%s", name ? name : "none");
     answer->by_table = *context;
+    answer->times++;
     if (answer->context)
         *context = answer->context;
     return answer->error;
@@ -159,6 +161,47 @@ TEST(a_context_that_was_chosen_may_be_given_up)
         CHECK_STR(rp_tls_alpn(test_transport(&scene.pair.server)), "h2");
         CHECK_STR(rp_tls_server_name(test_transport(&scene.pair.server)), "localhost");
     }
+}
+
+/* A server that wants another group asks for a second hello. */
+TEST(a_function_is_asked_once_a_connection)
+{
+    tls_scene scene;
+
+    EACH_VERSION(&scene)
+    {
+        asked_function answer = {.context = test_tls_server(scene.identity)};
+
+        CHECK_INT(rp_tls_context_set_groups(scene.client, "X25519:P-256"), ==, 0);
+        CHECK_INT(rp_tls_context_set_groups(scene.server, "P-256"), ==, 0);
+        CHECK_INT(rp_tls_context_set_groups(answer.context, "P-256"), ==, 0);
+        CHECK_INT(rp_tls_context_set_sni_callback(scene.server, on_name, &answer), ==, 0);
+        CHECK_INT(rp_tls_context_set_sni_callback(answer.context, on_name, &answer), ==, 0);
+        scene_connect(&scene);
+        CHECK_INT(answer.times, ==, 1);
+        rp_tls_context_unref(answer.context);
+    }
+}
+
+/* As RFC 6066 wants it. In TLS 1.2 a session remembers that the server knew the name. */
+TEST(a_server_acknowledges_a_name_that_it_knows)
+{
+    tls_scene scene;
+    const SSL_SESSION *session;
+
+    scene_set_up(&scene);
+    scene_set_version(&scene, RP_TLS_1_2);
+    scene_connect(&scene);
+    session = SSL_get0_session(test_openssl(&scene.pair.client)->ssl);
+    CHECK(!SSL_SESSION_get0_hostname(session));
+    test_pair_close(&scene.pair);
+    rp_tls_context *other = test_tls_server(scene.identity);
+    CHECK_INT(rp_tls_context_add_server_name(scene.server, "localhost", other), ==, 0);
+    rp_tls_context_unref(other);
+    scene_connect(&scene);
+    session = SSL_get0_session(test_openssl(&scene.pair.client)->ssl);
+    CHECK_STR(SSL_SESSION_get0_hostname(session), "localhost");
+    scene_tear_down(&scene);
 }
 
 TEST(a_function_refuses_a_name)
@@ -266,5 +309,36 @@ TEST(a_session_of_one_name_is_not_resumed_at_another)
         CHECK_INT(scene.pair.server_error, ==, RP_ETLS_NO_CERTIFICATE);
         SSL_SESSION_free(session);
         rp_tls_context_unref(other);
+    }
+}
+
+/* Nor is one of the same name, if another context answers for it. */
+TEST(a_session_is_for_the_context_that_answered)
+{
+    tls_scene scene;
+
+    EACH_VERSION(&scene)
+    {
+        asked_function answer = {.context = NULL};
+        rp_tls_session *session;
+        char byte;
+
+        CHECK_INT(rp_tls_context_set_sni_callback(scene.server, on_name, &answer), ==, 0);
+        scene_connect(&scene);
+        CHECK_INT(end_read(&scene.pair.client, &byte, 1), ==, -EAGAIN);
+        CHECK_INT(rp_tls_get_session(test_transport(&scene.pair.client), &session), ==, 0);
+        CHECK_INT(rp_tls_context_set_session(scene.client, session), ==, 0);
+        rp_tls_session_unref(session);
+        test_pair_close(&scene.pair);
+        scene_connect(&scene);
+        CHECK(rp_tls_session_reused(test_transport(&scene.pair.client)));
+        test_pair_close(&scene.pair);
+
+        answer.context = test_tls_server(scene.identity);
+        require_client(&scene, answer.context);
+        scene_open(&scene);
+        test_pair_shake(&scene.pair);
+        CHECK_INT(scene.pair.server_error, ==, RP_ETLS_NO_CERTIFICATE);
+        rp_tls_context_unref(answer.context);
     }
 }
