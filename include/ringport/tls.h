@@ -379,6 +379,16 @@ typedef struct rp_tls_certificate {
  */
 RP_API int rp_tls_peer_certificate(const rp_transport *transport, const rp_tls_certificate **certificate);
 
+/* ---- what went wrong ---- */
+
+/*
+ * The number of the alert by which the peer ended the connection, or -1; and the text of the error, or NULL.
+ * The transport has to be there still: ask in connection_lost, or when a read or write of a stream has failed.
+ * Of a handshake that has failed, rp_tls_failure tells the same.
+ */
+RP_API int rp_tls_alert(const rp_transport *transport);
+RP_API const char *rp_tls_error_text(const rp_transport *transport);
+
 /* The name of an alert's number, as "handshake_failure"; "unknown" if there is none. Any thread. */
 RP_API const char *rp_tls_alert_name(int alert);
 

@@ -1,4 +1,4 @@
-/* negotiated.c - what a connection has agreed on with its peer. */
+/* negotiated.c - what a connection has agreed on with its peer, and how it has failed. */
 #include "tls/openssl_engine.h"
 
 int rp_tls_version(const rp_transport *transport)
@@ -57,4 +57,18 @@ int rp_tls_peer_certificate(const rp_transport *transport, const rp_tls_certific
         RP_TRY(rp_openssl_certificate_new(x509, &engine->certificate));
     *certificate = x509 ? &engine->certificate->told : NULL;
     return 0;
+}
+
+int rp_tls_alert(const rp_transport *transport)
+{
+    const rp_openssl_engine *engine = rp_openssl_engine_at(transport);
+
+    return engine && engine->failure.error ? engine->failure.alert : -1;
+}
+
+const char *rp_tls_error_text(const rp_transport *transport)
+{
+    const rp_openssl_engine *engine = rp_openssl_engine_at(transport);
+
+    return engine ? engine->failure.text : NULL;
 }

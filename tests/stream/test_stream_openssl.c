@@ -258,3 +258,22 @@ TEST(workers_share_contexts)
     CHECK_INT(rp_run_workers(WORKERS, talk_in_worker, &s), ==, 0);
     tear_down(&s);
 }
+
+/* In TLS 1.3 it is the first read that tells a client that it should have shown a certificate. */
+CO_TEST(a_read_that_fails_leaves_the_alert_to_be_asked_for)
+{
+    scene s = {0};
+    rp_stream *stream;
+    char byte;
+
+    set_up(&s);
+    CHECK_INT(rp_tls_context_set_verify_mode(s.server_context, RP_TLS_CERT_REQUIRED), ==, 0);
+    serve(co, &s);
+    CHECK_INT(open_one(co, &s, &stream, NULL, NULL), ==, 0);
+    CHECK_INT(rp_stream_read(co, stream, &byte, 1), ==, RP_ETLS_ALERT);
+    CHECK_STR(rp_tls_alert_name(rp_tls_alert(rp_stream_transport(stream))), "certificate_required");
+    CHECK(rp_tls_error_text(rp_stream_transport(stream)) != NULL);
+    rp_stream_free(stream);
+    end_serving(co, &s);
+    tear_down(&s);
+}

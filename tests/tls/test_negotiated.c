@@ -233,6 +233,27 @@ TEST(a_certificate_tells_what_it_says)
     scene_tear_down(&scene);
 }
 
+/* In TLS 1.3 a client hears after the handshake that its certificate will not do. */
+TEST(a_connection_tells_which_alert_has_ended_it)
+{
+    tls_scene scene;
+    char byte;
+
+    scene_set_up(&scene);
+    CHECK_INT(rp_tls_context_set_verify_mode(scene.server, RP_TLS_CERT_REQUIRED), ==, 0);
+    scene_open(&scene);
+    CHECK_INT(rp_tls_alert(test_transport(&scene.pair.client)), ==, -1);
+    CHECK(!rp_tls_error_text(test_transport(&scene.pair.client)));
+    test_pair_shake(&scene.pair);
+    CHECK_INT(scene.pair.client_error, ==, 0);
+    CHECK_INT(end_read(&scene.pair.client, &byte, 1), ==, RP_ETLS_ALERT);
+    CHECK_INT(rp_tls_alert(test_transport(&scene.pair.client)), ==, SSL_AD_CERTIFICATE_REQUIRED);
+    CHECK(rp_tls_error_text(test_transport(&scene.pair.client)) != NULL);
+    CHECK_INT(rp_tls_alert(test_transport(&scene.pair.server)), ==, -1);
+    CHECK_STR(rp_tls_error_text(test_transport(&scene.pair.server)), "peer did not return a certificate");
+    scene_tear_down(&scene);
+}
+
 TEST(a_transport_without_tls_has_nothing_to_tell)
 {
     const rp_tls_certificate *certificate;
@@ -244,5 +265,7 @@ TEST(a_transport_without_tls_has_nothing_to_tell)
     CHECK(!rp_tls_alpn(NULL));
     CHECK(!rp_tls_server_name(NULL));
     CHECK(!rp_tls_session_reused(NULL));
+    CHECK_INT(rp_tls_alert(NULL), ==, -1);
+    CHECK(!rp_tls_error_text(NULL));
     CHECK_INT(rp_tls_peer_certificate(NULL, &certificate), ==, -ENOTCONN);
 }
