@@ -4,7 +4,7 @@
 #include "tls/openssl_engine.h"
 #include "tls/tls_memory.h"
 
-enum { LONGEST = 255 };
+enum { LONGEST = sizeof((rp_openssl_engine *)0)->protocol - 1 };
 
 static int select_protocol(SSL *ssl, const unsigned char **chosen, unsigned char *length,
                            const unsigned char *offered, unsigned int offered_length, void *arg)
@@ -32,8 +32,8 @@ static int measure(const char *const *protocols, size_t count, size_t *total)
     return *total <= UINT16_MAX ? 0 : -EINVAL;
 }
 
-/* As ALPN writes them, each behind its length; and as C does, each in front of its '\0'. */
-static void fill(unsigned char *wire, char *text, const char *const *protocols, size_t count)
+/* As ALPN writes them, each behind its length. */
+static void fill(unsigned char *wire, const char *const *protocols, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         size_t length = strlen(protocols[i]);
@@ -41,54 +41,46 @@ static void fill(unsigned char *wire, char *text, const char *const *protocols, 
         *wire++ = (unsigned char)length;
         memcpy(wire, protocols[i], length);
         wire += length;
-        memcpy(text, protocols[i], length + 1);
-        text += length + 1;
     }
 }
 
 int rp_tls_context_set_alpn_protocols(rp_tls_context *context, const char *const *protocols, size_t count)
 {
     unsigned char *wire;
-    char *text;
     size_t length;
 
     if (!protocols && count > 0)
         return -EINVAL;
     RP_TRY(measure(protocols, count, &length));
     wire = rp_tls_calloc(length + 1);
-    text = rp_tls_calloc(length + 1);
-    if (wire && text)
-        fill(wire, text, protocols, count);
+    if (wire)
+        fill(wire, protocols, count);
     /* It returns 0 when it succeeds. */
-    if (!wire || !text ||
+    if (!wire ||
         (context->role == RP_TLS_CLIENT && SSL_CTX_set_alpn_protos(context->ssl, wire, (unsigned)length) != 0)) {
         rp_tls_free(wire);
-        rp_tls_free(text);
         return -ENOMEM;
     }
     rp_tls_free(context->protocols);
-    rp_tls_free(context->protocols_text);
     context->protocols = wire;
-    context->protocols_text = text;
     context->protocols_length = length;
     if (context->role == RP_TLS_SERVER)
         SSL_CTX_set_alpn_select_cb(context->ssl, count > 0 ? select_protocol : NULL, context);
     return 0;
 }
 
-/* A peer can only have chosen one that is known here. */
+/* It is the connection's own: the context may have others by now. */
 const char *rp_tls_alpn(const rp_transport *transport)
 {
-    const rp_openssl_engine *engine = rp_openssl_engine_at(transport);
-    const rp_tls_context *context = engine ? rp_openssl_engine_settings(engine) : NULL;
+    rp_openssl_engine *engine = rp_openssl_engine_at(transport);
     const unsigned char *chosen;
     unsigned length;
 
     if (!engine)
         return NULL;
     SSL_get0_alpn_selected(engine->ssl, &chosen, &length);
-    for (size_t at = 0; length > 0 && at < context->protocols_length; at += 1 + context->protocols[at])
-        if (context->protocols[at] == length && memcmp(context->protocols + at + 1, chosen, length) == 0)
-            return context->protocols_text + at;
-    return NULL;
+    if (length == 0 || length > LONGEST)
+        return NULL;
+    memcpy(engine->protocol, chosen, length); /* what follows is '\0' */
+    return engine->protocol;
 }

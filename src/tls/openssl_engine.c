@@ -182,11 +182,6 @@ rp_openssl_engine *rp_openssl_engine_at(const rp_transport *transport)
     return transport ? rp_openssl_engine_of(rp_tls_filter_engine(transport)) : NULL;
 }
 
-const rp_tls_context *rp_openssl_engine_settings(const rp_openssl_engine *engine)
-{
-    return engine->chosen ? engine->chosen : engine->context;
-}
-
 int rp_openssl_engine_new(rp_tls_context *context, rp_openssl_engine **engine)
 {
     rp_openssl_engine *new = rp_tls_calloc(sizeof *new);

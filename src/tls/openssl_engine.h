@@ -23,6 +23,7 @@ typedef struct rp_openssl_engine {
     bool waiting;                        /* the handshake, for a record */
     bool named;                          /* the client's name has been looked at */
     rp_openssl_certificate *certificate; /* of the peer's, once it was asked for */
+    char protocol[256];                  /* that ALPN chose, once it was asked for; one has 255 bytes at most */
 } rp_openssl_engine;
 
 /* Makes the engine of a connection, which has no name and no session yet. -ENOMEM. */
@@ -33,8 +34,5 @@ rp_openssl_engine *rp_openssl_engine_of(rp_tls_engine *engine);
 
 /* The engine of a transport; NULL: the transport has none of ours, is gone, or is NULL. */
 rp_openssl_engine *rp_openssl_engine_at(const rp_transport *transport);
-
-/* The context whose certificates it shows, and whose protocols it has. */
-const rp_tls_context *rp_openssl_engine_settings(const rp_openssl_engine *engine);
 
 #endif

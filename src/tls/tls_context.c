@@ -76,7 +76,6 @@ void rp_tls_context_unref(rp_tls_context *context)
     }
     rp_tls_free(context->names);
     rp_tls_free(context->protocols);
-    rp_tls_free(context->protocols_text);
     rp_tls_session_unref(context->session);
     BIO_free(context->keylog);
     CRYPTO_THREAD_lock_free(context->lock);

@@ -38,7 +38,6 @@ struct rp_tls_context {
 
     unsigned char *protocols; /* as ALPN writes them: each behind its length */
     size_t protocols_length;
-    char *protocols_text; /* the same, but each begins where its length is, and ends with '\0' */
 
     uint64_t id; /* sessions of another context are none of its own */
     rp_tls_session *session;

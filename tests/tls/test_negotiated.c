@@ -135,6 +135,7 @@ TEST(wildcards_stand_for_whole_labels)
 
 static const char *agree(tls_scene *scene)
 {
+    static char copy[256];
     const char *chosen;
 
     scene_connect(scene);
@@ -143,8 +144,10 @@ static const char *agree(tls_scene *scene)
         CHECK_STR(rp_tls_alpn(test_transport(&scene->pair.server)), chosen);
     else
         CHECK(!rp_tls_alpn(test_transport(&scene->pair.server)));
+    if (chosen)
+        snprintf(copy, sizeof copy, "%s", chosen);
     test_pair_close(&scene->pair);
-    return chosen;
+    return chosen ? copy : NULL;
 }
 
 TEST(the_server_chooses_the_protocol)
@@ -195,6 +198,25 @@ TEST(protocols_have_a_length_that_can_be_sent)
 }
 
 /* ---- the certificate ---- */
+
+TEST(a_protocol_that_was_chosen_outlives_the_context_s_list)
+{
+    static const char *const former[] = {"h2", "http/1.1"}, *const later[] = {"spdy/3"};
+    tls_scene scene;
+    const char *chosen;
+
+    scene_set_up(&scene);
+    CHECK_INT(rp_tls_context_set_alpn_protocols(scene.client, former, 2), ==, 0);
+    CHECK_INT(rp_tls_context_set_alpn_protocols(scene.server, former, 2), ==, 0);
+    scene_connect(&scene);
+    chosen = rp_tls_alpn(test_transport(&scene.pair.client));
+    CHECK_INT(rp_tls_context_set_alpn_protocols(scene.client, later, 1), ==, 0);
+    CHECK_INT(rp_tls_context_set_alpn_protocols(scene.server, NULL, 0), ==, 0);
+    CHECK_STR(chosen, "h2");
+    CHECK_STR(rp_tls_alpn(test_transport(&scene.pair.client)), "h2");
+    CHECK_STR(rp_tls_alpn(test_transport(&scene.pair.server)), "h2");
+    scene_tear_down(&scene);
+}
 
 TEST(a_certificate_tells_what_it_says)
 {
