@@ -4,24 +4,28 @@
  */
 #include "harness/tls_peer.h"
 
-#ifdef __GLIBC__
-
-#include <malloc.h>
 #include <stdlib.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
-enum {
-    MANY = 1000,
-    KIB = 1024,
-};
+enum { KIB = 1024 };
 
-/* Bytes of the heap that are in use. Sanitizers have heaps of their own. */
+/* Bytes of the heap that are in use. 0: sanitizers and other C libraries do not tell, and the rest is tested. */
 static size_t heap(void)
 {
+#ifdef __GLIBC__
     struct mallinfo2 info = mallinfo2();
 
-    if (info.uordblks == 0)
-        SKIP("the heap cannot be measured");
-    return info.uordblks + info.hblkhd;
+    return info.uordblks > 0 ? info.uordblks + info.hblkhd : 0;
+#else
+    return 0;
+#endif
+}
+
+static int many(void)
+{
+    return test_slow() ? 100 : 1000;
 }
 
 /* So much more than before, and for each of so many connections. */
@@ -41,7 +45,7 @@ static void run_all(tls_peer *peers)
 
     while (queued > 0) {
         queued = 0;
-        for (int i = 0; i < MANY; i++) {
+        for (int i = 0; i < many(); i++) {
             tls_peer_pass(&peers[i]);
             queued += peers[i].queued;
         }
@@ -51,44 +55,44 @@ static void run_all(tls_peer *peers)
 
 static void close_all(tls_peer *peers)
 {
-    for (int i = 0; i < MANY; i++) {
+    for (int i = 0; i < many(); i++) {
         CHECK_INT(peers[i].done, ==, 0);
         rp_transport_abort(peers[i].filter);
     }
-    for (int i = 0; i < MANY; i++)
+    for (int i = 0; i < many(); i++)
         tls_peer_close(&peers[i]);
 }
 
 /* What it costs that a thousand clients begin, and do not go on. A part of a record is all that is kept of them. */
 static void hold(const char *what, const void *data, size_t length, bool whole, size_t most)
 {
-    tls_peer *peers = calloc(MANY, sizeof *peers);
+    tls_peer *peers = calloc((size_t)many(), sizeof *peers);
     tls_stage stage;
     size_t before, each;
 
     tls_stage_set_up(&stage, RP_TLS_1_3);
     for (int i = 0; i < 2; i++) { /* the second time shows what is left of the first */
         before = heap();
-        for (int k = 0; k < MANY; k++) {
+        for (int k = 0; k < many(); k++) {
             peers[k] = (tls_peer){.server = true, .piece = 1000};
             tls_peer_open(&peers[k], &stage, start_memory, true);
             tls_peer_say(&peers[k], data, length);
         }
         run_all(peers);
-        for (int k = 0; k < MANY; k++) {
+        for (int k = 0; k < many(); k++) {
             CHECK(peers[k].queued == 0 && rp_transport_get_write_buffer_size(peers[k].far) == 0);
             CHECK((peers[k].heard > 0) == whole);
             free(peers[k].queue);
             peers[k].queue = NULL;
             peers[k].capacity = 0;
         }
-        each = grown(before, MANY);
+        each = grown(before, (size_t)many());
         printf("# %s: %zu bytes each\n", what, each);
-        CHECK_INT(each, >, 4 * KIB);
+        CHECK(each > 4 * KIB || heap() == 0);
         CHECK_INT(each, <=, most);
         close_all(peers);
     }
-    CHECK_INT(grown(before, MANY), <=, 100);
+    CHECK_INT(grown(before, (size_t)many()), <=, 100);
     tls_stage_tear_down(&stage);
     free(peers);
 }
@@ -229,11 +233,3 @@ TEST(what_a_paused_reader_is_sent_stays_with_the_peer)
     }
     free(plain);
 }
-
-#else
-static const char why[] = "the heap cannot be measured";
-TEST_ABSENT(a_thousand_handshakes_are_held_in_some_KiB_each, why);
-TEST_ABSENT(a_peer_that_stops_reading_pauses_the_writer, why);
-TEST_ABSENT(a_peer_that_asks_for_answers_and_takes_none_is_not_read_any_more, why);
-TEST_ABSENT(what_a_paused_reader_is_sent_stays_with_the_peer, why);
-#endif

@@ -418,7 +418,6 @@ TEST(key_updates_are_followed_and_a_flood_of_them_ends_the_connection)
             tls_peer_run(&p);
             expect_open(&p);
             open_for_forgeries(&flood, &stage);
-            tls_peer_forge(&flood, SSL3_RT_APPLICATION_DATA, "x", 1, 0);
             for (int i = 0; i <= MOST_USELESS; i++)
                 tls_peer_update_keys(&flood, requested);
             expect_end(&flood, RP_ETLS_PROTOCOL);
@@ -450,5 +449,68 @@ TEST(some_renegotiations_are_refused_and_a_flood_of_them_ends_the_connection)
             tls_peer_forge(&flood, SSL3_RT_HANDSHAKE, message, length, 0);
         expect_end(&flood, RP_ETLS_PROTOCOL);
     }
+    tls_stage_tear_down(&stage);
+}
+
+/* All of it in one read: that ends before the flood does. */
+TEST(a_flood_of_key_updates_in_one_read_ends_the_connection)
+{
+    tls_stage stage;
+    tls_peer p = {.server = true};
+
+    tls_stage_set_up(&stage, RP_TLS_1_3);
+    tls_peer_open(&p, &stage, start_tcp, false);
+    PEER_UNTIL(&p, p.shaken && p.done);
+    for (int i = 0; i < FLOOD; i++)
+        tls_peer_update_keys(&p, false);
+    PEER_UNTIL(&p, tls_peer_over(&p));
+    CHECK_INT(tls_peer_result(&p), ==, RP_ETLS_PROTOCOL);
+    tls_peer_close(&p);
+    tls_stage_tear_down(&stage);
+}
+
+/* ---- names of servers ---- */
+
+static int note_name(void *arg, const char *name, rp_tls_context **context)
+{
+    int *named = arg;
+
+    *named = name ? 1 : 0;
+    return 0;
+}
+
+/* Changes a byte of a hello's extension, from the beginning of the name on: whether the server was told a name. */
+static int named_after(const tls_stage *stage, long at, unsigned char value)
+{
+    tls_peer p = {.server = true};
+    unsigned char *name;
+    int named = -1;
+
+    CHECK_INT(rp_tls_context_set_sni_callback(stage->ours[1], note_name, &named), ==, 0);
+    tls_peer_open(&p, stage, start_memory, true);
+    p.ssl = SSL_new(stage->theirs[0]);
+    CHECK(p.ssl && SSL_set_app_data(p.ssl, &p) && SSL_set_tlsext_host_name(p.ssl, "localhost"));
+    SSL_set_bio(p.ssl, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+    SSL_set_connect_state(p.ssl);
+    tls_peer_think(&p);
+    name = memmem(p.queue, p.queued, "localhost", 9);
+    CHECK(name);
+    name[at] = value;
+    tls_peer_run(&p);
+    tls_peer_close(&p);
+    return named;
+}
+
+TEST(a_name_that_is_longer_than_its_extension_or_has_an_end_in_it_is_none)
+{
+    tls_stage stage;
+
+    tls_stage_set_up(&stage, RP_TLS_1_3);
+    CHECK_INT(named_after(&stage, 8, 't'), ==, 1);
+    CHECK_INT(named_after(&stage, -1, 10), ==, 0);
+    CHECK_INT(named_after(&stage, -1, 200), ==, 0);
+    CHECK_INT(named_after(&stage, -1, 0), ==, 0);
+    CHECK_INT(named_after(&stage, 3, '\0'), ==, 0);
+    CHECK_INT(named_after(&stage, -3, 1), ==, 0);
     tls_stage_tear_down(&stage);
 }
