@@ -16,7 +16,12 @@
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { AT_ONCE = 200, MOST = 1000 }; /* records that are forged in one step, and in all */
+enum {
+    AT_ONCE = 200,   /* records that are forged in one step */
+    MOST = 1000,     /* and in all */
+    LONGEST = 65536, /* the queue, before more is put into it */
+    PASSES = 500,    /* in which it goes to the connection, at most */
+};
 
 /* ---- the harness's checks ---- */
 
@@ -128,8 +133,11 @@ static void drop(script *s, size_t length)
 
 static void repeat(script *s, size_t length)
 {
-    unsigned char *copy = malloc(length + 1);
+    unsigned char *copy;
 
+    if (s->p.queued > LONGEST)
+        return;
+    copy = malloc(length + 1);
     CHECK(copy);
     if (length > 0)
         memcpy(copy, s->p.queue, length);
@@ -154,7 +162,7 @@ static void write_plain(script *s, size_t length)
 {
     char plain[4096];
 
-    if (!peer_is_open(s) || (SSL_get_shutdown(s->p.ssl) & SSL_SENT_SHUTDOWN))
+    if (!peer_is_open(s) || s->p.queued > LONGEST || (SSL_get_shutdown(s->p.ssl) & SSL_SENT_SHUTDOWN))
         return;
     length = 1 + length % sizeof plain;
     wire_fill(plain, length, s->expected_length);
@@ -171,7 +179,7 @@ static void forge(script *s)
     const void *data = zeros;
 
     s->forged += count;
-    if (!s->p.shaken || s->forged > MOST)
+    if (!s->p.shaken || s->forged > MOST || s->p.queued > LONGEST)
         return;
     s->p.broken = true;
     if (length <= s->left) {
@@ -240,6 +248,14 @@ static void act_as_peer(script *s)
     tls_peer_think(&s->p);
 }
 
+/* Whatever is queued goes on its way, in pieces as small as before, unless there were too many. */
+static void run(script *s)
+{
+    if (s->p.piece > 0 && s->p.piece < s->p.queued / PASSES)
+        s->p.piece = s->p.queued / PASSES;
+    tls_peer_run(&s->p);
+}
+
 static void step(script *s)
 {
     size_t what = next(s);
@@ -265,7 +281,7 @@ static void step(script *s)
     else if (what % 12 == 9)
         act_as_peer(s);
     else if (what % 12 == 10)
-        tls_peer_run(&s->p);
+        run(s);
     else
         wire_settle(s->p.loop);
 }
@@ -294,7 +310,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 /* Whoever does not read, or has read the end, does not learn that the peer has left: its owner ends the connection. */
 static void end(script *s)
 {
-    tls_peer_run(&s->p);
+    run(s);
     rp_transport_close(s->p.far);
     rp_transport_resume_reading(s->p.far);
     if (s->p.r.made && !s->p.r.lost)
