@@ -6,9 +6,10 @@
  * One loop serves, and is its own clients. A client leads one life after the other: it draws a plan, connects, sends
  * the plan, and then both ends do as it says, and check every byte and the end of the other's stream. All are at rest
  * twice, after the warm-up and at the end; what the process holds then must be the same within 1 %: memory, by the
- * kernel's count and by the allocator's, and descriptors. Beside them a few tasks have child processes, which say what
- * is said to them, or have files, and a few exchange datagrams. With -t it runs under a tool that holds memory of its
- * own (a sanitizer, Valgrind, an emulator): the kernel's count is not judged.
+ * kernel's count and by those of the allocator and of OpenSSL, and descriptors. Some connections are TLS', from the
+ * start, or from when the server has the plan. Beside them a few tasks have child processes, which say what is said to
+ * them, or have files, and a few exchange datagrams. With -t it runs under a tool that holds memory of its own (a
+ * sanitizer, Valgrind, an emulator): the kernel's count is not judged.
  *
  * Every choice comes from the seed, which is printed; with RP_TEST_SEED=n in the environment the same are made again.
  */
@@ -25,8 +26,11 @@
 #include <unistd.h>
 
 #include "harness/holdings.h"
-#include "stress/soak_files.h"
+#include "stress/soak_chance.h"
+#include "stress/soak_children.h"
 #include "stress/soak_datagrams.h"
+#include "stress/soak_files.h"
+#include "stress/soak_tls.h"
 
 enum {
     CONNECTIONS = 1000,
@@ -48,11 +52,13 @@ enum {
     MANY = 1000,         /* lives: each thing that may happen has */
     MANY_FILES = 100,    /* likewise */
     SKIPPED = 77,        /* what Meson takes for it */
+    SECURE = 1 << 3,     /* one connection in so many is TLS' */
     DISTURBED = 1 << 4,  /* one call in so many is cancelled soon, if it waits */
     INTERRUPTED = 1 << 6 /* one in so many comes after a pause */
 };
 
 typedef enum { IN_ORDER, CLIENT_RESETS, SERVER_RESETS, CLIENT_IS_CANCELLED, ENDINGS } ending;
+typedef enum { PLAIN, TLS_AT_ONCE, TLS_LATER, SECURITIES } security;
 
 /* What both ends of a connection know of it. */
 typedef struct scheme {
@@ -61,6 +67,7 @@ typedef struct scheme {
     uint32_t size[2]; /* what the client sends, and the server */
     uint32_t cut;     /* who resets does so when it has sent so much */
     ending ending;
+    security security;
     bool in_turns; /* the server answers after the client's end of stream only */
     bool tight;    /* small socket buffers: writers have to wait */
 } scheme;
@@ -78,7 +85,8 @@ static struct {
     uint64_t seed;
     bool under_tool;
     int connections;
-    int port;
+    rp_server *servers[2]; /* of connections that are TLS' from the start, and of the others */
+    soak_tls tls;
     int phase; /* 0: warming up */
     int64_t begun, until;
     size_t descriptors; /* before anyone connected */
@@ -88,8 +96,9 @@ static struct {
 static struct {
     uint64_t lives, bytes;
     uint64_t ended[ENDINGS];
+    uint64_t secure[SECURITIES];
     uint64_t broken; /* connections that one end has seen break, as was planned */
-    uint64_t cancelled_connects, cancelled_reads, cancelled_writes;
+    uint64_t cancelled_connects, cancelled_handshakes, cancelled_reads, cancelled_writes;
     uint64_t strangers; /* connections without a plan: those of cancelled connects */
     uint64_t correspondences, cancelled_datagrams;
     uint64_t children, cancelled_children; /* and how often one did not get to say all at once */
@@ -108,9 +117,9 @@ static _Noreturn void fail(int line, const scheme *plan, const char *format, ...
     vfprintf(stderr, format, arguments);
     va_end(arguments);
     if (plan)
-        fprintf(stderr, "; client %u, life %u, ending %d, sizes %u and %u, cut at %u%s%s", plan->client,
-                plan->life, (int)plan->ending, plan->size[0], plan->size[1], plan->cut,
-                plan->in_turns ? ", in turns" : "", plan->tight ? ", tight" : "");
+        fprintf(stderr, "; client %u, life %u, ending %d, security %d, sizes %u and %u, cut at %u%s%s",
+                plan->client, plan->life, (int)plan->ending, (int)plan->security, plan->size[0], plan->size[1],
+                plan->cut, plan->in_turns ? ", in turns" : "", plan->tight ? ", tight" : "");
     fprintf(stderr, "\nto see it again: RP_TEST_SEED=%llu\n", (unsigned long long)soak.seed);
     _exit(1);
 }
@@ -122,33 +131,6 @@ static _Noreturn void fail(int line, const scheme *plan, const char *format, ...
     } while (0)
 
 /* ---- chance ---- */
-
-/* splitmix64: sequences from seeds that follow each other have nothing to do with each other. */
-static uint64_t draw(uint64_t *state)
-{
-    uint64_t bits = *state += UINT64_C(0x9e3779b97f4a7c15);
-
-    bits = (bits ^ bits >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    bits = (bits ^ bits >> 27) * UINT64_C(0x94d049bb133111eb);
-    return bits ^ bits >> 31;
-}
-
-/* 0 to limit - 1. */
-static uint32_t below(uint64_t *state, uint32_t limit)
-{
-    return (uint32_t)(draw(state) % limit);
-}
-
-/* Up to a limit, small numbers as often as large ones. */
-static uint32_t any_size(uint64_t *state, uint32_t limit)
-{
-    return below(state, limit >> below(state, 8) | 1);
-}
-
-static int64_t moment(uint64_t *state)
-{
-    return RP_USEC(below(state, 3000));
-}
 
 static int pause_now_and_then(rp_co *co, uint64_t *state)
 {
@@ -248,11 +230,40 @@ static int receive_all(rp_co *co, const end *own)
     return (int)n;
 }
 
+/* Not the socket's receive buffer: what was promised of it, and is no more, the kernel drops, and with it a reset. */
+static void tighten(const end *own)
+{
+    static const int size = TIGHT;
+    rp_transport *transport = rp_stream_transport(own->stream);
+
+    if (!own->plan->tight || !transport)
+        return;
+    rp_transport_setsockopt(transport, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+    rp_transport_set_write_buffer_limits(transport, TIGHT, SIZE_MAX);
+    rp_stream_set_limit(own->stream, TIGHT);
+}
+
+/* From here on over TLS, if the plan says so. */
+static int begin_tls(rp_co *co, const end *own)
+{
+    rp_tls_options options = {.server_name = "localhost"};
+    rp_tls_context *const *clients = soak.tls.clients;
+
+    if (own->plan->security != TLS_LATER)
+        return 0;
+    if (own->side == 1)
+        return rp_start_tls(co, own->stream, soak.tls.server, NULL);
+    return rp_start_tls(co, own->stream, clients[own->plan->seed % 2], &options);
+}
+
 static int talk(rp_co *co, end *own)
 {
     rp_group group;
-    int rc;
+    int rc = begin_tls(co, own);
 
+    seen.cancelled_handshakes += rc == -ECANCELED;
+    RP_TRY(rc);
+    tighten(own);
     if (own->plan->in_turns && own->side == 1) {
         RP_TRY(receive_all(co, own));
         return send_all(co, own);
@@ -267,26 +278,13 @@ static int talk(rp_co *co, end *own)
 /* What talking may come to. */
 static void judge(const end *own, int rc)
 {
-    bool broken = rc == -ECONNRESET || rc == -EPIPE || rc == -ETIMEDOUT;
+    bool broken = rc == -ECONNRESET || rc == -EPIPE || rc == -ETIMEDOUT || rc == RP_ETLS_TRUNCATED;
 
     seen.broken += broken;
     if (rc != 0 && !(broken && own->plan->ending != IN_ORDER))
         fail(__LINE__, own->plan, "%s: %s", names[own->side], rp_strerror(rc));
     if (rc != 0)
         rp_stream_abort(own->stream);
-}
-
-/* Not the socket's receive buffer: what was promised of it, and is no more, the kernel drops, and with it a reset. */
-static void tighten(const end *own)
-{
-    static const int size = TIGHT;
-    rp_transport *transport = rp_stream_transport(own->stream);
-
-    if (!own->plan->tight || !transport)
-        return;
-    rp_transport_setsockopt(transport, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
-    rp_transport_set_write_buffer_limits(transport, TIGHT, SIZE_MAX);
-    rp_stream_set_limit(own->stream, TIGHT);
 }
 
 /* ---- the server's end ---- */
@@ -303,7 +301,6 @@ static int serve(rp_co *co, rp_stream *stream, void *arg)
         seen.strangers++;
         return 0;
     }
-    tighten(&own);
     judge(&own, talk(co, &own));
     return 0;
 }
@@ -320,16 +317,20 @@ static void draw_plan(scheme *plan, uint64_t *state)
     plan->cut = below(state, 1 + plan->size[plan->ending == SERVER_RESETS]);
     plan->in_turns = below(state, 4) == 0;
     plan->tight = below(state, 2) == 0;
+    if (soak.tls.server && below(state, SECURE) == 0)
+        plan->security = below(state, 2) == 0 ? TLS_AT_ONCE : TLS_LATER;
 }
 
 /* One in some is cancelled meanwhile: -ETIMEDOUT. */
-static int connect_to_server(rp_co *co, rp_stream **stream, uint64_t *state)
+static int connect_to_server(rp_co *co, rp_stream **stream, const scheme *plan, uint64_t *state)
 {
+    bool secure = plan->security == TLS_AT_ONCE;
+    rp_connect_options options = {.tls = secure ? soak.tls.clients[plan->seed % 2] : NULL};
     rp_timeout timeout;
     int rc;
 
     rp_timeout_begin(co, &timeout, below(state, DISTURBED) == 0 ? moment(state) - RP_MSEC(2) : RP_NEVER);
-    rc = rp_open_connection(co, stream, "127.0.0.1", soak.port, NULL);
+    rc = rp_open_connection(co, stream, "127.0.0.1", rp_server_port(soak.servers[!secure]), &options);
     return rp_timeout_end(co, &timeout, rc);
 }
 
@@ -343,20 +344,20 @@ static int live(rp_co *co, uint64_t *state, uint32_t client, uint32_t life)
     draw_plan(&plan, state);
     plan.client = client;
     plan.life = life;
-    rc = connect_to_server(co, &own.stream, state);
+    rc = connect_to_server(co, &own.stream, &plan, state);
     seen.cancelled_connects += rc == -ETIMEDOUT;
     seen.no_port += rc == -EADDRNOTAVAIL;
     if (rc == -ETIMEDOUT || rc == -EADDRNOTAVAIL)
         return rp_sleep(co, moment(state));
     if (rc < 0)
         fail(__LINE__, &plan, "connecting: %s", rp_strerror(rc));
-    tighten(&own);
     RP_TRY(rp_stream_write(co, own.stream, &plan, sizeof plan));
     rp_timeout_begin(co, &timeout, plan.ending == CLIENT_IS_CANCELLED ? RP_MSEC(below(state, 100)) : RP_NEVER);
     judge(&own, rp_timeout_end(co, &timeout, talk(co, &own)));
     rp_stream_free(own.stream);
     seen.lives++;
     seen.ended[plan.ending]++;
+    seen.secure[plan.security]++;
     return pause_now_and_then(co, state);
 }
 
@@ -372,61 +373,26 @@ static int be_a_client(rp_co *co, void *arg)
 
 /* ---- children ---- */
 
-typedef enum { WAITED_FOR, KILLED, FREED, WAYS } way;
-
-/* What it says is what it was told, or the beginning of that if its end came before. */
-static int talk_to_child(rp_co *co, rp_subprocess *child, uint64_t *state, way how)
-{
-    uint32_t size = any_size(state, PERIOD);
-    rp_communication said = {.input = soak.pattern + below(state, PIECE), .input_length = size};
-    int rc, code;
-
-    said.timeout = how != WAITED_FOR || below(state, 4) == 0 ? 1 + moment(state) : 0;
-    rc = rp_subprocess_communicate(co, child, &said);
-    MUST(NULL, rc == 0 || rc == -ETIMEDOUT);
-    seen.cancelled_children += rc == -ETIMEDOUT;
-    if (rc == -ETIMEDOUT && how == FREED)
-        return 0;
-    if (rc == -ETIMEDOUT) {
-        if (how == KILLED)
-            rp_subprocess_kill(child);
-        said.timeout = 0;
-        RP_TRY(rp_subprocess_communicate(co, child, &said));
-    }
-    RP_TRY(rp_subprocess_wait(co, child, &code));
-    MUST(NULL, code == 0 || (how == KILLED && code == -SIGKILL));
-    MUST(NULL, said.out_length == size || code != 0);
-    MUST(NULL, said.out_length <= size && memcmp(said.out, said.input, said.out_length) == 0);
-    return 0;
-}
-
-static int have_child(rp_co *co, uint64_t *state)
-{
-    static const char *const argv[] = {"/bin/cat", NULL};
-    rp_process_options options = {
-        .argv = argv, .in.kind = RP_STDIO_PIPE, .out.kind = RP_STDIO_PIPE, .err.kind = RP_STDIO_NULL};
-    rp_subprocess *child;
-    int rc;
-
-    rc = rp_create_subprocess_exec(co, &child, &options);
-    if (rc == -ENOSYS && soak.under_tool) /* Valgrind knows no pidfds */
-        return 0;
-    RP_TRY(rc);
-    rc = talk_to_child(co, child, state, (way)below(state, WAYS));
-    rp_subprocess_free(child);
-    seen.children++;
-    return rc;
-}
-
 static int be_a_parent(rp_co *co, void *arg)
 {
-    uint64_t state = soak.seed + *(uint32_t *)arg * 2 + (uint64_t)soak.phase + 1000000;
+    soak_parent parent = {.state = soak.seed + *(uint32_t *)arg * 2 + (uint64_t)soak.phase + 1000000,
+                          .bytes = soak.pattern,
+                          .size = PERIOD,
+                          .most_skipped = PIECE};
+    int rc = 0;
 
-    while (rp_loop_time(rp_co_loop(co)) < soak.until) {
-        RP_TRY(have_child(co, &state));
-        RP_TRY(rp_sleep(co, RP_MSEC(below(&state, 20))));
+    while (rp_loop_time(rp_co_loop(co)) < soak.until && rc == 0) {
+        rc = soak_child(co, &parent);
+        seen.children += rc == 0;
+        if (rc == -ENOSYS && soak.under_tool) /* Valgrind knows no pidfds */
+            rc = 0;
+        if (rc == 0)
+            rc = rp_sleep(co, RP_MSEC(below(&parent.state, 20)));
     }
-    return 0;
+    if (parent.wrong)
+        fail(__LINE__, NULL, "of a child: %s", parent.wrong);
+    seen.cancelled_children += parent.cancelled;
+    return rc;
 }
 
 /* ---- files ---- */
@@ -465,14 +431,16 @@ static int be_a_correspondent(rp_co *co, void *arg)
 
 static void print_line(const char *what, const holdings *now)
 {
-    printf("%5.0f s%s: %llu lives, %llu broken, %llu calls cancelled, %llu children, %.1f GB; %.1f MiB resident, "
-           "heap %.2f MiB, "
-           "%zu descriptors\n",
+    uint64_t secure = seen.secure[TLS_AT_ONCE] + seen.secure[TLS_LATER];
+    uint64_t cancelled =
+        seen.cancelled_connects + seen.cancelled_handshakes + seen.cancelled_reads + seen.cancelled_writes;
+
+    printf("%5.0f s%s: %llu lives, %llu of TLS, %llu broken, %llu calls cancelled, %llu children, %.1f GB; "
+           "%.1f MiB resident, heap %.2f MiB, OpenSSL's %.2f MiB, %zu descriptors\n",
            (double)(rp_monotonic() - soak.begun) / 1e9, what, (unsigned long long)seen.lives,
-           (unsigned long long)seen.broken,
-           (unsigned long long)(seen.cancelled_connects + seen.cancelled_reads + seen.cancelled_writes),
+           (unsigned long long)secure, (unsigned long long)seen.broken, (unsigned long long)cancelled,
            (unsigned long long)seen.children, (double)seen.bytes / 1e9, (double)now->resident / 1048576,
-           (double)now->heap / 1048576, now->descriptors);
+           (double)now->heap / 1048576, (double)soak_tls_memory() / 1048576, now->descriptors);
     fflush(stdout);
 }
 
@@ -554,19 +522,29 @@ static int count_resident(rp_co *co, size_t *resident)
     return rp_barrier_fini(&barrier);
 }
 
+/* What there is when nobody is connected. */
+typedef struct rest {
+    holdings held;
+    size_t openssl;
+    rp_loop_stats stats;
+} rest;
+
 /* A stream that was freed closes its connection a moment later: waits for that, but not for what never closes. */
-static int await_rest(rp_co *co, rp_server *server, holdings *at_rest)
+static int await_rest(rp_co *co, rest *at_rest)
 {
     int64_t patience = rp_loop_time(rp_co_loop(co)) + RP_SEC(PATIENCE);
     size_t resident;
 
-    while ((rp_server_connections(server) > 0 || holdings_look().descriptors > soak.descriptors) &&
+    while ((rp_server_connections(soak.servers[0]) + rp_server_connections(soak.servers[1]) > 0 ||
+            holdings_look().descriptors > soak.descriptors) &&
            rp_loop_time(rp_co_loop(co)) < patience)
         RP_TRY(rp_sleep(co, RP_MSEC(10)));
     RP_TRY(count_resident(co, &resident));
-    *at_rest = holdings_look(); /* with what the pool keeps of all these stacks */
-    at_rest->resident = resident;
-    print_line(", at rest", at_rest);
+    at_rest->held = holdings_look(); /* with what the pool keeps of all these stacks */
+    at_rest->held.resident = resident;
+    at_rest->openssl = soak_tls_memory();
+    rp_loop_get_stats(rp_co_loop(co), &at_rest->stats);
+    print_line(", at rest", &at_rest->held);
     return 0;
 }
 
@@ -586,7 +564,7 @@ static int tell_progress(rp_co *co, void *arg)
 }
 
 /* All clients live until a point in time, then all is at rest. */
-static int run_until(rp_co *co, rp_server *server, int64_t until, holdings *at_rest)
+static int run_until(rp_co *co, int64_t until, rest *at_rest)
 {
     rp_timeout timeout;
     rp_group group;
@@ -606,32 +584,41 @@ static int run_until(rp_co *co, rp_server *server, int64_t until, holdings *at_r
         rc = rp_group_create_task_copy(&group, NULL, be_a_correspondent, &i, sizeof i);
     RP_TRY(rp_timeout_end(co, &timeout, rp_group_end(co, &group, rc)));
     soak.phase++;
-    return await_rest(co, server, at_rest);
+    return await_rest(co, at_rest);
+}
+
+static int start_serving(rp_co *co)
+{
+    for (int i = 0; i < 2; i++) {
+        rp_server_options options = {.backlog = 1024, .tls = i == 0 ? soak.tls.server : NULL};
+
+        RP_TRY(rp_start_server(co, &soak.servers[i], serve, NULL, "127.0.0.1", 0, &options));
+    }
+    return 0;
 }
 
 static int run_all(rp_co *co, void *arg)
 {
-    rp_server_options options = {.backlog = 1024};
     int64_t duration = *(int64_t *)arg;
     int64_t warm_up = duration / 3 < RP_SEC(WARM_UP_MOST) ? duration / 3 : RP_SEC(WARM_UP_MOST);
-    rp_loop_stats stats;
-    rp_server *server;
-    holdings before, after;
+    rest before, after;
 
-    RP_TRY(rp_start_server(co, &server, serve, NULL, "127.0.0.1", 0, &options));
-    soak.port = rp_server_port(server);
+    RP_TRY(start_serving(co));
     RP_TRY(touch_descriptors(co));
     soak.descriptors = holdings_look().descriptors;
     soak.begun = rp_loop_time(rp_co_loop(co));
-    RP_TRY(run_until(co, server, soak.begun + warm_up, &before));
-    RP_TRY(run_until(co, server, soak.begun + duration, &after));
+    RP_TRY(run_until(co, soak.begun + warm_up, &before));
+    RP_TRY(run_until(co, soak.begun + duration, &after));
     if (!soak.under_tool)
-        must_not_grow("resident memory", before.resident, after.resident);
-    must_not_grow("heap", before.heap, after.heap);
-    must_not_grow("descriptors", before.descriptors, after.descriptors);
-    rp_loop_get_stats(rp_co_loop(co), &stats);
-    MUST(NULL, stats.tasks == 1);
-    rp_server_free(server);
+        must_not_grow("resident memory", before.held.resident, after.held.resident);
+    must_not_grow("heap", before.held.heap, after.held.heap);
+    must_not_grow("OpenSSL's heap", before.openssl, after.openssl);
+    must_not_grow("descriptors", before.held.descriptors, after.held.descriptors);
+    must_not_grow("operations", before.stats.operations_in_flight, after.stats.operations_in_flight);
+    must_not_grow("timers", before.stats.timers_pending, after.stats.timers_pending);
+    MUST(NULL, after.stats.tasks == 1);
+    for (int i = 0; i < 2; i++)
+        rp_server_free(soak.servers[i]);
     return 0;
 }
 
@@ -640,6 +627,9 @@ static void judge_all(void)
 {
     for (int i = 0; i < ENDINGS && seen.lives >= MANY; i++)
         MUST(NULL, seen.ended[i] > 0);
+    for (int i = 0; i < SECURITIES && seen.lives >= MANY && soak.tls.server; i++)
+        MUST(NULL, seen.secure[i] > 0);
+    MUST(NULL, seen.lives < MANY || !soak.tls.server || seen.cancelled_handshakes > 0);
     MUST(NULL, seen.lives < MANY || (seen.broken > 0 && seen.cancelled_reads > 0 && seen.cancelled_writes > 0));
     MUST(NULL, seen.lives < MANY || soak.under_tool || (seen.children > 0 && seen.cancelled_children > 0));
     MUST(NULL, seen.lives < MANY || seen.files > 0);
@@ -687,7 +677,9 @@ int main(int argc, char **argv)
     soak.connections = argc > 2 ? atoi(argv[2]) : CONNECTIONS;
     set_up();
     rp_set_allocator(&holdings_allocator);
+    soak.tls = soak_tls_new();
     rc = rp_run(run_all, &duration);
+    soak_tls_free(&soak.tls);
     if (rc < 0 && soak.begun == 0 && getenv("RP_ALLOW_SKIP")) { /* set where a backend is known to be refused */
         printf("skipped: %s\n", rp_strerror(rc));
         return SKIPPED;
