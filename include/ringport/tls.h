@@ -347,7 +347,10 @@ RP_API const char *rp_tls_version_name(const rp_transport *transport);
 RP_API const char *rp_tls_cipher(const rp_transport *transport);
 RP_API int rp_tls_cipher_bits(const rp_transport *transport);
 
-/* The protocol that ALPN chose, or NULL. Lent until the transport is freed. Mirrors SSLObject.selected_alpn_protocol(). */
+/*
+ * The protocol that ALPN chose, or NULL. Lent until the transport is freed.
+ * Mirrors SSLObject.selected_alpn_protocol().
+ */
 RP_API const char *rp_tls_alpn(const rp_transport *transport);
 
 /* The name of the server that the client asked for, or NULL. Mirrors SSLObject.server_hostname. */
