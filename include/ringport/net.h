@@ -347,7 +347,8 @@ typedef struct rp_tls_options {
  * Closing the loop ends the handshake: its future stays pending for whoever holds it, and can be cancelled.
  * The context is referred to until the connection has ended.
  * Errors:
- *   -EINVAL    a client has no `server_name`, a server has one, a time limit is negative, or the context is NULL
+ *   -EINVAL    a client has no `server_name`, a server has one, a time limit is negative, or the context is NULL, or
+ *              for the other side, or it has to check names and the name is ""
  *   -EPIPE     the transport was closed, is lost, or its end was sent (write_eof)
  *   -ENOTSUP   the transport goes one way only: a pipe
  *   -ENOMEM, RP_ECLOSED, RP_EFORK, RP_ETHREAD
@@ -534,7 +535,7 @@ typedef struct rp_connect_options {
  *   Cancelling the future in the handshake ends that, and the connection.
  * Errors:
  *   -EINVAL   the port, the delay or `interleave` is out of bounds; a time limit is negative; there is TLS and no name
- *             for it, or no TLS and an option of it
+ *             for it, or no TLS and an option of it; the context is for servers
  *   those of rp_loop_getaddrinfo()
  * Mirrors loop.create_connection().
  */
@@ -559,7 +560,7 @@ RP_API int rp_create_unix_connection(rp_loop *loop, rp_protocol_factory *factory
 /*
  * The same with options, of which those of TLS count.
  * Errors:
- *   -EINVAL   there is TLS and no `server_name`
+ *   -EINVAL   there is TLS and no `server_name`, or the context is for servers
  *   those of rp_create_unix_connection()
  * Mirrors loop.create_unix_connection(ssl=).
  */
@@ -623,7 +624,8 @@ typedef struct rp_server_options {
  * The future's error is what resolving, bind() or listen() failed with.
  * `options` may be NULL.
  * Errors:
- *   -EINVAL   the port is out of bounds, a time limit is negative, or there is one and no TLS
+ *   -EINVAL   the port is out of bounds, a time limit is negative, or there is one and no TLS; the context is for
+ *             clients
  *   those of rp_loop_getaddrinfo()
  * Mirrors loop.create_server().
  */

@@ -114,7 +114,7 @@ RP_API int rp_open_unix_connection(rp_co *co, rp_stream **stream, const char *pa
  * Errors:
  *   one of RP_ETLS_*
  *   -ETIMEDOUT   the handshake took too long
- *   -EINVAL      there is TLS and no `server_name`
+ *   -EINVAL      as of rp_create_unix_connection_with()
  *   those of rp_open_unix_connection()
  * Mirrors asyncio.open_unix_connection(ssl=).
  */

@@ -16,6 +16,11 @@ static rp_tls_factory *factory_of(rp_tls_context *context)
     return (rp_tls_factory *)(void *)context;
 }
 
+static int ask(rp_tls_factory *factory, const rp_tls_options *options)
+{
+    return factory->check ? factory->check(factory, options->server_side, options->server_name) : 0;
+}
+
 static char *copy_of(const char *name)
 {
     size_t size = strlen(name) + 1;
@@ -32,7 +37,7 @@ static int check(rp_tls_context *context, const rp_tls_options *options)
         return -EINVAL;
     if (!context)
         return options->server_name || options->handshake_timeout || options->shutdown_timeout ? -EINVAL : 0;
-    return options->server_side == !options->server_name ? 0 : -EINVAL;
+    return options->server_side == !options->server_name ? ask(factory_of(context), options) : -EINVAL;
 }
 
 int rp_secure_take(rp_secure *secure, rp_tls_context *context, const rp_tls_options *options)

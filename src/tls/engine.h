@@ -98,6 +98,12 @@ struct rp_tls_engine {
 typedef struct rp_tls_factory rp_tls_factory;
 struct rp_tls_factory {
     /*
+     * Whether it makes engines of this side, for this name: 0, or the error of `make`. So a program is told of its
+     * mistake before there is a connection. NULL: it makes all that it is asked for.
+     */
+    int (*check)(rp_tls_factory *factory, bool server, const char *server_name);
+
+    /*
      * Makes the engine of one connection: 0 or an error. `server_name` is whom a client wants to talk to, by name or by
      * address: it is sent to the server, unless it is an address, and the certificate has to be for it. NULL or "":
      * neither. The engine keeps no pointer to it.

@@ -53,21 +53,30 @@ static bool good_name(const char *name)
     return name[0] != '.' && strlen(name) <= TLSEXT_MAXLEN_host_name;
 }
 
+static int check(rp_tls_factory *factory, bool server, const char *server_name)
+{
+    const rp_tls_context *context = (rp_tls_context *)factory;
+    bool needs_name = context->check_hostname && context->verify_mode != RP_TLS_CERT_NONE;
+
+    if (server != (context->role == RP_TLS_SERVER))
+        return -EINVAL;
+    if (!server_name || !server_name[0])
+        return !server && needs_name ? -EINVAL : 0;
+    return good_name(server_name) ? 0 : -EINVAL;
+}
+
 static int begin_client(rp_openssl_engine *engine, const char *name)
 {
-    const rp_tls_context *context = engine->context;
     size_t length = strlen(name);
 
     if (length == 0)
-        return context->check_hostname && context->verify_mode != RP_TLS_CERT_NONE ? -EINVAL : 0;
-    if (!good_name(name))
-        return -EINVAL;
+        return 0;
     /* A certificate has its name without the root's dot. */
     engine->server_name = rp_tls_copy(name, name[length - 1] == '.' ? length - 1 : length);
     if (!engine->server_name)
         return -ENOMEM;
     RP_TRY(set_name(engine, engine->server_name));
-    return rp_tls_session_offer(context->session, engine->ssl, engine->server_name);
+    return rp_tls_session_offer(engine->context->session, engine->ssl, engine->server_name);
 }
 
 static int make(rp_tls_factory *factory, bool server, const char *server_name, rp_tls_engine **engine)
@@ -76,8 +85,7 @@ static int make(rp_tls_factory *factory, bool server, const char *server_name, r
     rp_openssl_engine *new;
     int rc;
 
-    if (server != (context->role == RP_TLS_SERVER))
-        return -EINVAL;
+    RP_TRY(check(factory, server, server_name));
     RP_TRY(rp_tls_roots_await(context));
     RP_TRY(rp_openssl_engine_new(context, &new));
     rc = server ? 0 : begin_client(new, server_name ? server_name : "");
@@ -156,7 +164,7 @@ int rp_tls_context_new(int role, rp_tls_context **context)
     new = rp_tls_context_make(role);
     if (!new)
         return -ENOMEM;
-    new->factory = (rp_tls_factory){make, ref_factory, unref_factory};
+    new->factory = (rp_tls_factory){check, make, ref_factory, unref_factory};
     rc = set_defaults(new);
     if (rc < 0) {
         rp_tls_context_unref(new);

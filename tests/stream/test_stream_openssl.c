@@ -127,6 +127,70 @@ CO_TEST(much_goes_both_ways_and_ends_in_either_version)
     }
 }
 
+/* What a function about names does to the server that asks it. */
+typedef struct asked {
+    scene *s;
+    void (*end)(rp_server *server);
+    int calls;
+} asked;
+
+static int end_server(void *arg, const char *name, rp_tls_context **context)
+{
+    asked *a = arg;
+
+    a->calls++;
+    a->end(a->s->server);
+    return 0;
+}
+
+CO_TEST(a_function_about_names_may_end_its_connection)
+{
+    void (*const ends[])(rp_server *) = {rp_server_close_clients, rp_server_abort_clients};
+    scene s = {0};
+    rp_stream *stream;
+
+    set_up(&s);
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        asked a = {&s, ends[i], 0};
+        char byte;
+        int rc;
+
+        CHECK_INT(rp_tls_context_set_sni_callback(s.server_context, end_server, &a), ==, 0);
+        serve(co, &s);
+        rc = open_one(co, &s, &stream, "localhost", NULL);
+        if (rc == 0) { /* in TLS 1.3 a client is done when the server has spoken */
+            CHECK_INT(rp_stream_read(co, stream, &byte, 1), <, 0);
+            rp_stream_free(stream);
+        }
+        CHECK_INT(a.calls, ==, 1);
+        end_serving(co, &s);
+    }
+    tear_down(&s);
+}
+
+/* There is no need of a peer to find out. */
+CO_TEST(a_context_for_the_other_side_is_refused_at_once)
+{
+    scene s = {0};
+    rp_stream *stream;
+    rp_server *server;
+
+    set_up(&s);
+    CHECK_INT(
+        rp_start_server(co, &server, echo, &s, "127.0.0.1", 0, &(rp_server_options){.tls = s.client_context}), ==,
+        -EINVAL);
+    serve(co, &s);
+    CHECK_INT(rp_open_connection(co, &stream, "127.0.0.1", rp_server_port(s.server),
+                                 &(rp_connect_options){.tls = s.server_context}),
+              ==, -EINVAL);
+    CHECK_INT(rp_open_connection(co, &stream, "127.0.0.1", rp_server_port(s.server),
+                                 &(rp_connect_options){.tls = s.client_context, .server_name = ""}),
+              ==, -EINVAL);
+    CHECK_INT(rp_server_connections(s.server), ==, 0);
+    end_serving(co, &s);
+    tear_down(&s);
+}
+
 CO_TEST(a_certificate_for_another_name_is_refused_and_said_so)
 {
     for (int later = 0; later < 2; later++) {
