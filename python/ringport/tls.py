@@ -205,7 +205,7 @@ class Secure:
             "ssl_handshake_timeout": ssl_handshake_timeout,
             "ssl_shutdown_timeout": ssl_shutdown_timeout,
         }
-        ours = isinstance(transport, (_core.SocketTransport, _core.TLSTransport))
+        ours = isinstance(transport, (_core.SocketTransport, _core.SSLTransport))
         if not ours or sslcontext is None or not self._may_drive(sslcontext):
             return await super().start_tls(transport, protocol, sslcontext, **options)
         waiter = self.create_future()

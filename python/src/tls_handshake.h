@@ -8,7 +8,7 @@
 
 /*
  * The method Loop._make_tls_transport(below, owner, protocol, objects, waiter, extra, server, calls_made, limits,
- * direct): a TLSTransport.
+ * direct): a SSLTransport.
  *   below       a transport of ours
  *   owner       what takes the place of asyncio.sslproto.SSLProtocol
  *   objects     an SSLObject, and the MemoryBIOs that it was made with: incoming, outgoing

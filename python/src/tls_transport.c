@@ -1,5 +1,5 @@
 /*
- * tls_transport.c - the type TLSTransport: what asyncio's TLS transport shows, over a filter of the core's.
+ * tls_transport.c - the type SSLTransport: what asyncio's TLS transport shows, over a filter of the core's.
  *
  * Its life is that of any transport here, after a handshake. Until that has ended, the protocol hears nothing, what is
  * written waits, and closing ends all.
@@ -175,7 +175,7 @@ static PyObject *repr(PyObject *object)
 
     if (of(object)->shaking)
         life = " shaking hands";
-    return PyUnicode_FromFormat("<TLSTransport%s over %R>", life, (PyObject *)self->below);
+    return PyUnicode_FromFormat("<SSLTransport%s over %R>", life, (PyObject *)self->below);
 }
 
 static PyObject *show_owner(PyObject *object, void *unused)
@@ -301,7 +301,7 @@ static PyType_Slot slots[] = {
 };
 
 static PyType_Spec spec = {
-    .name = "ringport._core.TLSTransport",
+    .name = "ringport._core.SSLTransport",
     .basicsize = sizeof(rpy_tls_transport),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION,
     .slots = slots,

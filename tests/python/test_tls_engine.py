@@ -64,9 +64,9 @@ def has_library():
 
 def test_best_engine(certificate):
     if has_library():
-        assert echo(certificate) == ["openssl", "None", "TLSTransport"]
+        assert echo(certificate) == ["openssl", "None", "SSLTransport"]
     else:
-        assert echo(certificate)[::2] == ["memory", "TLSTransport"]
+        assert echo(certificate)[::2] == ["memory", "SSLTransport"]
 
 
 PART = "_ssl is a part of the interpreter, and so is its OpenSSL"
@@ -85,23 +85,23 @@ LAYOUT = "the SSL in an SSLObject of _ssl's is not found"
 ])  # fmt: skip
 def test_what_it_needs_is_hidden(certificate, prepare, reason):
     if reason is None:  # whoever replaces a method of the class before us is followed in any case
-        assert echo(certificate, prepare)[2] == "TLSTransport"
+        assert echo(certificate, prepare)[2] == "SSLTransport"
         return
-    assert echo(certificate, prepare) == ["memory", reason, "TLSTransport"]
+    assert echo(certificate, prepare) == ["memory", reason, "SSLTransport"]
 
 
 def test_handshake_that_cannot_be_tried(certificate):
     engine, reason, transport = echo(certificate, "tls.TRIAL_CIPHER = 'none such'")
-    assert (engine, transport) == ("memory", "TLSTransport") and reason.startswith("a handshake in memory cannot be tried: ")
+    assert (engine, transport) == ("memory", "SSLTransport") and reason.startswith("a handshake in memory cannot be tried: ")
 
 
 def test_handshake_that_fails(certificate):
     prepare = "tls.trial_object = lambda protocol, make=tls.trial_object: make(ssl.PROTOCOL_TLS_CLIENT)"
-    assert echo(certificate, prepare) == ["memory", "a handshake in memory has failed", "TLSTransport"]
+    assert echo(certificate, prepare) == ["memory", "a handshake in memory has failed", "SSLTransport"]
 
 
 def test_chosen_by_the_environment(certificate):
-    assert echo(certificate, RINGPORT_TLS="memory") == ["memory", "RINGPORT_TLS=memory", "TLSTransport"]
+    assert echo(certificate, RINGPORT_TLS="memory") == ["memory", "RINGPORT_TLS=memory", "SSLTransport"]
     assert echo(certificate, RINGPORT_TLS="asyncio") == ["asyncio", "RINGPORT_TLS=asyncio", "_SSLProtocolTransport"]
     assert echo(certificate, RINGPORT_TLS="none such") == echo(certificate)
 
