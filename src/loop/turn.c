@@ -9,7 +9,9 @@
 #include "loop/turn.h"
 
 #include <assert.h>
+#include <string.h>
 
+#include "base/rare.h"
 #include "loop/handle.h"
 #include "loop/stall.h"
 #include "proactor/proactor.h"
@@ -115,6 +117,24 @@ static void fetch_ahead(const rp_completion *completion)
     __builtin_prefetch((const void *)(op + 64));
 }
 
+static RP_INLINED void deliver(rp_loop *loop, const rp_completion *completion)
+{
+    rp_op *op = completion->op;
+
+    op->result = completion->result;
+    op->flags = completion->flags;
+    if (!(op->flags & RP_OP_MORE)) {
+        assert(op->state == RP_OP_TAKEN); /* by the proactor's wait, and delivered once */
+        op->state = RP_OP_IDLE;
+    }
+    if (!op->callback)
+        return;
+    if (loop->debug)
+        deliver_timed(loop, op);
+    else
+        op->callback(op);
+}
+
 int rp_turn_deliver(rp_loop *loop)
 {
     if (!rp_list_empty(&loop->arrived)) {
@@ -125,25 +145,26 @@ int rp_turn_deliver(rp_loop *loop)
     }
     while (loop->delivered < loop->taken) {
         const rp_completion *completion = &loop->completions[loop->delivered++];
-        rp_op *op = completion->op;
 
         fetch_ahead(completion);
-        op->result = completion->result;
-        op->flags = completion->flags;
-        if (!(op->flags & RP_OP_MORE)) {
-            assert(op->state == RP_OP_TAKEN); /* by the proactor's wait, and delivered once */
-            op->state = RP_OP_IDLE;
-        }
-        if (!op->callback)
-            continue;
-        if (loop->debug)
-            deliver_timed(loop, op);
-        else
-            op->callback(op);
+        deliver(loop, completion);
         if (!rp_loop_may_go_on(loop))
             return end_early(loop);
     }
     return 0;
+}
+
+void rp_turn_deliver_of(rp_loop *loop, const void *owner, size_t size)
+{
+    for (int i = loop->delivered; i < loop->taken; i++) {
+        rp_completion *first = &loop->completions[loop->delivered], completion = loop->completions[i];
+
+        if ((uintptr_t)completion.op - (uintptr_t)owner >= size)
+            continue;
+        memmove(first + 1, first, (size_t)(i - loop->delivered) * sizeof completion);
+        loop->delivered++;
+        deliver(loop, &completion);
+    }
 }
 
 /* ---- running ---- */

@@ -42,6 +42,12 @@ int rp_turn_deliver(rp_loop *loop);
 int rp_turn_timers(rp_loop *loop);
 
 /*
+ * Calls back, before their time, the operations that have completed and lie in this memory: whoever owns it is about
+ * to end, and does not wait for the rest of the turn. The others keep their order.
+ */
+void rp_turn_deliver_of(rp_loop *loop, const void *owner, size_t size);
+
+/*
  * Ends the run early: a wait at once, another step when its present callback has returned. If neither is running, the
  * next wait ends so, or the next callback is the last; an interrupt cannot come too early for a run that is about to
  * begin. Any thread, but no signal's handler: that may have struck in the middle of this. After the loop's close this

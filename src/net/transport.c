@@ -12,6 +12,7 @@
 #include "base/memory.h"
 #include "base/origin.h"
 #include "loop/exception.h"
+#include "loop/turn.h"
 
 /* ---- who refers to it ---- */
 
@@ -64,8 +65,8 @@ void rp_transport_settle(rp_transport *transport)
 }
 
 /*
- * Most often the kernel has let go by now, and the peer sees the end. It may come again at once, and find a server that
- * has one connection less.
+ * Most often the kernel has let go by now, and the peer sees the end: before anything else is called, which may wait
+ * for the peer. It may come again at once, and find a server that has one connection less.
  */
 static void detach_and_release(rp_transport **told)
 {
@@ -73,6 +74,8 @@ static void detach_and_release(rp_transport **told)
 
     if (transport->detached)
         transport->detached(transport);
+    if ((transport->receiving || transport->sending) && !rp_loop_is_forked(transport->loop))
+        rp_turn_deliver_of(transport->loop, transport, transport->kind->size);
     rp_transport_settle(transport);
     drop(transport);
 }

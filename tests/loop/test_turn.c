@@ -487,6 +487,24 @@ TEST(another_thread_interrupts_a_callback)
     rp_loop_free(loop);
 }
 
+static void deliver_third(void *arg)
+{
+    note(arg);
+    rp_turn_deliver_of(loop, &ops[2], sizeof ops[2]);
+    rp_turn_deliver_of(loop, &ops[2], sizeof ops[2]); /* there is no more of it */
+}
+
+TEST(what_an_owner_waits_for_is_delivered_before_its_time_and_the_rest_in_order)
+{
+    make_loop();
+    submit_three();
+    CHECK_INT(rp_call_soon(loop, NULL, deliver_third, "a"), ==, 0);
+    soon("b");
+    CHECK_INT(run_with_completions(), ==, 0);
+    CHECK_STR(trace, "a3b12|");
+    rp_loop_free(loop);
+}
+
 /* The C face is made of the same steps. */
 TEST(a_run_of_the_c_face_is_interrupted)
 {

@@ -445,6 +445,27 @@ async def test_a_close_sends_what_waits(loop):
     theirs.close()
 
 
+@pytest.mark.parametrize("how", ["close", "abort"])
+async def test_the_address_is_free_at_once(loop, how):
+    """When connection_lost has returned, before what comes next is called."""
+    transport, protocol = await endpoint(loop, local_addr=("127.0.0.1", 0))
+    address = transport.get_extra_info("sockname")
+    bound = loop.create_future()
+
+    def bind():
+        with socket.socket(type=socket.SOCK_DGRAM) as another:
+            try:
+                bound.set_result(another.bind(address))
+            except OSError as error:
+                bound.set_exception(error)
+
+    await asyncio.sleep(0)
+    getattr(transport, how)()
+    loop.call_soon(bind)
+    await bound
+    await end(protocol)
+
+
 async def test_an_abort_drops_what_waits(loop):
     ours, theirs = unix_pair()
     transport, protocol = await endpoint(loop, sock=ours)

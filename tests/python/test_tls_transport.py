@@ -300,6 +300,16 @@ async def test_abort(ends):
     assert client.events == ["made", "lost"] and len(server.data) < LARGE
 
 
+async def test_the_peer_of_an_abort_sees_the_end_in_the_next_turn(by_hand):
+    """So the program may hold up the loop until the peer has seen it."""
+    client, peer = by_hand
+    client.transport.abort()
+    await asyncio.sleep(0)
+    while peer.sock.recv(1000):  # it does not wait: BlockingIOError would say that there is no end yet
+        pass
+    await client.ended
+
+
 async def test_closed_inside_of_data_received(ends):
     client, server = ends
     server.data_received = lambda data: server.transport.close()

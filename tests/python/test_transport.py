@@ -233,6 +233,26 @@ async def test_close_is_told_in_the_next_turn(loop):
         assert await receive(peer, 1) == b""
 
 
+@pytest.mark.parametrize("how", ["close", "abort"])
+async def test_the_peer_sees_the_end_at_once(loop, how):
+    """Before what comes next is called, which may hold up the loop until the peer has seen it."""
+    protocol = Recorder()
+    transport, peer = connect(loop, protocol)
+    with peer:
+        await turns(2)
+        seen = loop.create_future()
+
+        def look():
+            try:
+                seen.set_result((peer.recv(1), protocol.names[-1]))
+            except OSError as error:
+                seen.set_exception(error)
+
+        getattr(transport, how)()
+        loop.call_soon(look)
+        assert await seen == (b"", "connection_lost")
+
+
 async def test_abort_lets_the_peer_see_an_end(loop):
     protocol = Recorder()
     transport, peer = connect(loop, protocol, tcp_pair)
