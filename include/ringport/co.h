@@ -85,7 +85,8 @@ RP_API int rp_run(rp_coro *coro, void *arg);
  * Runs a coroutine on `count` loops (1 to RP_WORKERS_MAX) in as many threads, each as rp_run() does.
  * The calling thread is one of them. A task stays on the thread that it began on.
  * Nothing of one loop may be used from another.
- * Blocks the calling thread until all workers have ended, and returns 0 or the first error.
+ * Blocks the calling thread until all workers have ended, and their threads are gone.
+ * Returns 0 or the first error.
  * The first error cancels the main tasks of the other workers, and so does SIGINT, while the calling thread's worker
  * runs, if that is the main thread (on Windows: any).
  *

@@ -16,6 +16,7 @@ typedef struct rp_mutex {
 typedef struct rp_cond {
     void *native;
 } rp_cond;
+typedef void *rp_thread; /* a HANDLE */
 #define RP_MUTEX_INIT                                                                                             \
     {                                                                                                             \
         NULL                                                                                                      \
@@ -25,6 +26,7 @@ typedef struct rp_cond {
 #include <signal.h>
 typedef pthread_mutex_t rp_mutex;
 typedef pthread_cond_t rp_cond;
+typedef pthread_t rp_thread;
 #define RP_MUTEX_INIT PTHREAD_MUTEX_INITIALIZER
 #endif
 
@@ -65,6 +67,15 @@ int rp_thread_start(void (*function)(void *arg), void *arg);
  * and the frame of a signal's handler. 0: the system's own size.
  */
 int rp_thread_start_small(void (*function)(void *arg), void *arg, size_t stack_size);
+
+/* The same as rp_thread_start(), but not detached: rp_thread_join() has to be called once. */
+int rp_thread_start_joinable(void (*function)(void *arg), void *arg, rp_thread *thread);
+
+/*
+ * Waits until a thread is gone, and with it what libraries keep for each thread, such as OpenSSL. Not in a child of
+ * fork(), which does not have the thread.
+ */
+void rp_thread_join(rp_thread thread);
 
 /*
  * Which signals a thread blocks. What a thread of ours runs for a user runs under the mask of the thread that asked for

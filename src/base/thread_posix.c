@@ -146,11 +146,10 @@ static size_t stack_with_room_for(size_t frames)
     return (total + page - 1) / page * page;
 }
 
-static int start_detached(thread_start *start, size_t stack_size)
+static int create(thread_start *start, int state, size_t stack_size, rp_thread *thread)
 {
     pthread_attr_t attributes;
     rp_signal_mask mask;
-    pthread_t thread;
     int error = pthread_attr_init(&attributes);
 
     if (error)
@@ -158,13 +157,27 @@ static int start_detached(thread_start *start, size_t stack_size)
     /* A thread inherits the mask: blocked here, no signal can reach it even in its first moment. */
     mask_of_own_threads(&mask.signals);
     rp_signal_mask_swap(&mask);
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    pthread_attr_setdetachstate(&attributes, state);
     if (stack_size > 0)
         pthread_attr_setstacksize(&attributes, stack_with_room_for(stack_size));
-    error = pthread_create(&thread, &attributes, run_thread, start);
+    error = pthread_create(thread, &attributes, run_thread, start);
     rp_signal_mask_swap(&mask);
     pthread_attr_destroy(&attributes);
     return -error;
+}
+
+static int start(void (*function)(void *arg), void *arg, int state, size_t stack_size, rp_thread *thread)
+{
+    thread_start *start = rp_malloc(sizeof *start);
+    int rc;
+
+    if (!start)
+        return -ENOMEM;
+    *start = (thread_start){function, arg};
+    rc = create(start, state, stack_size, thread);
+    if (rc < 0)
+        rp_free(start);
+    return rc;
 }
 
 int rp_thread_start(void (*function)(void *arg), void *arg)
@@ -174,16 +187,19 @@ int rp_thread_start(void (*function)(void *arg), void *arg)
 
 int rp_thread_start_small(void (*function)(void *arg), void *arg, size_t stack_size)
 {
-    thread_start *start = rp_malloc(sizeof *start);
-    int rc;
+    rp_thread nobodys;
 
-    if (!start)
-        return -ENOMEM;
-    *start = (thread_start){function, arg};
-    rc = start_detached(start, stack_size);
-    if (rc < 0)
-        rp_free(start);
-    return rc;
+    return start(function, arg, PTHREAD_CREATE_DETACHED, stack_size, &nobodys);
+}
+
+int rp_thread_start_joinable(void (*function)(void *arg), void *arg, rp_thread *thread)
+{
+    return start(function, arg, PTHREAD_CREATE_JOINABLE, 0, thread);
+}
+
+void rp_thread_join(rp_thread thread)
+{
+    must(pthread_join(thread, NULL));
 }
 
 void rp_signal_mask_get(rp_signal_mask *mask)

@@ -105,6 +105,24 @@ static unsigned __stdcall run_thread(void *data)
 }
 
 /* By the C library, which keeps things of its own for each thread. */
+static int start(void (*function)(void *arg), void *arg, size_t stack_size, rp_thread *thread)
+{
+    thread_start *start = rp_malloc(sizeof *start);
+    uintptr_t handle;
+
+    if (!start)
+        return -ENOMEM;
+    *start = (thread_start){function, arg};
+    handle =
+        _beginthreadex(NULL, (unsigned)stack_size, run_thread, start, STACK_SIZE_PARAM_IS_A_RESERVATION, NULL);
+    if (handle == 0) {
+        rp_free(start);
+        return -EAGAIN;
+    }
+    *thread = (rp_thread)handle;
+    return 0;
+}
+
 int rp_thread_start(void (*function)(void *arg), void *arg)
 {
     return rp_thread_start_small(function, arg, 0);
@@ -112,20 +130,23 @@ int rp_thread_start(void (*function)(void *arg), void *arg)
 
 int rp_thread_start_small(void (*function)(void *arg), void *arg, size_t stack_size)
 {
-    thread_start *start = rp_malloc(sizeof *start);
-    uintptr_t thread;
+    rp_thread thread;
+    int rc = start(function, arg, stack_size, &thread);
 
-    if (!start)
-        return -ENOMEM;
-    *start = (thread_start){function, arg};
-    thread =
-        _beginthreadex(NULL, (unsigned)stack_size, run_thread, start, STACK_SIZE_PARAM_IS_A_RESERVATION, NULL);
-    if (thread == 0) {
-        rp_free(start);
-        return -EAGAIN;
-    }
-    CloseHandle((HANDLE)thread);
-    return 0;
+    if (rc == 0)
+        CloseHandle(thread);
+    return rc;
+}
+
+int rp_thread_start_joinable(void (*function)(void *arg), void *arg, rp_thread *thread)
+{
+    return start(function, arg, 0, thread);
+}
+
+void rp_thread_join(rp_thread thread)
+{
+    WaitForSingleObject(thread, INFINITE);
+    CloseHandle(thread);
 }
 
 void rp_thread_interrupt(uint64_t thread)

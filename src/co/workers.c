@@ -21,15 +21,15 @@ typedef struct worker {
     rp_loop *loop; /* under the mutex; NULL: nothing can be posted */
     rp_runner *runner;
     rp_handle stop;
+    rp_thread thread; /* of all but the first */
 } worker;
 
 struct group {
     rp_mutex mutex;
-    rp_cond ended;
     rp_coro *coro;
     void *arg;
     rp_signal_mask mask; /* of the thread that started the group: all workers run under it */
-    unsigned running;    /* threads, the caller's not counted */
+    unsigned started;    /* threads, the caller's among them */
     bool stopping;
     int error;         /* the first */
     rp_common *common; /* under the mutex; NULL: nobody has asked for it */
@@ -151,32 +151,22 @@ static bool run_worker(worker *w)
 static void run_thread(void *arg)
 {
     worker *w = arg;
-    group *g = w->group;
-    rp_signal_mask mask = g->mask;
+    rp_signal_mask mask = w->group->mask;
 
     rp_signal_mask_swap(&mask);
-    if (!run_worker(w))
-        return;
-    rp_mutex_lock(&g->mutex);
-    if (--g->running == 0)
-        rp_cond_broadcast(&g->ended);
-    rp_mutex_unlock(&g->mutex);
+    run_worker(w);
 }
 
 static void start_threads(group *g)
 {
-    for (unsigned i = 1; i < g->count; i++) {
-        rp_mutex_lock(&g->mutex);
-        g->running++;
-        rp_mutex_unlock(&g->mutex);
-        int rc = rp_thread_start(run_thread, &g->workers[i]);
-        if (rc == 0)
-            continue;
-        rp_mutex_lock(&g->mutex);
-        g->running--;
-        rp_mutex_unlock(&g->mutex);
-        stop_group(g, rc);
-        return;
+    for (g->started = 1; g->started < g->count; g->started++) {
+        worker *w = &g->workers[g->started];
+        int rc = rp_thread_start_joinable(run_thread, w, &w->thread);
+
+        if (rc < 0) {
+            stop_group(g, rc);
+            return;
+        }
     }
 }
 
@@ -189,11 +179,10 @@ static int make_group(unsigned count, rp_coro *coro, void *arg, group **out)
     if (!g)
         return -ENOMEM;
     int rc = rp_mutex_init(&g->mutex);
-    if (rc < 0)
-        goto no_mutex;
-    rc = rp_cond_init(&g->ended);
-    if (rc < 0)
-        goto no_cond;
+    if (rc < 0) {
+        rp_free(g);
+        return rc;
+    }
     g->coro = coro;
     g->arg = arg;
     rp_signal_mask_get(&g->mask);
@@ -202,19 +191,12 @@ static int make_group(unsigned count, rp_coro *coro, void *arg, group **out)
         g->workers[i] = (worker){.group = g, .index = i};
     *out = g;
     return 0;
-
-no_cond:
-    rp_mutex_fini(&g->mutex);
-no_mutex:
-    rp_free(g);
-    return rc;
 }
 
 static void free_group(group *g)
 {
     if (g->common)
         g->common->free(g->common);
-    rp_cond_fini(&g->ended);
     rp_mutex_fini(&g->mutex);
     rp_free(g);
 }
@@ -227,10 +209,8 @@ typedef struct group_run {
 
 static void join_threads(group *g)
 {
-    rp_mutex_lock(&g->mutex);
-    while (g->running > 0)
-        rp_cond_wait(&g->ended, &g->mutex, RP_NEVER);
-    rp_mutex_unlock(&g->mutex);
+    for (; g->started > 1; g->started--)
+        rp_thread_join(g->workers[g->started - 1].thread);
 }
 
 static void end_group(group_run *run)

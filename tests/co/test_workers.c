@@ -1,6 +1,7 @@
 /* test_workers.c - the worker group: its threads, its first error, an interrupt, what its workers have in common. */
 #include "co/workers.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <unistd.h>
@@ -54,6 +55,31 @@ TEST(workers_may_just_return)
     CHECK_INT(rp_run_workers(3, count_up, &count), ==, 0);
     CHECK_INT(count, ==, 3);
 }
+
+#ifndef _WIN32
+static pthread_key_t key;
+
+/* What a library keeps for each thread, which takes its time to go. */
+static void forget(void *count)
+{
+    usleep(20000);
+    atomic_fetch_add((atomic_uint *)count, 1);
+}
+
+static int remember(rp_co *co, void *arg)
+{
+    return rp_worker_index() == 0 ? 0 : -pthread_setspecific(key, arg);
+}
+
+TEST(nothing_is_left_of_their_threads)
+{
+    atomic_uint count = 0;
+
+    CHECK_INT(pthread_key_create(&key, forget), ==, 0);
+    CHECK_INT(rp_run_workers(3, remember, &count), ==, 0);
+    CHECK_INT(count, ==, 2);
+}
+#endif
 
 TEST(bad_arguments)
 {
