@@ -102,6 +102,26 @@ def only_with_openssl(directory):
     assert "ssl" not in run("pkg-config", "--static", "--libs", "ringport")
 
 
+def configure(directory, name, *options, **environment):
+    """Configures the library alone: the exit status, and what is said."""
+    ended = subprocess.run(["meson", "setup", str(directory / name), str(ROOT), "-Dtests=false", "-Dexamples=false",
+                            "-Dio_uring=disabled", *options], env=dict(os.environ, **environment), text=True,
+                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    return ended.returncode, ended.stdout
+
+
+def without_openssl(directory):
+    """Without OpenSSL's openssl.pc there is no TLS, even if its headers are there; whoever insists is told why."""
+    (directory / "nothing").mkdir()
+    nowhere = {"PKG_CONFIG_LIBDIR": str(directory / "nothing")}
+    status, output = configure(directory, "without", **nowhere)
+    assert status == 0 and re.search(r"TLS +: NO", output), output
+    status, output = configure(directory, "insisting", "-Dtls=enabled", **nowhere)
+    assert status != 0 and 'ERROR: Dependency "openssl" not found' in output, output
+    status, output = configure(directory, "refusing", "-Dtls=disabled")
+    assert status == 0 and re.search(r"TLS +: NO", output), output
+
+
 def meson_subproject(directory, *options):
     """dependency('ringport') of a project that has the tree among its subprojects: of that the library is built alone."""
     place = consumer(directory, "_".join(["meson", *options]))
@@ -171,10 +191,11 @@ def main():
         check("names", soname, directory)
         check("shared", build_and_run, directory, "shared", "-std=c11 -pedantic", "", paths(directory))
         check("static", build_and_run, directory, "static", "-static", "--static", {})
-        if list((directory / "prefix").rglob("ringport-tls.pc")):
+        if subprocess.run(["pkg-config", "--exists", "openssl >= 3.0"]).returncode == 0:
             check("TLS, shared", tls, directory, "tls_shared", "-std=c11 -pedantic", "", paths(directory))
             check("TLS, static", tls, directory, "tls_static", "-static", "--static", {})
         check("OpenSSL for TLS alone", only_with_openssl, directory)
+        check("without OpenSSL", without_openssl, directory)
         check("CMake", cmake, directory)
         check("Meson subproject", meson_subproject, directory)
         check("unloaded", unloaded, directory, "shared", "$(pkg-config --libs ringport)")
