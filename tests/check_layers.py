@@ -2,7 +2,7 @@
 """Fails if a file includes what stands above or beside it, if files include each other, or a header speaks for others.
 
 1. Layers. A file includes headers of its own layer and of those that it stands on (STANDS_ON, and what these stand on).
-   A public header belongs to the layer that it declares. A few files of a layer stand higher than the rest of it (STOREYS).
+   A public header belongs to the layer that it declares.
 2. Circles. A header and the file of its name are one: x.h, x.c, and for each platform x_posix.c, x_windows.c, x_linux.c,
    or x_x86_64.S. Including makes one file need another, and nothing needs itself, by whatever way.
 3. Owners. A function or variable that a header of src/ or python/src/ declares is defined in the file of its name. A
@@ -24,14 +24,9 @@ STANDS_ON = {
     "co": ["loop", "fiber"],
     "process": ["net"],
     "tls": ["net"],
-    "net, connecting": ["tls"],
-    "stream": ["process", "net, connecting", "co"],
-    "python": ["process", "net, connecting"],
-}
-
-# What makes connections may put TLS on them, which is a transport itself.
-STOREYS = {
-    "net, connecting": ["net/connect", "net/named_pipe", "net/secure", "net/server", "net/server_open", "net/start_tls"],
+    "connect": ["tls"],
+    "stream": ["process", "connect", "co"],
+    "python": ["process", "connect"],
 }
 
 PUBLIC = {
@@ -78,16 +73,11 @@ def below(layer):
     return {layer for under in STANDS_ON[layer] for layer in {under} | below(under)}
 
 
-def storey_of(name):
-    """The storey of a file of src/, without its suffix; None: it is no higher than its layer."""
-    return next((storey for storey, names in STOREYS.items() if str(name) in names), None)
-
-
 def layer_of(path):
     """The layer of a file of the tree, None for what stands above all layers (tests, examples, ringport.h)."""
     parts = path.parts
     if parts[0] == "src":
-        return storey_of(node(pathlib.Path(*parts[1:]))) or parts[1]
+        return parts[1]
     if parts[0] == "python":
         return "python"
     if parts[:2] == ("include", "ringport"):
@@ -104,7 +94,7 @@ def layer_of_include(name, includer):
         return PUBLIC.get(rest, "unknown")
     if rest == "" and (name in PUBLIC and includer.parts[0] == "include"):
         return PUBLIC[name]
-    return storey_of(node(pathlib.Path(name))) or (first if rest and first in STANDS_ON else None)
+    return first if rest and first in STANDS_ON else None
 
 
 def steps_up(files):
@@ -209,21 +199,21 @@ def self_test():
     assert up("src/fiber/stack.c", "base/list.h") == 0
     assert up("src/fiber/stack.c", "proactor/proactor.h", "loop/loop.h") == 2
     assert up("src/proactor/op.c", "fiber/stack.h", "loop/loop.h") == 2
-    assert up("src/loop/loop.c", "fiber/stack.h", "net/server.h", "co/task.h") == 3
-    assert up("src/net/server.c", "proactor/proactor.h", "loop/loop.h", "ringport/op.h") == 0
-    assert up("src/net/server.c", "co/task.h", "fiber/stack.h", "ringport/stream.h") == 3
+    assert up("src/loop/loop.c", "fiber/stack.h", "connect/server.h", "co/task.h") == 3
+    assert up("src/connect/server.c", "proactor/proactor.h", "loop/loop.h", "ringport/op.h") == 0
+    assert up("src/connect/server.c", "co/task.h", "fiber/stack.h", "ringport/stream.h") == 3
     assert up("src/co/task.c", "fiber/stack.h", "loop/loop.h", "base/list.h") == 0
-    assert up("src/co/task.c", "net/server.h", "ringport/net.h", "python/module.h") == 3
+    assert up("src/co/task.c", "connect/server.h", "ringport/net.h", "python/module.h") == 3
     assert up("src/process/spawn.c", "net/transport.h", "loop/loop.h") == 0
     assert up("src/process/spawn.c", "tls/filter.h", "co/task.h") == 2
     assert up("src/tls/filter.c", "net/transport.h") == 0
     assert up("src/tls/filter.c", "process/spawn.h", "stream/stream.h") == 2
-    assert up("src/net/server.c", "net/transport.h", "net/server.h", "tls/filter.h") == 0
-    assert up("src/net/named_pipe_windows.c", "net/server.h", "net/intake.h") == 0
-    assert up("src/net/transport.c", "net/server.h", "tls/filter.h") == 2
-    assert up("src/tls/filter.c", "net/server.h", "net/secure.h") == 2
-    assert up("src/process/spawn.c", "net/connect.h") == 1
-    assert up("src/stream/serve.c", "net/server.h", "co/task.h", "fiber/stack.h", "tls/filter.h", "process/x.h") == 0
+    assert up("src/connect/server.c", "net/transport.h", "connect/server.h", "tls/filter.h") == 0
+    assert up("src/connect/named_pipe_windows.c", "connect/server.h", "connect/intake.h") == 0
+    assert up("src/net/transport.c", "connect/server.h", "tls/filter.h") == 2
+    assert up("src/tls/filter.c", "connect/server.h", "connect/secure.h") == 2
+    assert up("src/process/spawn.c", "connect/connect.h") == 1
+    assert up("src/stream/serve.c", "connect/server.h", "co/task.h", "fiber/stack.h", "tls/filter.h", "process/x.h") == 0
     assert up("src/stream/serve.c", "python/module.h") == 1
     assert up("python/src/module.c", "net/net.h", "process/x.h", "tls/filter.h", "loop/loop.h") == 0
     assert up("python/src/module.c", "co/task.h", "stream/stream.h", "fiber/stack.h") == 3

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "loop.h"
-#include "net/listen.h"
+#include "connect/listen.h"
 #include "net/transport.h"
 #include "transport.h"
 

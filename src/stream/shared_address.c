@@ -3,7 +3,7 @@
  *
  * Connections are spread in one of two ways. Where it can, the kernel does it, over the workers' listening sockets
  * (SO_REUSEPORT): by a hash of the client's address, so that a worker's share is even in the long run only. Else, or if
- * that is asked for, a balancer accepts for all (net/balancer.c), and gives each to the worker that has the fewest.
+ * that is asked for, a balancer accepts for all (connect/balancer.c), and gives each to the worker that has the fewest.
  *
  * A server on port 0 must get the same port in every worker: the nth such server of each worker gets the group's nth
  * port. One that is not made gives its number back, since it may be made in the other workers, or at a second try.

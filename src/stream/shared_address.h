@@ -4,7 +4,7 @@
 #ifndef RP_STREAM_SHARED_ADDRESS_H
 #define RP_STREAM_SHARED_ADDRESS_H
 
-#include "net/balancer.h"
+#include "connect/balancer.h"
 #include "ringport/stream.h"
 
 /*

@@ -1,5 +1,5 @@
 /*
- * stream_open.c - streams of new connections, and names, for coroutines: the requests of src/net, awaited.
+ * stream_open.c - streams of new connections, and names, for coroutines: the requests of src/connect, awaited.
  */
 #include "stream/stream_open.h"
 
@@ -155,7 +155,7 @@ int rp_open_pipe_connection(rp_co *co, rp_stream **stream, const char *path)
 
 /* ---- descriptors that are given ---- */
 
-/* What src/net makes a transport by. */
+/* What src/connect makes a transport by. */
 typedef int make_transport(rp_loop *loop, rp_fd fd, const rp_protocol *protocol, void *self,
                            rp_transport **transport);
 

@@ -3,7 +3,7 @@
  *
  * Whoever makes a connection refers to the context by it. From the handshake on the filter does so itself.
  */
-#include "net/secure.h"
+#include "connect/secure.h"
 
 #include <stdio.h>
 #include <string.h>

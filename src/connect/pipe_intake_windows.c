@@ -8,7 +8,7 @@
  * true: the source is there as long as its intake is, or an operation of an instance is in flight, and no
  * longer; with the loop it ends in any case.
  */
-#include "net/pipe_intake_windows.h"
+#include "connect/pipe_intake_windows.h"
 
 #include "base/memory.h"
 #include "base/wide_windows.h"

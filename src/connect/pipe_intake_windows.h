@@ -1,10 +1,10 @@
 /*
  * pipe_intake_windows.h - where the connections of a server of a named pipe come from.
  */
-#ifndef RP_NET_PIPE_INTAKE_WINDOWS_H
-#define RP_NET_PIPE_INTAKE_WINDOWS_H
+#ifndef RP_CONNECT_PIPE_INTAKE_WINDOWS_H
+#define RP_CONNECT_PIPE_INTAKE_WINDOWS_H
 
-#include "net/intake.h"
+#include "connect/intake.h"
 
 /*
  * Makes the pipe of that name, and what a server is given to serve there: rp_server_set_intake(). *intake is NULL after

@@ -13,10 +13,10 @@
 #include "base/memory.h"
 #include "loop/future.h"
 #include "loop/resource.h"
-#include "net/address.h"
-#include "net/race.h"
+#include "connect/address.h"
+#include "connect/race.h"
 #include "net/resolve.h"
-#include "net/secure.h"
+#include "connect/secure.h"
 #include "net/socket_transport.h"
 
 typedef struct attempt {

@@ -5,7 +5,7 @@
  * listening socket, the next one follows at once. After any other error the listener rests for a second, so that a lack
  * of descriptors does not keep the processor busy.
  */
-#include "net/listen.h"
+#include "connect/listen.h"
 
 #include <assert.h>
 

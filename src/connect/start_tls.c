@@ -7,7 +7,7 @@
 #include "base/memory.h"
 #include "loop/future.h"
 #include "loop/resource.h"
-#include "net/secure.h"
+#include "connect/secure.h"
 #include "net/transport.h"
 
 typedef struct beginning {

@@ -4,14 +4,14 @@
  * A client that finds no instance free tries again, after 1 ms at first, and then after twice as long each time, up to
  * 100 ms. An attempt is a future; it holds a reference to itself until it has finished.
  */
-#include "net/named_pipe.h"
+#include "connect/named_pipe.h"
 
 #include "base/leave.h"
 #include "base/memory.h"
 #include "base/wide_windows.h"
 #include "loop/future.h"
 #include "loop/resource.h"
-#include "net/pipe_intake_windows.h"
+#include "connect/pipe_intake_windows.h"
 #include "net/pipe_transport.h"
 #include "proactor/pipe_handle_windows.h"
 

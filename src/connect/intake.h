@@ -5,8 +5,8 @@
  * which owns that memory from then on. The server fills in the rest, and calls the three functions on its loop's
  * thread. To say that there is something to take, `wake` is posted to the server's loop.
  */
-#ifndef RP_NET_INTAKE_H
-#define RP_NET_INTAKE_H
+#ifndef RP_CONNECT_INTAKE_H
+#define RP_CONNECT_INTAKE_H
 
 #include <stdatomic.h>
 

@@ -1,8 +1,8 @@
 /*
- * address.h - the addresses of Unix sockets, for src/net.
+ * address.h - the addresses of Unix sockets.
  */
-#ifndef RP_NET_ADDRESS_H
-#define RP_NET_ADDRESS_H
+#ifndef RP_CONNECT_ADDRESS_H
+#define RP_CONNECT_ADDRESS_H
 
 #include "base/socket.h"
 

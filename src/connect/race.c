@@ -5,7 +5,7 @@
  * the failure of an earlier one leaves the delay alone. What has lost is cancelled, and its socket is closed when it
  * has ended, also if it was connected by then. The race is over when the last of them has ended.
  */
-#include "net/race.h"
+#include "connect/race.h"
 
 #include <assert.h>
 #include <string.h>

@@ -13,7 +13,7 @@
  * until the server takes it, or leaves and so lets another one have it. If there is no other one, it is closed, as
  * what waits in a socket's backlog is.
  */
-#include "net/balancer.h"
+#include "connect/balancer.h"
 
 #include <assert.h>
 #include <string.h>
@@ -24,7 +24,7 @@
 #include "loop/handle.h"
 #include "loop/resource.h"
 #include "net/bind.h"
-#include "net/listen.h"
+#include "connect/listen.h"
 
 enum { LATER = 1 }; /* the call will be answered by finish() */
 

@@ -5,13 +5,13 @@
  * accepts no more, and its connections go on. It is at its end when it is closed, its listeners are, its last
  * connection has ended, and its owner has freed it.
  */
-#ifndef RP_NET_SERVER_H
-#define RP_NET_SERVER_H
+#ifndef RP_CONNECT_SERVER_H
+#define RP_CONNECT_SERVER_H
 
 #include "loop/resource.h"
-#include "net/intake.h"
-#include "net/listen.h"
-#include "net/secure.h"
+#include "connect/intake.h"
+#include "connect/listen.h"
+#include "connect/secure.h"
 #include "net/socket_file.h"
 #include "ringport/net.h"
 

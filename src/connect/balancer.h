@@ -2,10 +2,10 @@
  * balancer.h - one listening socket for the servers of several loops: a balancer accepts, and hands each connection to
  * one of them.
  */
-#ifndef RP_NET_BALANCER_H
-#define RP_NET_BALANCER_H
+#ifndef RP_CONNECT_BALANCER_H
+#define RP_CONNECT_BALANCER_H
 
-#include "net/intake.h"
+#include "connect/intake.h"
 #include "ringport/net.h"
 
 struct addrinfo;

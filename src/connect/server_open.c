@@ -4,7 +4,7 @@
  * All of it but the lookup happens in one go, so a server is either made whole or not at all. A request is a future; it
  * holds a reference to itself while the lookup is under way.
  */
-#include "net/server_open.h"
+#include "connect/server_open.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -12,7 +12,7 @@
 #include "base/memory.h"
 #include "loop/future.h"
 #include "loop/resource.h"
-#include "net/address.h"
+#include "connect/address.h"
 #include "net/bind.h"
 
 enum { PORT_TRIES = 16 }; /* how many free ports are tried until one is free for all addresses */

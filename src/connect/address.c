@@ -1,7 +1,7 @@
 /*
  * address.c - socket addresses as text, and paths of Unix sockets as addresses.
  */
-#include "net/address.h"
+#include "connect/address.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -5,7 +5,7 @@
 #include "harness/service.h"
 
 #include "base/memory.h"
-#include "net/server.h"
+#include "connect/server.h"
 
 enum { SOCKETS = 2 };
 

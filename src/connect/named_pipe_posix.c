@@ -3,7 +3,7 @@
  */
 #include <errno.h>
 
-#include "net/named_pipe.h"
+#include "connect/named_pipe.h"
 
 int rp_create_pipe_connection(rp_loop *loop, rp_protocol_factory *factory, void *arg, const char *path,
                               rp_future **future)

@@ -1,8 +1,8 @@
 /*
  * secure.h - TLS over a connection that is being made: what was asked for, until the handshake begins.
  */
-#ifndef RP_NET_SECURE_H
-#define RP_NET_SECURE_H
+#ifndef RP_CONNECT_SECURE_H
+#define RP_CONNECT_SECURE_H
 
 #include "ringport/net.h"
 #include "tls/filter.h"

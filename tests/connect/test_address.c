@@ -1,7 +1,7 @@
 /*
  * test_address.c - addresses as text, Unix addresses.
  */
-#include "net/address.h"
+#include "connect/address.h"
 #include "ringport/net.h"
 #include "harness/wire.h"
 

@@ -4,8 +4,8 @@
  * The addresses are tried in order. The next one is started when the last one has failed, or after a delay, beside
  * those that are under way. The first that is connected wins, and the others are ended.
  */
-#ifndef RP_NET_RACE_H
-#define RP_NET_RACE_H
+#ifndef RP_CONNECT_RACE_H
+#define RP_CONNECT_RACE_H
 
 #include "base/list.h"
 #include "base/socket.h"

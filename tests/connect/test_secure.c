@@ -6,7 +6,7 @@
 #include "harness/reports.h"
 #include "harness/service.h"
 #include "harness/toy_engine.h"
-#include "net/secure.h"
+#include "connect/secure.h"
 
 /* A client's protocol, which a test can have refused. */
 typedef struct client {

@@ -5,7 +5,7 @@
  * becomes of a connection is the same. It is the server's before it has a protocol: with TLS a handshake comes first.
  * Whatever takes away something that a server waits for at its end calls settle(). Servers are made in server_open.c.
  */
-#include "net/server.h"
+#include "connect/server.h"
 
 #include <assert.h>
 

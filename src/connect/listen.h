@@ -4,8 +4,8 @@
  * Life: made (rp_listener_init), then accepting (rp_listener_start), then closing (rp_listener_close) until no
  * completion is to come any more: the socket is closed, and its owner told.
  */
-#ifndef RP_NET_LISTEN_H
-#define RP_NET_LISTEN_H
+#ifndef RP_CONNECT_LISTEN_H
+#define RP_CONNECT_LISTEN_H
 
 #include "loop/loop.h"
 

@@ -3,7 +3,7 @@
  */
 #include "harness/wire.h"
 #include "base/memory.h"
-#include "net/listen.h"
+#include "connect/listen.h"
 
 typedef struct owner {
     rp_listener *listener; /* NULL: it was closed */

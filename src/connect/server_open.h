@@ -1,11 +1,11 @@
 /*
  * server_open.h - making servers, with what layers above need besides the public functions.
  */
-#ifndef RP_NET_SERVER_OPEN_H
-#define RP_NET_SERVER_OPEN_H
+#ifndef RP_CONNECT_SERVER_OPEN_H
+#define RP_CONNECT_SERVER_OPEN_H
 
-#include "net/balancer.h"
-#include "net/server.h"
+#include "connect/balancer.h"
+#include "connect/server.h"
 
 /*
  * rp_create_server(), rp_create_unix_server() and rp_create_server_fds() with a `release`: it is called in every case
