@@ -17,6 +17,7 @@
 #include <valgrind/valgrind.h>
 #endif
 
+#include "base/sanitized.h"
 #include "harness/leaks.h"
 #include "harness/process.h"
 #include "harness/puppet.h"
@@ -65,6 +66,21 @@ static bool under_valgrind(void)
     return false;
 #endif
 }
+
+#ifdef RP_TSAN
+/*
+ * ThreadSanitizer does not see the atomic operations by which OpenSSL orders what its threads do, but does see what it
+ * has memcmp(), free() and the like do. That much is left out: what OpenSSL itself calls. Our code is looked at, also
+ * where OpenSSL calls it.
+ */
+const char *__tsan_default_suppressions(void);
+
+const char *__tsan_default_suppressions(void)
+{
+    return "called_from_lib:libcrypto.so\n"
+           "called_from_lib:libssl.so\n";
+}
+#endif
 
 bool test_slow(void)
 {

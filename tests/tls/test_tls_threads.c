@@ -4,7 +4,6 @@
 #include <pthread.h>
 #include <stdio.h>
 
-#include "base/sanitized.h"
 #include "harness/platform.h"
 #include "harness/tls_scene.h"
 
@@ -82,9 +81,6 @@ TEST(threads_share_contexts)
     struct crew crew;
     rp_tls_context *other;
 
-#ifdef RP_TSAN
-    SKIP("ThreadSanitizer does not see OpenSSL's atomic operations");
-#endif
     scene_set_up(&crew.scene);
     make_environment(&crew);
     rp_tls_context_unref(crew.scene.client);
