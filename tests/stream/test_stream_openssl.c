@@ -2,6 +2,8 @@
  * test_stream_openssl.c - streams with OpenSSL for an engine: both versions, much both ways, TLS that begins later,
  * what goes wrong, cancellation at each step of a true handshake, and contexts that workers share.
  */
+#include <stdatomic.h>
+
 #include "harness/certificates.h"
 #include "harness/co_test.h"
 #include "harness/files.h"
@@ -300,6 +302,9 @@ CO_TEST(a_task_may_be_cancelled_at_each_turn)
 
 /* ---- workers ---- */
 
+static atomic_uint workers_done;
+
+/* The workers' servers share a port. One that closes resets what the kernel had for it: all wait for all. */
 static int talk_in_worker(rp_co *co, void *arg)
 {
     scene mine = *(scene *)arg; /* whose contexts all share */
@@ -310,6 +315,9 @@ static int talk_in_worker(rp_co *co, void *arg)
 
         RP_TRY(connect_and_talk(co, &v));
     }
+    atomic_fetch_add(&workers_done, 1);
+    while (atomic_load(&workers_done) < WORKERS)
+        RP_TRY(rp_sleep(co, RP_MSEC(1)));
     end_serving(co, &mine);
     return 0;
 }
