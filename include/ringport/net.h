@@ -339,8 +339,9 @@ typedef struct rp_tls_options {
  * The protocol of `transport` is told nothing any more, not even connection_lost. Its reading goes on by itself.
  * `received` are bytes that the old protocol has been given, and that belong to the handshake; they are copied.
  * *future gets a reference that the caller owns.
- * The future's value is the new rp_transport, lent, when the handshake is done. Reading is on.
+ * The future's value is the new rp_transport, lent, when the handshake is done.
  * Its protocol is the one that is given here, whose connection_made is not called.
+ * Reading begins when those who wait for the future have been told: the protocol hears of no bytes before that.
  * The future's error is one of RP_ETLS_*, -ETIMEDOUT, or what the connection was lost by, and `failure` has more of it.
  * The connection is closed then.
  * Cancelling the future in the handshake closes the connection, too.

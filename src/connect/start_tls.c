@@ -64,18 +64,16 @@ static void fail(beginning *self, int error)
         rp_future_finish(&self->future, error == -ECANCELED ? -ECONNABORTED : error, NULL);
 }
 
-/* connection_made is not called, since that was when the connection was made. */
+/* connection_made is not called, so the future tells of the transport: it does so before the protocol hears of bytes. */
 static void on_secured(void *arg, rp_transport *filter, int error)
 {
-    static const rp_protocol nobody;
     beginning *self = arg;
 
     if (error < 0) {
         fail(self, error);
     } else {
-        rp_transport_start(filter, &nobody, NULL);
-        rp_transport_set_protocol(filter, self->protocol, self->self);
         rp_future_finish(&self->future, 0, filter);
+        rp_transport_go_on(filter, self->protocol, self->self);
     }
     release(self);
 }

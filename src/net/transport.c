@@ -318,6 +318,21 @@ void rp_transport_start(rp_transport *transport, const rp_protocol *protocol, vo
     make_connection(transport);
 }
 
+static void begin_receiving(void *arg)
+{
+    rp_transport *transport = arg;
+
+    receive_after_connection(&transport);
+}
+
+void rp_transport_go_on(rp_transport *transport, const rp_protocol *protocol, void *self)
+{
+    assert(!transport->receiving && !transport->lost);
+    rp_transport_set_protocol(transport, protocol, self);
+    rp_handle_prepare(&transport->reading, transport->loop, begin_receiving, transport);
+    rp_loop_ready(transport->loop, &transport->reading);
+}
+
 /* ---- what it stands on ---- */
 
 rp_fd rp_transport_fd(const rp_transport *transport)

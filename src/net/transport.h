@@ -186,6 +186,12 @@ void rp_transport_enlist(rp_transport *transport, const rp_protocol *protocol, v
  */
 void rp_transport_start(rp_transport *transport, const rp_protocol *protocol, void *self);
 
+/*
+ * Sets one going that the loop knows, for a protocol that has had its connection_made: receiving begins behind all that
+ * is scheduled already.
+ */
+void rp_transport_go_on(rp_transport *transport, const rp_protocol *protocol, void *self);
+
 /* ---- for reading and writing ---- */
 
 /* Begins to receive, or loses the connection over that. */

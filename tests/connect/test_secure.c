@@ -460,6 +460,54 @@ TEST(a_transport_that_runs_begins_tls_with_a_new_protocol)
     quit(loop, &after);
 }
 
+/* A protocol that answers needs its transport, which the future tells. */
+typedef struct answerer {
+    rp_transport *transport;
+    rp_done_callback told;
+    int answers, early;
+} answerer;
+
+static void answer(void *self, const void *data, size_t length)
+{
+    answerer *a = self;
+
+    if (!a->transport)
+        a->early++;
+    else
+        a->answers += rp_transport_write(a->transport, data, length) == 0;
+}
+
+static void take_transport(rp_future *future, void *arg)
+{
+    answerer *a = arg;
+
+    a->transport = rp_future_value(future);
+}
+
+TEST(a_protocol_gets_no_bytes_before_the_future_has_told_of_its_transport)
+{
+    static const rp_protocol answers = {.data_received = answer};
+    rp_loop *loop = wire_loop();
+    record before = {0};
+    answerer a = {0};
+    int peer = record_start(loop, &record_plain, &before);
+    rp_tls_options options = {.server_name = "later.test"};
+    rp_future *future;
+
+    CHECK_INT(rp_transport_start_tls(before.transport, toys(), &options, NULL, 0, &answers, &a, &future), ==, 0);
+    rp_future_add_done_callback(future, &a.told, take_transport, &a);
+    send_record(peer, TOY_HELLO);
+    send_record(peer, TOY_DATA);
+    CHECK_INT(end(loop, future), ==, 0);
+    RUN_UNTIL(loop, a.answers + a.early > 0);
+    CHECK_INT(a.early, ==, 0);
+    rp_transport_abort(a.transport);
+    wire_settle(loop);
+    close(peer);
+    free(before.data);
+    quit(loop, &(client){0});
+}
+
 TEST(it_can_be_cancelled_and_refused)
 {
     rp_loop *loop = wire_loop();
