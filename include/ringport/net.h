@@ -351,6 +351,7 @@ typedef struct rp_tls_options {
  *   -EINVAL    a client has no `server_name`, a server has one, a time limit is negative, or the context is NULL, or
  *              for the other side, or it has to check names and the name is ""
  *   -EPIPE     the transport was closed, is lost, or its end was sent (write_eof)
+ *   -EBUSY     TLS has begun on it already: go on with the transport that came of that
  *   -ENOTSUP   the transport goes one way only: a pipe
  *   -ENOMEM, RP_ECLOSED, RP_EFORK, RP_ETHREAD
  * Mirrors loop.start_tls().

@@ -64,7 +64,7 @@ static void fail(beginning *self, int error)
         rp_future_finish(&self->future, error == -ECANCELED ? -ECONNABORTED : error, NULL);
 }
 
-/* connection_made is not called, so the future tells of the transport: it does so before the protocol hears of bytes. */
+/* connection_made is not called: it is the future that tells of the transport, before the protocol hears of bytes. */
 static void on_secured(void *arg, rp_transport *filter, int error)
 {
     beginning *self = arg;

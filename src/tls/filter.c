@@ -509,6 +509,8 @@ int rp_tls_filter_new(rp_transport *below, rp_tls_factory *factory, const rp_tls
     RP_TRY(rp_transport_may_write(below));
     if (!below->kind->receive)
         return -ENOTSUP;
+    if (below->covered)
+        return -EBUSY;
     made = rp_transport_new(below->loop, &filter_kind);
     if (!made)
         return -ENOMEM;

@@ -39,7 +39,8 @@ typedef void rp_tls_filter_done(void *arg, rp_transport *filter, int error);
  * becomes. From then on it is the filter's. On failure it stays the caller's, as it was.
  * The filter is a transport at once: closing or aborting it ends the handshake, `detached` is called when it has ended,
  * and when the loop is closed it is freed with the others, without `done`. It reads and writes when it is started.
- * Errors: those of the factory; -ENOMEM, RP_ECLOSED, RP_EFORK, RP_ETHREAD; -EPIPE if below is closing.
+ * Errors: those of the factory; -ENOMEM, RP_ECLOSED, RP_EFORK, RP_ETHREAD; -EPIPE if below is closing; -EBUSY if it has
+ * a filter already.
  */
 int rp_tls_filter_new(rp_transport *below, rp_tls_factory *factory, const rp_tls_filter_options *options,
                       rp_tls_filter_done *done, void *arg, rp_transport **filter);

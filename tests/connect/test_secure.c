@@ -528,6 +528,10 @@ TEST(it_can_be_cancelled_and_refused)
     CHECK_INT(send(peer, "still", 5, 0), ==, 5);
     RUN_UNTIL(loop, before.length == 5);
     future = begin_later(before.transport, &after, NULL);
+    options.server_side = false;
+    CHECK_INT(
+        rp_transport_start_tls(before.transport, toys(), &options, NULL, 0, &record_plain, &after.r, &future), ==,
+        -EBUSY);
     wire_settle(loop);
     CHECK(rp_future_cancel(future));
     RUN_UNTIL(loop, rp_future_done(future));
