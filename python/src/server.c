@@ -9,8 +9,8 @@
 
 #include <string.h>
 
-#include "loop.h"
 #include "connect/listen.h"
+#include "loop.h"
 #include "net/transport.h"
 #include "transport.h"
 

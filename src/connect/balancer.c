@@ -20,11 +20,11 @@
 
 #include "base/memory.h"
 #include "base/thread.h"
+#include "connect/listen.h"
 #include "loop/exception.h"
 #include "loop/handle.h"
 #include "loop/resource.h"
 #include "net/bind.h"
-#include "connect/listen.h"
 
 enum { LATER = 1 }; /* the call will be answered by finish() */
 

@@ -11,12 +11,12 @@
 
 #include "base/leave.h"
 #include "base/memory.h"
-#include "loop/future.h"
-#include "loop/resource.h"
 #include "connect/address.h"
 #include "connect/race.h"
-#include "net/resolve.h"
 #include "connect/secure.h"
+#include "loop/future.h"
+#include "loop/resource.h"
+#include "net/resolve.h"
 #include "net/socket_transport.h"
 
 typedef struct attempt {

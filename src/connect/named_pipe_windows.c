@@ -9,9 +9,9 @@
 #include "base/leave.h"
 #include "base/memory.h"
 #include "base/wide_windows.h"
+#include "connect/pipe_intake_windows.h"
 #include "loop/future.h"
 #include "loop/resource.h"
-#include "connect/pipe_intake_windows.h"
 #include "net/pipe_transport.h"
 #include "proactor/pipe_handle_windows.h"
 

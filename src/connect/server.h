@@ -8,10 +8,10 @@
 #ifndef RP_CONNECT_SERVER_H
 #define RP_CONNECT_SERVER_H
 
-#include "loop/resource.h"
 #include "connect/intake.h"
 #include "connect/listen.h"
 #include "connect/secure.h"
+#include "loop/resource.h"
 #include "net/socket_file.h"
 #include "ringport/net.h"
 

@@ -10,9 +10,9 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "connect/address.h"
 #include "loop/future.h"
 #include "loop/resource.h"
-#include "connect/address.h"
 #include "net/bind.h"
 
 enum { PORT_TRIES = 16 }; /* how many free ports are tried until one is free for all addresses */

@@ -5,9 +5,9 @@
  * has. It holds a reference to itself meanwhile.
  */
 #include "base/memory.h"
+#include "connect/secure.h"
 #include "loop/future.h"
 #include "loop/resource.h"
-#include "connect/secure.h"
 #include "net/transport.h"
 
 typedef struct beginning {

@@ -9,9 +9,9 @@
 
 #include "base/memory.h"
 #include "co/await.h"
-#include "loop/exception.h"
 #include "connect/named_pipe.h"
 #include "connect/server_open.h"
+#include "loop/exception.h"
 #include "net/transport.h"
 #include "stream/shared_address.h"
 #include "stream/stream.h"

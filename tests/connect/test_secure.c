@@ -2,11 +2,11 @@
  * test_secure.c - TLS in connecting and serving: the protocol comes after the handshake, and what becomes of one that
  * fails, is given up, or never ends. The engine is a toy, so that tests can be the peer by hand.
  */
+#include "connect/secure.h"
 #include "harness/record.h"
 #include "harness/reports.h"
 #include "harness/service.h"
 #include "harness/toy_engine.h"
-#include "connect/secure.h"
 
 /* A client's protocol, which a test can have refused. */
 typedef struct client {
