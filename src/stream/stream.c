@@ -210,28 +210,33 @@ const rp_protocol rp_stream_protocol = {
 
 /* ---- ending ---- */
 
+/* Ends what the stream has: its transport, or a handshake; or what a handshake has made, and its task not yet taken. */
+static void end_transport(rp_stream *stream, void (*end)(rp_transport *transport))
+{
+    rp_future *securing = stream->securing;
+
+    stream->closed = true;
+    if (stream->transport)
+        end(stream->transport);
+    else if (securing && !rp_future_done(securing))
+        rp_future_cancel(securing);
+    else if (securing && !stream->lost && rp_future_value(securing))
+        end(rp_future_value(securing));
+    rp_stream_wake(&stream->reader);
+}
+
 void rp_stream_close(rp_stream *stream)
 {
     if (rp_stream_freed(stream, __func__))
         return;
-    stream->closed = true;
-    if (stream->transport)
-        rp_transport_close(stream->transport);
-    if (stream->securing)
-        rp_future_cancel(stream->securing);
-    rp_stream_wake(&stream->reader);
+    end_transport(stream, rp_transport_close);
 }
 
 void rp_stream_abort(rp_stream *stream)
 {
     if (rp_stream_freed(stream, __func__))
         return;
-    stream->closed = true;
-    if (stream->transport)
-        rp_transport_abort(stream->transport);
-    if (stream->securing)
-        rp_future_cancel(stream->securing);
-    rp_stream_wake(&stream->reader);
+    end_transport(stream, rp_transport_abort);
 }
 
 int rp_stream_wait_closed(rp_co *co, rp_stream *stream)

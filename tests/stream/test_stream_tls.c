@@ -324,6 +324,29 @@ CO_TEST(a_stream_may_be_lost_before_its_task_goes_on)
     close(there);
 }
 
+/* Turn by turn: in the handshake, between its end and its task's next step, and after that. No peer is waited for. */
+CO_TEST(an_aborted_stream_waits_for_nobody)
+{
+    for (int turns = 0; turns < 8; turns++) {
+        beginner b = {0};
+        int there;
+        rp_task *task;
+
+        b.stream = open_stream(co, &there);
+        task = begin_tls(co, &b, true);
+        send_record(there, TOY_HELLO, "");
+        send_record(there, TOY_FINISHED, "");
+        for (int i = 0; i < turns; i++)
+            CHECK_INT(rp_sleep(co, 0), ==, 0);
+        rp_stream_abort(b.stream);
+        CHECK_INT(rp_join(co, task), ==, b.done && b.result == 0 ? 0 : -EPIPE);
+        CHECK_INT(rp_stream_wait_closed(co, b.stream), ==, 0);
+        CHECK(hears_end(co, there));
+        rp_stream_free(b.stream);
+        close(there);
+    }
+}
+
 static int wait_for_ever(rp_co *co, void *arg)
 {
     beginner *b = arg;
