@@ -21,9 +21,7 @@ static int talk(rp_co *co, rp_stream *stream, void *context)
             printf("%s", line);
             RP_TRY(say(co, stream, "250 taken\r\n"));
         } else if (strncmp(line, "STARTTLS", 8) == 0) {
-            if (rp_stream_buffered(stream) > 0) /* plain text, which must not count as said over TLS: hang up */
-                return 0;
-            RP_TRY(say(co, stream, "220 begin\r\n"));
+            RP_TRY(say(co, stream, "220 begin\r\n")); /* plain text that comes before TLS fails the handshake */
             RP_TRY(rp_start_tls(co, stream, context, NULL));
             secure = true;
         } else

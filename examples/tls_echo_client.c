@@ -40,7 +40,7 @@ static int run(rp_co *co, void *arg)
     if (rc == 0)
         rc = rp_open_connection(co, &stream, argv[1], atoi(argv[2]), &options);
     rp_tls_context_unref(options.tls);
-    if (rc < 0)
+    if (failure.text[0])
         fprintf(stderr, "%s\n", failure.text); /* says more than the error */
     RP_TRY(rc);
     rc = talk(co, stream);

@@ -42,7 +42,8 @@
  *   rp_run_workers()   comes after the other workers have stopped (if the calling thread's worker threw)
  * The process ends by std::terminate() if an exception leaves a coroutine (co.h), a blocking function on a thread, or a
  * worker on a thread of its own.
- * No exception may leave an exception handler, a policy, a hook, a task factory or an allocator.
+ * No exception may leave an exception handler, a policy, a hook, a task factory, an allocator, or what a context of TLS
+ * calls (tls.h).
  */
 #ifndef RINGPORT_LOOP_H
 #define RINGPORT_LOOP_H

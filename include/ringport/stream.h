@@ -243,8 +243,7 @@ RP_API int rp_stream_from_write_pipe(rp_co *co, rp_stream **stream, rp_fd fd);
  * Begins TLS on a stream that is open, as a client or a server, and suspends until the end of the handshake.
  * What was written before is sent first, as plain text. Suspends also until that is below the high-water mark.
  * What the stream has read ahead (rp_stream_buffered) is taken for the peer's part of the handshake.
- * So a server that has read "STARTTLS", and wants none of what a stranger may have put behind it, looks whether
- * something is buffered, and closes.
+ * So plain text that a stranger has put behind "STARTTLS" fails the handshake, and is never read as what TLS brought.
  * `context` is the caller's, and is referred to until the connection has ended (tls.h).
  * `options` are those of rp_transport_start_tls(). NULL will do for a server.
  * The stream of a server's handler is a server's also if the options do not say so, unless they have a `server_name`.

@@ -22,6 +22,7 @@
  * What is set later counts for connections that begin later. Set it while no other thread begins one.
  * What asks a connection is for the thread of its loop.
  * None of the functions suspends. Those that read files block until these are read.
+ * No C++ exception may leave a function that they are given: it would pass through OpenSSL.
  *
  * Errors that are listed below without a reason mean the same everywhere:
  *   -ENOMEM         there is no memory

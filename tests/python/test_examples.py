@@ -210,6 +210,17 @@ def test_https_fetch(certificate, server_context):
     assert head == ["HTTP/1.1 200 OK", "Content-Length: 100000"] and last == "and 100000 bytes"
 
 
+def test_mail_client(start, certificate, tmp_path):
+    server, line = start("mail_server.py", *certificate, "0")
+    port = line.rpartition(":")[2].strip()
+    client = [sys.executable, EXAMPLES / "mail_client.py"]
+    done = subprocess.run([*client, certificate[0], port, "one", "two"], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert [server.stdout.readline() for _ in range(2)] == ["one\n", "two\n"]
+    done = subprocess.run([*client, make_certificate(tmp_path)[0], port, "three"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and "certificate verify failed" in done.stderr
+
+
 def test_mail_server(start, certificate, client_context):
     server, line = start("mail_server.py", *certificate, "0")
     with smtplib.SMTP("localhost", int(line.rpartition(":")[2]), timeout=60) as client:

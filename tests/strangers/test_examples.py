@@ -236,6 +236,12 @@ def mail():
             port = process.stdout.readline().rpartition(":")[2].strip()
             assert run("mail_client", "localhost", port, roots, "one", "two") == ""
             assert [process.stdout.readline() for _ in range(2)] == ["one\n", "two\n"]
+            with socket.create_connection(("127.0.0.1", int(port)), PATIENCE) as client, client.makefile("rb") as answers:
+                client.sendall(b"too early\r\nSTARTTLS\r\nand this, too\r\n")
+                codes = [line[:3] for line in answers if line[:1].isdigit()]
+                assert codes == [b"220", b"530", b"220"], codes
+            assert run("mail_client", "localhost", port, roots, "three") == ""
+            assert process.stdout.readline() == "three\n"
         finally:
             process.kill()
             process.wait()

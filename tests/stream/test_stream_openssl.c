@@ -129,6 +129,40 @@ CO_TEST(much_goes_both_ways_and_ends_in_either_version)
     }
 }
 
+static int begin_at_starttls(rp_co *co, rp_stream *stream, void *arg)
+{
+    char line[100];
+    ssize_t n = rp_stream_read_line(co, stream, line, sizeof line);
+    int *result = ((void **)arg)[1];
+
+    CHECK_INT(n, ==, 9);
+    CHECK_INT(rp_stream_buffered(stream), >, 0);
+    *result = rp_start_tls(co, stream, ((scene *)((void **)arg)[0])->server_context, NULL);
+    return 0;
+}
+
+/* Somebody on the way may put plain text there, for the server to take it for what the client says by TLS. */
+CO_TEST(plain_text_behind_starttls_is_not_taken_for_what_tls_has_brought)
+{
+    static const char said[] = "STARTTLS\nMAIL FROM:<somebody@example.org>\n";
+    scene s = {0};
+    int result = 1;
+    void *both[] = {&s, &result};
+    rp_stream *stream;
+    char byte;
+
+    set_up(&s);
+    CHECK_INT(rp_start_server(co, &s.server, begin_at_starttls, both, "127.0.0.1", 0, NULL), ==, 0);
+    CHECK_INT(rp_open_connection(co, &stream, "127.0.0.1", rp_server_port(s.server), NULL), ==, 0);
+    CHECK_INT(rp_stream_write(co, stream, said, sizeof said - 1), ==, 0);
+    while (rp_stream_read(co, stream, &byte, 1) > 0)
+        ;
+    rp_stream_free(stream);
+    end_serving(co, &s);
+    CHECK_INT(result, ==, RP_ETLS_PLAIN);
+    tear_down(&s);
+}
+
 /* What a function about names does to the server that asks it. */
 typedef struct asked {
     scene *s;
