@@ -93,6 +93,7 @@ static int traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(state->tls_wants[0]);
     Py_VISIT(state->tls_wants[1]);
     Py_VISIT(state->tls_ended);
+    Py_VISIT(state->tls_error);
     Py_VISIT(state->tls_certificate_error);
     Py_VISIT(state->tls_one);
     Py_VISIT(state->tls_nothing);
@@ -165,6 +166,7 @@ static void release(void *module)
     Py_CLEAR(state->tls_wants[0]);
     Py_CLEAR(state->tls_wants[1]);
     Py_CLEAR(state->tls_ended);
+    Py_CLEAR(state->tls_error);
     Py_CLEAR(state->tls_certificate_error);
     Py_CLEAR(state->tls_one);
     Py_CLEAR(state->tls_nothing);

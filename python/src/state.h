@@ -126,6 +126,7 @@ typedef struct rpy_state {
     PyObject *tls_limits;            /* asyncio.sslproto.add_flowcontrol_defaults */
     PyObject *tls_certificate_error; /* ssl.CertificateError */
     PyObject *tls_ended;             /* ssl.SSLZeroReturnError */
+    PyObject *tls_error;             /* ssl.SSLError */
     PyObject *tls_one;               /* 1 and b"", which methods are called with */
     PyObject *tls_nothing;
     PyTypeObject *tls_inner_type;           /* _ssl._SSLSocket */

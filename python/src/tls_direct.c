@@ -10,6 +10,8 @@
 
 #include "base/list.h"
 
+enum { RECORD_HEADER = 5 };
+
 static rpy_tls_engine *engine_of(rp_tls_engine *engine)
 {
     return rp_container_of(engine, rpy_tls_engine, base);
@@ -17,12 +19,15 @@ static rpy_tls_engine *engine_of(rp_tls_engine *engine)
 
 /* ---- the BIO ---- */
 
+/* OpenSSL asks for a record's header first, and then for the rest of it, which in an open connection is longer. */
 static int bio_read(BIO *bio, char *data, size_t length, size_t *taken)
 {
-    const rpy_tls_engine *engine = rpy_ssl.BIO_get_data(bio);
+    rpy_tls_engine *engine = rpy_ssl.BIO_get_data(bio);
     rp_tls_input *input = engine ? engine->base.input : NULL;
 
     rpy_ssl.BIO_clear_flags(bio, RPY_BIO_FLAGS_ALL);
+    if (input && input->length > 0 && length == RECORD_HEADER && !rpy_tls_engine_may_take(engine))
+        input = NULL;
     *taken = input ? rp_tls_input_take(input, data, length) : 0;
     if (*taken > 0)
         return 1;
@@ -98,10 +103,10 @@ static int64_t direct_read(rp_tls_engine *base, void *buffer, size_t length)
     begin();
     int result = rpy_ssl.SSL_read_ex(engine->ssl, buffer, length, &taken);
     if (result > 0)
-        return (int64_t)taken;
+        return rpy_tls_engine_has_read(engine, (int64_t)taken);
     if (rpy_ssl.SSL_get_error(engine->ssl, result) == RPY_SSL_ZERO_RETURN)
         return 0;
-    return fail(engine, result, "read", engine->loop->state->tls_one);
+    return rpy_tls_engine_has_read(engine, fail(engine, result, "read", engine->loop->state->tls_one));
 }
 
 static int64_t direct_write(rp_tls_engine *base, const void *data, size_t length)

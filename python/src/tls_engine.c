@@ -3,6 +3,8 @@
 
 #include "base/list.h"
 
+enum { PATIENCE = 65 }; /* as libringport-tls has */
+
 /* What asyncio.sslproto takes for "not yet". */
 static bool wants_more(const rpy_state *state)
 {
@@ -23,6 +25,30 @@ int rpy_tls_engine_fail(rpy_tls_engine *engine)
     return RP_ETLS_PROTOCOL;
 }
 
+bool rpy_tls_engine_may_take(rpy_tls_engine *engine)
+{
+    if (engine->patience > 0)
+        engine->patience--;
+    else
+        engine->flooded = true;
+    return !engine->flooded;
+}
+
+int64_t rpy_tls_engine_has_read(rpy_tls_engine *engine, int64_t rc)
+{
+    static const int protocol = 1; /* ssl.SSL_ERROR_SSL */
+
+    if (rc >= 0)
+        engine->patience = PATIENCE;
+    if (rc != -EAGAIN || !engine->flooded)
+        return rc;
+    PyObject *arguments = Py_BuildValue("is", protocol, "too many records without data");
+    if (arguments)
+        PyErr_SetObject(engine->loop->state->tls_error, arguments);
+    Py_XDECREF(arguments);
+    return rpy_tls_engine_fail(engine);
+}
+
 /* Callbacks of the context's are called inside: about a server's name, for one. */
 int rpy_tls_engine_handshake(rp_tls_engine *base)
 {
@@ -37,6 +63,7 @@ int rpy_tls_engine_handshake(rp_tls_engine *base)
     PyContext_Exit(engine->context);
     if (result) {
         Py_DECREF(result);
+        engine->patience = PATIENCE;
         return 0;
     }
     rpy_set_exception(exception);
@@ -67,6 +94,8 @@ static int find_exceptions(rpy_state *state)
             return -1;
     if (!state->tls_ended && !(state->tls_ended = rpy_import("ssl", "SSLZeroReturnError")))
         return -1;
+    if (!state->tls_error && !(state->tls_error = rpy_import("ssl", "SSLError")))
+        return -1;
     if (!state->tls_certificate_error && !(state->tls_certificate_error = rpy_import("ssl", "CertificateError")))
         return -1;
     if (!state->tls_one && !(state->tls_one = PyLong_FromLong(1)))
@@ -88,6 +117,7 @@ rpy_tls_engine *rpy_tls_engine_new(rpy_loop *loop, PyObject *object, PyObject *i
     engine->incoming = Py_NewRef(incoming);
     engine->outgoing = Py_NewRef(outgoing);
     engine->context = Py_NewRef(context);
+    engine->patience = SIZE_MAX; /* a handshake has limits of its own */
     return engine;
 }
 

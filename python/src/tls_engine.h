@@ -20,6 +20,8 @@ typedef struct rpy_tls_engine {
     PyObject *outgoing;
     PyObject *context; /* what Python is called in */
     PyObject *error;   /* the exception that it has failed with, or NULL */
+    size_t patience;   /* how many more records it takes that bring no data */
+    bool flooded;      /* there were more */
     SSL *ssl;          /* the SSLObject's own; NULL: it is not used directly */
     BIO *bio;
     void (*freed)(void *owner); /* called at the end */
@@ -35,6 +37,15 @@ rpy_tls_engine *rpy_tls_engine_new(rpy_loop *loop, PyObject *object, PyObject *i
 
 /* What an SSLObject's method has raised: -EAGAIN if it wants more, or else an error, and the engine keeps why. */
 int rpy_tls_engine_fail(rpy_tls_engine *engine);
+
+/*
+ * A record is there: whether it may be taken. OpenSSL would follow as many of those that bring no data, such as updates
+ * of keys, as a peer likes to send.
+ */
+bool rpy_tls_engine_may_take(rpy_tls_engine *engine);
+
+/* A read has brought this much, or not yet any: returns that; or the error, if there were too many records without. */
+int64_t rpy_tls_engine_has_read(rpy_tls_engine *engine, int64_t rc);
 
 /* What both engines have: the handshake, by the SSLObject; and nothing to tell, since the exception tells all. */
 int rpy_tls_engine_handshake(rp_tls_engine *engine);

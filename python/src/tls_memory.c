@@ -38,13 +38,16 @@ static size_t next_record(const rp_tls_input *input)
     return length <= input->length ? length : 0;
 }
 
-/* One record: by what is left the filter sees whether there is more. 1; 0: none is whole; -1 with an exception. */
+/*
+ * One record: by what is left the filter sees whether there is more.
+ * 1; 0: there is no whole one, or one too many; -1 with an exception.
+ */
 static int feed(rpy_tls_engine *engine)
 {
     rp_tls_input *input = engine->base.input;
     size_t length = next_record(input);
 
-    if (length == 0)
+    if (length == 0 || !rpy_tls_engine_may_take(engine))
         return 0;
     PyObject *bytes = PyBytes_FromStringAndSize((const char *)input->data, (Py_ssize_t)length);
     PyObject *result = bytes ? PyObject_CallMethod(engine->incoming, "write", "O", bytes) : NULL;
@@ -149,7 +152,7 @@ static int64_t memory_read(rp_tls_engine *base, void *buffer, size_t length)
     do
         rc = feed_and(engine, take(engine, buffer, length));
     while (rc == FED);
-    return rc;
+    return rpy_tls_engine_has_read(engine, rc);
 }
 
 static int64_t memory_write(rp_tls_engine *base, const void *data, size_t length)

@@ -60,6 +60,30 @@ async def test_keys_are_updated(server_context, certificate, command):
     await server.wait_closed()
 
 
+@pytest.mark.own  # asyncio follows as many as there are
+async def test_a_flood_of_key_updates_is_refused(loop, server_context, certificate):
+    ended = loop.create_future()
+
+    async def read(reader, writer):
+        with pytest.raises(ssl.SSLError) as caught:
+            await reader.read()
+        ended.set_result(str(caught.value))
+        writer.close()
+
+    server = await asyncio.start_server(read, "127.0.0.1", 0, ssl=server_context)
+    port = server.sockets[0].getsockname()[1]
+    options = f"openssl s_client -tls1_3 -CAfile {certificate[0]} -connect 127.0.0.1:{port}"
+    client = await asyncio.create_subprocess_exec(*options.split(), **TALKATIVE)
+    for _ in range(66):
+        client.stdin.write(b"k\n")
+        while (await client.stdout.readline()).strip() not in (b"KEYUPDATE", b""):
+            pass
+    assert "too many records without data" in await ended
+    await client.communicate()
+    server.close()
+    await server.wait_closed()
+
+
 async def test_renegotiation_is_refused(loop, server_context, certificate):
     ended = loop.create_future()
 
