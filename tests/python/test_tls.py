@@ -115,6 +115,14 @@ async def test_client_that_does_not_trust(loop, contexts, server_context):
     assert not contexts
 
 
+async def test_verify_flags_of_the_context(loop, server_context, client_context):
+    client_context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF  # and there is no such list
+    server = await loop.create_server(Recorder, "127.0.0.1", 0, ssl=server_context)
+    with pytest.raises(ssl.SSLCertVerificationError, match="unable to get certificate CRL"):
+        await loop.create_connection(Recorder, *server.sockets[0].getsockname(), ssl=client_context)
+    await ended(server)
+
+
 async def test_failed_handshake_is_reported_in_debug_mode(loop, contexts, server_context):
     loop.set_debug(True)
     server = await loop.create_server(Recorder, "127.0.0.1", 0, ssl=server_context)
