@@ -26,7 +26,7 @@
  *
  * Errors that are listed below without a reason mean the same everywhere:
  *   -ENOMEM         there is no memory
- *   -EINVAL         an argument is NULL that must not be, or out of range
+ *   -EINVAL         an argument is NULL that must not be, or out of range; contexts, and where results go, never are
  *   RP_ETLS_FORMAT  there is no certificate, key or list in what was given, or a malformed one
  */
 #ifndef RINGPORT_TLS_H
