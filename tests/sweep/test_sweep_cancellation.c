@@ -630,12 +630,32 @@ TEST(once_some_turns_after_each_suspension)
     sweep_once(5);
 }
 
-/* The second one comes in what the victim does after the first: at the latest in its clean-up. */
-TEST(twice)
+/* The second one comes in what the victim does after the first: at the latest in its clean-up. A case takes a part. */
+static void sweep_twice(uint64_t first)
 {
-    for (uint64_t first = 1; try_cancelling(first, 0, 0); first += test_slow() ? 4 : 1)
+    for (; try_cancelling(first, 0, 0); first += test_slow() ? 16 : 4)
         for (uint64_t second = first + 1; try_cancelling(first, second, 0); second++)
             ;
+}
+
+TEST(twice_from_the_first_suspension_on)
+{
+    sweep_twice(1);
+}
+
+TEST(twice_from_the_second_suspension_on)
+{
+    sweep_twice(2);
+}
+
+TEST(twice_from_the_third_suspension_on)
+{
+    sweep_twice(3);
+}
+
+TEST(twice_from_the_fourth_suspension_on)
+{
+    sweep_twice(4);
 }
 
 /* Two in one suspension are delivered as one. */
