@@ -280,6 +280,25 @@ TEST(small_pieces_share_a_record_and_large_ones_fill_theirs)
     rig_end(&g);
 }
 
+/* The second one's end goes into a record with the third one. */
+TEST(a_piece_that_does_not_fit_into_a_record_shares_the_next_one)
+{
+    static char big[TOY_PLAIN], plain[TOY_PLAIN];
+    struct iovec pieces[] = {{"0123456789", 10}, {big, sizeof big}, {"abc", 3}, {"def", 3}};
+    size_t length;
+    rig g = {0};
+
+    rig_open(&g);
+    wire_fill(big, sizeof big, 0);
+    CHECK_INT(rp_transport_writev(g.filter, pieces, 4), ==, 0);
+    CHECK_INT(rig_hear(&g, plain, &length), ==, TOY_DATA);
+    CHECK(length == sizeof plain && memcmp(plain, "0123456789", 10) == 0);
+    CHECK(wire_same(plain + 10, sizeof plain - 10, 0));
+    CHECK_INT(rig_hear(&g, plain, &length), ==, TOY_DATA);
+    CHECK(length == 16 && wire_same(plain, 10, sizeof big - 10) && memcmp(plain + 10, "abcdef", 6) == 0);
+    rig_end(&g);
+}
+
 /* The answer that an engine waits for is taken though nobody reads. */
 TEST(an_engine_that_wants_input_before_it_writes_gets_it_while_reading_is_paused)
 {
