@@ -107,7 +107,7 @@ class TLSProtocol(asyncio.Protocol):
                 transport.abort()
                 raise
 
-    def _begin(self, transport):
+    def _begin(self, transport, received=b""):
         engine, _ = choose(self._loop)
         if self._loop.get_debug():
             base_events.logger.debug("%r starts SSL handshake", self)
@@ -122,6 +122,7 @@ class TLSProtocol(asyncio.Protocol):
             self._made,
             self._limits,
             engine == "openssl",
+            received,
         )
         self._transport = transport
         del self._objects, self._first_protocol, self._waiter
@@ -142,6 +143,12 @@ def check_limit(name, seconds, default):
     if seconds <= 0:
         raise ValueError(f"{name} should be a positive number, got {seconds}")
     return seconds
+
+
+def unread(protocol):
+    """The buffer of a stream that is read ahead, if there is one."""
+    reader = protocol._stream_reader if isinstance(protocol, asyncio.StreamReaderProtocol) else None
+    return reader and getattr(reader, "_buffer", None)
 
 
 class Secure:
@@ -198,7 +205,11 @@ class Secure:
         ssl_handshake_timeout=None,
         ssl_shutdown_timeout=None,
     ):
-        """Put TLS over a transport. Return a new transport, which the protocol has from then on."""
+        """
+        Put TLS over a transport. Return a new transport, which the protocol has from then on.
+
+        What a server's StreamReader has read ahead is the client's first record: it is never read as what TLS brought.
+        """
         options = {
             "server_side": server_side,
             "server_hostname": server_hostname,
@@ -210,7 +221,10 @@ class Secure:
             return await super().start_tls(transport, protocol, sslcontext, **options)
         waiter = self.create_future()
         tls = TLSProtocol(self, protocol, sslcontext, waiter, call_connection_made=False, **options)
-        tls._begin(transport)
+        ahead = unread(protocol) if server_side else None
+        tls._begin(transport, bytes(ahead or b""))
+        if ahead:
+            ahead.clear()
         transport.set_protocol(tls)
         above = tls._app_transport
         try:

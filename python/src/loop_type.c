@@ -765,7 +765,7 @@ static PyMethodDef methods[] = {
      METH_VARARGS | METH_KEYWORDS, NULL},
     {"_make_tls_transport", rpy_make_tls_transport, METH_VARARGS,
      PyDoc_STR("_make_tls_transport(below, owner, protocol, objects, waiter, extra, server, calls_made, limits, "
-               "direct)\n--\n\nPut TLS over a transport, and begin the handshake.")},
+               "direct, received)\n--\n\nPut TLS over a transport, and begin the handshake.")},
     {"_try_tls", rpy_try_tls, METH_VARARGS,
      PyDoc_STR("_try_tls(client, server)\n--\n\n"
                "Why TLS cannot go by the OpenSSL of _ssl, or None: tried out with two SSLObjects.")},

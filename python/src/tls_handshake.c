@@ -206,6 +206,8 @@ typedef struct arguments {
     rpy_transport *below;
     PyObject *owner, *protocol, *object, *incoming, *outgoing, *waiter, *extra, *handshake_limit, *shutdown_limit;
     int server, calls_made, direct;
+    const char *received;
+    Py_ssize_t received_length;
 } arguments;
 
 /* The direct one, if it is wanted and can be had. */
@@ -233,6 +235,8 @@ static int make_filter(rpy_tls_transport *self, const arguments *a)
     rp_tls_filter_options options = {
         .server = a->server,
         .truncation_ends = true,
+        .received = a->received,
+        .received_length = (size_t)a->received_length,
         .handshake_timeout = rpy_nanoseconds(PyFloat_AsDouble(a->handshake_limit)),
         .shutdown_timeout = rpy_nanoseconds(PyFloat_AsDouble(a->shutdown_limit)),
     };
@@ -323,9 +327,10 @@ PyObject *rpy_make_tls_transport(PyObject *object, PyObject *args)
     PyObject *below;
     arguments a;
 
-    if (!PyArg_ParseTuple(args, "OOO(OOO)OO!pp(OO)p:_make_tls_transport", &below, &a.owner, &a.protocol, &a.object,
-                          &a.incoming, &a.outgoing, &a.waiter, &PyDict_Type, &a.extra, &a.server, &a.calls_made,
-                          &a.handshake_limit, &a.shutdown_limit, &a.direct))
+    if (!PyArg_ParseTuple(args, "OOO(OOO)OO!pp(OO)py#:_make_tls_transport", &below, &a.owner, &a.protocol,
+                          &a.object, &a.incoming, &a.outgoing, &a.waiter, &PyDict_Type, &a.extra, &a.server,
+                          &a.calls_made, &a.handshake_limit, &a.shutdown_limit, &a.direct, &a.received,
+                          &a.received_length))
         return NULL;
     if (rpy_loop_check(loop) < 0 || check_below(loop, below) < 0)
         return NULL;

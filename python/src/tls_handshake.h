@@ -8,7 +8,7 @@
 
 /*
  * The method Loop._make_tls_transport(below, owner, protocol, objects, waiter, extra, server, calls_made, limits,
- * direct): a SSLTransport.
+ * direct, received): a SSLTransport.
  *   below       a transport of ours
  *   owner       what takes the place of asyncio.sslproto.SSLProtocol
  *   objects     an SSLObject, and the MemoryBIOs that it was made with: incoming, outgoing
@@ -17,6 +17,7 @@
  *   calls_made  whether connection_made is called after the handshake
  *   limits      seconds for the handshake, and for the end
  *   direct      whether OpenSSL is to be used directly, if it can be
+ *   received    bytes that were taken from below already, and are the first of the handshake
  */
 PyObject *rpy_make_tls_transport(PyObject *loop, PyObject *args);
 

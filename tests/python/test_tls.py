@@ -313,6 +313,70 @@ async def test_start_tls_of_streams(loop, server_context, client_context):
     await ended(server)
 
 
+def begin_by_hand(context):
+    """A client's SSLObject, what it receives and sends: its first record is there to be sent."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = context.wrap_bio(incoming, outgoing, server_hostname="localhost")
+    with pytest.raises(ssl.SSLWantReadError):
+        tls.do_handshake()
+    return tls, incoming, outgoing
+
+
+async def server_upgrades(loop, server_context, sent):
+    """The future result of a server that upgrades after one line, and a client's socket, which has sent this at once."""
+    served = loop.create_future()
+
+    async def serve(reader, writer):
+        try:
+            await reader.readline()
+            await writer.start_tls(server_context)
+            writer.write(await reader.readexactly(5))
+            served.set_result(await reader.read())
+        except Exception as error:
+            served.set_exception(error)
+        finally:
+            writer.close()
+
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    await loop.sock_sendall(ours, sent)
+    reader = asyncio.StreamReader()
+    await loop.connect_accepted_socket(lambda: asyncio.StreamReaderProtocol(reader, serve), theirs)
+    return served, ours
+
+
+HANDED_ON = pytest.mark.own("not all versions of asyncio hand on what is in the reader")
+
+
+@HANDED_ON
+async def test_the_first_record_that_a_reader_has_read_ahead(loop, server_context, client_context):
+    tls, incoming, outgoing = begin_by_hand(client_context)
+    served, sock = await server_upgrades(loop, server_context, b"STARTTLS\n" + outgoing.read())
+    with sock:
+        answer = None
+        while answer is None:
+            data = await loop.sock_recv(sock, 65536)
+            incoming.write(data) if data else incoming.write_eof()
+            try:
+                tls.do_handshake()
+                if outgoing.pending:
+                    tls.write(b"hello")
+                    await loop.sock_sendall(sock, outgoing.read())
+                answer = tls.read()
+            except ssl.SSLWantReadError:
+                pass
+        assert answer == b"hello"
+        sock.shutdown(socket.SHUT_WR)
+        assert await served == b""
+
+
+@HANDED_ON
+async def test_plain_text_before_the_handshake_is_not_taken_for_what_tls_brings(loop, server_context):
+    served, sock = await server_upgrades(loop, server_context, b"STARTTLS\nMAIL FROM:<mallory>\n")
+    with sock, pytest.raises(ssl.SSLError):
+        await served
+
+
 async def test_connection_that_has_ended_is_freed(loop, server_context, client_context):
     accepting = Accepting()
     server = await loop.create_server(accepting, "127.0.0.1", 0, ssl=server_context)

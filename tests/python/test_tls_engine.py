@@ -142,6 +142,6 @@ def test_bad_arguments(loop):
         with pytest.raises(TypeError):
             call()
     assert isinstance(loop._try_tls(1, 2), str)
-    arguments = [None, None, object(), (None, None, None), None, {}, False, True, (1, 1), True]
+    arguments = [None, None, object(), (None, None, None), None, {}, False, True, (1, 1), True, b""]
     with pytest.raises(TypeError, match="is not supported by start_tls"):
         loop._make_tls_transport(*arguments)
