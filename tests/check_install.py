@@ -90,9 +90,16 @@ def build_and_run(directory, program, options, pkg_config, environment):
     check_output(build(directory, program, "app.c", "ringport", options, pkg_config, environment))
 
 
-def tls(directory, program, options, pkg_config, environment):
-    output = build(directory, program, "tls.c", "ringport-tls", options, pkg_config, environment)
+def has_openssl():
+    return subprocess.run(["pkg-config", "--exists", "openssl >= 3.0"]).returncode == 0
+
+
+def check_tls_output(output):
     assert output == "RP_ETLS_ALERT handshake_failure\n", output
+
+
+def tls(directory, program, options, pkg_config, environment):
+    check_tls_output(build(directory, program, "tls.c", "ringport-tls", options, pkg_config, environment))
 
 
 def only_with_openssl(directory):
@@ -132,6 +139,8 @@ def meson_subproject(directory, *options):
     run("meson", "setup", "build", "--force-fallback-for=ringport", *options, cwd=place)
     run("ninja", "-C", "build", cwd=place)
     check_output(run("build/app", cwd=place))
+    if has_openssl():
+        check_tls_output(run("build/tls", cwd=place))
     programs = [path for path in (place / "build/subprojects/ringport").iterdir() if path.name in ("tests", "examples")]
     assert not programs, programs
 
@@ -191,7 +200,7 @@ def main():
         check("names", soname, directory)
         check("shared", build_and_run, directory, "shared", "-std=c11 -pedantic", "", paths(directory))
         check("static", build_and_run, directory, "static", "-static", "--static", {})
-        if subprocess.run(["pkg-config", "--exists", "openssl >= 3.0"]).returncode == 0:
+        if has_openssl():
             check("TLS, shared", tls, directory, "tls_shared", "-std=c11 -pedantic", "", paths(directory))
             check("TLS, static", tls, directory, "tls_static", "-static", "--static", {})
         check("OpenSSL for TLS alone", only_with_openssl, directory)
