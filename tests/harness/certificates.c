@@ -110,12 +110,26 @@ static X509 *make(const test_issue *issue, EVP_PKEY *key)
     return x509;
 }
 
+/* Of three primes, which takes a quarter of the time to find that two do; the peer does not see it. */
+static EVP_PKEY *make_rsa(int bits)
+{
+    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
+    EVP_PKEY *key = NULL;
+
+    CHECK_INT(EVP_PKEY_keygen_init(context), ==, 1);
+    CHECK_INT(EVP_PKEY_CTX_set_rsa_keygen_bits(context, bits), ==, 1);
+    CHECK_INT(EVP_PKEY_CTX_set_rsa_keygen_primes(context, 3), ==, 1);
+    CHECK_INT(EVP_PKEY_generate(context, &key), ==, 1);
+    EVP_PKEY_CTX_free(context);
+    return key;
+}
+
 test_identity *test_identity_new(const test_issue *issue)
 {
     test_identity *identity = calloc(1, sizeof *identity);
 
     CHECK(identity != NULL);
-    identity->pkey = issue->rsa ? EVP_RSA_gen((unsigned)issue->rsa) : EVP_EC_gen("P-256");
+    identity->pkey = issue->rsa ? make_rsa(issue->rsa) : EVP_EC_gen("P-256");
     CHECK(identity->pkey != NULL);
     identity->x509 = make(issue, identity->pkey);
     identity->certificate = certificate_text(identity->x509, issue->issuer);

@@ -365,12 +365,12 @@ void tls_peer_open(tls_peer *p, const tls_stage *stage, starter *below, bool sil
     p->cut = SIZE_MAX;
     p->alert = -1;
     p->r.on_lost = on_lost;
-    below(p->loop, &beginner, (void *[]){&p->below, &p->far});
-    while (!p->below || !p->far)
+    below(p->loop, &beginner, (void *[]){&p->below, &p->distant});
+    while (!p->below || !p->distant)
         turn(p->loop);
     rp_transport_ref(p->below);
-    rp_transport_ref(p->far);
-    rp_transport_set_protocol(p->far, &far_protocol, p);
+    rp_transport_ref(p->distant);
+    rp_transport_set_protocol(p->distant, &far_protocol, p);
     p->sequence = first_sequence(p, stage);
     if (!silent) {
         p->ssl = SSL_new(stage->theirs[!p->server]);
@@ -391,11 +391,11 @@ void tls_peer_pass(tls_peer *p)
 
     if (length > p->cut - p->passed)
         length = p->cut - p->passed;
-    if (p->far_lost || length == 0 || rp_transport_get_write_buffer_size(p->far) > 0)
+    if (p->far_lost || length == 0 || rp_transport_get_write_buffer_size(p->distant) > 0)
         return;
     if (p->bits && p->changed >= p->passed && p->changed < p->passed + length)
         p->queue[p->changed - p->passed] ^= p->bits;
-    rp_transport_write(p->far, p->queue, length);
+    rp_transport_write(p->distant, p->queue, length);
     p->passed += length;
     p->queued -= length;
     memmove(p->queue, p->queue + length, p->queued);
@@ -404,7 +404,7 @@ void tls_peer_pass(tls_peer *p)
 static size_t moved(const tls_peer *p)
 {
     return p->heard + p->passed + p->r.length + (size_t)p->r.lost + (size_t)p->done + p->detached + p->far_lost +
-           rp_transport_get_write_buffer_size(p->far);
+           rp_transport_get_write_buffer_size(p->distant);
 }
 
 void tls_peer_run(tls_peer *p)
@@ -421,14 +421,14 @@ void tls_peer_run(tls_peer *p)
 void tls_peer_close(tls_peer *p)
 {
     rp_transport_abort(p->filter);
-    rp_transport_abort(p->far);
+    rp_transport_abort(p->distant);
     tls_peer_run(p);
     RUN_UNTIL(p->loop, tls_peer_over(p) && p->far_lost);
     ERR_clear_error();
     SSL_free(p->ssl);
     rp_transport_unref(p->filter);
     rp_transport_unref(p->below);
-    rp_transport_unref(p->far);
+    rp_transport_unref(p->distant);
     free(p->queue);
     free(p->r.data);
 }

@@ -41,7 +41,7 @@ struct tls_peer {
     bool detached;
 
     /* The peer's. */
-    rp_transport *far;
+    rp_transport *distant;
     SSL *ssl; /* NULL: the test says all by itself */
     bool shaken, broken, closed;
     bool far_lost;

@@ -234,15 +234,15 @@ static void act_as_peer(script *s)
     if (s->p.far_lost)
         return;
     if (what % 8 == 0)
-        rp_transport_close(s->p.far);
+        rp_transport_close(s->p.distant);
     else if (what % 8 == 1)
-        rp_transport_abort(s->p.far);
+        rp_transport_abort(s->p.distant);
     else if (what % 8 == 2)
-        rp_transport_write_eof(s->p.far);
+        rp_transport_write_eof(s->p.distant);
     else if (what % 8 == 3)
-        rp_transport_pause_reading(s->p.far);
+        rp_transport_pause_reading(s->p.distant);
     else if (what % 8 == 4)
-        rp_transport_resume_reading(s->p.far);
+        rp_transport_resume_reading(s->p.distant);
     else if (peer_is_open(s) && !(SSL_get_shutdown(s->p.ssl) & SSL_SENT_SHUTDOWN))
         SSL_shutdown(s->p.ssl);
     tls_peer_think(&s->p);
@@ -311,14 +311,14 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 static void end(script *s)
 {
     run(s);
-    rp_transport_close(s->p.far);
-    rp_transport_resume_reading(s->p.far);
+    rp_transport_close(s->p.distant);
+    rp_transport_resume_reading(s->p.distant);
     if (s->p.r.made && !s->p.r.lost)
         rp_transport_resume_reading(s->p.filter);
     tls_peer_run(&s->p);
     if (s->p.r.eofs > 0)
         rp_transport_close(s->p.filter);
-    rp_transport_abort(s->p.far);
+    rp_transport_abort(s->p.distant);
     tls_peer_run(&s->p);
     CHECK(tls_peer_over(&s->p) && s->p.done == 1 && s->p.r.made == s->p.r.lost);
     CHECK(s->p.r.length <= s->expected_length);

@@ -94,7 +94,7 @@ TEST(a_stream_that_is_cut_anywhere_ends_by_an_error_that_says_so)
         whole = is_complete(&p);
         if (!whole) {
             CHECK(!tls_peer_over(&p));
-            rp_transport_close(p.far);
+            rp_transport_close(p.distant);
             tls_peer_run(&p);
             CHECK(tls_peer_over(&p) && is_intact(&p));
             CHECK_INT(tls_peer_result(&p), ==, p.error < 0 ? -ECONNRESET : RP_ETLS_TRUNCATED);
@@ -122,7 +122,7 @@ TEST(a_byte_that_is_changed_anywhere_ends_the_connection_by_an_error_that_says_s
             tls_peer_run(&p);
             whole = p.passed <= at;
             if (!tls_peer_over(&p)) {
-                rp_transport_close(p.far);
+                rp_transport_close(p.distant);
                 tls_peer_run(&p);
             }
             CHECK(tls_peer_over(&p) && is_intact(&p));

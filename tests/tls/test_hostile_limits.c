@@ -78,7 +78,7 @@ TEST(a_handshake_with_a_peer_that_does_not_read_ends_by_its_limit)
     tls_stage_set_up(&stage, RP_TLS_1_3);
     start = rp_loop_time(stage.loop);
     tls_peer_open(&p, &stage, start_memory, false);
-    rp_transport_pause_reading(p.far);
+    rp_transport_pause_reading(p.distant);
     tls_peer_run(&p);
     CHECK(p.heard == 0 && p.queued == 0);
     expect_timeout(&p, start, 60);

@@ -80,7 +80,7 @@ static void hold(const char *what, const void *data, size_t length, bool whole, 
         }
         run_all(peers);
         for (int k = 0; k < many(); k++) {
-            CHECK(peers[k].queued == 0 && rp_transport_get_write_buffer_size(peers[k].far) == 0);
+            CHECK(peers[k].queued == 0 && rp_transport_get_write_buffer_size(peers[k].distant) == 0);
             CHECK((peers[k].heard > 0) == whole);
             free(peers[k].queue);
             peers[k].queue = NULL;
@@ -149,7 +149,7 @@ TEST(a_peer_that_stops_reading_pauses_the_writer)
     tls_stage_set_up(&stage, RP_TLS_1_3);
     tls_peer_open(&p, &stage, start_tcp, false);
     PEER_UNTIL(&p, p.shaken && p.done);
-    rp_transport_pause_reading(p.far);
+    rp_transport_pause_reading(p.distant);
     before = heap();
     while (p.r.pauses == 0) {
         wire_fill(plain, WRITE, written);
@@ -160,7 +160,7 @@ TEST(a_peer_that_stops_reading_pauses_the_writer)
     expect_bounded(before, 5 * 64 * KIB);
     wire_settle(p.loop);
     CHECK_INT(p.r.resumes, ==, 0);
-    rp_transport_resume_reading(p.far);
+    rp_transport_resume_reading(p.distant);
     PEER_UNTIL(&p, p.plain == written && p.r.resumes == 1);
     tls_peer_close(&p);
     tls_stage_tear_down(&stage);
@@ -179,7 +179,7 @@ TEST(a_peer_that_asks_for_answers_and_takes_none_is_not_read_any_more)
     tls_peer_run(&p);
     CHECK(p.shaken && p.done);
     p.broken = true;
-    rp_transport_pause_reading(p.far);
+    rp_transport_pause_reading(p.distant);
     before = heap();
     for (int i = 0; i < 50000; i++) {
         tls_peer_forge(&p, SSL3_RT_HANDSHAKE, (unsigned char[]){SSL3_MT_HELLO_REQUEST, 0, 0, 0}, 4, 0);
@@ -191,7 +191,7 @@ TEST(a_peer_that_asks_for_answers_and_takes_none_is_not_read_any_more)
     CHECK(!tls_peer_over(&p) && p.queued > 0);
     passed = p.passed;
     expect_bounded(before, 400 * KIB);
-    rp_transport_resume_reading(p.far);
+    rp_transport_resume_reading(p.distant);
     tls_peer_run(&p);
     CHECK(p.queued == 0 && p.passed > passed);
     CHECK(!tls_peer_over(&p) && p.r.length == 50000);

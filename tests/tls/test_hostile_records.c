@@ -101,7 +101,7 @@ TEST(nonsense_of_any_first_byte_ends_the_connection)
             bytes[0] = (unsigned char)first;
             result = hear(&p, &stage, bytes, sizeof bytes);
             if (!result) {
-                rp_transport_close(p.far);
+                rp_transport_close(p.distant);
                 tls_peer_run(&p);
                 CHECK_INT(tls_peer_result(&p), ==, -ECONNRESET);
             } else {
