@@ -9,6 +9,7 @@
 #include "harness/files.h"
 #include "harness/streams.h"
 #include "harness/tasks.h"
+#include "harness/toy_engine.h"
 
 enum { LARGE = 3 << 20, WORKERS = 2, CONNECTIONS = 10 };
 
@@ -263,6 +264,40 @@ CO_TEST(an_alert_of_the_peers_is_told_with_its_number)
     CHECK_STR(rp_tls_alert_name(failure.alert), "protocol_version");
     end_serving(co, &s);
     tear_down(&s);
+}
+
+static int wait_for_end(rp_co *co, rp_stream *stream, void *arg)
+{
+    char byte;
+
+    return (int)rp_stream_read(co, stream, &byte, 1);
+}
+
+/* Neither of a plain connection, nor of one whose engine is not OpenSSL's. */
+CO_TEST(nothing_is_known_of_other_transports)
+{
+    for (int toy = 0; toy < 2; toy++) {
+        rp_server_options serving = {.tls = toy ? toy_context() : NULL};
+        rp_connect_options options = {.tls = serving.tls};
+        const rp_tls_certificate *certificate;
+        rp_server *server;
+        rp_stream *stream;
+
+        CHECK_INT(rp_start_server(co, &server, wait_for_end, NULL, "127.0.0.1", 0, &serving), ==, 0);
+        CHECK_INT(rp_open_connection(co, &stream, "127.0.0.1", rp_server_port(server), &options), ==, 0);
+        const rp_transport *transport = rp_stream_transport(stream);
+        CHECK_INT(rp_tls_version(transport), ==, 0);
+        CHECK(!rp_tls_version_name(transport) && !rp_tls_cipher(transport) && !rp_tls_alpn(transport));
+        CHECK(!rp_tls_server_name(transport) && !rp_tls_error_text(transport));
+        CHECK_INT(rp_tls_cipher_bits(transport), ==, 0);
+        CHECK(!rp_tls_session_reused(transport));
+        CHECK_INT(rp_tls_alert(transport), ==, -1);
+        CHECK_INT(rp_tls_peer_certificate(transport, &certificate), ==, -ENOTCONN);
+        rp_stream_free(stream);
+        rp_server_close(server);
+        CHECK_INT(rp_server_wait_closed(co, server), ==, 0);
+        rp_server_free(server);
+    }
 }
 
 CO_TEST(a_file_goes_over_tls)

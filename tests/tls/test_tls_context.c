@@ -226,6 +226,62 @@ TEST(a_key_that_is_too_weak_is_refused)
     scene_tear_down(&scene);
 }
 
+/* Whatever OpenSSL's configuration file says, which counts otherwise. */
+TEST(a_configuration_does_not_lower_the_security_level)
+{
+    static const char text[] = "openssl_conf = all\n[all]\nssl_conf = ssl\n[ssl]\nsystem_default = lax\n"
+                               "[lax]\nCipherString = DEFAULT@SECLEVEL=0\nMinProtocol = TLSv1\n";
+    const char *path = file_with("configuration", text);
+    tls_scene scene = {0};
+    test_identity *weak;
+
+#ifdef _WIN32
+    _putenv_s("OPENSSL_CONF", path);
+#else
+    setenv("OPENSSL_CONF", path, 1);
+#endif
+    SSL_CTX *other = SSL_CTX_new(TLS_method());
+    CHECK_INT(SSL_CTX_get_security_level(other), ==, 0);
+    CHECK_INT(SSL_CTX_get_min_proto_version(other), ==, TLS1_VERSION);
+    SSL_CTX_free(other);
+    scene_set_up(&scene);
+    CHECK_INT(SSL_CTX_get_min_proto_version(scene.server->ssl), ==, TLS1_2_VERSION);
+    weak = test_identity_new(&(test_issue){.name = "localhost", .rsa = 1024});
+    CHECK_INT(load(&scene, weak->certificate, weak->key, NULL, NULL), ==, RP_ETLS_WEAK);
+    test_identity_free(weak);
+    scene_tear_down(&scene);
+    remove(path);
+}
+
+static char *encrypted_text(X509 *x509)
+{
+    BIO *bio = BIO_new(BIO_s_mem());
+    char *data, *text;
+
+    CHECK(PEM_ASN1_write_bio((i2d_of_void *)i2d_X509, PEM_STRING_X509, bio, x509, EVP_aes_128_cbc(),
+                             (const unsigned char *)"secret", 6, NULL, NULL));
+    text = calloc(1, (size_t)BIO_get_mem_data(bio, &data) + 1);
+    CHECK(text != NULL);
+    memcpy(text, data, (size_t)BIO_get_mem_data(bio, &data));
+    BIO_free(bio);
+    return text;
+}
+
+/* OpenSSL by itself would ask the terminal for its password. */
+TEST(an_encrypted_certificate_is_refused_and_nobody_is_asked)
+{
+    tls_scene scene = {0};
+    char *encrypted;
+
+    scene_set_up(&scene);
+    encrypted = encrypted_text(scene.root->x509);
+    CHECK_INT(load(&scene, encrypted, scene.identity->key, give_password, "secret"), <, 0);
+    CHECK_INT(rp_tls_context_load_verify_memory(scene.client, encrypted, strlen(encrypted)), <, 0);
+    CHECK(rp_tls_context_error_text(scene.client)[0] != '\0');
+    free(encrypted);
+    scene_tear_down(&scene);
+}
+
 TEST(what_is_no_certificate_is_refused)
 {
     tls_scene scene;
