@@ -333,7 +333,8 @@ typedef struct rp_tls_options {
 } rp_tls_options;
 
 /*
- * Begins TLS on a transport: what is written to it from now on goes through the transport that comes of it.
+ * Begins TLS on a transport: another transport comes of it, and this one carries that one's records.
+ * From now on write to this one no more: it would send that as plain text. Closing or aborting it ends both.
  * What was written before is sent first, as plain text. What was received and not read yet is the peer's hello.
  * If this fails, the transport is as it was.
  * The protocol of `transport` is told nothing any more, not even connection_lost. Its reading goes on by itself.
