@@ -83,6 +83,8 @@ static void begin(rpy_tls_transport *self)
         }
         Py_XDECREF(exception);
     }
+    if (self->paused)
+        rpy_protocol_resume_writing(base);
     wake(self, NULL);
     rpy_connection_keep(base);
 }
@@ -114,17 +116,32 @@ static void schedule_connection_lost(rpy_transport *self, PyObject *exception)
     Py_XDECREF((PyObject *)handle);
 }
 
+/* There is no transport for whoever waits for one, even if nothing has failed. */
+static void wake_without(rpy_tls_transport *self)
+{
+    PyObject *exception = NULL;
+
+    if (self->waiter)
+        exception = PyObject_CallFunction(PyExc_ConnectionAbortedError, "s",
+                                          "the connection was closed during the SSL handshake");
+    PyErr_Clear();
+    wake(self, exception);
+    Py_XDECREF(exception);
+}
+
 /* `exception` is NULL if whoever has the transport has given it up. */
 static void give_up(rpy_tls_transport *self, PyObject *exception, int error)
 {
     rpy_transport *base = &self->base;
-    bool ended_by_us = error == -ECANCELED || (self->engine && self->engine->error);
 
     if (exception && error != -ECANCELED)
         rpy_connection_report(base, exception, describe(base->loop->state, exception, error));
-    if (!self->calls_made && ended_by_us && base->protocol)
+    if (!self->calls_made && base->protocol)
         schedule_connection_lost(base, exception ? exception : Py_None);
-    wake(self, exception);
+    if (exception)
+        wake(self, exception);
+    else
+        wake_without(self);
     rpy_connection_end(base);
 }
 
@@ -277,6 +294,7 @@ static rpy_tls_transport *allocate(rpy_loop *loop, const arguments *a)
     self->owner = Py_NewRef(a->owner);
     self->handshake_limit = Py_NewRef(a->handshake_limit);
     self->calls_made = a->calls_made;
+    self->paused = a->below->core->writing_paused && a->below->protocol == a->protocol;
     self->begun = loop->debug ? rp_loop_time(loop->loop) : 0;
     return self;
 }
@@ -315,7 +333,8 @@ static int check_below(const rpy_loop *loop, PyObject *below)
     else if (self->above)
         PyErr_SetString(PyExc_RuntimeError, "the transport has TLS over it already");
     else if (self->ended || rpy_connection_is_closing(self))
-        PyErr_SetString(PyExc_ConnectionResetError, "the transport is closed, or about to be");
+        PyErr_SetString(PyExc_ConnectionResetError,
+                        "Failed to start TLS: the transport is closed, or about to be");
     else
         return 0;
     return -1;

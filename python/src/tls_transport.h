@@ -19,6 +19,7 @@ typedef struct rpy_tls_transport {
     PyObject *read_limits;     /* (high, low), or NULL */
     bool shaking;              /* the handshake has not ended */
     bool calls_made;           /* connection_made is called after it; if not, the protocol had that call before */
+    bool paused;               /* the protocol was told so by the transport below, which tells it nothing more */
     int64_t begun;             /* debug mode: when the handshake has begun */
 } rpy_tls_transport;
 

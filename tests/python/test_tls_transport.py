@@ -679,6 +679,60 @@ async def test_closing_what_is_below_closes_what_is_above(loop, server_context, 
         assert client.transport.is_closing() and below.is_closing()
 
 
+class Writer(Recorder):
+    """Notes when it may write."""
+
+    def pause_writing(self):
+        self.events.append("pause")
+
+    def resume_writing(self):
+        self.events.append("resume")
+
+
+@pytest.mark.own("asyncio reports an AssertionError of its own, and the protocol stays paused")
+async def test_start_tls_of_a_protocol_that_is_paused(loop, server_context, client_context, pair):
+    here, there = pair
+    transport, protocol = await loop.create_connection(Writer, sock=here.dup())
+    written = 0
+    while protocol.events[-1] != "pause":
+        transport.write(bytes(100_000))
+        written += 100_000
+    upgrade = loop.create_task(loop.start_tls(transport, protocol, client_context, server_hostname="localhost"))
+    while written:
+        written -= len(await loop.sock_recv(there, min(written, 65536)))
+    peer = Peer(loop, there, server_context)
+    await peer.call(peer.tls.do_handshake)
+    protocol.transport = await upgrade
+    assert protocol.events == ["made", "pause", "resume"]
+    protocol.transport.write(b"data")
+    assert await peer.call(peer.tls.read) == b"data"
+    protocol.transport.abort()
+    await protocol.ended
+
+
+@pytest.mark.parametrize("how", ["close", "reset", "plain text", "limit", "abort"])
+@pytest.mark.own("asyncio does not tell of all of these")
+async def test_start_tls_that_fails_tells_the_protocol_of_the_end(loop, client_context, pair, how):
+    """The protocol has been told of a connection before: so it is told of its end, by what start_tls() raises."""
+    here, there = pair
+    transport, protocol = await loop.create_connection(Recorder, sock=here.dup())
+    limit = 0.01 if how == "limit" else None
+    upgrade = loop.create_task(
+        loop.start_tls(transport, protocol, client_context, server_hostname="localhost", ssl_handshake_timeout=limit)
+    )
+    await loop.sock_recv(there, 1 if how == "reset" else 65536)
+    if how == "plain text":
+        await loop.sock_sendall(there, b"500 there is no TLS here\r\n")
+    elif how == "abort":
+        transport.abort()
+    elif how != "limit":
+        there.close()  # with unread bytes that is a reset
+    with pytest.raises(OSError) as raised:
+        await upgrade
+    assert await protocol.ended is (None if how == "abort" else raised.value)
+    assert protocol.events == ["made", "lost"]
+
+
 @pytest.mark.own("asyncio waits for the time limit")
 async def test_start_tls_on_what_is_closed(loop, client_context, pair):
     here, there = pair
