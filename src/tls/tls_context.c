@@ -24,8 +24,10 @@ int rp_tls_context_failed(rp_tls_context *context, int error)
     unsigned long code = ERR_peek_error(), each;
 
     context->text = code ? ERR_reason_error_string(code) : NULL;
+#ifndef _WIN32 /* where it is a number of Windows' own */
     if (ERR_GET_LIB(code) == ERR_LIB_SYS && ERR_GET_REASON(code) > 0)
         error = -ERR_GET_REASON(code);
+#endif
     while ((each = ERR_get_error()) != 0)
         if (ERR_GET_REASON(each) == ERR_R_MALLOC_FAILURE)
             error = -ENOMEM;

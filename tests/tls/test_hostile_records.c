@@ -483,7 +483,7 @@ static int note_name(void *arg, const char *name, rp_tls_context **context)
 static int named_after(const tls_stage *stage, long at, unsigned char value)
 {
     tls_peer p = {.server = true};
-    unsigned char *name;
+    unsigned char *name = NULL;
     int named = -1;
 
     CHECK_INT(rp_tls_context_set_sni_callback(stage->ours[1], note_name, &named), ==, 0);
@@ -493,7 +493,8 @@ static int named_after(const tls_stage *stage, long at, unsigned char value)
     SSL_set_bio(p.ssl, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
     SSL_set_connect_state(p.ssl);
     tls_peer_think(&p);
-    name = memmem(p.queue, p.queued, "localhost", 9);
+    for (size_t i = 0; !name && i + 9 <= p.queued; i++)
+        name = memcmp(p.queue + i, "localhost", 9) == 0 ? p.queue + i : NULL;
     CHECK(name);
     name[at] = value;
     tls_peer_run(&p);

@@ -631,8 +631,8 @@ TEST(keys_are_written_for_those_who_debug)
     CHECK_INT(rp_tls_context_set_keylog_filename(scene.client, path), ==, 0);
     check_connects(&scene);
     CHECK_INT(count_lines(path, "CLIENT_RANDOM "), ==, 1);
-    remove(path);
     scene_tear_down(&scene);
+    remove(path); /* which on Windows nobody may have open */
 }
 
 TEST(the_environment_names_a_file_for_keys)
@@ -662,6 +662,6 @@ TEST(the_environment_names_a_file_for_keys)
 #else
     (void)context;
 #endif
-    remove(path);
     scene_tear_down(&scene);
+    remove(path);
 }
