@@ -14,15 +14,6 @@ typedef struct client {
     int factories, refuses;
 } client;
 
-static toy_factory engines;
-
-static rp_tls_context *toys(void)
-{
-    if (!engines.base.make)
-        toy_factory_init(&engines);
-    return (rp_tls_context *)&engines.base;
-}
-
 static int make_client(void *arg, const rp_protocol **protocol, void **self)
 {
     client *c = arg;
@@ -37,7 +28,7 @@ static rp_future *begin(rp_loop *loop, client *c, const char *host, int port, rp
 {
     rp_future *future;
 
-    options.tls = toys();
+    options.tls = toy_context();
     CHECK_INT(rp_create_connection(loop, make_client, c, host, port, &options, &future), ==, 0);
     return future;
 }
@@ -53,7 +44,7 @@ static int end(rp_loop *loop, rp_future *future)
 
 static rp_server *serve(rp_loop *loop, service *s)
 {
-    return service_start(loop, s, "127.0.0.1", 0, &(rp_server_options){.tls = toys()});
+    return service_start(loop, s, "127.0.0.1", 0, &(rp_server_options){.tls = toy_context()});
 }
 
 static void quit(rp_loop *loop, client *c)
@@ -65,15 +56,7 @@ static void quit(rp_loop *loop, client *c)
     CHECK_INT(rp_shutdown_default_executor(loop, RP_NEVER), ==, 0);
     rp_loop_free(loop);
     free(c->r.data);
-    CHECK_INT(engines.made, ==, engines.freed);
-}
-
-static void send_record(int fd, int type)
-{
-    char bytes[100];
-    size_t length = toy_record(bytes, type, "hello", 5);
-
-    CHECK_INT(send(fd, bytes, length, MSG_NOSIGNAL), ==, length);
+    CHECK_INT(toy_engines()->made, ==, toy_engines()->freed);
 }
 
 /* A listener's next connection, whose first bytes have come: the client has begun its handshake. */
@@ -137,12 +120,12 @@ TEST(the_protocol_is_not_made_before_the_handshake_is_done)
     uint32_t length = sizeof on;
     rp_future *future = begin(loop, &c, "127.0.0.1", port, (rp_connect_options){0});
 
-    RUN_UNTIL(loop, engines.made);
+    RUN_UNTIL(loop, toy_engines()->made);
     peer = accept_hello(loop, listener);
     wire_settle(loop);
     CHECK_INT(c.factories, ==, 0);
     CHECK(!rp_future_done(future));
-    send_record(peer, TOY_HELLO);
+    toy_send(peer, TOY_HELLO, "hello");
     CHECK_INT(end(loop, future), ==, 0);
     CHECK_INT(c.factories, ==, 1);
     CHECK_INT(rp_transport_getsockopt(c.r.transport, IPPROTO_TCP, TCP_NODELAY, &on, &length), ==, 0);
@@ -171,7 +154,7 @@ TEST(the_server_is_called_by_its_host_unless_the_options_say_otherwise)
 
         RUN_UNTIL(loop, rp_future_done(future) && s.made == i + 1);
         CHECK_INT(end(loop, future), ==, 0);
-        CHECK_STR(engines.client_name, names[i][1]);
+        CHECK_STR(toy_engines()->client_name, names[i][1]);
     }
     rp_server_close(server);
     rp_server_abort_clients(server);
@@ -184,7 +167,7 @@ TEST(the_server_is_called_by_its_host_unless_the_options_say_otherwise)
 TEST(options_that_make_no_sense_are_refused)
 {
     rp_loop *loop = wire_loop();
-    rp_tls_context *tls = toys();
+    rp_tls_context *tls = toy_context();
     const rp_connect_options wrong[] = {
         {.server_name = "x"},
         {.tls_handshake_timeout = 1},
@@ -231,7 +214,7 @@ TEST(a_handshake_that_fails_ends_the_attempt_and_tells_why)
     rp_connect_options options = {.errors = &errors, .tls_failure = &failure};
     struct sockaddr_in address;
 
-    engines.refuses = RP_ETLS_UNTRUSTED;
+    toy_engines()->refuses = RP_ETLS_UNTRUSTED;
     CHECK_INT(end(loop, begin(loop, &c, "127.0.0.1", rp_server_port(server), options)), ==, RP_ETLS_ALERT);
     CHECK_INT(c.factories, ==, 0);
     CHECK_INT(failure.alert, ==, TOY_ALERT_REFUSED);
@@ -243,7 +226,7 @@ TEST(a_handshake_that_fails_ends_the_attempt_and_tells_why)
     RUN_UNTIL(loop, rp_server_connections(server) == 0);
     CHECK_INT(s.made, ==, 0);
     rp_server_free(server);
-    engines.refuses = 0;
+    toy_engines()->refuses = 0;
     quit(loop, &c);
 }
 
@@ -267,12 +250,12 @@ TEST(a_server_reports_failed_handshakes_in_debug_mode_alone)
     CHECK(strstr(report.message, "handshake"));
     /* Want of memory is nobody's everyday, in any mode. */
     rp_set_debug(loop, false);
-    engines.make_error = -ENOMEM;
+    toy_engines()->make_error = -ENOMEM;
     int peer = wire_connect(rp_server_port(server));
     RUN_UNTIL(loop, report.count == 2);
     CHECK_INT(report.error, ==, -ENOMEM);
     CHECK_INT(rp_server_connections(server), ==, 0);
-    engines.make_error = 0;
+    toy_engines()->make_error = 0;
     close(peer);
     rp_server_free(server);
     quit(loop, &(client){0});
@@ -284,11 +267,10 @@ TEST(a_context_that_makes_no_engine_ends_the_attempt)
     client c = {0};
     int port, listener = wire_listen(&port);
 
-    toys();
-    engines.make_error = -ENOMEM;
+    toy_engines()->make_error = -ENOMEM;
     CHECK_INT(end(loop, begin(loop, &c, "127.0.0.1", port, (rp_connect_options){0})), ==, -ENOMEM);
     CHECK_INT(c.factories, ==, 0);
-    engines.make_error = 0;
+    toy_engines()->make_error = 0;
     close(listener);
     quit(loop, &c);
 }
@@ -322,7 +304,7 @@ TEST(cancelling_the_future_ends_the_handshake)
     rp_future *future = begin(loop, &c, "127.0.0.1", port, (rp_connect_options){0});
     char byte;
 
-    RUN_UNTIL(loop, engines.made);
+    RUN_UNTIL(loop, toy_engines()->made);
     peer = accept_hello(loop, listener);
     CHECK(rp_future_cancel(future));
     RUN_UNTIL(loop, rp_future_done(future));
@@ -340,7 +322,7 @@ TEST(a_silent_peer_has_so_much_time)
     rp_loop *loop = wire_loop();
     client c = {0};
     service s = {0};
-    rp_server_options options = {.tls = toys(), .tls_handshake_timeout = RP_MSEC(1)};
+    rp_server_options options = {.tls = toy_context(), .tls_handshake_timeout = RP_MSEC(1)};
     rp_server *server = service_start(loop, &s, "127.0.0.1", 0, &options);
     int port, listener = wire_listen(&port), peer = wire_connect(rp_server_port(server));
     char byte;
@@ -398,209 +380,16 @@ TEST(a_loop_that_is_closed_frees_handshakes)
     int port, listener = wire_listen(&port), silent = connect_silently(loop, server, 1), peer;
     rp_future *future = begin(loop, &c, "127.0.0.1", port, (rp_connect_options){0});
 
-    RUN_UNTIL(loop, engines.made == 2);
+    RUN_UNTIL(loop, toy_engines()->made == 2);
     peer = accept_hello(loop, listener);
     CHECK_INT(rp_loop_close(loop), ==, 0);
     CHECK(!rp_future_done(future));
     CHECK(rp_future_cancel(future));
     rp_future_unref(future);
     rp_loop_free(loop);
-    CHECK_INT(engines.freed, ==, 2);
+    CHECK_INT(toy_engines()->freed, ==, 2);
     close(peer);
     close(silent);
     close(listener);
     CHECK_INT(s.made + c.factories, ==, 0);
-}
-
-/* ---- beginning later ---- */
-
-/* A transport that runs becomes a client of TLS; the other end is `peer`. */
-static rp_future *begin_later(rp_transport *transport, client *c, const char *received)
-{
-    rp_tls_options options = {.server_name = "later.test"};
-    rp_future *future;
-
-    CHECK_INT(rp_transport_start_tls(transport, toys(), &options, received, received ? strlen(received) : 0,
-                                     &record_plain, &c->r, &future),
-              ==, 0);
-    return future;
-}
-
-TEST(a_transport_that_runs_begins_tls_with_a_new_protocol)
-{
-    rp_loop *loop = wire_loop();
-    record before = {0};
-    client after = {.r.made = 1}; /* which is not called again */
-    int peer = record_start(loop, &record_plain, &before);
-    rp_future *future;
-    char bytes[100], plain[] = "plain";
-
-    CHECK_INT(rp_transport_write(before.transport, plain, 5), ==, 0);
-    future = begin_later(before.transport, &after, NULL);
-    while (engines.made == 0)
-        wire_settle(loop);
-    CHECK_INT(wire_await(loop, peer, bytes, 5), ==, 5);
-    CHECK(memcmp(bytes, plain, 5) == 0);
-    CHECK_INT(wire_await(loop, peer, bytes, sizeof bytes), >, 0);
-    CHECK_INT(bytes[0], ==, TOY_HELLO);
-    CHECK_STR(engines.client_name, "later.test");
-    send_record(peer, TOY_HELLO);
-    send_record(peer, TOY_DATA);
-    RUN_UNTIL(loop, rp_future_done(future));
-    after.r.transport = rp_future_value(future);
-    CHECK_INT(end(loop, future), ==, 0);
-    RUN_UNTIL(loop, after.r.length == 5);
-    CHECK(memcmp(after.r.data, "hello", 5) == 0);
-    CHECK_INT(after.r.made, ==, 1);
-    rp_transport_abort(after.r.transport);
-    RUN_UNTIL(loop, after.r.lost);
-    CHECK_INT(before.lost + before.length, ==, 0);
-    close(peer);
-    free(before.data);
-    quit(loop, &after);
-}
-
-/* A protocol that answers needs its transport, which the future tells. */
-typedef struct answerer {
-    rp_transport *transport;
-    rp_done_callback told;
-    int answers, early;
-} answerer;
-
-static void answer(void *self, const void *data, size_t length)
-{
-    answerer *a = self;
-
-    if (!a->transport)
-        a->early++;
-    else
-        a->answers += rp_transport_write(a->transport, data, length) == 0;
-}
-
-static void take_transport(rp_future *future, void *arg)
-{
-    answerer *a = arg;
-
-    a->transport = rp_future_value(future);
-}
-
-TEST(a_protocol_gets_no_bytes_before_the_future_has_told_of_its_transport)
-{
-    static const rp_protocol answers = {.data_received = answer};
-    rp_loop *loop = wire_loop();
-    record before = {0};
-    answerer a = {0};
-    int peer = record_start(loop, &record_plain, &before);
-    rp_tls_options options = {.server_name = "later.test"};
-    rp_future *future;
-
-    CHECK_INT(rp_transport_start_tls(before.transport, toys(), &options, NULL, 0, &answers, &a, &future), ==, 0);
-    rp_future_add_done_callback(future, &a.told, take_transport, &a);
-    send_record(peer, TOY_HELLO);
-    send_record(peer, TOY_DATA);
-    CHECK_INT(end(loop, future), ==, 0);
-    RUN_UNTIL(loop, a.answers + a.early > 0);
-    CHECK_INT(a.early, ==, 0);
-    rp_transport_abort(a.transport);
-    wire_settle(loop);
-    close(peer);
-    free(before.data);
-    quit(loop, &(client){0});
-}
-
-TEST(it_can_be_cancelled_and_refused)
-{
-    rp_loop *loop = wire_loop();
-    record before = {0};
-    client after = {0};
-    int peer = record_start(loop, &record_plain, &before);
-    rp_tls_options options = {.server_name = "x", .server_side = true};
-    rp_future *future;
-    char byte;
-
-    CHECK_INT(rp_transport_start_tls(before.transport, NULL, NULL, NULL, 0, &record_plain, &after.r, &future), ==,
-              -EINVAL);
-    CHECK_INT(rp_transport_start_tls(before.transport, toys(), NULL, NULL, 0, &record_plain, &after.r, &future),
-              ==, -EINVAL);
-    CHECK_INT(
-        rp_transport_start_tls(before.transport, toys(), &options, NULL, 0, &record_plain, &after.r, &future), ==,
-        -EINVAL);
-    CHECK_INT(send(peer, "still", 5, 0), ==, 5);
-    RUN_UNTIL(loop, before.length == 5);
-    future = begin_later(before.transport, &after, NULL);
-    options.server_side = false;
-    CHECK_INT(
-        rp_transport_start_tls(before.transport, toys(), &options, NULL, 0, &record_plain, &after.r, &future), ==,
-        -EBUSY);
-    wire_settle(loop);
-    CHECK(rp_future_cancel(future));
-    RUN_UNTIL(loop, rp_future_done(future));
-    CHECK(rp_future_cancelled(future));
-    rp_future_unref(future);
-    while (wire_await(loop, peer, &byte, 1) > 0)
-        ;
-    CHECK_INT(before.lost + after.r.lost + after.r.made, ==, 0);
-    close(peer);
-    free(before.data);
-    quit(loop, &after);
-}
-
-/* What a server's connection stands on is not what closing its clients is to close. */
-static rp_transport *accepted;
-
-static void keep_accepted(void *self, rp_transport *transport)
-{
-    accepted = transport;
-    service_made(self, transport);
-}
-
-static int make_kept(void *arg, const rp_protocol **protocol, void **self)
-{
-    static rp_protocol kept;
-    const rp_protocol *made;
-    int rc = service_factory(arg, &made, self);
-
-    kept = *made;
-    kept.connection_made = keep_accepted;
-    *protocol = &kept;
-    return rc;
-}
-
-TEST(a_servers_connection_stays_its_own_when_it_begins_tls)
-{
-    rp_loop *loop = wire_loop();
-    service s = {0};
-    record r = {0};
-    rp_tls_options options = {.server_side = true};
-    rp_future *made, *future;
-    rp_server *server;
-
-    CHECK_INT(rp_create_server(loop, make_kept, &s, "127.0.0.1", 0, NULL, &made), ==, 0);
-    RUN_UNTIL(loop, rp_future_done(made));
-    server = rp_future_value(made);
-    rp_future_unref(made);
-    int peer = wire_connect(rp_server_port(server));
-    char bytes[4096];
-    void *before;
-    RUN_UNTIL(loop, s.made);
-    rp_transport_get_protocol(accepted, &before);
-    CHECK_INT(rp_transport_start_tls(accepted, toys(), &options, NULL, 0, &record_plain, &r, &future), ==, 0);
-    send_record(peer, TOY_HELLO);
-    service_lost(before, 0); /* as the protocol's owner: it is told nothing any more */
-    send_record(peer, TOY_FINISHED);
-    CHECK_INT(end(loop, future), ==, 0);
-    CHECK_INT(rp_server_connections(server), ==, 1);
-    rp_server_close_clients(server);
-    send_record(peer, TOY_CLOSE);
-    RUN_UNTIL(loop, r.lost);
-    CHECK_INT(r.error, ==, 0);
-    RUN_UNTIL(loop, rp_server_connections(server) == 0);
-    ssize_t n, last = 0;
-    while ((n = wire_await(loop, peer, bytes, sizeof bytes)) > 0)
-        last = bytes[n - TOY_HEADER];
-    CHECK_INT(last, ==, TOY_CLOSE);
-    rp_server_free(server);
-    close(peer);
-    rp_loop_free(loop);
-    free(r.data);
 }

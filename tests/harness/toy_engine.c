@@ -46,6 +46,14 @@ size_t toy_record(char *to, int type, const void *data, size_t length)
     return TOY_HEADER + length;
 }
 
+void toy_send(int fd, int type, const char *text)
+{
+    char bytes[200];
+    size_t length = toy_record(bytes, type, text, strlen(text));
+
+    CHECK_INT(send(fd, bytes, length, MSG_NOSIGNAL), ==, (ssize_t)length);
+}
+
 static void say(toy *self, int type, const void *data, size_t length)
 {
     rp_tls_output_write(self->base.output, self->record, toy_record(self->record, type, data, length));

@@ -45,4 +45,7 @@ void start_toys(rp_loop *loop, starter *below, const rp_protocol *protocol, void
 /* A record's bytes: how many. */
 size_t toy_record(char *to, int type, const void *data, size_t length);
 
+/* Sends one, of a short text, as a peer by hand. */
+void toy_send(int fd, int type, const char *text);
+
 #endif

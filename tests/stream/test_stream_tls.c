@@ -23,14 +23,6 @@ static rp_tls_context *toys(void)
 
 /* ---- the peer, by hand ---- */
 
-static void send_record(int fd, int type, const char *text)
-{
-    char bytes[200];
-    size_t length = toy_record(bytes, type, text, strlen(text));
-
-    CHECK_INT(send(fd, bytes, length, MSG_NOSIGNAL), ==, (ssize_t)length);
-}
-
 /* The type of the next record that comes, with its text. */
 static int hear_record(rp_co *co, int fd, char *text)
 {
@@ -97,7 +89,7 @@ static rp_task *begin_tls(rp_co *co, beginner *b, bool server)
 static void shake_as_client(rp_co *co, int there)
 {
     CHECK_INT(hear_record(co, there, NULL), ==, TOY_HELLO);
-    send_record(there, TOY_FINISHED, "");
+    toy_send(there, TOY_FINISHED, "");
     CHECK_INT(hear_record(co, there, NULL), ==, TOY_TICKET);
 }
 
@@ -107,7 +99,7 @@ static rp_stream *open_secure(rp_co *co, int *there)
     beginner b = {.stream = open_stream(co, there)};
     rp_task *task = begin_tls(co, &b, true);
 
-    send_record(*there, TOY_HELLO, "");
+    toy_send(*there, TOY_HELLO, "");
     shake_as_client(co, *there);
     CHECK_INT(rp_join(co, task), ==, 0);
     return b.stream;
@@ -133,7 +125,7 @@ CO_TEST(what_was_read_ahead_is_the_handshakes)
         CHECK_INT(wire_await_in(co, there, bytes + i, 1), ==, 1);
     CHECK(memcmp(bytes, "go on\n", 6) == 0);
     shake_as_client(co, there);
-    send_record(there, TOY_DATA, "secret");
+    toy_send(there, TOY_DATA, "secret");
     CHECK_INT(rp_join(co, task), ==, 0);
     CHECK_INT(rp_stream_buffered(b.stream), ==, 0);
     CHECK_INT(rp_stream_read(co, b.stream, bytes, sizeof bytes), ==, 6);
@@ -162,7 +154,7 @@ CO_TEST(meanwhile_the_stream_is_busy)
     CHECK_INT(rp_start_tls(co, again.stream, toys(), NULL), ==, -EBUSY);
     CHECK(!rp_stream_is_closing(b.stream));
     CHECK(!b.done);
-    send_record(there, TOY_HELLO, "");
+    toy_send(there, TOY_HELLO, "");
     CHECK_INT(rp_join(co, task), ==, 0);
     CHECK_INT(rp_stream_write(co, b.stream, &byte, 1), ==, 0);
     rp_stream_free(b.stream);
@@ -230,7 +222,7 @@ CO_TEST(a_handshake_that_fails_closes_the_stream_and_tells_why)
 
     toys();
     engines.refuses = RP_ETLS_NO_CERTIFICATE;
-    send_record(there, TOY_HELLO, "");
+    toy_send(there, TOY_HELLO, "");
     CHECK_INT(rp_start_tls(co, stream, toys(), &options), ==, RP_ETLS_NO_CERTIFICATE);
     CHECK_STR(failure.text, "it is a toy");
     CHECK_INT(failure.alert, ==, -1);
@@ -334,8 +326,8 @@ CO_TEST(an_aborted_stream_waits_for_nobody)
 
         b.stream = open_stream(co, &there);
         task = begin_tls(co, &b, true);
-        send_record(there, TOY_HELLO, "");
-        send_record(there, TOY_FINISHED, "");
+        toy_send(there, TOY_HELLO, "");
+        toy_send(there, TOY_FINISHED, "");
         for (int i = 0; i < turns; i++)
             CHECK_INT(rp_sleep(co, 0), ==, 0);
         rp_stream_abort(b.stream);
@@ -395,9 +387,9 @@ CO_TEST(half_a_connection_may_be_closed)
     CHECK_INT(rp_stream_write(co, stream, "more", 4), ==, -EPIPE);
     CHECK_INT(hear_record(co, there, bytes), ==, TOY_DATA);
     CHECK_INT(hear_record(co, there, NULL), ==, TOY_CLOSE);
-    send_record(there, TOY_DATA, "answer");
+    toy_send(there, TOY_DATA, "answer");
     CHECK_INT(rp_stream_read(co, stream, bytes, sizeof bytes), ==, 6);
-    send_record(there, TOY_CLOSE, "");
+    toy_send(there, TOY_CLOSE, "");
     CHECK_INT(rp_stream_read(co, stream, bytes, sizeof bytes), ==, 0);
     CHECK(rp_stream_at_eof(stream));
     rp_stream_close(stream);
@@ -413,7 +405,7 @@ CO_TEST(the_peers_half_may_be_closed_first)
     int there;
     rp_stream *stream = open_secure(co, &there);
 
-    send_record(there, TOY_CLOSE, "");
+    toy_send(there, TOY_CLOSE, "");
     CHECK_INT(rp_stream_read(co, stream, bytes, sizeof bytes), ==, 0);
     CHECK_INT(rp_stream_write(co, stream, "answer", 6), ==, 0);
     CHECK_INT(hear_record(co, there, bytes), ==, TOY_DATA);
@@ -430,7 +422,7 @@ CO_TEST(a_line_that_is_cut_off_is_no_last_line)
     int there;
     rp_stream *stream = open_secure(co, &there);
 
-    send_record(there, TOY_DATA, "whole\ncut");
+    toy_send(there, TOY_DATA, "whole\ncut");
     shutdown(there, SHUT_WR);
     CHECK_INT(rp_stream_read_line(co, stream, line, sizeof line), ==, 6);
     CHECK_INT(rp_stream_read_line(co, stream, line, sizeof line), ==, RP_ETLS_TRUNCATED);
@@ -513,11 +505,11 @@ CO_TEST(a_cancelled_reader_loses_nothing)
 
     r.stream = open_secure(co, &there);
     CHECK_INT(rp_create_task(&task, read_in_task, &r), ==, 0);
-    send_record(there, TOY_DATA, "12345");
+    toy_send(there, TOY_DATA, "12345");
     wire_settle_in(co);
     cancel_and_join(co, task);
     CHECK_INT(r.result, ==, -ECANCELED);
-    send_record(there, TOY_DATA, "67890");
+    toy_send(there, TOY_DATA, "67890");
     CHECK_INT(rp_stream_read_exactly(co, r.stream, bytes, 10), ==, 10);
     CHECK(memcmp(bytes, "1234567890", 10) == 0);
     rp_stream_free(r.stream);
@@ -536,7 +528,7 @@ CO_TEST(a_cancelled_wait_for_the_end_leaves_it_to_come)
     CHECK(!rp_future_done(task)); /* the peer has not said that it ends */
     cancel_and_join(co, task);
     CHECK_INT(hear_record(co, there, NULL), ==, TOY_CLOSE);
-    send_record(there, TOY_CLOSE, "");
+    toy_send(there, TOY_CLOSE, "");
     CHECK_INT(rp_stream_wait_closed(co, stream), ==, 0);
     rp_stream_free(stream);
     close(there);
@@ -549,8 +541,8 @@ CO_TEST(a_peer_that_never_says_its_end_has_so_much_time)
     int there;
     rp_stream *stream = open_stream(co, &there);
 
-    send_record(there, TOY_HELLO, "");
-    send_record(there, TOY_FINISHED, "");
+    toy_send(there, TOY_HELLO, "");
+    toy_send(there, TOY_FINISHED, "");
     CHECK_INT(rp_start_tls(co, stream, toys(), &options), ==, 0);
     rp_stream_close(stream);
     CHECK_INT(rp_stream_wait_closed(co, stream), ==, -ETIMEDOUT);
