@@ -153,6 +153,7 @@ def run(what, name, hooks, patience=PATIENCE):
     loop = ringport.new_event_loop()
     loop.set_exception_handler(seen.handler)
     loop.call_later(patience, give_up, loop)  # the handler may have failed, too
+    loop.call_later(2 * patience, loop.stop)  # and gather(), if all that it waits for is done
     faulthandler.dump_traceback_later(DEADLINE, exit=True)
     try:
         RUNS[what](name, loop, hooks, seen)
