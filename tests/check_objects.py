@@ -11,7 +11,6 @@ Any build will do, and any platform's. The objects are those of the Python face.
 `check_objects.py --self-test` proves that it can fail.
 """
 
-import pathlib
 import re
 import subprocess
 import sys
