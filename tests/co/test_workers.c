@@ -79,6 +79,8 @@ TEST(nothing_is_left_of_their_threads)
     CHECK_INT(rp_run_workers(3, remember, &count), ==, 0);
     CHECK_INT(count, ==, 2);
 }
+#else
+TEST_ABSENT(nothing_is_left_of_their_threads, "no keys of pthreads");
 #endif
 
 TEST(bad_arguments)
