@@ -6,6 +6,7 @@
  */
 #include "tls_transport.h"
 
+#include "net/transport_write.h"
 #include "protocol.h"
 #include "tls/filter.h"
 #include "transport.h"
@@ -74,6 +75,17 @@ static PyObject *method_writelines(PyObject *object, PyObject *lines)
     if (rpy_connection_is_closing(&of(object)->base))
         return rpy_transport_count_lost_write(&of(object)->base);
     return rpy_transport_writelines(object, lines);
+}
+
+/* Over a socket, asyncio only pauses here. */
+static PyObject *set_limits(PyObject *object, PyObject *args, PyObject *kwargs)
+{
+    PyObject *result = rpy_transport_set_limits(object, args, kwargs);
+    rpy_transport *self = &of(object)->base;
+
+    if (result && !self->ended && !self->unstarted)
+        rp_transport_resume_at_low(self->core);
+    return result;
 }
 
 PyDoc_STRVAR(can_write_eof_doc, "can_write_eof()\n--\n\nFalse.");
@@ -237,7 +249,7 @@ static PyMethodDef methods[] = {
     METHOD("writelines", METH_O, method_writelines, writelines_doc),
     METHOD("write_eof", METH_NOARGS, method_write_eof, write_eof_doc),
     METHOD("can_write_eof", METH_NOARGS, method_can_write_eof, can_write_eof_doc),
-    METHOD("set_write_buffer_limits", KEYWORDS, rpy_transport_set_limits,
+    METHOD("set_write_buffer_limits", KEYWORDS, set_limits,
            "set_write_buffer_limits(high=None, low=None)\n--\n\n"
            "Set how full the write buffer is when pause_writing() and resume_writing() are called."),
     METHOD("get_write_buffer_limits", METH_NOARGS, rpy_transport_get_limits,

@@ -32,7 +32,7 @@ static void pause_protocol_above_high(rp_transport *transport)
         transport->protocol->pause_writing(transport->self);
 }
 
-static void resume_protocol_at_low(rp_transport *transport)
+void rp_transport_resume_at_low(rp_transport *transport)
 {
     if (!transport->writing_paused || rp_buffer_size(&transport->buffer) > transport->low)
         return;
@@ -274,7 +274,7 @@ void rp_transport_sent(rp_transport *transport, int64_t result)
     }
     buffer_sent(transport, (size_t)result);
     rp_transport *sending RP_ON_LEAVE(send_on) = transport;
-    resume_protocol_at_low(sending); /* which may write, close, abort */
+    rp_transport_resume_at_low(sending); /* which may write, close, abort */
     tell_drained(sending);
 }
 

@@ -16,6 +16,9 @@ void rp_transport_sent(rp_transport *transport, int64_t result);
  */
 void rp_transport_insert(rp_transport *transport, rp_insert *insert, const rp_insert_type *type, bool direct);
 
+/* Calls resume_writing if the protocol is paused, and no more than the low-water mark is buffered. */
+void rp_transport_resume_at_low(rp_transport *transport);
+
 /* 0, or why nothing may be written any more. */
 int rp_transport_may_write(const rp_transport *transport);
 

@@ -18,6 +18,16 @@ pytestmark = pytest.mark.usefixtures("engine")
 LARGE = 3 * 1024 * 1024
 
 
+class Writer(Recorder):
+    """Notes when it may write."""
+
+    def pause_writing(self):
+        self.events.append("pause")
+
+    def resume_writing(self):
+        self.events.append("resume")
+
+
 async def connect(loop, server_context, client_context, ours=Recorder, theirs=Recorder):
     """The two ends of a connection: the protocols of a client and of a server."""
     here, there = socket.socketpair()
@@ -250,6 +260,23 @@ async def test_writer_is_paused(ends):
     while "resume" not in client.events:
         await asyncio.sleep(0.001)
     assert client.events == ["made", "pause", "resume"]
+
+
+async def test_limits_pause_and_resume_the_writer(loop, server_context, client_context):
+    client, server = await connect(loop, server_context, client_context, ours=Writer)
+    server.transport.pause_reading()
+    while client.events[-1] != "pause":
+        client.transport.write(bytes(100_000))
+    size = client.transport.get_write_buffer_size()
+    client.transport.set_write_buffer_limits(high=4 * size, low=size)
+    assert client.events == ["made", "pause", "resume"]
+    client.transport.set_write_buffer_limits(high=4 * size, low=size)
+    client.transport.set_write_buffer_limits(high=size - 1)
+    assert client.events == ["made", "pause", "resume", "pause"]
+    client.transport.abort()
+    await client.ended
+    server.transport.resume_reading()
+    await server.ended
 
 
 async def test_sendfile(ends, loop, tmp_path):
@@ -677,16 +704,6 @@ async def test_closing_what_is_below_closes_what_is_above(loop, server_context, 
         assert await client.ended is None
         await server.ended
         assert client.transport.is_closing() and below.is_closing()
-
-
-class Writer(Recorder):
-    """Notes when it may write."""
-
-    def pause_writing(self):
-        self.events.append("pause")
-
-    def resume_writing(self):
-        self.events.append("resume")
 
 
 @pytest.mark.own("asyncio reports an AssertionError of its own, and the protocol stays paused")
