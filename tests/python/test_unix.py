@@ -222,6 +222,20 @@ async def test_streams(loop, tmp_path):
     await ended(server)
 
 
+@pytest.mark.own("asyncio's loop is known to make these calls")
+async def test_calls_that_block_are_bound_early(loop, monkeypatch, tmp_path):
+    """A test suite may replace those of os by functions that refuse to be called inside a loop."""
+    path = str(tmp_path / "socket")
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(path)
+    with monkeypatch.context() as patch:
+        for name in "stat", "remove", "unlink":
+            patch.setattr(os, name, None)
+        server = await loop.create_unix_server(Recorder, path)
+        await ended(server)
+    assert not os.path.exists(path)
+
+
 async def test_stale_socket_that_cannot_be_removed(loop, monkeypatch, reports, tmp_path):
     def refuse(path):
         raise PermissionError(errno.EPERM, "not here")
@@ -229,7 +243,8 @@ async def test_stale_socket_that_cannot_be_removed(loop, monkeypatch, reports, t
     path = str(tmp_path / "socket")
     with socket.socket(socket.AF_UNIX) as sock:
         sock.bind(path)
-    monkeypatch.setattr(os, "remove", refuse)
+    monkeypatch.setattr("ringport.server.remove", refuse)
+    monkeypatch.setattr(os, "remove", refuse)  # asyncio's
     with pytest.raises(OSError, match="is already in use"):
         await loop.create_unix_server(Recorder, path)
     assert reports.pop().startswith(f"Unable to check or remove stale UNIX socket {path!r}: PermissionError(")
