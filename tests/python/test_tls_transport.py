@@ -755,6 +755,6 @@ async def test_start_tls_on_what_is_closed(loop, client_context, pair):
     here, there = pair
     transport, protocol = await loop.create_connection(Recorder, sock=here.dup())
     transport.close()
-    with pytest.raises(ConnectionError):
+    with pytest.raises(ConnectionResetError, match="Failed to start TLS"):
         await loop.start_tls(transport, protocol, client_context, server_hostname="localhost")
     await protocol.ended
