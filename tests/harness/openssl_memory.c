@@ -3,6 +3,7 @@
 
 #include <openssl/crypto.h>
 #include <stdlib.h>
+#include <string.h>
 
 static int64_t live;
 static uint64_t asked, failing;
@@ -17,14 +18,16 @@ static void *counting_malloc(size_t size, const char *file, int line)
     void *memory = fails() ? NULL : malloc(size);
 
     live += memory != NULL;
-    return memory;
+    return memory ? memset(memory, 't', size) : NULL;
 }
 
 static void *counting_realloc(void *old, size_t size, const char *file, int line)
 {
-    void *memory = fails() ? NULL : realloc(old, size);
+    void *memory;
 
-    live += memory && !old;
+    if (!old)
+        return counting_malloc(size, file, line);
+    memory = fails() ? NULL : realloc(old, size);
     return memory;
 }
 

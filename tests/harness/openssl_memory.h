@@ -1,5 +1,6 @@
 /*
  * openssl_memory.h - the heap of OpenSSL, counted and made to fail, for programs that openssl_memory.c is linked into.
+ * Memory that nobody has written is full of the letter t: whoever reads it sees a text without an end.
  */
 #ifndef RP_TESTS_OPENSSL_MEMORY_H
 #define RP_TESTS_OPENSSL_MEMORY_H

@@ -200,3 +200,73 @@ TEST(a_connection_when_openssl_has_no_memory)
 {
     fail_each_of_openssl(connect_both, test_slow() ? 97 : 19);
 }
+
+/* ---- memory that nobody has written ---- */
+
+enum {
+    RECORD = 16384,
+    HELLO = RECORD + 16, /* just more than OpenSSL clears of the buffer that it collects a message in */
+    TEXT = 9,            /* of a server's name */
+};
+
+static unsigned char *put(unsigned char *to, unsigned value)
+{
+    to[0] = (unsigned char)(value >> 8);
+    to[1] = (unsigned char)value;
+    return to + 2;
+}
+
+static void feed_record(test_end_of_tls *end, const unsigned char *data, size_t length)
+{
+    unsigned char header[5] = {0x16};
+
+    put(put(header + 1, 0x0301), (unsigned)length);
+    test_end_feed(end, header, sizeof header);
+    test_end_feed(end, data, length);
+}
+
+/* Its last extension is a server's name, which is said to have such a length. */
+static void feed_hello(test_end_of_tls *end, unsigned name_length)
+{
+    enum { BEFORE = 4 + 2 + 32 + 1 + 4 + 2 + 2, NAME = 5 + TEXT, PADDING = HELLO - BEFORE - 4 - NAME - 4 };
+    static unsigned char hello[HELLO];
+    unsigned char *at = put(hello, 0x0100); /* a hello, and three bytes for its length */
+
+    at = put(at, HELLO - 4);
+    at = put(at, TLS1_2_VERSION) + 32 + 1; /* random bytes, and no session */
+    at = put(put(at, 2), 0xc02f);          /* ECDHE-RSA-AES128-GCM-SHA256 */
+    at = put(at, 0x0100);                  /* no compression */
+    at = put(at, HELLO - BEFORE);
+    at = put(put(at, TLSEXT_TYPE_padding), PADDING) + PADDING;
+    at = put(put(at, TLSEXT_TYPE_server_name), NAME);
+    at = put(at, NAME - 2);
+    *at++ = TLSEXT_NAMETYPE_host_name;
+    memcpy(put(at, name_length), "localhost", TEXT);
+    CHECK_INT(at + 2 + TEXT - hello, ==, HELLO);
+    feed_record(end, hello, RECORD);
+    feed_record(end, hello + RECORD, HELLO - RECORD);
+}
+
+static int note_name(void *arg, const char *name, rp_tls_context **context)
+{
+    *(size_t *)arg = name ? strlen(name) : 0;
+    return 0;
+}
+
+TEST(a_name_that_ends_behind_its_hello_is_none)
+{
+    for (unsigned beyond = 0; beyond < 200; beyond += 1 + beyond * 10) {
+        test_end_of_tls server;
+        tls_stage stage;
+        size_t told = SIZE_MAX;
+
+        begin(&stage);
+        CHECK_INT(rp_tls_context_set_sni_callback(stage.server, note_name, &told), ==, 0);
+        CHECK_INT(test_end_open(&server, stage.server, true, NULL), ==, 0);
+        feed_hello(&server, TEXT + beyond);
+        server.engine->type->handshake(server.engine);
+        CHECK_INT(told, ==, beyond ? 0 : TEXT);
+        test_end_close(&server);
+        end(&stage);
+    }
+}
