@@ -226,8 +226,8 @@ static int shut_down(rp_tls_engine *engine)
     toy *self = toy_of(engine);
 
     call(self);
-    if (self->error)
-        return self->error;
+    if (self->error || self->factory->shutdown_error)
+        return self->error ? self->error : self->factory->shutdown_error;
     say(self, TOY_CLOSE, "", 0);
     return 0;
 }

@@ -17,11 +17,12 @@ enum { TOY_ALERT_REFUSED = 40, TOY_ALERT_MALFORMED = 50 };
 /* Zeroed, but for toy_factory_init(), it makes engines that do all they should. */
 typedef struct toy_factory {
     rp_tls_factory base;
-    int make_error; /* `make` fails */
-    int refuses;    /* a server's handshake fails by this error, and an alert */
-    size_t flight;  /* how long the server's HELLO is */
-    bool asks;      /* each write waits for an ANSWER to an ASK */
-    bool deaf;      /* it takes no input, and waits for more */
+    int make_error;     /* `make` fails */
+    int shutdown_error; /* so does `shutdown` */
+    int refuses;        /* a server's handshake fails by this error, and an alert */
+    size_t flight;      /* how long the server's HELLO is */
+    bool asks;          /* each write waits for an ANSWER to an ASK */
+    bool deaf;          /* it takes no input, and waits for more */
     void (*called)(
         void *arg); /* by each of an engine\'s functions, and behind each record, as a callback of a user\'s */
     void *arg;

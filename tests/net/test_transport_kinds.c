@@ -47,6 +47,11 @@ static void start_tls_over_tls(rp_loop *loop, const rp_protocol *protocol, void 
     start_toys(loop, start_tls_memory, protocol, selves);
 }
 
+static void start_tls_three_times(rp_loop *loop, const rp_protocol *protocol, void *const selves[2])
+{
+    start_toys(loop, start_tls_over_tls, protocol, selves);
+}
+
 static starter *const kinds[] = {start_sockets,
                                  start_memory,
                                  start_filtered_sockets,
@@ -54,7 +59,8 @@ static starter *const kinds[] = {start_sockets,
                                  start_twice_filtered_memory,
                                  start_tls_sockets,
                                  start_tls_memory,
-                                 start_tls_over_tls};
+                                 start_tls_over_tls,
+                                 start_tls_three_times};
 enum { KINDS = sizeof kinds / sizeof kinds[0] };
 
 /* ---- what a protocol sees ---- */

@@ -146,6 +146,7 @@ static size_t of_peer(const server *s)
 
 enum {
     MANY = 1000,
+    INBOX = 1000,     /* bytes that a transport in memory has room for */
     FILTER = 1024,    /* bytes of a filter itself, at most */
     BELOW = 2 * 2048, /* of what it stands on here, and of the other end of that */
 };
@@ -303,6 +304,35 @@ TEST(a_connection_whose_input_cannot_be_kept_is_lost_by_that_and_no_other)
     RUN_UNTIL(loop, servers[1].r.length == 500);
     free(servers[0].r.data);
     free(servers[1].r.data);
+    end(loop);
+}
+
+/* Below has room for nothing: records of a write, or of an answer, cannot be kept, and none may be missing. */
+TEST(records_that_find_no_memory_below_end_the_connection)
+{
+    rp_loop *loop = counted_loop();
+
+    for (int answer = 0; answer < 2; answer++) {
+        server *s = &servers[answer];
+
+        begin(loop, s);
+        shake(loop, s);
+        pass_on(loop, s);
+        rp_transport_pause_reading(s->peer);
+        CHECK_INT(rp_transport_write(s->filter, plain, INBOX - TOY_HEADER), ==, 0);
+        CHECK_INT(rp_transport_get_write_buffer_size(s->below), ==, 0);
+        if (answer)
+            say(s, TOY_ASK, "", 0, 0);
+        out_of_memory = true;
+        left = 0;
+        if (answer)
+            wire_settle(loop);
+        else
+            CHECK_INT(rp_transport_write(s->filter, plain, 10), ==, -ENOMEM);
+        out_of_memory = false;
+        RUN_UNTIL(loop, s->r.lost);
+        CHECK_INT(s->r.error, ==, -ENOMEM);
+    }
     end(loop);
 }
 
