@@ -174,6 +174,7 @@ RP_API int rp_tls_context_add_server_name(rp_tls_context *context, const char *n
  * *context is that which rp_tls_context_add_server_name() has for it. It may be replaced by another one.
  * A reference to that is taken when the function has returned.
  * Returns 0, or an error: the client gets the alert unrecognized_name, and the handshake fails with that error.
+ * A positive number is taken for -EINVAL.
  * `name` is lent. The thread is the connection's loop's.
  */
 typedef int rp_tls_sni_callback(void *arg, const char *name, rp_tls_context **context);

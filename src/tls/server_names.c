@@ -191,6 +191,8 @@ static int on_hello(SSL *ssl, int *alert, void *arg)
     if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &extension, &length))
         name = name_in(extension, length, &name_length);
     engine->refused = ask(engine->context, name, name_length, &chosen);
+    if (engine->refused > 0)
+        engine->refused = -EINVAL;
     if (engine->refused == 0 && chosen && chosen->role != RP_TLS_SERVER)
         engine->refused = -EINVAL;
     if (engine->refused == 0 && chosen && chosen != engine->context)

@@ -218,6 +218,11 @@ TEST(a_function_refuses_a_name)
         CHECK_INT(scene.pair.server_error, ==, -EACCES);
         CHECK_INT(scene.pair.client_error, ==, RP_ETLS_ALERT);
         CHECK_INT(scene.pair.client.engine->type->alert(scene.pair.client.engine), ==, SSL_AD_UNRECOGNIZED_NAME);
+        test_pair_close(&scene.pair);
+        answer.error = SSL_AD_UNRECOGNIZED_NAME; /* as it would be said in Python */
+        scene_open(&scene);
+        test_pair_shake(&scene.pair);
+        CHECK_INT(scene.pair.server_error, ==, -EINVAL);
     }
 }
 
