@@ -125,7 +125,7 @@ static void tell_failed_write(filter *self)
 {
     int error = self->records.wire.error;
 
-    if (error && self->base.error == 0 && !self->base.lost)
+    if (error && self->base.error == 0)
         rp_transport_fail_writing(&self->base, error, true, RP_WHERE_WRITE);
 }
 
@@ -135,6 +135,7 @@ static void send_again(void *arg)
     struct iovec vector = {(void *)(uintptr_t)self->data, self->length};
     int64_t sent;
 
+    assert(!self->data == !self->base.sending);
     if (!self->data) {
         tell_failed_write(self);
         return;
@@ -150,6 +151,7 @@ static int filter_send(rp_transport *transport, const void *data, size_t length)
 {
     filter *self = filter_of(transport);
 
+    assert(!self->data && data && length > 0);
     self->data = data;
     self->length = length;
     self->cancelled = false;
@@ -237,11 +239,13 @@ static void drain(filter *self)
         close_below(self);
 }
 
-/* A protocol may be looking at the loop's buffers: what arrives is taken later. */
+/*
+ * A protocol may be looking at the loop's buffers: what arrives is taken later. A peer that cannot be told will not
+ * answer.
+ */
 static void filter_finish(rp_transport *transport)
 {
     filter *self = filter_of(transport);
-    rp_tls_records *records = &self->records;
 
     if (self->stage == SHAKING) {
         rp_transport_lose(transport, 0);
@@ -249,8 +253,8 @@ static void filter_finish(rp_transport *transport)
     }
     self->stage = CLOSING;
     limit_close(self);
-    rp_tls_records_notify(records);
-    if (records->ended || records->error || records->wire.error)
+    rp_tls_records_notify(&self->records);
+    if (self->records.wire.error)
         close_below(self);
     else
         call_soon(self, &self->news, go_on);
@@ -271,6 +275,7 @@ static void filter_release(rp_transport *transport)
     filter *self = filter_of(transport);
     rp_tls_engine *engine = self->records.engine;
 
+    assert(!self->data || rp_loop_is_closed(self->base.loop));
     rp_handle_cancel(&self->again);
     rp_handle_cancel(&self->news);
     rp_timer_cancel(&self->timer);
@@ -365,6 +370,7 @@ static void end_handshake(filter *self)
 {
     filter *begun RP_ON_LEAVE(abort_unless_started) = self;
 
+    assert(begun->stage == SHAKING && begun->done);
     rp_timer_cancel(&begun->timer);
     begun->stage = OPEN;
     tell_done(begun, 0);

@@ -40,7 +40,7 @@ static int explain(rp_openssl_engine *engine, int result)
     if (why == SSL_ERROR_ZERO_RETURN)
         return 0;
     failure = rp_openssl_error_take(engine->ssl);
-    if (engine->refused && failure.alert < 0)
+    if (engine->refused)
         failure.error = engine->refused;
     else if (engine->wire.plain && failure.error != -ENOMEM)
         failure.error = RP_ETLS_PLAIN;

@@ -21,7 +21,7 @@ struct rp_tls_buffers {
     rp_resource resource;
     rp_tls_buffers *next; /* for filters that stand on one more */
     rp_tls_wire *owner;   /* whose input lies in `in`, or NULL */
-    rp_tls_wire *writer;  /* whose records lie in `out` */
+    rp_tls_wire *writer;  /* whose records lie in `out`, if there are any */
     size_t filled;        /* of `out` */
     bool plain_taken;
     unsigned char in[ROOM_IN];
@@ -129,6 +129,7 @@ int64_t rp_tls_wire_fill(rp_tls_wire *wire, size_t wanted)
         rp_transport_try_read(wire->below, wire->buffers->in + input->length, wanted < room ? wanted : room);
     if (received > 0)
         input->length += (size_t)received;
+    assert(input->length <= ROOM_IN);
     return received;
 }
 
@@ -171,6 +172,7 @@ static void write_record(rp_tls_output *output, const void *data, size_t length)
     }
     memcpy(buffers->out + buffers->filled, data, length);
     buffers->filled += length;
+    assert(buffers->filled <= ROOM_OUT);
 }
 
 char *rp_tls_wire_take_plain(rp_tls_wire *wire)
@@ -183,6 +185,7 @@ char *rp_tls_wire_take_plain(rp_tls_wire *wire)
 
 void rp_tls_wire_give_plain(rp_tls_wire *wire)
 {
+    assert(wire->buffers->plain_taken);
     wire->buffers->plain_taken = false;
 }
 
@@ -209,10 +212,8 @@ void rp_tls_wire_fini(rp_tls_wire *wire)
 {
     if (wire->buffers->owner == wire)
         wire->buffers->owner = NULL;
-    if (wire->buffers->writer == wire) {
-        wire->buffers->writer = NULL;
+    if (wire->buffers->writer == wire)
         wire->buffers->filled = 0;
-    }
     rp_free(wire->kept);
     rp_transport_unref(wire->below);
     wire->below = NULL;
