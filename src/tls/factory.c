@@ -76,7 +76,7 @@ static int begin_client(rp_openssl_engine *engine, const char *name)
     if (!engine->server_name)
         return -ENOMEM;
     RP_TRY(set_name(engine, engine->server_name));
-    return rp_tls_session_offer(engine->context->session, engine->ssl, engine->server_name);
+    return rp_tls_session_offer(engine);
 }
 
 static int make(rp_tls_factory *factory, bool server, const char *server_name, rp_tls_engine **engine)
@@ -121,10 +121,8 @@ static int set_client_defaults(rp_tls_context *context)
 static int set_server_defaults(rp_tls_context *context)
 {
     SSL_CTX_set_session_cache_mode(context->ssl, SSL_SESS_CACHE_OFF);
-    if (!SSL_CTX_set_session_id_context(context->ssl, (const unsigned char *)&context->id, sizeof context->id))
-        return -ENOMEM;
     rp_tls_server_names_install(context);
-    return 0;
+    return rp_tls_context_renew(context);
 }
 
 /* Whoever looks after another user's programs cannot have them write files. */

@@ -3,6 +3,8 @@
  *
  * A line is written at once, so that the lines of several threads, and of several programs, do not mix.
  */
+#include <openssl/err.h>
+
 #include "tls/tls_context.h"
 
 #ifdef _WIN32
@@ -17,8 +19,10 @@ static void write_line(const SSL *ssl, const char *line)
 
     if (!CRYPTO_THREAD_write_lock(context->lock))
         return;
+    ERR_set_mark(); /* a file that cannot be written is no failure of the handshake */
     if (context->keylog && BIO_printf(context->keylog, "%s\n", line) > 0)
         (void)BIO_flush(context->keylog);
+    ERR_pop_to_mark();
     CRYPTO_THREAD_unlock(context->lock);
 }
 

@@ -33,10 +33,7 @@ const char *rp_tls_server_name(const rp_transport *transport)
 {
     const rp_openssl_engine *engine = rp_openssl_engine_at(transport);
 
-    if (!engine)
-        return NULL;
-    return SSL_is_server(engine->ssl) ? SSL_get_servername(engine->ssl, TLSEXT_NAMETYPE_host_name)
-                                      : engine->server_name;
+    return engine ? engine->server_name : NULL;
 }
 
 bool rp_tls_session_reused(const rp_transport *transport)

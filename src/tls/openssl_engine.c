@@ -191,6 +191,7 @@ int rp_openssl_engine_new(rp_tls_context *context, rp_openssl_engine **engine)
         return -ENOMEM;
     new->base.type = &engine_type;
     new->context = rp_tls_context_ref(context);
+    new->context_id = context->id;
     new->ssl = SSL_new(context->ssl);
     new->wire.engine = &new->base;
     new->wire.patience = SIZE_MAX;

@@ -17,7 +17,8 @@ typedef struct rp_openssl_engine {
     rp_openssl_wire wire;
     rp_tls_context *context;             /* referred to */
     rp_tls_context *chosen;              /* by the name that the client asked for, and referred to; or NULL */
-    char *server_name;                   /* of a client's; NULL: none */
+    uint64_t context_id;                 /* the context's, when the connection began */
+    char *server_name;                   /* that a client asks for, or a server is asked for; NULL: none */
     rp_openssl_error failure;            /* .error is 0 as long as it works */
     int refused;                         /* the error of the function that was asked about the client's name */
     bool waiting;                        /* the handshake, for a record */

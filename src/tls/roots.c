@@ -15,6 +15,7 @@ static int begin(rp_tls_context *context)
     X509_STORE *empty;
 
     rp_tls_context_begin(context);
+    RP_TRY(rp_tls_context_renew(context));
     if (context->system_roots && context->system_is_here) {
         empty = X509_STORE_new();
         if (!empty)
@@ -145,6 +146,7 @@ int rp_tls_context_load_default_certs(rp_tls_context *context)
     bool there = context->system_roots && context->system_is_here;
 
     rp_tls_context_begin(context);
+    RP_TRY(rp_tls_context_renew(context));
     context->system_roots = false;
     return there || load_system(context) ? 0 : rp_tls_context_failed(context, -ENOMEM);
 }

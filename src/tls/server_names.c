@@ -6,6 +6,8 @@
  */
 #include "tls/server_names.h"
 
+#include <openssl/err.h>
+
 #include "tls/openssl_engine.h"
 #include "tls/tls_memory.h"
 
@@ -169,14 +171,27 @@ static int ask(const rp_tls_context *context, const char *asked, size_t length, 
         rc = -ENOMEM;
     if (copy)
         *chosen = find(context, copy);
+    ERR_set_mark(); /* what a function of the program's leaves in OpenSSL's queue is not the handshake's */
     if (rc == 0 && context->sni_callback)
         rc = context->sni_callback(context->sni_arg, name, chosen);
+    ERR_pop_to_mark();
     rp_tls_free(copy);
     rp_tls_free(name);
     return rc;
 }
 
-/* It is called again for the second hello that a server may ask for. */
+/* The second hello, which a server may ask for, has the name of the first one, by which the context was chosen. */
+static int on_second_hello(rp_openssl_engine *engine, const char *name, size_t length, int *alert)
+{
+    const char *first = engine->server_name;
+
+    if (first ? name && strlen(first) == length && memcmp(first, name, length) == 0 : !name)
+        return SSL_CLIENT_HELLO_SUCCESS;
+    engine->refused = RP_ETLS_PROTOCOL;
+    *alert = SSL_AD_ILLEGAL_PARAMETER;
+    return SSL_CLIENT_HELLO_ERROR;
+}
+
 static int on_hello(SSL *ssl, int *alert, void *arg)
 {
     rp_openssl_engine *engine = SSL_get_app_data(ssl);
@@ -185,12 +200,13 @@ static int on_hello(SSL *ssl, int *alert, void *arg)
     const char *name = NULL;
     size_t length, name_length = 0;
 
-    if (engine->named)
-        return SSL_CLIENT_HELLO_SUCCESS;
-    engine->named = true;
     if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &extension, &length))
         name = name_in(extension, length, &name_length);
-    engine->refused = ask(engine->context, name, name_length, &chosen);
+    if (engine->named)
+        return on_second_hello(engine, name, name_length, alert);
+    engine->named = true;
+    engine->server_name = name ? rp_tls_copy(name, name_length) : NULL;
+    engine->refused = name && !engine->server_name ? -ENOMEM : ask(engine->context, name, name_length, &chosen);
     if (engine->refused > 0)
         engine->refused = -EINVAL;
     if (engine->refused == 0 && chosen && chosen->role != RP_TLS_SERVER)

@@ -2,7 +2,7 @@
  * session.c - what a client remembers of a connection, and gives to later ones of the same context.
  *
  * The certificate is not verified again when a session is resumed. So a session is for the same server's name, and for
- * the context that has verified it.
+ * the context that has verified it, as long as that demands what it did then.
  * Each connection has a copy of OpenSSL's session: one that ends badly makes its own useless.
  */
 #include "tls/session.h"
@@ -10,14 +10,13 @@
 #include <openssl/err.h>
 #include <stdatomic.h>
 
-#include "tls/openssl_engine.h"
 #include "tls/tls_memory.h"
 
 struct rp_tls_session {
     atomic_size_t references;
     SSL_SESSION *ssl;
     char *server_name; /* NULL: none */
-    uint64_t context;  /* its id */
+    uint64_t context;  /* its id, when the connection began */
 };
 
 rp_tls_session *rp_tls_session_ref(rp_tls_session *session)
@@ -43,7 +42,7 @@ static rp_tls_session *make(const rp_openssl_engine *engine, const SSL_SESSION *
     if (!session)
         return NULL;
     session->references = 1;
-    session->context = engine->context->id;
+    session->context = engine->context_id;
     session->ssl = SSL_SESSION_dup(ssl);
     session->server_name = name ? rp_tls_copy(name, strlen(name)) : NULL;
     if (session->ssl && (session->server_name || !name))
@@ -85,15 +84,17 @@ static bool same_name(const char *a, const char *b)
     return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
-int rp_tls_session_offer(const rp_tls_session *session, SSL *ssl, const char *server_name)
+int rp_tls_session_offer(rp_openssl_engine *engine)
 {
+    const rp_tls_session *session = engine->context->session;
     SSL_SESSION *copy;
     bool set;
 
-    if (!session || !same_name(session->server_name, server_name))
+    if (!session || session->context != engine->context_id ||
+        !same_name(session->server_name, engine->server_name))
         return 0;
     copy = SSL_SESSION_dup(session->ssl);
-    set = copy && SSL_set_session(ssl, copy);
+    set = copy && SSL_set_session(engine->ssl, copy);
     SSL_SESSION_free(copy);
     return set ? 0 : -ENOMEM;
 }

@@ -4,11 +4,10 @@
 #ifndef RP_TLS_SESSION_H
 #define RP_TLS_SESSION_H
 
-#include <openssl/ssl.h>
-
 #include "ringport/tls.h"
+#include "tls/openssl_engine.h"
 
-/* Lets a connection resume a session, if it is of that server. NULL is ignored. -ENOMEM. */
-int rp_tls_session_offer(const rp_tls_session *session, SSL *ssl, const char *server_name);
+/* Resumes the context's session, if it is of the same server, which was verified as is demanded now. 0 or -ENOMEM. */
+int rp_tls_session_offer(rp_openssl_engine *engine);
 
 #endif

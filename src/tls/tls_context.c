@@ -86,6 +86,16 @@ void rp_tls_context_unref(rp_tls_context *context)
 
 /* ---- the peer's certificate ---- */
 
+int rp_tls_context_renew(rp_tls_context *context)
+{
+    context->id++;
+    if (context->role == RP_TLS_CLIENT)
+        return 0;
+    return SSL_CTX_set_session_id_context(context->ssl, (const unsigned char *)&context->id, sizeof context->id)
+               ? 0
+               : -ENOMEM;
+}
+
 int rp_tls_context_set_verify_mode(rp_tls_context *context, int mode)
 {
     static const int modes[] = {
@@ -98,7 +108,7 @@ int rp_tls_context_set_verify_mode(rp_tls_context *context, int mode)
         return -EINVAL;
     context->verify_mode = mode;
     SSL_CTX_set_verify(context->ssl, modes[mode], NULL);
-    return 0;
+    return rp_tls_context_renew(context);
 }
 
 int rp_tls_context_set_verify_flags(rp_tls_context *context, int flags)
@@ -124,7 +134,7 @@ int rp_tls_context_set_verify_flags(rp_tls_context *context, int flags)
     if (flags)
         return -EINVAL;
     X509_VERIFY_PARAM_clear_flags(param, all);
-    return X509_VERIFY_PARAM_set_flags(param, set) ? 0 : -EINVAL;
+    return X509_VERIFY_PARAM_set_flags(param, set) ? rp_tls_context_renew(context) : -EINVAL;
 }
 
 int rp_tls_context_set_check_hostname(rp_tls_context *context, bool check)
@@ -132,7 +142,7 @@ int rp_tls_context_set_check_hostname(rp_tls_context *context, bool check)
     if (context->role != RP_TLS_CLIENT)
         return -EINVAL;
     context->check_hostname = check;
-    return 0;
+    return rp_tls_context_renew(context);
 }
 
 /* ---- versions and ciphers ---- */

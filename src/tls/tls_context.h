@@ -39,7 +39,7 @@ struct rp_tls_context {
     unsigned char *protocols; /* as ALPN writes them: each behind its length */
     size_t protocols_length;
 
-    uint64_t id; /* sessions of another context are none of its own */
+    uint64_t id; /* of it and of what it demands of peers: sessions of another id are none of its own */
     rp_tls_session *session;
 
     BIO *keylog;
@@ -50,6 +50,9 @@ void rp_tls_context_begin(rp_tls_context *context);
 
 /* Keeps the text of OpenSSL's first error, and returns `error`, or what the system or a lack of memory says. */
 int rp_tls_context_failed(rp_tls_context *context, int error);
+
+/* It demands something else of peers now: those of earlier sessions were not verified so. 0 or -ENOMEM. */
+int rp_tls_context_renew(rp_tls_context *context);
 
 /* A context without anything in it but its role, which has one reference; NULL: there is no memory. */
 rp_tls_context *rp_tls_context_make(int role);

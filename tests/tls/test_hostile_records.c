@@ -502,6 +502,35 @@ static int named_after(const tls_stage *stage, long at, unsigned char value)
     return named;
 }
 
+/* The certificate that a client has to show went by the first name. */
+TEST(a_second_hello_has_the_name_of_the_first)
+{
+    static const char *const names[] = {"localhost", "other.test", NULL};
+
+    for (size_t i = 0; i < 3; i++) {
+        tls_peer p = {.server = true};
+        tls_stage stage;
+
+        tls_stage_set_up(&stage, RP_TLS_1_3);
+        CHECK_INT(rp_tls_context_set_groups(stage.ours[1], "P-256"), ==, 0);
+        tls_peer_open(&p, &stage, start_memory, true);
+        p.ssl = SSL_new(stage.theirs[0]);
+        CHECK(p.ssl && SSL_set_app_data(p.ssl, &p) && SSL_set_tlsext_host_name(p.ssl, "localhost"));
+        CHECK(SSL_set1_groups_list(p.ssl, "X25519:P-256"));
+        SSL_set_bio(p.ssl, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+        SSL_set_connect_state(p.ssl);
+        tls_peer_think(&p);
+        CHECK(SSL_set_tlsext_host_name(p.ssl, names[i]));
+        tls_peer_run(&p);
+        if (i == 0)
+            CHECK_STR(rp_tls_server_name(p.filter), "localhost");
+        else
+            CHECK_INT(p.error, ==, RP_ETLS_PROTOCOL);
+        tls_peer_close(&p);
+        tls_stage_tear_down(&stage);
+    }
+}
+
 TEST(a_name_that_is_longer_than_its_extension_or_has_an_end_in_it_is_none)
 {
     tls_stage stage;

@@ -102,6 +102,48 @@ TEST(a_session_is_for_its_context)
     }
 }
 
+/* The server was not verified as it is demanded now. */
+TEST(a_session_is_for_what_its_context_demanded)
+{
+    tls_scene scene;
+
+    EACH_VERSION(&scene)
+    {
+        rp_tls_session *session = take_session(&scene), *later;
+        char byte;
+
+        CHECK_INT(rp_tls_context_set_session(scene.client, session), ==, 0);
+        CHECK(resumes(&scene));
+        scene_connect(&scene);
+        CHECK_INT(rp_tls_context_set_verify_flags(scene.client, RP_TLS_VERIFY_STRICT), ==, 0);
+        CHECK_INT(end_read(&scene.pair.client, &byte, 1), ==, -EAGAIN);
+        CHECK_INT(rp_tls_get_session(test_transport(&scene.pair.client), &later), ==, 0);
+        test_pair_close(&scene.pair);
+        CHECK(!resumes(&scene));
+        CHECK_INT(rp_tls_context_set_session(scene.client, session), ==, -EINVAL);
+        CHECK_INT(rp_tls_context_set_session(scene.client, later), ==, -EINVAL);
+        rp_tls_session_unref(session);
+        rp_tls_session_unref(later);
+    }
+}
+
+/* The same of a server: the client has shown it no certificate. */
+TEST(a_ticket_is_for_what_its_server_demanded)
+{
+    tls_scene scene;
+
+    EACH_VERSION(&scene)
+    {
+        rp_tls_session *session = take_session(&scene);
+
+        CHECK_INT(rp_tls_context_set_session(scene.client, session), ==, 0);
+        rp_tls_session_unref(session);
+        CHECK(resumes(&scene));
+        CHECK_INT(rp_tls_context_set_verify_mode(scene.server, RP_TLS_CERT_OPTIONAL), ==, 0);
+        CHECK(!resumes(&scene));
+    }
+}
+
 TEST(a_server_gives_as_many_tickets_as_it_is_told)
 {
     tls_scene scene;

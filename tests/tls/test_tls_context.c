@@ -635,6 +635,23 @@ TEST(keys_are_written_for_those_who_debug)
     remove(path); /* which on Windows nobody may have open */
 }
 
+#ifndef _WIN32
+
+/* What cannot be written is lost, and the connection is not. */
+TEST(a_full_disk_ends_no_handshake)
+{
+    tls_scene scene;
+
+    EACH_VERSION(&scene)
+    {
+        CHECK_INT(rp_tls_context_set_keylog_filename(scene.client, "/dev/full"), ==, 0);
+        CHECK_INT(rp_tls_context_set_keylog_filename(scene.server, "/dev/full"), ==, 0);
+        check_connects(&scene);
+    }
+}
+
+#endif
+
 TEST(the_environment_names_a_file_for_keys)
 {
     tls_scene scene;
