@@ -292,10 +292,11 @@ RP_API int rp_tls_context_set_num_tickets(rp_tls_context *context, unsigned coun
 /*
  * Gives a client's connections a session to resume, if they are to the same server name; NULL: none.
  * The session is of a connection of the same context, which has verified the server.
+ * When the context is told to demand something else of servers, or whom else to trust, earlier sessions are of no use.
  * A server that does not know it any more makes a new one: rp_tls_session_reused() tells.
  * The context keeps a reference.
  * Errors:
- *   -EINVAL   the context is for servers, or the session is another context's
+ *   -EINVAL   the context is for servers, or the session is another context's, or an earlier one
  * Mirrors SSLSocket.session.
  */
 RP_API int rp_tls_context_set_session(rp_tls_context *context, rp_tls_session *session);

@@ -45,9 +45,9 @@ int rp_secure_take(rp_secure *secure, rp_tls_context *context, const rp_tls_opti
     char *name = NULL;
 
     *secure = (rp_secure){.context = NULL};
-    RP_TRY(check(context, options));
     if (options->failure)
         *options->failure = (rp_tls_failure){.alert = -1};
+    RP_TRY(check(context, options));
     if (!context)
         return 0;
     if (options->server_name) {

@@ -23,9 +23,18 @@ static char *name_text(BIO *bio, const X509_NAME *name)
     return X509_NAME_print_ex(bio, name, 0, XN_FLAG_RFC2253) >= 0 ? take_text(bio) : NULL;
 }
 
+/* OpenSSL breaks long ones into lines. */
 static char *serial_text(BIO *bio, const X509 *x509)
 {
-    return i2a_ASN1_INTEGER(bio, X509_get0_serialNumber(x509)) >= 0 ? take_text(bio) : NULL;
+    char *text = i2a_ASN1_INTEGER(bio, X509_get0_serialNumber(x509)) >= 0 ? take_text(bio) : NULL;
+    char *end = text;
+
+    for (const char *at = text; at && *at; at++)
+        if (*at != '\\' && *at != '\n')
+            *end++ = *at;
+    if (text)
+        *end = '\0';
+    return text;
 }
 
 /* Seconds since 1970. */

@@ -116,7 +116,7 @@ static BIO *same_as(BIO *source)
     char *data;
     long length = BIO_get_mem_data(source, &data);
 
-    return BIO_new_mem_buf(data, (int)length);
+    return BIO_new_mem_buf(length > 0 ? data : "", (int)length);
 }
 
 int rp_tls_context_load_cert_chain(rp_tls_context *context, const char *certificate, const char *key,

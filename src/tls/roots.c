@@ -117,7 +117,7 @@ int rp_tls_context_load_verify_locations(rp_tls_context *context, const char *fi
 {
     BIO *source;
 
-    if (!file && !directory)
+    if ((!file && !directory) || (directory && !directory[0]))
         return -EINVAL;
     rp_tls_context_begin(context);
     if (file) {

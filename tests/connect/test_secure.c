@@ -175,7 +175,8 @@ TEST(options_that_make_no_sense_are_refused)
         {.tls = tls, .tls_handshake_timeout = -1},
         {.tls = tls, .tls_shutdown_timeout = -1},
     };
-    const rp_connect_options nameless = {.tls = tls};
+    rp_tls_failure failure = {.alert = 1, .text = "of another one"};
+    const rp_connect_options nameless = {.tls = tls, .tls_failure = &failure};
     const rp_server_options wrong_server = {.tls_handshake_timeout = 1},
                             negative = {.tls = tls, .tls_shutdown_timeout = -1};
     struct sockaddr_in address = {.sin_family = AF_INET};
@@ -187,6 +188,7 @@ TEST(options_that_make_no_sense_are_refused)
         CHECK_INT(rp_create_connection(loop, make_client, NULL, "localhost", port, &wrong[i], &future), ==,
                   -EINVAL);
     CHECK_INT(rp_create_connection(loop, make_client, NULL, NULL, port, &nameless, &future), ==, -EINVAL);
+    CHECK(failure.alert == -1 && failure.text[0] == '\0');
     CHECK_INT(rp_create_unix_connection_with(loop, make_client, NULL, "/x", 0, &nameless, &future), ==, -EINVAL);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     CHECK_INT(rp_create_connection_fd(loop, make_client, NULL, fd, (struct sockaddr *)&address, sizeof address,

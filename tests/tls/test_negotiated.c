@@ -1,7 +1,10 @@
 /*
  * test_negotiated.c - what a connection has agreed on, and what the peer's certificate says.
  */
+#include <ctype.h>
+
 #include "harness/tls_scene.h"
+#include "tls/openssl_certificate.h"
 
 TEST(version_and_cipher)
 {
@@ -253,6 +256,24 @@ TEST(a_certificate_tells_what_it_says)
     CHECK_INT(rp_tls_peer_certificate(test_transport(&scene.pair.client), &again), ==, 0);
     CHECK(again == certificate);
     scene_tear_down(&scene);
+}
+
+/* A peer may show one that is longer than OpenSSL's lines. */
+TEST(a_long_serial_number_is_of_digits_alone)
+{
+    unsigned char bytes[40];
+    test_identity *identity = test_root_new();
+    BIGNUM *number = BN_bin2bn(memset(bytes, 0xab, sizeof bytes), sizeof bytes, NULL);
+    rp_openssl_certificate *certificate;
+
+    CHECK(number && BN_to_ASN1_INTEGER(number, X509_get_serialNumber(identity->x509)));
+    CHECK_INT(rp_openssl_certificate_new(identity->x509, &certificate), ==, 0);
+    CHECK_INT(strlen(certificate->told.serial), ==, 80);
+    for (const char *at = certificate->told.serial; *at; at++)
+        CHECK(isxdigit((unsigned char)*at));
+    rp_openssl_certificate_free(certificate);
+    BN_free(number);
+    test_identity_free(identity);
 }
 
 /* In TLS 1.3 a client hears after the handshake that its certificate will not do. */

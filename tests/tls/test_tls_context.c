@@ -298,6 +298,9 @@ TEST(what_is_no_certificate_is_refused)
     CHECK_INT(load(&scene, scene.identity->certificate, scene.identity->certificate, NULL, NULL), ==,
               RP_ETLS_FORMAT);
     CHECK_INT(load(&scene, scene.identity->certificate, NULL, NULL, NULL), ==, RP_ETLS_FORMAT);
+    CHECK_INT(rp_tls_context_load_cert_chain(scene.server, file_with("empty", ""), NULL, NULL, NULL), ==,
+              RP_ETLS_FORMAT);
+    CHECK_INT(rp_tls_context_load_verify_locations(scene.client, NULL, ""), ==, -EINVAL);
     cut[0] = '\0';
     char *damaged =
         both(scene.identity->certificate, "-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n");
