@@ -10,8 +10,6 @@
 
 #include "base/list.h"
 
-enum { RECORD_HEADER = 5 };
-
 static rpy_tls_engine *engine_of(rp_tls_engine *engine)
 {
     return rp_container_of(engine, rpy_tls_engine, base);
@@ -26,7 +24,7 @@ static int bio_read(BIO *bio, char *data, size_t length, size_t *taken)
     rp_tls_input *input = engine ? engine->base.input : NULL;
 
     rpy_ssl.BIO_clear_flags(bio, RPY_BIO_FLAGS_ALL);
-    if (input && input->length > 0 && length == RECORD_HEADER && !rpy_tls_engine_may_take(engine))
+    if (input && input->length > 0 && length == RP_TLS_HEADER && !rpy_tls_engine_may_take(engine))
         input = NULL;
     *taken = input ? rp_tls_input_take(input, data, length) : 0;
     if (*taken > 0)

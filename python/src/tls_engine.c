@@ -3,8 +3,6 @@
 
 #include "base/list.h"
 
-enum { PATIENCE = 65 }; /* as libringport-tls has */
-
 /* What asyncio.sslproto takes for "not yet". */
 static bool wants_more(const rpy_state *state)
 {
@@ -39,7 +37,7 @@ int64_t rpy_tls_engine_has_read(rpy_tls_engine *engine, int64_t rc)
     static const int protocol = 1; /* ssl.SSL_ERROR_SSL */
 
     if (rc >= 0)
-        engine->patience = PATIENCE;
+        engine->patience = RP_TLS_PATIENCE;
     if (rc != -EAGAIN || !engine->flooded)
         return rc;
     PyObject *arguments = Py_BuildValue("is", protocol, "too many records without data");
@@ -63,7 +61,7 @@ int rpy_tls_engine_handshake(rp_tls_engine *base)
     PyContext_Exit(engine->context);
     if (result) {
         Py_DECREF(result);
-        engine->patience = PATIENCE;
+        engine->patience = RP_TLS_PATIENCE;
         return 0;
     }
     rpy_set_exception(exception);

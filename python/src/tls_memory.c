@@ -10,7 +10,6 @@
 #include "base/list.h"
 
 enum {
-    RECORD_HEADER = 5, /* a type, a version, and the length of what follows */
     FIRST_TYPE = 20,
     LAST_TYPE = 24,
     FED = INT_MIN, /* no error, and no number of bytes: there is something new to be read */
@@ -30,9 +29,9 @@ static size_t next_record(const rp_tls_input *input)
     const unsigned char *header = input->data;
     size_t length;
 
-    if (input->length < RECORD_HEADER)
+    if (input->length < RP_TLS_HEADER)
         return 0;
-    length = RECORD_HEADER + ((size_t)header[3] << 8 | header[4]);
+    length = RP_TLS_HEADER + ((size_t)header[3] << 8 | header[4]);
     if (header[0] < FIRST_TYPE || header[0] > LAST_TYPE || length > RP_TLS_RECORD)
         return input->length;
     return length <= input->length ? length : 0;

@@ -18,8 +18,15 @@
 #include "ringport/base.h"
 #include "ringport/error.h"
 
-/* The longest record, with its header: of TLS 1.2, whose records may grow more than those of 1.3. */
-enum { RP_TLS_RECORD = 5 + 16384 + 2048 };
+enum {
+    RP_TLS_HEADER = 5, /* of a record: its type, a version, and the length of what follows */
+
+    /* The longest record, with its header: of TLS 1.2, whose records may grow more than those of 1.3. */
+    RP_TLS_RECORD = RP_TLS_HEADER + 16384 + 2048,
+
+    /* If none of so many records in a row brings data, the connection ends: updates of keys can be sent for ever. */
+    RP_TLS_PATIENCE = 65,
+};
 
 /*
  * Ciphertext that was received, from the front on. The engine takes what it can use; what it leaves is there again when

@@ -7,7 +7,6 @@
 #include "tls/openssl_bio.h"
 
 enum {
-    HEADER = 5,      /* type, version, length */
     FIRST_TYPE = 20, /* change_cipher_spec */
     LAST_TYPE = 23,  /* application_data */
     OLD_HEADER = 2,  /* of the hello of SSL 2, which may be the first: its length, with the highest bit set */
@@ -22,7 +21,7 @@ static size_t measure(const rp_openssl_wire *wire)
     const unsigned char *data = input->data;
 
     if (data[0] >= FIRST_TYPE && data[0] <= LAST_TYPE)
-        return input->length < HEADER ? 0 : HEADER + ((size_t)data[3] << 8 | data[4]);
+        return input->length < RP_TLS_HEADER ? 0 : RP_TLS_HEADER + ((size_t)data[3] << 8 | data[4]);
     if (!wire->begun && (data[0] & 0x80))
         return input->length < OLD_HEADER ? 0 : OLD_HEADER + ((size_t)(data[0] & 0x7f) << 8 | data[1]);
     return SIZE_MAX;

@@ -12,8 +12,6 @@
 #include "tls/filter.h"
 #include "tls/tls_memory.h"
 
-enum { PATIENCE = 65 }; /* for records in a row that bring no data: see rp_tls_context_new() */
-
 /* ---- errors ---- */
 
 /* Emptying the queue costs more than looking into it. */
@@ -62,7 +60,7 @@ static int engine_handshake(rp_tls_engine *base)
     begin();
     result = SSL_do_handshake(engine->ssl);
     if (result == 1) {
-        engine->wire.patience = PATIENCE;
+        engine->wire.patience = RP_TLS_PATIENCE;
         return 0;
     }
     result = explain(engine, result);
@@ -94,7 +92,7 @@ static int64_t engine_read(rp_tls_engine *base, void *buffer, size_t length)
     result = SSL_read_ex(engine->ssl, buffer, length, &taken);
     if (result <= 0)
         return read_nothing(engine, result);
-    engine->wire.patience = PATIENCE;
+    engine->wire.patience = RP_TLS_PATIENCE;
     return (int64_t)taken;
 }
 
