@@ -43,8 +43,6 @@ static int finish(rp_stream *stream, int rc)
         stream->transport = rp_future_value(securing);
         stream->eof = false;
         rp_transport_pause_reading(stream->transport);
-        if (stream->closed)
-            rp_transport_close(stream->transport);
     }
     rp_future_unref(securing);
     return stream->closed ? -EPIPE : rc;
