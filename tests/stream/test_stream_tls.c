@@ -12,15 +12,6 @@
 
 enum { LARGE = 1 << 20 };
 
-static toy_factory engines;
-
-static rp_tls_context *toys(void)
-{
-    if (!engines.base.make)
-        toy_factory_init(&engines);
-    return (rp_tls_context *)&engines.base;
-}
-
 /* ---- the peer, by hand ---- */
 
 /* The type of the next record that comes, with its text. */
@@ -70,7 +61,7 @@ static int begin_in_task(rp_co *co, void *arg)
 {
     beginner *b = arg;
 
-    b->result = rp_start_tls(co, b->stream, toys(), &b->options);
+    b->result = rp_start_tls(co, b->stream, toy_context(), &b->options);
     b->done = true;
     return b->result;
 }
@@ -147,11 +138,11 @@ CO_TEST(meanwhile_the_stream_is_busy)
     b.stream = again.stream = open_stream(co, &there);
     task = begin_tls(co, &b, false);
     CHECK_INT(hear_record(co, there, NULL), ==, TOY_HELLO);
-    CHECK_STR(engines.client_name, "peer.test");
+    CHECK_STR(toy_engines()->client_name, "peer.test");
     CHECK_INT(rp_stream_read(co, b.stream, &byte, 1), ==, -EBUSY);
     CHECK_INT(rp_stream_write(co, b.stream, &byte, 1), ==, -EBUSY);
     CHECK_INT(rp_stream_write_eof(b.stream), ==, -EBUSY);
-    CHECK_INT(rp_start_tls(co, again.stream, toys(), NULL), ==, -EBUSY);
+    CHECK_INT(rp_start_tls(co, again.stream, toy_context(), NULL), ==, -EBUSY);
     CHECK(!rp_stream_is_closing(b.stream));
     CHECK(!b.done);
     toy_send(there, TOY_HELLO, "");
@@ -180,7 +171,7 @@ CO_TEST(a_reader_keeps_tls_from_beginning)
     r.stream = open_stream(co, &there);
     CHECK_INT(rp_create_task(&task, end_reader, &r), ==, 0);
     wire_settle_in(co);
-    CHECK_INT(rp_start_tls(co, r.stream, toys(), &options), ==, -EBUSY);
+    CHECK_INT(rp_start_tls(co, r.stream, toy_context(), &options), ==, -EBUSY);
     say(there, "x");
     CHECK_INT(rp_join(co, task), ==, 0);
     CHECK_INT(r.result, ==, 1);
@@ -195,19 +186,19 @@ CO_TEST(nonsense_is_refused_and_the_stream_goes_on)
     int there;
     rp_stream *stream = open_stream(co, &there);
 
-    CHECK_INT(rp_start_tls(NULL, stream, toys(), NULL), ==, RP_ENOTASK);
+    CHECK_INT(rp_start_tls(NULL, stream, toy_context(), NULL), ==, RP_ENOTASK);
     CHECK_INT(rp_start_tls(co, stream, NULL, NULL), ==, -EINVAL);
-    CHECK_INT(rp_start_tls(co, stream, toys(), NULL), ==, -EINVAL);
-    CHECK_INT(rp_start_tls(co, stream, toys(), &negative), ==, -EINVAL);
-    engines.make_error = -ENOMEM;
-    CHECK_INT(rp_start_tls(co, stream, toys(), &(rp_tls_options){.server_side = true}), ==, -ENOMEM);
-    engines.make_error = 0;
+    CHECK_INT(rp_start_tls(co, stream, toy_context(), NULL), ==, -EINVAL);
+    CHECK_INT(rp_start_tls(co, stream, toy_context(), &negative), ==, -EINVAL);
+    toy_engines()->make_error = -ENOMEM;
+    CHECK_INT(rp_start_tls(co, stream, toy_context(), &(rp_tls_options){.server_side = true}), ==, -ENOMEM);
+    toy_engines()->make_error = 0;
     say(there, "x");
     CHECK_INT(rp_stream_read(co, stream, &byte, 1), ==, 1);
     CHECK_INT(rp_stream_write(co, stream, &byte, 1), ==, 0);
     CHECK_INT(wire_await_in(co, there, &byte, 1), ==, 1);
     rp_stream_close(stream);
-    CHECK_INT(rp_start_tls(co, stream, toys(), &negative), ==, -EPIPE);
+    CHECK_INT(rp_start_tls(co, stream, toy_context(), &negative), ==, -EPIPE);
     rp_stream_free(stream);
     close(there);
 }
@@ -220,10 +211,9 @@ CO_TEST(a_handshake_that_fails_closes_the_stream_and_tells_why)
     int there;
     rp_stream *stream = open_stream(co, &there);
 
-    toys();
-    engines.refuses = RP_ETLS_NO_CERTIFICATE;
+    toy_engines()->refuses = RP_ETLS_NO_CERTIFICATE;
     toy_send(there, TOY_HELLO, "");
-    CHECK_INT(rp_start_tls(co, stream, toys(), &options), ==, RP_ETLS_NO_CERTIFICATE);
+    CHECK_INT(rp_start_tls(co, stream, toy_context(), &options), ==, RP_ETLS_NO_CERTIFICATE);
     CHECK_STR(failure.text, "it is a toy");
     CHECK_INT(failure.alert, ==, -1);
     CHECK_INT(hear_record(co, there, NULL), ==, TOY_ALERT);
@@ -344,7 +334,7 @@ static int wait_for_ever(rp_co *co, void *arg)
     beginner *b = arg;
 
     b->options = (rp_tls_options){.server_side = true};
-    return rp_start_tls(co, b->stream, toys(), &b->options);
+    return rp_start_tls(co, b->stream, toy_context(), &b->options);
 }
 
 static int leave_in_handshake(rp_co *co, void *arg)
@@ -370,7 +360,7 @@ TEST(a_loop_may_end_in_the_handshake)
     CHECK_INT(rp_run_until_complete(loop, task), ==, 0);
     rp_future_unref(task);
     rp_loop_free(loop);
-    CHECK_INT(engines.made, ==, engines.freed);
+    CHECK_INT(toy_engines()->made, ==, toy_engines()->freed);
     close(there);
 }
 
@@ -543,7 +533,7 @@ CO_TEST(a_peer_that_never_says_its_end_has_so_much_time)
 
     toy_send(there, TOY_HELLO, "");
     toy_send(there, TOY_FINISHED, "");
-    CHECK_INT(rp_start_tls(co, stream, toys(), &options), ==, 0);
+    CHECK_INT(rp_start_tls(co, stream, toy_context(), &options), ==, 0);
     rp_stream_close(stream);
     CHECK_INT(rp_stream_wait_closed(co, stream), ==, -ETIMEDOUT);
     CHECK(hears_end(co, there));
@@ -566,8 +556,8 @@ static int answer(rp_co *co, rp_stream *stream, void *arg)
 
 CO_TEST(a_handler_begins_after_the_handshake)
 {
-    rp_server_options options = {.tls = toys()};
-    rp_connect_options client = {.tls = toys()};
+    rp_server_options options = {.tls = toy_context()};
+    rp_connect_options client = {.tls = toy_context()};
     rp_server *server;
     rp_stream *stream;
     char line[100];
@@ -580,7 +570,7 @@ CO_TEST(a_handler_begins_after_the_handshake)
     wire_settle_in(co);
     CHECK_INT(handlers, ==, 0);
     CHECK_INT(rp_open_connection(co, &stream, "127.0.0.1", rp_server_port(server), &client), ==, 0);
-    CHECK_STR(engines.client_name, "127.0.0.1");
+    CHECK_STR(toy_engines()->client_name, "127.0.0.1");
     CHECK_INT(rp_stream_write(co, stream, "hello\n", 6), ==, 0);
     CHECK_INT(rp_stream_read_line(co, stream, line, sizeof line), ==, 6);
     CHECK_INT(handlers, ==, 1);
@@ -598,7 +588,7 @@ static int begin_as_server(rp_co *co, rp_stream *stream, void *arg)
     char line[100];
 
     RP_TRY(rp_stream_read_line(co, stream, line, sizeof line));
-    RP_TRY(rp_start_tls(co, stream, toys(), NULL));
+    RP_TRY(rp_start_tls(co, stream, toy_context(), NULL));
     return answer(co, stream, arg);
 }
 
@@ -613,7 +603,7 @@ CO_TEST(a_handlers_stream_begins_tls_as_a_server)
     CHECK_INT(rp_start_server(co, &server, begin_as_server, &handlers, "127.0.0.1", 0, NULL), ==, 0);
     CHECK_INT(rp_open_connection(co, &stream, "127.0.0.1", rp_server_port(server), NULL), ==, 0);
     CHECK_INT(rp_stream_write(co, stream, "STARTTLS\n", 9), ==, 0);
-    CHECK_INT(rp_start_tls(co, stream, toys(), &(rp_tls_options){.server_name = "x"}), ==, 0);
+    CHECK_INT(rp_start_tls(co, stream, toy_context(), &(rp_tls_options){.server_name = "x"}), ==, 0);
     CHECK_INT(rp_stream_write(co, stream, "hello\n", 6), ==, 0);
     CHECK_INT(rp_stream_read_line(co, stream, line, sizeof line), ==, 6);
     CHECK_INT(handlers, ==, 1);
@@ -626,8 +616,8 @@ CO_TEST(a_handlers_stream_begins_tls_as_a_server)
 /* A filter on a filter, as a proxy of HTTPS has it. The server counts it as one connection. */
 CO_TEST(tls_may_go_through_tls)
 {
-    rp_server_options options = {.tls = toys()};
-    rp_connect_options client = {.tls = toys()};
+    rp_server_options options = {.tls = toy_context()};
+    rp_connect_options client = {.tls = toy_context()};
     rp_server *server;
     rp_stream *stream;
     char line[100];
@@ -636,11 +626,11 @@ CO_TEST(tls_may_go_through_tls)
     CHECK_INT(rp_start_server(co, &server, begin_as_server, &handlers, "127.0.0.1", 0, &options), ==, 0);
     CHECK_INT(rp_open_connection(co, &stream, "127.0.0.1", rp_server_port(server), &client), ==, 0);
     CHECK_INT(rp_stream_write(co, stream, "STARTTLS\n", 9), ==, 0);
-    CHECK_INT(rp_start_tls(co, stream, toys(), &(rp_tls_options){.server_name = "within"}), ==, 0);
+    CHECK_INT(rp_start_tls(co, stream, toy_context(), &(rp_tls_options){.server_name = "within"}), ==, 0);
     CHECK_INT(rp_stream_write(co, stream, "hello\n", 6), ==, 0);
     CHECK_INT(rp_stream_read_line(co, stream, line, sizeof line), ==, 6);
     CHECK_INT(rp_server_connections(server), ==, 1);
-    CHECK_INT(engines.made, ==, 4);
+    CHECK_INT(toy_engines()->made, ==, 4);
     CHECK_INT(rp_stream_write_eof(stream), ==, 0);
     CHECK_INT(rp_stream_read(co, stream, line, sizeof line), ==, 0);
     rp_stream_close(stream);
@@ -653,8 +643,8 @@ CO_TEST(tls_may_go_through_tls)
 
 CO_TEST(unix_sockets_can_have_it_too)
 {
-    rp_server_options options = {.tls = toys()};
-    rp_connect_options client = {.tls = toys()};
+    rp_server_options options = {.tls = toy_context()};
+    rp_connect_options client = {.tls = toy_context()};
     char path[100], line[100];
     rp_server *server;
     rp_stream *stream;
@@ -676,7 +666,7 @@ CO_TEST(unix_sockets_can_have_it_too)
 
 static int connect_in_task(rp_co *co, void *arg)
 {
-    rp_connect_options options = {.tls = toys()};
+    rp_connect_options options = {.tls = toy_context()};
     rp_stream *stream;
 
     return rp_open_connection(co, &stream, "127.0.0.1", *(int *)arg, &options);
