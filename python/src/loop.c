@@ -241,7 +241,7 @@ int64_t rpy_nanoseconds(double seconds)
 
     if (!(nanoseconds < 9.2e18)) /* nor a NaN */
         return RP_NEVER;
-    return nanoseconds > 0 ? (int64_t)nanoseconds : 0;
+    return nanoseconds > -9.2e18 ? (int64_t)nanoseconds : INT64_MIN;
 }
 
 int rpy_loop_init(rpy_state *state)

@@ -96,7 +96,7 @@ void rpy_loop_report(rpy_loop *loop, PyObject *message, PyObject *exception, ...
 int64_t rpy_loop_begin_timed(const rpy_loop *loop);
 void rpy_loop_end_timed(rpy_loop *loop, int64_t begun, PyObject *what);
 
-/* Seconds to nanoseconds, rounded up; RP_NEVER for what is too far away, or no number. */
+/* Seconds, of any sign, to nanoseconds, rounded up; RP_NEVER for what is too far away, or no number. */
 int64_t rpy_nanoseconds(double seconds);
 
 /* A core's error as an exception: raised, and NULL returned for convenience; or as a new object, or NULL. */

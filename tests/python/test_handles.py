@@ -56,6 +56,14 @@ def test_order(loop, ran):
     assert seen == ["soon", "negative delay", "timer of before", "timer of now", "second timer of now"]
 
 
+def test_order_before_the_clock_began(loop, ran):
+    seen = []
+    for when in -1, -3, -2, float("-inf"):
+        loop.call_at(when, seen.append, when)
+    ran()
+    assert seen == [float("-inf"), -3, -2, -1]
+
+
 def test_timers_run_in_order(loop):
     seen = []
     for delay in 0.003, 0.001, 0.002, 0, 0.004:
