@@ -5,7 +5,7 @@ PREFIX ?= /usr/local
 
 .DEFAULT_GOAL := help
 .PHONY: demo test python wheel soak coverage check bench bench-python bench-python-instructions bench-workers format \
-    install help asan tsan valgrind aarch64 strangers fuzz test-windows real-windows demo-windows clean
+    install help asan tsan valgrind aarch64 strangers world fuzz test-windows real-windows demo-windows clean
 
 demo: ## asyncio's example, then an echo server under load on io_uring and on epoll: in C, then in Python, with its peers
 	@scripts/install-packages build python
@@ -87,6 +87,10 @@ strangers: ## of the tests: curl, wrk, socat, ncat, nginx, Redis, openssl, Go an
 	@scripts/install-packages build strangers
 	@scripts/configure $(BUILD) -Dbench=true
 	@scripts/test $(BUILD) --suite strangers
+
+world: ## programs and libraries of others on Python's face, whole, beside asyncio (ROWS="redis dask", REDUCED=1 as in CI, WRITE=1)
+	@scripts/install-packages build python world
+	@scripts/world $(BUILD) $(ROWS) $(if $(REDUCED),--reduced) $(if $(WRITE),--write)
 
 fuzz: ## lets libFuzzer at the parsers and TLS (RINGPORT_FUZZ_SECONDS=600 each; what it finds stays in build-fuzz)
 	@scripts/install-packages build fuzz
