@@ -5,7 +5,7 @@ PREFIX ?= /usr/local
 
 .DEFAULT_GOAL := help
 .PHONY: demo test python wheel soak coverage check bench bench-python bench-python-instructions bench-workers format \
-    install help asan tsan valgrind aarch64 strangers world fuzz test-windows real-windows demo-windows clean
+    install help docs asan tsan valgrind aarch64 strangers world fuzz test-windows real-windows demo-windows clean
 
 demo: ## asyncio's example, then an echo server under load on io_uring and on epoll: in C, then in Python, with its peers
 	@scripts/install-packages build python
@@ -27,6 +27,12 @@ wheel: ## a wheel of the Python package in build-wheel/dist, installed and tried
 	@scripts/install-packages build python wheel
 	@scripts/wheel build-wheel
 	@tests/check_wheel.py build-wheel
+
+docs: ## a site of all documentation in build/docs/html: pages, headers, docstrings; every link within it is checked
+	@scripts/install-packages build python
+	@options=$$(scripts/python-env $(BUILD)) && scripts/configure $(BUILD) -Dbench=true $$options
+	@scripts/build $(BUILD) python-package
+	@scripts/docs $(BUILD)
 
 soak: ## a thousand connections that live and end in every way, for half an hour on each backend at once
 	@scripts/install-packages build
