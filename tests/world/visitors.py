@@ -70,6 +70,12 @@ def load(site, path="/", connections=64, seconds=size(3, 1)):
     assert "Socket errors" not in printed and "Non-2xx" not in printed, printed
 
 
+def pid(site):
+    """Which process serves, or None if there is none for the moment."""
+    with contextlib.suppress(*BROKEN):
+        return get(site, "/pid")
+
+
 def crowd(site, path, clients=16, requests=size(100, 10)):
     """Clients on threads, each with a connection of its own."""
 

@@ -28,6 +28,10 @@ async def pid(request):
     return PlainTextResponse(str(os.getpid()))
 
 
+async def version(request):
+    return PlainTextResponse(request.scope["http_version"])
+
+
 async def work(request):
     return PlainTextResponse(await plain.work())
 
@@ -79,6 +83,7 @@ app = Starlette(
         Route("/loop", loop),
         Route("/client", client),
         Route("/pid", pid),
+        Route("/version", version),
         Route("/work", work),
         Route("/upload", upload, methods=["POST"]),
         Route("/download", download),

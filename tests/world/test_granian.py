@@ -1,0 +1,69 @@
+"""A server in Rust that runs the site's coroutines on asyncio's loop: load, 100 MB each way, WebSockets, shutdown."""
+
+import pathlib
+
+import pytest
+import visitors
+from loops import python
+from servers import free_port, started
+from visitors import Site
+
+PACKAGES = ["granian", "starlette"]
+SERVERS = ["wrk"]
+HERE = pathlib.Path(__file__).parent
+
+
+def serving(port, app, *options):
+    told = ["--interface", "asgi", "--loop", "asyncio", "--port", str(port), "--log-level", "warning"]
+    return started(python("-m", "granian", *told, *options, f"apps.{app}:app"), ("127.0.0.1", port), cwd=HERE)
+
+
+@pytest.fixture(
+    scope="module",
+    params=[("plain", "asyncio"), ("starlette_site", "asyncio"), ("plain", "rust")],
+    ids="-".join,
+)
+def site(request):
+    app, tasks = request.param
+    port = free_port()
+    with serving(port, app, "--task-impl", tasks):
+        yield Site(port)
+
+
+def test_loop(site):
+    visitors.is_on_loop(site)
+
+
+def test_load(site):
+    visitors.load(site)
+
+
+def test_keep_alive(site):
+    visitors.keep_alive(site)
+
+
+def test_pipelining(site):
+    visitors.pipelining(site)
+
+
+def test_upload(site):
+    visitors.upload(site)
+
+
+def test_download(site):
+    visitors.download(site)
+
+
+def test_slow_readers(site):
+    visitors.slow_readers(site)
+
+
+def test_websocket(site):
+    visitors.echo(site)
+
+
+def test_graceful_shutdown_under_load():
+    port = free_port()
+    with serving(port, "plain", "--workers", "2") as server:
+        visitors.graceful_shutdown(Site(port), server)
+        assert server.returncode == 0

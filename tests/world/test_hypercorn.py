@@ -1,0 +1,112 @@
+"""HTTP/1.1 and HTTP/2, over TCP and TLS: wrk's and h2load's load, 100 MB each way by curl, WebSockets, shutdown.
+
+With --workers 0 it serves in its own process. Otherwise it starts workers by multiprocessing, on asyncio's own loop.
+"""
+
+import json
+import pathlib
+import re
+import subprocess
+
+import payload
+import pytest
+import visitors
+from loops import python, size
+from servers import free_port, started, tool
+from tls import Certificate
+from visitors import Site
+
+PACKAGES = ["hypercorn", "h2", "wsproto", "starlette"]
+SERVERS = ["wrk", "nghttp2-client", "curl"]
+HERE = pathlib.Path(__file__).parent
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory):
+    return Certificate(tmp_path_factory.mktemp("certificate"))
+
+
+def serving(port, *options, app="plain"):
+    """hypercorn as a process of its own."""
+    command = python("-m", "hypercorn", "--workers", "0", "--bind", f"127.0.0.1:{port}", *options, f"apps.{app}:app")
+    return started(command, ("127.0.0.1", port), cwd=HERE)
+
+
+@pytest.fixture(scope="module", params=[("plain", "tcp"), ("plain", "tls"), ("starlette_site", "tcp")], ids="-".join)
+def site(request, certificate):
+    app, security = request.param
+    port = free_port()
+    options = ["--certfile", certificate.certificate, "--keyfile", certificate.key] if security == "tls" else []
+    with serving(port, *options, app=app):
+        yield Site(port, certificate.client() if options else None)
+
+
+def test_loop(site):
+    visitors.is_on_loop(site)
+
+
+def test_load(site):
+    visitors.load(site, connections=32)
+
+
+def test_keep_alive(site):
+    visitors.keep_alive(site)
+
+
+def test_pipelining(site):
+    if site.context:
+        pytest.skip("the plain socket has no TLS")
+    visitors.pipelining(site)
+
+
+def test_upload(site):
+    visitors.upload(site)
+
+
+def test_download(site):
+    visitors.download(site)
+
+
+def test_slow_senders(site):
+    if site.context:
+        pytest.skip("the plain socket has no TLS")
+    visitors.slow_senders(site)
+
+
+def test_slow_readers(site):
+    visitors.slow_readers(site)
+
+
+def test_websocket(site):
+    visitors.echo(site)
+
+
+def http2(site, certificate, path, *options):
+    """What curl gets by HTTP/2."""
+    how = ["--http2", "--cacert", certificate.certificate] if site.context else ["--http2-prior-knowledge"]
+    command = [tool("curl"), "-sS", "--fail", "--max-time", visitors.PATIENCE, *how, *options, site.url + path]
+    return subprocess.run(list(map(str, command)), stdout=subprocess.PIPE, check=True).stdout
+
+
+def test_http2(site, certificate, tmp_path):
+    assert http2(site, certificate, "/version") == b"2"
+    http2(site, certificate, "/download", "-o", tmp_path / "large")
+    with (tmp_path / "large").open("rb") as file:
+        assert payload.digest(iter(lambda: file.read(1 << 20), b"")) == payload.DIGEST
+    found = http2(site, certificate, "/upload", "--data-binary", f"@{tmp_path / 'large'}")
+    assert json.loads(found) == [payload.SIZE, payload.DIGEST]
+
+
+def test_http2_under_load(site):
+    """Several streams on each connection, of which hypercorn serves a thousand."""
+    count = size(8000, 1000)
+    command = [tool("h2load"), "-n", str(count), "-c", "16", "-m", "10", site.url + "/"]
+    printed = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=visitors.PATIENCE).stdout
+    assert re.search(rf"{count} succeeded, 0 failed, 0 errored, 0 timeout", printed), printed
+
+
+def test_graceful_shutdown_under_load():
+    port = free_port()
+    with serving(port) as server:
+        visitors.graceful_shutdown(Site(port), server)
+        assert server.returncode == 0
