@@ -12,7 +12,7 @@ demo: ## asyncio's example, then an echo server under load on io_uring and on ep
 	@scripts/demo $(BUILD)
 
 test: ## build, and run every test on every backend
-	@scripts/install-packages build test python-test strangers
+	@scripts/install-packages build test python-test strangers libuv
 	@options=$$(scripts/python-env $(BUILD) tests/python/requirements.txt) && \
 	    scripts/configure $(BUILD) -Dbench=true -Dcxx=enabled $$options
 	@scripts/test $(BUILD) --setup whole

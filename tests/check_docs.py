@@ -16,8 +16,9 @@ An error that is listed without a reason has one at the head of its header, wher
 A sentence that needs more than one line has these lines for itself.
 
 Of the pages: each name of ringport's is in the headers, and each file and relative link is there. docs/libuv-map.md names
-each function of libuv's, if uv.h is installed. docs/coverage.md names functions that stand in the files it says. README.md names
-each package that scripts/install-packages installs, and examples/README.md each example.
+each function of libuv's, if uv.h is installed. docs/migration.md shows code of the programs that it links to.
+docs/coverage.md names functions that stand in the files it says. README.md names each package that
+scripts/install-packages installs, and examples/README.md each example.
 
 `check_docs.py --self-test` proves that it can fail.
 """
@@ -238,6 +239,14 @@ def missing_files(page, base):
             yield test
 
 
+def strange_excerpts(page, base):
+    """The pieces of code that are no part of the file to which the paragraph above each of them links last."""
+    for paragraph, code in re.findall(r"((?:^[^\n]+\n)+)\n```(?:c|python)\n(.*?)^```$", page, re.M | re.S):
+        links = re.findall(r"\]\(([^)#:]+\.(?:c|py))\)", paragraph)
+        if not links or code not in (base / links[-1]).read_text():
+            yield code.splitlines()[0]
+
+
 def coverage_faults(page):
     """The functions of docs/coverage.md that do not stand in the file that it says."""
     for path, functions in re.findall(r"^- `(src/[^`]+)`: (.*)$", page, re.M):
@@ -279,6 +288,8 @@ def page_faults():
     examples = (ROOT / "examples/README.md").read_text()
     yield from (f"examples/README.md: no {name}" for name in not_named(examples, programs))
     yield from (f"examples/README.md: {name} is not there" for name in missing_files(examples, ROOT / "examples"))
+    migration = strange_excerpts(pages[ROOT / "docs/migration.md"], ROOT / "docs")
+    yield from (f"docs/migration.md: no program has the code at {line}" for line in migration)
     yield from (f"docs/coverage.md: {fault}" for fault in coverage_faults(pages[ROOT / "docs/coverage.md"]))
 
 
@@ -327,6 +338,9 @@ def self_test():
     assert not_named("a `b-c` d.c, g++.", ["a", "b-c", "d.c", "g++", "c", "d"]) == ["c", "d"]
     assert packages()
     assert list(missing_files("[a](docs) `tests/none.c` [b](none.md)", ROOT)) == ["none.md", "tests/none.c"]
+    excerpt = "[a](check_docs.py):\n\n```python\nimport %s\n```"
+    assert list(strange_excerpts(excerpt % "sys", ROOT / "tests")) == []
+    assert list(strange_excerpts(excerpt % "none", ROOT / "tests")) == ["import none"]
     assert list(coverage_faults("- `src/base/none.c`: `f`")) == ["src/base/none.c has no f()"]
 
 

@@ -29,6 +29,7 @@ CONTENTS = """
 :hidden:
 :caption: To begin
 examples/README
+docs/migration
 docs/compatibility
 docs/windows
 ```

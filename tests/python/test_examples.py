@@ -1,6 +1,7 @@
 """The examples in Python, each as its reader would run it."""
 
 import contextlib
+import hashlib
 import itertools
 import pathlib
 import select
@@ -56,6 +57,14 @@ def test_echo_server(start, name):
     _, line = start("echo_server.py", "0", name)
     message = bytes(range(256)) * 100
     assert echoed(int(line.rpartition(":")[2]), message) == message
+
+
+@pytest.mark.parametrize("name", ["digest_threads", "digest_tasks"])
+def test_program_that_was_moved(start, name):
+    _, line = start(f"../migration/{name}.py", "0")
+    port = int(line.rpartition(":")[2])
+    expected = [hashlib.scrypt(text, salt=b"salt", n=1024, r=8, p=1, dklen=16).hex() for text in (b"one", b"two")]
+    assert echoed(port, b"one\ntwo\n").decode().split() == expected
 
 
 def test_mixed_server(start):

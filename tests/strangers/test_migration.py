@@ -1,0 +1,97 @@
+#!/usr/bin/python3
+"""test_migration.py DIR: runs the programs of docs/migration.md, as they were and on ringport, in the directory of the
+built examples: they do the same (see programs.py)."""
+
+import contextlib
+import os
+import signal
+import socket
+import sys
+import threading
+
+from programs import DIRECTORY, PATIENCE, Skip, run_all, server, start
+
+
+@contextlib.contextmanager
+def clients(port, count):
+    """Connections that lines can be read from."""
+    with contextlib.ExitStack() as stack:
+        peers = [stack.enter_context(socket.create_connection(("127.0.0.1", port), PATIENCE)) for _ in range(count)]
+        yield [(peer, stack.enter_context(peer.makefile("r", newline="\n"))) for peer in peers]
+
+
+def lines_until(file, wanted):
+    """What comes before a line that is waited for."""
+    lines = []
+    while (line := file.readline()) != wanted:
+        assert line, f"the end came before {wanted!r}"
+        lines.append(line)
+    return lines
+
+
+def without_counts(file, length):
+    """So much of what is said, without what the server says meanwhile, which may divide a line."""
+    while length > 0:
+        line = file.readline()
+        assert line
+        line = line.removesuffix("3 here\n")
+        length -= len(line)
+        yield line
+
+
+def broadcast(name):
+    """Three clients are told of each other, hear what each says, and are told when one has left."""
+    with server(name, 0, 5) as port, clients(port, 3) as peers:
+        for _, file in peers:
+            lines_until(file, "3 here\n")
+        for number, (peer, _) in enumerate(peers):
+            peer.sendall(f"from {number}\n".encode())
+            for _, file in peers:
+                assert set(lines_until(file, f"from {number}\n")) <= {"3 here\n"}
+        many = b"".join(b"line %d\n" % i for i in range(100000))
+        sender = threading.Thread(target=peers[0][0].sendall, args=[many])
+        sender.start()
+        for _, file in peers:
+            assert "".join(without_counts(file, len(many))) == many.decode()
+        sender.join()
+        peers[0][0].shutdown(socket.SHUT_RDWR)
+        for _, file in peers[1:]:
+            lines_until(file, "2 here\n")
+
+
+def on_libuv():
+    if not (DIRECTORY / "migration/broadcast_uv").exists():
+        raise Skip("there was no libuv")
+    broadcast("migration/broadcast_uv")
+
+
+def on_callbacks():
+    broadcast("migration/broadcast_callbacks")
+
+
+def on_coroutines():
+    broadcast("migration/broadcast_coroutines")
+
+
+def on_threads():
+    process = start("migration/echo_threads", 0)
+    try:
+        port = int(process.stdout.readline().rpartition(":")[2])
+        data = os.urandom(1000000)
+        with clients(port, 3) as peers:
+            for peer, _ in peers:
+                sender = threading.Thread(target=peer.sendall, args=[data])
+                sender.start()
+                received = bytearray()
+                while len(received) < len(data):
+                    received += peer.recv(65536)
+                sender.join()
+                assert received == data
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE) == -signal.SIGTERM
+    finally:
+        process.kill()
+        process.wait()
+
+
+sys.exit(run_all([on_libuv, on_callbacks, on_coroutines, on_threads]))
