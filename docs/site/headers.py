@@ -39,9 +39,9 @@ class Group(typing.NamedTuple):
 def declaration(text):
     """What a piece of code declares, or None."""
     code = " ".join(re.sub(r"/\*.*?\*/", "", text, flags=re.S).replace("\\\n", " ").split())
-    code = re.sub(r"^RP_API |^static inline | RP_PRINTF\([^)]*\)", "", code)
     if macro := re.match(r"#define (\w+(?:\([^)]*\))?)", code):
         return Declaration("macro", [macro[1]], text)
+    code = re.sub(r"^RP_API |^static inline | RP_PRINTF\([^)]*\)", "", code)
     if constants := re.match(r"enum \{(.*)\}", code):
         return Declaration("macro", re.findall(r"(\w+) =", constants[1]), text)
     if typed := re.match(r"typedef (struct|enum|union) (\w+)(?: \{| \2;)|(struct|enum|union) (\w+) \{", code):
@@ -109,6 +109,12 @@ def read():
     """All headers, in the order in which they are told of."""
     paths = sorted((ROOT / "include/ringport").glob("*.h"), key=lambda path: path.stem)
     return [Header(path) for path in sorted(paths, key=lambda path: (ORDER + [path.stem]).index(path.stem))]
+
+
+def functions():
+    """The names of all functions, found in a simpler way."""
+    for path in (ROOT / "include/ringport").glob("*.h"):
+        yield from re.findall(r"^RP_API\b[^;(]*?\b(\w+)\s*\(", path.read_text(), re.M)
 
 
 def places(headers):

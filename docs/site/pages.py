@@ -60,6 +60,10 @@ def title(text, line):
     return [text, line * len(text), ""]
 
 
+def sentence(text):
+    return text[:1].upper() + text[1:]
+
+
 def error_table(text, says):
     """The errors that a macro lists."""
     yield from [".. list-table::", ""]
@@ -71,7 +75,7 @@ def error_table(text, says):
 def group_lines(group, says, place_of, header):
     """What is told of a group of declarations; those that have their place elsewhere are left out."""
     if group.heading:
-        yield from title(says.inline(group.heading[:1].upper() + group.heading[1:]), "-")
+        yield from title(says.inline(sentence(group.heading)), "-")
     shown = {}
     for made in group.declarations:
         for name, signature in zip(made.names(), made.signatures):
@@ -98,7 +102,7 @@ def has_body(header, name):
 
 def header_page(header, says, place_of):
     yield from title(header.name, "=")
-    yield from [says.inline(header.title[:1].upper() + header.title[1:]), "", ".. code-block:: c", ""]
+    yield from [says.inline(sentence(header.title)), "", ".. code-block:: c", ""]
     yield from [f"   #include <ringport/{header.name}>", ""]
     yield from says.blocks(header.head)
     for group in header.groups:
@@ -112,7 +116,7 @@ def write_headers(directory, every, says, place_of):
     for header in every:
         page = "\n".join(header_page(header, says, place_of))
         (directory / f"{header.name[:-2]}.rst").write_text(page)
-        lines += [f"   * - :doc:`{header.name} <{header.page}>`", f"     - {says.inline(header.title)}"]
+        lines += [f"   * - :doc:`{header.name} <{header.page}>`", f"     - {says.inline(sentence(header.title))}"]
     lines += ["", ".. toctree::", "   :hidden:", "", *(f"   {header.name[:-2]}" for header in every), ""]
     (directory / "index.rst").write_text("\n".join(lines))
 
@@ -194,6 +198,7 @@ def main():
             site.write(PAGES[page], "".join(site.markdown(page)) + (CONTENTS if page == "README.md" else ""))
     for path in sorted(set(site.shown)):
         site.write(f"source/{path}.md", f"---\norphan: true\n---\n# {path}\n\n{site.show(path)}")
+    site.broken += [f"{name} is on no page" for name in sorted(set(headers.functions()) - set(roles))]
     sys.exit("\n".join(site.broken) or 0)
 
 
