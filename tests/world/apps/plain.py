@@ -48,6 +48,9 @@ async def answer(path, scope, receive):
         return scope["http_version"].encode()
     if path == "/work":
         return await work()
+    if path == "/never":
+        while (await receive())["type"] != "http.disconnect":
+            pass
     if path == "/upload":
         with contextlib.suppress(ConnectionError):
             return json.dumps(await payload.digest_later(body(receive))).encode()
