@@ -90,7 +90,7 @@ aarch64: ## the tests on aarch64 (cross-compiled, under qemu-user, epoll)
 	@scripts/test-variant aarch64
 
 strangers: ## of the tests: curl, wrk, socat, ncat, nginx, Redis, openssl, Go and GnuTLS against us; slow clients, and malformed ones
-	@scripts/install-packages build strangers
+	@scripts/install-packages build strangers libraries
 	@scripts/configure $(BUILD) -Dbench=true
 	@scripts/test $(BUILD) --suite strangers
 
