@@ -145,6 +145,7 @@ struct rp_op {
         struct {
             struct sockaddr *address; /* may be NULL */
             uint32_t *length;
+            bool shared; /* of a multishot accept: other processes accept on its socket too */
         } accept;
         struct {
             const char *path;

@@ -26,6 +26,7 @@ class Server(_core.Server, base_events.Server):
 
     _path = None  # of a Unix socket that is removed with the server, and its inode
     _inode = None
+    _shared = False  # the program has made the socket, and may have other processes accept on it
     _waits_for_connections = sys.version_info >= (3, 12)  # in wait_closed(), when the server is closed already
 
     def _start_serving(self):
@@ -47,7 +48,7 @@ class Server(_core.Server, base_events.Server):
                 self._ssl_handshake_timeout,
                 self._ssl_shutdown_timeout,
             )
-        self._serve(self._loop, [sock.fileno() for sock in self._sockets], factory, not inherited)
+        self._serve(self._loop, [sock.fileno() for sock in self._sockets], factory, not inherited, self._shared)
         self._serving = True
 
     def close(self):
@@ -312,6 +313,7 @@ class Serving:
         else:
             raise ValueError("Neither host/port nor sock were specified")
         server = Server(self, sockets, protocol_factory, ssl, backlog, ssl_handshake_timeout, ssl_shutdown_timeout)
+        server._shared = sock is not None
         return await self._begin_serving(server, start_serving, given=sock is not None)
 
     async def _resolve_hosts(self, host, port, family, flags):
@@ -382,6 +384,7 @@ class Serving:
         else:
             raise ValueError("path was not specified, and no sock specified")
         server = Server(self, [sock], protocol_factory, ssl, backlog, ssl_handshake_timeout, ssl_shutdown_timeout)
+        server._shared = given
         if cleanup_socket:
             server._note_path()
         return await self._begin_serving(server, start_serving, given)

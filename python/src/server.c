@@ -247,8 +247,9 @@ static int take_descriptors(rpy_server *self, rpy_loop *loop, PyObject *descript
     return 0;
 }
 
-PyDoc_STRVAR(serve_doc, "_serve(loop, descriptors, factory, nodelay)\n--\n\n"
-                        "Accept on sockets that listen, and make a protocol by the factory for each connection.");
+PyDoc_STRVAR(serve_doc, "_serve(loop, descriptors, factory, nodelay, shared)\n--\n\n"
+                        "Accept on sockets that listen, and make a protocol by the factory for each connection.\n"
+                        "Other processes may accept on shared ones too.");
 
 static PyObject *method_serve(PyObject *object, PyTypeObject *type, PyObject *const *args, Py_ssize_t count,
                               PyObject *names)
@@ -256,8 +257,8 @@ static PyObject *method_serve(PyObject *object, PyTypeObject *type, PyObject *co
     const rpy_state *state = PyType_GetModuleState(type);
     rpy_server *self = (rpy_server *)object;
 
-    if (count != 4 || names || !PyObject_TypeCheck(args[0], state->loop_type) || !PyList_Check(args[1])) {
-        PyErr_SetString(PyExc_TypeError, "_serve() takes a loop, a list of descriptors, a factory and a bool");
+    if (count != 5 || names || !PyObject_TypeCheck(args[0], state->loop_type) || !PyList_Check(args[1])) {
+        PyErr_SetString(PyExc_TypeError, "_serve() takes a loop, a list of descriptors, a factory and two bools");
         return NULL;
     }
     rpy_loop *loop = (rpy_loop *)args[0];
@@ -274,8 +275,10 @@ static PyObject *method_serve(PyObject *object, PyTypeObject *type, PyObject *co
     self->factory = Py_NewRef(args[2]);
     self->nodelay = args[3] == Py_True;
     rpy_loop_keep(loop, &self->kept, object, dropped);
-    for (Py_ssize_t i = 0; i < self->listener_count; i++)
+    for (Py_ssize_t i = 0; i < self->listener_count; i++) {
+        self->listeners[i].shared = args[4] == Py_True;
         rp_listener_start(&self->listeners[i]);
+    }
     Py_RETURN_NONE;
 }
 

@@ -124,6 +124,7 @@ static void accept_next(void *arg)
 
     assert(!listener->closing && !listener->accepting);
     rp_op_accept_multi(&listener->accept, listener->fd, on_accepted, listener);
+    listener->accept.u.accept.shared = listener->shared;
     rc = rp_submit(listener->loop, &listener->accept);
     listener->accepting = rc == 0;
     if (rc < 0)

@@ -343,8 +343,10 @@ int rp_server_from_fds(rp_loop *loop, const rp_server_protocol *protocol, const 
         return -ENOMEM;
     made->backlog = 0;
     made->inherited = false;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         rp_server_add_socket(made, fds[i]);
+        made->listeners[i].shared = true; /* as that of a server which has forked its workers */
+    }
     int rc = start(made, &used);
     if (rc < 0) {
         made->listener_count = made->open_listeners = 0; /* they stay the caller's */

@@ -13,6 +13,7 @@
 
 #include "proactor/child_posix.h"
 #include "proactor/file_posix.h"
+#include "proactor/ready.h"
 #include "proactor/receive_stream.h"
 #include "proactor/uring_entry.h"
 
@@ -119,6 +120,39 @@ static int collect_poll(uring *u, rp_op *op, int result, bool more, rp_completio
     return 1;
 }
 
+/* ---- accepting where others do so too ---- */
+
+/* What attempts note in it has another meaning in this file. */
+static int64_t accept_now(const rp_op *op)
+{
+    rp_op attempt = *op;
+    int rc = rp_ready_begin(&attempt);
+
+    return rc < 0 ? rc : rp_ready_attempt(&attempt);
+}
+
+/*
+ * Of those that accept in the kernel it wakes one for a connection: always the same, as long as its multishot accept
+ * lasts, however busy that process is. Of those that poll it wakes all, and who is first has the connection.
+ */
+static int collect_shared_accept(uring *u, rp_op *op, int result, bool more, rp_completion *completion)
+{
+    int64_t accepted = -ECANCELED;
+
+    if (!poll_has_ended(u, op, &result, more))
+        return 0;
+    if (result < 0)
+        accepted = result;
+    else if (may_issue_again(op))
+        accepted = accept_now(op);
+    if (accepted != -EAGAIN)
+        rp_op_complete(&u->base, op, completion, accepted, accepted < 0 ? 0 : RP_OP_MORE);
+    if (accepted < 0 && accepted != -EAGAIN)
+        return 1;
+    uring_issue(u, op);
+    return accepted != -EAGAIN;
+}
+
 /* ---- the rest ---- */
 
 static int collect_child(uring *u, rp_op *op, int result, rp_completion *completion)
@@ -175,6 +209,8 @@ static int collect(uring *u, rp_op *op, int result, bool more, rp_completion *co
         return collect_poll(u, op, result, more, completion);
     if (op->kind == RP_OP_WAIT_CHILD)
         return collect_child(u, op, result, completion);
+    if (op->kind == RP_OP_ACCEPT_MULTI && op->u.accept.shared)
+        return collect_shared_accept(u, op, result, more, completion);
 
     if (op->phase & URING_PHASE_POLLING) {
         if (!poll_has_ended(u, op, &result, more))

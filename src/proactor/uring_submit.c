@@ -256,6 +256,8 @@ void uring_submit(rp_proactor *proactor, rp_op *op)
             return;
         }
     }
+    if (op->kind == RP_OP_ACCEPT_MULTI && op->u.accept.shared)
+        op->phase |= URING_PHASE_POLLING;
     if (op->kind == RP_OP_WAIT_CHILD) {
         int64_t status = rp_child_open(op);
 

@@ -133,6 +133,34 @@ TEST(whoever_lends_a_socket_can_close_it_at_once)
     rp_loop_free(loop);
 }
 
+/* Two loops stand for two processes: one that does not run keeps no connection from the other. */
+TEST(whoever_runs_accepts_at_a_shared_socket)
+{
+    rp_loop *loops[2] = {wire_loop(), wire_loop()};
+    owner owners[2] = {0};
+    int port, fd = wire_listen(&port);
+
+    for (int i = 0; i < 2; i++) {
+        owners[i].listener = rp_malloc(sizeof *owners[i].listener);
+        rp_listener_init(owners[i].listener, loops[i], fd, &lending, &owners[i]);
+        owners[i].listener->shared = true;
+        rp_listener_start(owners[i].listener);
+        wire_run(loops[i], RP_MSEC(1));
+    }
+    for (int i = 0; i < 6; i++) {
+        int client = wire_connect(port);
+
+        RUN_UNTIL(loops[i % 2], owners[i % 2].accepted == i / 2 + 1);
+        close(client);
+    }
+    for (int i = 0; i < 2; i++) {
+        rp_listener_close(owners[i].listener);
+        RUN_UNTIL(loops[i], owners[i].closed == 1);
+        rp_loop_free(loops[i]);
+    }
+    close(fd);
+}
+
 TEST(a_lent_socket_outlives_its_listener_and_the_loop)
 {
     rp_loop *loop = wire_loop();

@@ -369,6 +369,27 @@ async def test_given_socket(loop, listens):
     assert sock.fileno() == -1
 
 
+@pytest.mark.parametrize("unix", [False, True])
+def test_a_shared_socket_is_served_by_whoever_runs(new_loop, unix, tmp_path):
+    """Two loops stand for two processes: one that does not run keeps no connection from the other."""
+    first = socket.socket(socket.AF_UNIX if unix else socket.AF_INET)
+    first.bind(str(tmp_path / "socket") if unix else ("127.0.0.1", 0))
+    address = first.getsockname()
+    servers = []
+    for sock in first, first.dup():
+        loop, accepting = new_loop(), Accepting()
+        create = loop.create_unix_server if unix else loop.create_server
+        servers.append((loop, accepting, loop.run_until_complete(create(accepting, sock=sock))))
+    for turn in range(6):
+        loop, accepting, _ = servers[turn % 2]
+        with socket.socket(first.family) as client:
+            client.connect(address)
+            protocols = loop.run_until_complete(asyncio.wait_for(accepting.count(turn // 2 + 1), 60))
+        loop.run_until_complete(protocols[-1].ended)
+    for loop, _, server in servers:
+        loop.run_until_complete(ended(server))
+
+
 async def test_connections_that_were_made_before(loop):
     accepting = Accepting()
     with socket.socket(proto=socket.IPPROTO_TCP) as sock:

@@ -146,11 +146,13 @@ def test_tls(http, tmp_path):
 
 
 def test_two_workers():
-    """Each is a process of its own, on the loop that the factory makes."""
+    """Each is a process of its own, on the loop that the factory makes, and they share a socket."""
     port = free_port()
     with started(command("plain", port, "--workers", 2, loop="factory"), ("127.0.0.1", port), cwd=HERE) as server:
         site = Site(port)
         visitors.is_on_loop(site)
+        found = set()
+        visitors.until(lambda: found.add(visitors.get(site, "/pid")) or len(found) == 2)
         if not REDUCED:
             visitors.load(site)
         visitors.graceful_shutdown(site, server)
