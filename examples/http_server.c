@@ -11,9 +11,10 @@
 
 enum { HEAD_SIZE = 8192 };
 
+/* All tasks share the buffer, so that an idle connection does not keep one: what is written is sent or copied at once. */
 static int respond(rp_co *co, rp_stream *stream, const char *status, const char *body, bool keep)
 {
-    char response[HEAD_SIZE + 256];
+    static char response[HEAD_SIZE + 256];
     int n = snprintf(response, sizeof response,
                      "HTTP/1.1 %s\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\nConnection: %s\r\n\r\n%s",
                      status, strlen(body), keep ? "keep-alive" : "close", body);

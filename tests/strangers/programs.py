@@ -39,14 +39,15 @@ def run(name, *arguments):
 
 
 @contextlib.contextmanager
-def server(name, *arguments):
-    """Gives the port of an example that serves; it must end in order on SIGINT, if it can be sent, and say nothing more."""
+def serving(name, *arguments):
+    """Gives the process and the port of an example that serves; it must end in order on SIGINT, if it can be sent, and say
+    nothing more."""
     process = start(name, *arguments)
     try:
         line = process.stdout.readline()
         match = re.match(r"serving on .*?127\.0\.0\.1:(\d+)", line)
         assert match, line + process.stdout.read()
-        yield int(match[1])
+        yield process, int(match[1])
         if ON_WINDOWS:
             return
         process.send_signal(signal.SIGINT)
@@ -55,6 +56,19 @@ def server(name, *arguments):
     finally:
         process.kill()
         process.wait()
+
+
+@contextlib.contextmanager
+def server(name, *arguments):
+    """The port alone."""
+    with serving(name, *arguments) as (_, port):
+        yield port
+
+
+def resident(process):
+    """A process's memory, in bytes."""
+    status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
+    return int(re.search(r"^VmRSS:\s*(\d+) kB", status, re.M)[1]) * 1024
 
 
 class Skip(Exception):

@@ -15,7 +15,7 @@ import tempfile
 import malformed_resp
 import tls_certificates
 from malformed_resp import CONVERSATION, request, words
-from programs import PATIENCE, run_all, server
+from programs import PATIENCE, resident, run_all, serving
 from tools import connect, daemon, free_port, use
 
 DATA = os.urandom(1000000)
@@ -27,8 +27,8 @@ CERTIFICATES = pathlib.Path(HOME.name)
 class Served:
     """The example, and how each of Redis' programs gets at it."""
 
-    def __init__(self, port, path, tls_port):
-        self.port, self.path = port, path
+    def __init__(self, process, port, path, tls_port):
+        self.process, self.port = process, port
         self.ways = {
             "TCP": ("-h", "127.0.0.1", "-p", port),
             "Unix": ("-s", path),
@@ -45,8 +45,9 @@ class Served:
 def resp_server():
     with tempfile.TemporaryDirectory() as home:
         path, tls_port = f"{home}/socket", free_port()
-        with server("resp_server", 0, path, tls_port, CERTIFICATES / "ecdsa.pem", CERTIFICATES / "ecdsa.key") as port:
-            yield Served(port, path, tls_port)
+        certificate, key = CERTIFICATES / "ecdsa.pem", CERTIFICATES / "ecdsa.key"
+        with serving("resp_server", 0, path, tls_port, certificate, key) as (process, port):
+            yield Served(process, port, path, tls_port)
         assert not os.path.exists(path), "the socket is still there"
 
 
@@ -190,27 +191,18 @@ def rubbish():
         check_alive(served)
 
 
-def resident(served):
-    """The server's memory, in bytes."""
-    for status in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            if served.path.encode() in status.read_bytes().split(b"\0"):
-                return int(re.search(r"VmRSS:\s*(\d+) kB", (status.parent / "status").read_text())[1]) * 1024
-    raise AssertionError("there is no server")
-
-
 def announced_lengths():
     """Lengths that are announced, and never sent, cost nothing."""
     with resp_server() as served, contextlib.ExitStack() as stack:
         check_alive(served)
-        before = resident(served)
+        before = resident(served.process)
         connections = [stack.enter_context(connect(served.port)) for _ in range(200)]
         for i, connection in enumerate(connections):
             connection.sendall(b"*3\r\n$3\r\nSET\r\n$1\r\na\r\n$60000000\r\nabc" if i % 2 else b"*1048576\r\n$1\r\na\r\n")
         for connection in connections:  # each is answered what it asks next, and so has been read
             connection.shutdown(socket.SHUT_WR)
             assert connection.recv(1) == b""
-        assert resident(served) < before + 200 * 300000
+        assert resident(served.process) < before + 200 * 300000
         check_alive(served)
 
 
@@ -234,7 +226,7 @@ def clients_that_do_not_read():
     with resp_server() as served, contextlib.ExitStack() as stack:
         assert talk(served.port, request("SET", "data", DATA[:100000])) == b"+OK\r\n"
         check_alive(served)
-        before = resident(served)
+        before = resident(served.process)
         ask, expected = request("GET", "data"), b"$100000\r\n%s\r\n" % DATA[:100000]
         asked = {}
         for _ in range(10):
@@ -248,7 +240,7 @@ def clients_that_do_not_read():
             asked[connection] = sent
         for _ in range(20):
             check_alive(served)
-        assert resident(served) < before + 10 * 10 * len(expected)  # of 100 replies each
+        assert resident(served.process) < before + 10 * 10 * len(expected)  # of 100 replies each
         for connection, sent in asked.items():
             connection.sendall((ask * 100)[sent:])
             connection.shutdown(socket.SHUT_WR)
