@@ -48,7 +48,7 @@ check: ## format, warnings of gcc and clang, clang-tidy, layers, headers, docume
 
 bench: ## speed against libuv, a plain epoll loop, Boost.Asio, Boost.Context and goroutines (WORKLOADS="timers switch")
 	@scripts/install-packages build
-	@for group in libuv boost go plot valgrind tls; do scripts/install-packages $$group || echo "without $$group"; done
+	@for group in libuv boost go plot valgrind tls redis; do scripts/install-packages $$group || echo "without $$group"; done
 	@scripts/bench $(WORKLOADS)
 
 bench-python: ## Python's event loops against each other (WORKLOADS="echo-streams chain", QUICK=1)

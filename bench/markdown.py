@@ -20,6 +20,10 @@ class Line(typing.NamedTuple):
 REST = {
     "connect-1": Line("connect, one request, close: processor time", ECHO, " us"),
     "connect-64": Line("the same, 64 at once", ECHO, " us"),
+    "redis-set-1": Line("SET by redis-benchmark, 50 connections: processor time", ECHO, " us"),
+    "redis-get-1": Line("the same, GET", ECHO, " us"),
+    "redis-set-50": Line("SET, pipelines of 50", ECHO, " us"),
+    "redis-get-50": Line("the same, GET", ECHO, " us"),
     "switch": Line("switch of coroutines", "ns_per_switch", " ns"),
     "sleep-0": Line("`sleep(0)`, 1,000 tasks in turn", "ns_per_turn", " ns"),
     "spawn-join": Line("create and join a task", "ns_per_life", " ns"),

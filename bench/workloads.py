@@ -10,6 +10,7 @@ import time
 import typing
 
 import instructions
+import resp
 from measure import (BOTH, PROGRAMS, SERVERS, Ours, Peer, Program, Server, against_limit, certificate, compare, in_turns,
                      run, scratch)
 
@@ -26,6 +27,7 @@ OURS_PLAIN, OPENSSL = Peer("plain", None), Peer("OpenSSL alone", None)
 TLS_SIZES = {"1KiB": 1024, "16KiB": 16 * 1024, "128KiB": 128 * 1024}
 TLS_RATES = {"1KiB": 60000, "16KiB": 30000, "128KiB": 5000}  # messages a second: some of a core is left
 TLS_IDLE = 16.0  # KiB a connection
+REDIS = Peer("redis-server", "epoll")
 ASIO, GO, BOOST_CONTEXT = Peer("asio", "epoll"), Peer("go", "epoll"), Peer("boost.context", None)
 MESSAGE_LIMITS = {"instructions_per_request": 520, "lines_per_connection": 11}  # of streams, on epoll
 BUSY_POLL = {"RINGPORT_BUSY_POLL": "20000"}  # ns
@@ -161,6 +163,18 @@ def datagrams(setting):
         def goal(backend, peer, metric, least=LEVEL if peers * depth == 1 else 2.0):
             return least if peer == "libuv" and metric == "cpu_us_per_request" else None
         yield from compare(f"datagrams-{peers}x{depth}", samples, TRAFFIC, goal)
+
+
+def redis(setting):
+    """Redis' own benchmark against our server of its protocol, and against Redis."""
+    if not resp.available():
+        print("redis-server, redis-tools or libssl-dev is not installed, and nothing is compared with Redis")
+        return
+    with resp.stores([*map(Ours, setting.backends), REDIS]) as stores:
+        for pipeline, command in ((1, "set"), (1, "get"), (50, "set"), (50, "get")):
+            samples = in_turns({name: lambda store=store, pipeline=pipeline, command=command:
+                                store.load(command, pipeline, setting.seconds) for name, store in stores.items()}, setting.rounds)
+            yield from compare(f"redis-{command}-{pipeline}", samples, TRAFFIC, lambda *_: None)
 
 
 # ---- TLS ----
@@ -401,6 +415,7 @@ WORKLOADS = {f"echo-{transport}-{label}": echo(transport, label) for transport i
 WORKLOADS |= {
     "connect": connect,
     "datagrams": datagrams,
+    "redis": redis,
     "switch": switch,
     "tasks": tasks,
     "timers": timers,
