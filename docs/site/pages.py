@@ -31,6 +31,7 @@ CONTENTS = """
 examples/README
 docs/migration
 docs/compatibility
+docs/benchmarks
 docs/windows
 ```
 
