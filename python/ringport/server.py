@@ -48,7 +48,7 @@ class Server(_core.Server, base_events.Server):
                 self._ssl_handshake_timeout,
                 self._ssl_shutdown_timeout,
             )
-        self._serve(self._loop, [sock.fileno() for sock in self._sockets], factory, not inherited, self._shared)
+        self._serve(self._loop, [sock.fileno() for sock in self._sockets], factory, not inherited)
         self._serving = True
 
     def close(self):

@@ -247,9 +247,9 @@ static int take_descriptors(rpy_server *self, rpy_loop *loop, PyObject *descript
     return 0;
 }
 
-PyDoc_STRVAR(serve_doc, "_serve(loop, descriptors, factory, nodelay, shared)\n--\n\n"
+PyDoc_STRVAR(serve_doc, "_serve(loop, descriptors, factory, nodelay)\n--\n\n"
                         "Accept on sockets that listen, and make a protocol by the factory for each connection.\n"
-                        "Other processes may accept on shared ones too.");
+                        "Other processes may accept on them too if self._shared is true.");
 
 static PyObject *method_serve(PyObject *object, PyTypeObject *type, PyObject *const *args, Py_ssize_t count,
                               PyObject *names)
@@ -257,8 +257,8 @@ static PyObject *method_serve(PyObject *object, PyTypeObject *type, PyObject *co
     const rpy_state *state = PyType_GetModuleState(type);
     rpy_server *self = (rpy_server *)object;
 
-    if (count != 5 || names || !PyObject_TypeCheck(args[0], state->loop_type) || !PyList_Check(args[1])) {
-        PyErr_SetString(PyExc_TypeError, "_serve() takes a loop, a list of descriptors, a factory and two bools");
+    if (count != 4 || names || !PyObject_TypeCheck(args[0], state->loop_type) || !PyList_Check(args[1])) {
+        PyErr_SetString(PyExc_TypeError, "_serve() takes a loop, a list of descriptors, a factory and a bool");
         return NULL;
     }
     rpy_loop *loop = (rpy_loop *)args[0];
@@ -268,6 +268,11 @@ static PyObject *method_serve(PyObject *object, PyTypeObject *type, PyObject *co
         PyErr_SetString(PyExc_RuntimeError, "the server has begun already");
         return NULL;
     }
+    PyObject *given = PyObject_GetAttr(object, state->names._shared);
+    int shared = given ? PyObject_IsTrue(given) : -1;
+    Py_XDECREF(given);
+    if (shared < 0)
+        return NULL;
     self->context = PyContext_CopyCurrent();
     if (!self->context || take_descriptors(self, loop, args[1]) < 0)
         return NULL;
@@ -276,7 +281,7 @@ static PyObject *method_serve(PyObject *object, PyTypeObject *type, PyObject *co
     self->nodelay = args[3] == Py_True;
     rpy_loop_keep(loop, &self->kept, object, dropped);
     for (Py_ssize_t i = 0; i < self->listener_count; i++) {
-        self->listeners[i].shared = args[4] == Py_True;
+        self->listeners[i].shared = shared > 0;
         rp_listener_start(&self->listeners[i]);
     }
     Py_RETURN_NONE;

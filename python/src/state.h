@@ -24,6 +24,7 @@
     X(_io_refs)                                                                                                   \
     X(_limit)                                                                                                     \
     X(_paused)                                                                                                    \
+    X(_shared)                                                                                                    \
     X(_stream_reader)                                                                                             \
     X(_stream_reader_wr)                                                                                          \
     X(_transport)                                                                                                 \
