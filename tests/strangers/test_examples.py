@@ -247,10 +247,20 @@ def mail():
             process.wait()
 
 
+def resp_server():
+    with server("resp_server", 0) as port, socket.create_connection(("127.0.0.1", port), PATIENCE) as client:
+        client.sendall(b"*3\r\n$3\r\nSET\r\n$4\r\nname\r\n$5\r\nvalue\r\nGET name\r\nRPUSH list a 'b c'\r\nLRANGE list 0 -1\r\n")
+        client.shutdown(socket.SHUT_WR)
+        with client.makefile("rb") as replies:
+            assert replies.read() == b"+OK\r\n$5\r\nvalue\r\n:2\r\n*2\r\n$1\r\na\r\n$3\r\nb c\r\n"
+
+
 EXAMPLES = [hello, echo_server, echo_client, tcp_proxy, http_server, fetch, executor, udp_echo, chat_server, crawler,
             pipeline, copy_file, tail]
 
 if (DIRECTORY / "tls_echo_server").exists() and shutil.which("openssl"):
     EXAMPLES += [tls_echo, mail]  # built where there is OpenSSL
+if (DIRECTORY / "resp_server").exists():
+    EXAMPLES.append(resp_server)  # the same, but for Windows
 
 sys.exit(run_all(EXAMPLES if SUFFIX else EXAMPLES + [numbered, signals]))
