@@ -65,5 +65,6 @@ def test_websocket(site):
 def test_graceful_shutdown_under_load():
     port = free_port()
     with serving(port, "plain", "--workers", "2") as server:
+        visitors.all_serve(Site(port), 2)
         visitors.graceful_shutdown(Site(port), server)
         assert server.returncode == 0

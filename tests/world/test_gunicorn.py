@@ -71,6 +71,7 @@ def test_websocket(site):
 def test_graceful_shutdown_under_load(worker):
     port = free_port()
     with serving(port, worker, "--graceful-timeout", "60") as server:
+        visitors.all_serve(Site(port), 2)
         visitors.graceful_shutdown(Site(port), server)
         assert server.returncode == 0
 

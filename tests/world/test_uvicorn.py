@@ -151,8 +151,7 @@ def test_two_workers():
     with started(command("plain", port, "--workers", 2, loop="factory"), ("127.0.0.1", port), cwd=HERE) as server:
         site = Site(port)
         visitors.is_on_loop(site)
-        found = set()
-        visitors.until(lambda: found.add(visitors.get(site, "/pid")) or len(found) == 2)
+        visitors.all_serve(site, 2)
         if not REDUCED:
             visitors.load(site)
         visitors.graceful_shutdown(site, server)
