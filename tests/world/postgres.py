@@ -4,6 +4,7 @@ PostgreSQL refuses to be root: if we are, it is "nobody". Its backends leave the
 it is killed.
 """
 
+import asyncio
 import contextlib
 import os
 import pathlib
@@ -12,6 +13,7 @@ import signal
 import subprocess
 import tempfile
 
+import pytest
 from servers import free_port, started, tool
 from tls import Certificate
 
@@ -105,3 +107,21 @@ class Postgres:
     def login(self, where="tcp"):
         """Address, user, password and database, by asyncpg's names for them."""
         return self.address(where) | {"user": USER, "password": PASSWORD, "database": DATABASE}
+
+
+@contextlib.asynccontextmanager
+async def timed_out_after(running):
+    """A timeout that ends the block, once the coroutine `running` has ended, which waits until the query runs.
+
+    PostgreSQL ignores it if a query is cancelled that it has not begun.
+    """
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(None) as limit:
+
+            async def expire():
+                await running
+                limit.reschedule(0)
+
+            expiry = asyncio.create_task(expire())
+            yield
+    await expiry

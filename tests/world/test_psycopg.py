@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from cases import on_loop, until
 from loops import size
-from postgres import DATABASE, PASSWORD, USER, Postgres
+from postgres import DATABASE, PASSWORD, USER, Postgres, timed_out_after
 from psycopg import errors
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
@@ -274,9 +274,8 @@ async def test_cancellation(server, where):
                 await query
             assert await one(connection, "select %s::int", number) == number
 
-            with pytest.raises(TimeoutError):
-                async with asyncio.timeout(0.01):
-                    await connection.execute("select pg_sleep(3600)")
+            async with timed_out_after(until_busy(watcher, 1)):
+                await connection.execute("select pg_sleep(3600)")
             assert await one(connection, "select %s::int", number) == number
 
             query = asyncio.create_task(connection.execute("select pg_sleep(3600)"))

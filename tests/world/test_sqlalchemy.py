@@ -6,7 +6,7 @@ import contextlib
 import pytest
 from cases import on_loop
 from loops import size
-from postgres import DATABASE, PASSWORD, USER, Postgres
+from postgres import DATABASE, PASSWORD, USER, Postgres, timed_out_after
 from sqlalchemy import URL, ForeignKey, event, func, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -198,9 +198,9 @@ async def test_cancellation(driver, server, tmp_path):
                 task.cancel()
             ends = await asyncio.gather(*tasks, return_exceptions=True)
             assert all(isinstance(end, asyncio.CancelledError) for end in ends), ends
-            with pytest.raises(TimeoutError):
-                async with asyncio.timeout(0.01):
-                    await sleep(engine)
+            await until_sleeping(engine, 0)
+            async with timed_out_after(until_sleeping(engine, 1)):
+                await sleep(engine)
             await until_sleeping(engine, 0)
             assert engine.pool.checkedout() == 0
             assert await asyncio.gather(*(echo(engine, number) for number in range(40))) == list(range(40))
