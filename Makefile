@@ -13,8 +13,8 @@ demo: ## asyncio's example, then an echo server under load on io_uring and on ep
 
 test: ## build, and run every test on every backend
 	@scripts/install-packages build test python-test strangers libuv
-	@options=$$(scripts/python-env $(BUILD) tests/python/requirements.txt) && \
-	    scripts/configure $(BUILD) -Dbench=true -Dcxx=enabled $$options
+	@options=$$(scripts/python-env $(BUILD) tests/python/requirements.txt) && suite=$$(scripts/uvloop-suite $(BUILD)) && \
+	    scripts/configure $(BUILD) -Dbench=true -Dcxx=enabled $$options $$suite
 	@scripts/test $(BUILD) --setup whole
 
 python: ## the Python face in build/, and build/venv/bin/python, which imports it from there (PYTHON=/usr/bin/python3)

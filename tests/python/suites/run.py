@@ -1,10 +1,10 @@
-"""run.py [MODULE...] [--reference]: CPython's own tests of asyncio, with ringport's loop in place of asyncio's.
+"""run.py SUITE [MODULE...] [--reference]: tests that others wrote of an event loop, on ringport's loop.
 
-They are the ones that came with this Python (test.test_asyncio). Each module runs in a process of its own (child.py); a test
-that ends its process has failed, and the rest goes on in another one.
+SUITE is cpython or uvloop: SUITE_suite.py says where its tests are, and how they get our loop. Each module runs in a process
+of its own (child.py); a test that ends its process has failed, and the rest goes on in another one.
 
-What does not pass is named in not_applicable.txt, or in later.txt, with the reason. There, an entry that passes, or of which
-there is no test, is a failure too. Tests that make no loop of ours are counted apart: they say nothing about us.
+What does not pass is named in SUITE.txt, with the reason. There, an entry that passes, or of which there is no test, is a
+failure too. Tests that make no loop of ours are counted apart: they say nothing about us.
 """
 
 import argparse
@@ -12,7 +12,7 @@ import collections
 import concurrent.futures
 import contextlib
 import fnmatch
-import importlib.util
+import importlib
 import json
 import os
 import pathlib
@@ -25,15 +25,11 @@ import threading
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
-LISTS = ["not_applicable.txt", "later.txt"] + ["sanitized.txt"] * ("libasan" in os.environ.get("LD_PRELOAD", ""))
-LONGEST = "test_ssl", "test_events", "test_tasks", "test_sslproto", "test_sendfile"
 
 
-def modules():
+def modules(suite, source):
     """The modules of the suite, the longest first."""
-    where = pathlib.Path(importlib.util.find_spec("test.test_asyncio").origin).parent
-    names = sorted(path.stem for path in where.glob("test_*.py") if "windows" not in path.stem)
-    return [name for name in LONGEST if name in names] + [name for name in names if name not in LONGEST]
+    return sorted(suite.modules(source), key=lambda name: (suite.LONGEST + (name,)).index(name))
 
 
 class Excused:
@@ -56,13 +52,13 @@ class Excused:
         return fnmatch.fnmatchcase(name, self.pattern)
 
 
-def excused():
+def excused(lists):
     """What the lists name for this version.
 
     A paragraph is a reason, as a comment, and the tests: all but some, perhaps; some would hang.
     """
     entries = []
-    for name in LISTS:
+    for name in lists:
         reason = ""
         for number, line in enumerate((HERE / name).read_text().splitlines(), 1):
             if line.startswith("#"):
@@ -77,7 +73,7 @@ def excused():
     return [entry for entry in entries if entry.applies()]
 
 
-def run_module(module, entries, reference):
+def run_module(module, entries, options):
     """The outcomes of a module's tests: {name: {outcome, why, loops}}."""
     outcomes = {}
     missing = None  # names of tests whose outcome is not known yet; None: all
@@ -87,7 +83,7 @@ def run_module(module, entries, reference):
             left_out = ["-" + entry.pattern for entry in entries if entry.kind == "hangs: "]
             wanted.write_text("\n".join((missing or []) + left_out))
             begun, known = None, len(outcomes)
-            for told, printed in run_child(module, wanted, directory, reference):
+            for told, printed in run_child(module, wanted, directory, options):
                 if "tests" in told:
                     missing = told["tests"]
                     for entry in entries:
@@ -105,20 +101,20 @@ def run_module(module, entries, reference):
                     missing = []
                 elif "died" in told:
                     why = told["died"] + printed
-                    outcomes[begun or f"{module} as a whole"] = {"outcome": "failed", "loops": 1, "why": why}
+                    outcomes[begun or module] = {"outcome": "failed", "loops": 1, "why": why}
             missing = [name for name in missing or [] if name not in outcomes]
             if len(outcomes) == known:
                 break
     return outcomes
 
 
-def run_child(module, wanted, directory, reference):
+def run_child(module, wanted, directory, options):
     """What a child tells, each time with what it has printed by then if that matters."""
     reader, writer = os.pipe()
     with tempfile.TemporaryFile("w+") as printed, open(reader) as report:
-        command = [sys.executable, HERE / "child.py", module, str(writer), wanted]
+        command = [sys.executable, HERE / "child.py", options.suite, module, str(writer), wanted]
         child = subprocess.Popen(
-            command + ["--reference"] * reference, pass_fds=[writer], cwd=directory,
+            command + ["--reference"] * options.reference, pass_fds=[writer], cwd=directory, env=environment(options),
             stdin=subprocess.DEVNULL, stdout=printed, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
         os.close(writer)
@@ -132,6 +128,12 @@ def run_child(module, wanted, directory, reference):
         if not ended:
             printed.seek(0)
             yield {"died": f"the process ended with status {status}\n"}, "".join(printed.readlines()[-60:])
+
+
+def environment(options):
+    """Ours, and what leads to a suite that is not installed."""
+    added = {"PYTHONPATH": str(options.source.resolve())} if options.source else {}
+    return os.environ | added | ({"RINGPORT_REFERENCE": "1"} if options.reference else {})
 
 
 def end_session(child):
@@ -178,21 +180,24 @@ def judge(outcomes, entries, verbose):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("suite", choices=["cpython", "uvloop"])
     parser.add_argument("modules", nargs="*")
+    parser.add_argument("--source", type=pathlib.Path, help="where the suite is, if it is not installed")
     parser.add_argument("--reference", action="store_true", help="asyncio's own loop, to see what passes there")
     parser.add_argument("-v", "--verbose", action="store_true", help="print why a test has failed")
     parser.add_argument("-k", metavar="PATTERN", help="judge only tests whose name matches")
     parser.add_argument("-j", type=int, default=os.cpu_count(), help="how many processes at a time")
     parser.add_argument("--json", type=pathlib.Path, help="write all outcomes to this file")
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     if why := refused():
         print(f"no io_uring here: {why}\n# 0 passed, 0 failed, 1 skipped")
         return 0
-    chosen = arguments.modules or modules()
-    entries = [] if arguments.reference else excused()
+    suite = importlib.import_module(f"{arguments.suite}_suite")
+    chosen = arguments.modules or modules(suite, arguments.source)
+    entries = [] if arguments.reference else excused(suite.LISTS)
     outcomes = {}
     with concurrent.futures.ThreadPoolExecutor(arguments.j) as pool:
-        for result in pool.map(lambda module: run_module(module, entries, arguments.reference), chosen):
+        for result in pool.map(lambda module: run_module(module, entries, arguments), chosen):
             outcomes.update(result)
     if arguments.json:
         arguments.json.write_text(json.dumps(outcomes, indent=1))
