@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import os
 import pathlib
+import select
 import shutil
 import signal
 import subprocess
@@ -93,12 +94,17 @@ class Postgres:
         return [int(pid) for pid in pathlib.Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()]
 
     def kill(self):
-        """Kills it and all its backends, of which none can say goodbye."""
+        """Kills it and all its backends, of which none can say goodbye, and waits until they and their memory are gone."""
+        killed = []
         if self.backends():
             self.server.send_signal(signal.SIGSTOP)  # so that no backend is born meanwhile
-            for pid in self.backends():
-                os.kill(pid, signal.SIGKILL)
+            killed = [os.pidfd_open(pid) for pid in self.backends()]
+        for backend in killed:
+            signal.pidfd_send_signal(backend, signal.SIGKILL)
         self.running.close()
+        for backend in killed:
+            select.select([backend], [], [], 60)
+            os.close(backend)
 
     def address(self, where="tcp"):
         """Host and port for a client, on "tcp", "tls" or "unix"."""
