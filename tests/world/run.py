@@ -36,7 +36,11 @@ class Row:
 
     def __init__(self, path):
         tree = ast.parse(path.read_text())
-        told = {node.targets[0].id: node.value for node in tree.body if isinstance(node, ast.Assign)}
+        told = {
+            node.targets[0].id: node.value
+            for node in tree.body
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+        }
 
         def listed(name):
             return ast.literal_eval(told[name]) if name in told else []
