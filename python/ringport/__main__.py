@@ -4,7 +4,6 @@ The program finds everything as it would without: __main__, sys.argv, sys.path, 
 the program's own frames, as the interpreter's does.
 """
 
-import asyncio
 import builtins
 import importlib.util
 import io
@@ -17,7 +16,8 @@ import sys
 import types
 from importlib.machinery import BuiltinImporter, SourceFileLoader, SourcelessFileLoader
 
-from . import Loop, __version__
+from . import __version__
+from .everywhere import use_loop
 
 USAGE = """\
 usage: python -m ringport program [arguments]
@@ -25,23 +25,11 @@ usage: python -m ringport program [arguments]
        python -m ringport -c code [arguments]
 
 Runs a program, which is a file, a directory or a zip archive, on ringport's event loop: asyncio.run(),
-asyncio.new_event_loop() and the like make ringport's loops.
+asyncio.new_event_loop() and the like make ringport's loops. So they do in processes that multiprocessing starts.
 
 A program of - is read from standard input.
 RINGPORT_PROACTOR=epoll or =io_uring in the environment chooses the backend.
 """
-
-
-def use_loop():
-    """Have asyncio make ringport's loops."""
-    if sys.version_info < (3, 16):
-        from .policy import set_policy
-
-        set_policy()
-    else:
-        asyncio.new_event_loop = asyncio.events.new_event_loop = Loop
-    if hasattr(asyncio, "EventLoop"):
-        asyncio.EventLoop = Loop
 
 
 def new_main(**attributes):

@@ -254,6 +254,34 @@ def test_own_options(tmp_path):
         assert done.returncode == 2 and "usage:" in done.stderr
 
 
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_processes_of_multiprocessing(program, tmp_path, method):
+    """Children, and theirs, are on the loop; what multiprocessing is otherwise stays the same."""
+    text = LOOPS.partition("print")[0] + (
+        "import importlib, multiprocessing\n"
+        "def child(pipe, depth):\n"
+        "    pipe.send(asyncio.run(kind()))\n"
+        "    if depth:\n"
+        "        start(pipe, depth - 1)\n"
+        "def start(pipe, depth):\n"
+        f"    process = multiprocessing.get_context({method!r}).Process(target=child, args=(pipe, depth))\n"
+        "    process.start()\n"
+        "    process.join()\n"
+        "    assert process.exitcode == 0\n"
+        "if __name__ == '__main__':\n"
+        "    here, there = multiprocessing.Pipe()\n"
+        "    start(there, 1)\n"
+        "    spawn = importlib.import_module('multiprocessing.spawn')\n"
+        "    print(here.recv(), here.recv(), type(spawn.__loader__).__name__, len(sys.meta_path))\n"
+    )
+    program(text)
+    for arguments in ["program.py"], ["-m", "program"]:
+        plain = run(*arguments, cwd=tmp_path)
+        ours = run("-m", "ringport", *arguments, cwd=tmp_path)
+        assert (plain.stderr, ours.stderr) == ("", "")
+        assert ours.stdout == plain.stdout.replace("asyncio", "ringport")
+
+
 def test_without_policies(program, tmp_path):
     """As from Python 3.16 on."""
     program(

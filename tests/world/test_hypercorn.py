@@ -1,6 +1,6 @@
 """HTTP/1.1 and HTTP/2, over TCP and TLS: wrk's and h2load's load, 100 MB each way by curl, WebSockets, shutdown.
 
-With --workers 0 it serves in its own process. Otherwise it starts workers by multiprocessing, on asyncio's own loop.
+With --workers 0 it serves in its own process, otherwise in some that it spawns.
 """
 
 import json
@@ -26,9 +26,9 @@ def certificate(tmp_path_factory):
     return Certificate(tmp_path_factory.mktemp("certificate"))
 
 
-def serving(port, *options, app="plain"):
+def serving(port, *options, app="plain", workers=0):
     """hypercorn as a process of its own."""
-    command = python("-m", "hypercorn", "--workers", "0", "--bind", f"127.0.0.1:{port}", *options, f"apps.{app}:app")
+    command = python("-m", "hypercorn", "--workers", str(workers), "--bind", f"127.0.0.1:{port}", *options, f"apps.{app}:app")
     return started(command, ("127.0.0.1", port), cwd=HERE)
 
 
@@ -111,3 +111,14 @@ def test_graceful_shutdown_under_load():
     with serving(port) as server:
         visitors.graceful_shutdown(Site(port), server, lossless=False)
         assert server.returncode == 0
+
+
+def test_two_workers():
+    """They are spawned, and share a socket. Once one has ended, hypercorn kills the other."""
+    port = free_port()
+    with serving(port, workers=2) as server:
+        visitors.is_on_loop(Site(port))
+        visitors.all_serve(Site(port), 2)
+        visitors.crowd(Site(port), "/")
+        server.terminate()
+        server.wait(visitors.PATIENCE)

@@ -145,10 +145,11 @@ def test_tls(http, tmp_path):
         visitors.graceful_shutdown(site, server)
 
 
-def test_two_workers():
-    """Each is a process of its own, on the loop that the factory makes, and they share a socket."""
+@pytest.mark.parametrize("loop", ["none", "factory"])
+def test_two_workers(loop):
+    """Each is a process of its own, which is spawned, and they share a socket."""
     port = free_port()
-    with started(command("plain", port, "--workers", 2, loop="factory"), ("127.0.0.1", port), cwd=HERE) as server:
+    with started(command("plain", port, "--workers", 2, loop=loop), ("127.0.0.1", port), cwd=HERE) as server:
         site = Site(port)
         visitors.is_on_loop(site)
         visitors.all_serve(site, 2)

@@ -1,0 +1,74 @@
+"""Having asyncio make ringport's loops, in a program and in the processes that multiprocessing starts for it.
+
+A process that is forked has it from its parent. One that is spawned begins anew, with preparation data from its parent. To
+these an object is added that has asyncio make ringport's loops when it is unpickled.
+"""
+
+import asyncio
+import importlib.util
+import sys
+
+from .loop import Loop
+
+SPAWN = "multiprocessing.spawn"
+
+
+def use_loop():
+    """Have asyncio make ringport's loops, here and in processes that are spawned."""
+    if sys.version_info < (3, 16):
+        from .policy import set_policy
+
+        set_policy()
+    else:
+        asyncio.new_event_loop = asyncio.events.new_event_loop = Loop
+    if hasattr(asyncio, "EventLoop"):
+        asyncio.EventLoop = Loop
+    if SPAWN in sys.modules:
+        extend(sys.modules[SPAWN])
+    else:
+        sys.meta_path.insert(0, Finder())
+
+
+class Preparation:
+    """When it is unpickled, asyncio makes ringport's loops."""
+
+    def __reduce__(self):
+        return use_loop, ()
+
+
+def extend(module):
+    """Have multiprocessing.spawn tell children of the loop."""
+    get_preparation_data = module.get_preparation_data
+
+    def with_loop(name):
+        return {**get_preparation_data(name), "loop": Preparation()}
+
+    module.get_preparation_data = with_loop
+
+
+class Finder:
+    """Extends multiprocessing.spawn when the program imports it, and is gone then."""
+
+    def find_spec(self, name, path, target=None):
+        if name != SPAWN:
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        if spec:
+            spec.loader = Loader(spec.loader)
+        return spec
+
+
+class Loader:
+    """The loader of multiprocessing.spawn, which in the end is extended."""
+
+    def __init__(self, loader):
+        self.loader = loader
+
+    def create_module(self, spec):
+        return self.loader.create_module(spec)
+
+    def exec_module(self, module):
+        module.__loader__ = module.__spec__.loader = self.loader
+        self.loader.exec_module(module)
+        extend(module)
