@@ -4,7 +4,7 @@ BUILD ?= build
 PREFIX ?= /usr/local
 
 .DEFAULT_GOAL := help
-.PHONY: demo test python wheel soak coverage check bench bench-python bench-python-instructions bench-workers format \
+.PHONY: demo test python wheel soak coverage check bench bench-python bench-python-instructions bench-world bench-workers format \
     install help docs asan tsan valgrind aarch64 strangers world fuzz test-windows real-windows demo-windows clean
 
 demo: ## asyncio's example, then an echo server under load on io_uring and on epoll: in C, then in Python, with its peers
@@ -58,6 +58,10 @@ bench-python: ## Python's event loops against each other (WORKLOADS="echo-stream
 bench-python-instructions: ## the same, counted: user instructions an operation (WORKLOADS=chain)
 	@scripts/install-packages build python tls valgrind
 	@scripts/bench-python python_instructions.py $(WORKLOADS)
+
+bench-world: ## what uvicorn, aiohttp, websockets, asyncpg, redis-py and Dask get out of Python's loops (WORKLOADS=redis, QUICK=1)
+	@scripts/install-packages build python world
+	@RINGPORT_BENCH_QUICK=$(QUICK) scripts/bench-world $(WORKLOADS)
 
 bench-workers: ## what two workers serve against one
 	@scripts/install-packages build

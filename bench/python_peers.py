@@ -19,6 +19,7 @@ PINS = {
     "rloop": ("rloop==0.5.0",),
     "aiofastnet": ("aiofastnet==1.2.0", "uvloop==0.23.0"),
 }
+BUILD = ("meson-python", "meson", "ninja")
 # rsloop is in PyPI as Rust's source only, for a nightly compiler of its own date: another nightly one wants to be told.
 RUST = {"RUSTUP_TOOLCHAIN": "nightly", "RUSTFLAGS": "-Zcrate-attr=feature(allocator_api)"}
 BACKENDS = {"rsloop": "io_uring"}  # of the others it is epoll
@@ -79,12 +80,17 @@ def environment_of(name, pins):
     return None if stamp.read_text().startswith("failed ") else directory
 
 
+def install_ringport(directory):
+    """ringport as `pip install .` makes it, from the tree as it is, in an environment that has BUILD."""
+    pip(directory, "--no-deps", "--no-build-isolation", "--force-reinstall",
+        f"--config-settings=build-dir={home() / 'ringport-build'}-{directory.name}", ".")
+
+
 def ringport_environment():
-    """ringport as `pip install .` makes it, from the tree as it is."""
-    directory = environment_of("ringport", ("meson-python", "meson", "ninja"))
+    """The environment of ringport alone."""
+    directory = environment_of("ringport", BUILD)
     if directory:
-        pip(directory, "--no-deps", "--no-build-isolation", "--force-reinstall",
-            f"--config-settings=build-dir={home() / 'ringport-build'}", ".")
+        install_ringport(directory)
     return directory
 
 

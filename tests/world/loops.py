@@ -11,6 +11,9 @@ import sys
 LOOP = os.environ.get("WORLD_LOOP", "ringport")
 REDUCED = os.environ.get("WORLD_REDUCED") == "1"
 
+ON_UVLOOP = "import runpy, sys, uvloop; uvloop.install(); del sys.argv[:2]; runpy.run_module(sys.argv[0], None, '__main__', True)"
+STARTS = {"ringport": ["-m", "ringport"], "asyncio": [], "uvloop": ["-c", ON_UVLOOP]}
+
 
 def size(whole, reduced):
     """How many, how long or how large: in a whole run, and in the one that CI makes of a row that takes long."""
@@ -18,9 +21,11 @@ def size(whole, reduced):
 
 
 def python(*arguments):
-    """The command that has Python run a program on the loop: python("-m", "uvicorn", "site:app")."""
-    start = {"ringport": ["-m", "ringport"], "asyncio": []}[LOOP]
-    return [sys.executable, *start, *arguments]
+    """The command that has Python run a program on the loop: python("-m", "uvicorn", "site:app").
+
+    On uvloop, which only benchmarks are, a module.
+    """
+    return [sys.executable, *STARTS[LOOP], *arguments]
 
 
 def check(loop=None):

@@ -14,7 +14,6 @@ import signal
 import subprocess
 import tempfile
 
-import pytest
 from servers import free_port, started, tool
 from tls import Certificate
 
@@ -121,7 +120,7 @@ async def timed_out_after(running):
 
     PostgreSQL ignores it if a query is cancelled that it has not begun.
     """
-    with pytest.raises(TimeoutError):
+    try:
         async with asyncio.timeout(None) as limit:
 
             async def expire():
@@ -130,4 +129,7 @@ async def timed_out_after(running):
 
             expiry = asyncio.create_task(expire())
             yield
-    await expiry
+    except TimeoutError:
+        await expiry
+    else:
+        raise AssertionError("it is not over")
