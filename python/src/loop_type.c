@@ -95,9 +95,14 @@ static PyObject *getattro(PyObject *object, PyObject *name)
 
     if (which == METHODS || !is_own(self, which))
         return PyObject_GenericGetAttr(object, name);
-    if (!self->bound[which])
-        self->bound[which] = PyObject_GenericGetAttr(object, name);
-    return Py_XNewRef(self->bound[which]);
+    if (!self->bound[which]) {
+        PyObject *bound = PyObject_GenericGetAttr(object, name);
+
+        if (!bound || !self->loop || self->loop->closed) /* which keeps nothing that refers to it */
+            return bound;
+        self->bound[which] = bound;
+    }
+    return Py_NewRef(self->bound[which]);
 }
 
 static void forget_bound(rpy_loop *self)
@@ -345,6 +350,16 @@ static PyObject *method_time(PyObject *self, PyObject *unused)
 
 /* ---- futures and tasks ---- */
 
+static PyObject *create_future_of_closed(rpy_loop *self, PyObject *type)
+{
+    if (!self->loop && rpy_loop_check(self) < 0)
+        return NULL;
+    PyObject *kwargs = Py_BuildValue("{s:O}", "loop", self);
+    PyObject *future = kwargs ? PyObject_Call(type, self->state->no_args, kwargs) : NULL;
+    Py_XDECREF(kwargs);
+    return future;
+}
+
 PyDoc_STRVAR(create_future_doc, "create_future()\n--\n\nA new asyncio.Future of this loop.");
 
 static PyObject *create_future(PyObject *object, PyObject *unused)
@@ -353,10 +368,10 @@ static PyObject *create_future(PyObject *object, PyObject *unused)
     PyObject *type = PyDict_GetItemWithError(self->state->futures, self->state->names.Future);
 
     (void)unused;
-    if (!self->loop_kwargs && rpy_loop_check(self) < 0)
-        return NULL;
     if (!type)
         return PyErr_Occurred() ? NULL : PyErr_Format(PyExc_AttributeError, "asyncio.futures has no Future");
+    if (!self->loop_kwargs)
+        return create_future_of_closed(self, type);
     return PyObject_Call(type, self->state->no_args, self->loop_kwargs);
 }
 
@@ -532,6 +547,7 @@ static PyObject *method_close(PyObject *object, PyObject *unused)
         return rpy_set_error(self->state, rc);
     rpy_loop_drop_kept(self);
     forget_bound(self);
+    Py_CLEAR(self->loop_kwargs);
     Py_RETURN_NONE;
 }
 

@@ -307,6 +307,22 @@ def test_closing_drops_callbacks(loop):
     assert gone() is None
 
 
+def test_closed_loop_is_no_garbage(loop_factory):
+    loop = loop_factory()
+    gone = weakref.ref(loop)
+    gc.disable()
+    try:
+        loop.run_until_complete(asyncio.sleep(0))
+        loop.close()
+        for future in loop.create_future(), asyncio.Future(loop=loop):
+            future.cancel()
+            assert future.get_loop() is loop
+        del future, loop
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
 def test_dropped_loop_warns(loop_factory):
     loop = loop_factory()
     gone = weakref.ref(loop)
