@@ -23,6 +23,8 @@ import threading
 import time
 import xml.etree.ElementTree as xml
 
+import suites
+
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 PAGE = ROOT / "docs/compatibility.md"
@@ -51,10 +53,29 @@ class Row:
         self.servers = listed("SERVERS")
         plugins = [word for plugin in listed("PLUGINS") for word in ("-p", plugin)]
         self.arguments = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short", *plugins, str(path)]
+        self.differs = {}
+
+    def command(self, ours, report):
+        return [sys.executable, *["-m", "ringport"] * ours, *self.arguments, f"--junitxml={report}"]
 
     def versions(self, pins):
         """What it runs, in which versions."""
         return ", ".join([f"{name} {pins[normal(name)]}" for name in self.packages] + [debian(name) for name in self.servers])
+
+
+class Suite(Row):
+    """A row of suites.py, which starts the suite by itself."""
+
+    def __init__(self, suite):
+        self.name = f"suite_{suite.name}"
+        self.what = suite.what
+        self.packages = [suite.package]
+        self.servers = []
+        self.arguments = [str(HERE / "suites.py"), suite.name]
+        self.differs = suite.differs
+
+    def command(self, ours, report):
+        return [sys.executable, *self.arguments, f"--junit={report}"]
 
 
 class Outcome:
@@ -92,7 +113,7 @@ def debian(package):
 
 def rows(names=()):
     """All rows, or those that are named."""
-    found = [Row(path) for path in sorted(HERE.glob("test_*.py"))]
+    found = [Row(path) for path in sorted(HERE.glob("test_*.py"))] + [Suite(suite) for suite in suites.SUITES]
     if unknown := set(names) - {row.name for row in found}:
         sys.exit(f"no such row: {', '.join(sorted(unknown))}")
     return [row for row in found if not names or row.name in names]
@@ -118,11 +139,10 @@ def run(row, loop, reduced):
             "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
             "TMPDIR": scratch,
         } | ({"RINGPORT_PROACTOR": loop} if ours else {})
-        command = [sys.executable, *["-m", "ringport"] * ours, *row.arguments, f"--junitxml={report}"]
         begun = time.monotonic()
         child = subprocess.Popen(
-            command, env=environment, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=printed, stderr=subprocess.STDOUT,
-            start_new_session=True,
+            row.command(ours, report), env=environment, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=printed,
+            stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
         clock = threading.Timer(PATIENCE / 3 if reduced else PATIENCE, kill, [child])
         clock.start()
@@ -133,6 +153,8 @@ def run(row, loop, reduced):
         cases = read_report(report) if report.exists() else {}
         if not cases or status not in (0, 1):
             cases["the row as a whole"] = "failed"
+        for name in row.differs.keys() & cases.keys() if ours else ():
+            cases[name] = "different" if cases[name] == "failed" else "failed"  # the list is to be true
         return Outcome(cases, f"exit status {status}\n{printed.read()}", time.monotonic() - begun)
 
 
@@ -171,6 +193,8 @@ def report(row, outcomes):
         if loop == "asyncio":
             continue
         failed = outcome.names("failed") - excused
+        for name in sorted(outcome.names("different")):
+            print(f"  differs from asyncio: {name}: {row.differs[name]}")
         for name in sorted(outcome.names("failed")):
             print(f"  {'FAILED' if name in failed else 'fails on asyncio too:'} {name}")
         if failed:
@@ -184,7 +208,7 @@ def report(row, outcomes):
 def cell(outcome, reference):
     """An outcome in the page: "12 of 12", and what fails on asyncio's loop too."""
     passed = len(outcome.names("passed"))
-    count = passed + len(outcome.names("failed"))
+    count = passed + len(outcome.names("failed") | outcome.names("different"))
     both = len(outcome.names("failed") & reference.names("failed"))
     return f"{passed} of {count}" + (f" ({both} fail on both)" if both and outcome is not reference else "")
 

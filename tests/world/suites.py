@@ -1,0 +1,166 @@
+"""suites.py NAME --junit=FILE: a library's own tests, unchanged, on the loop that WORLD_LOOP names.
+
+The tests are those of the library's source package, in the version that requirements.txt pins, and they test the package
+that is installed. The table says what of them is run: a whole run takes what goes through the loop, a reduced one
+(WORLD_REDUCED=1) the files that ask most of it. The run fails if the loops were not those that it is about
+(plugins/witness.py). Source packages are kept in WORLD_CACHE, by default build/world/sources.
+"""
+
+import argparse
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, field
+
+HERE = pathlib.Path(__file__).resolve().parent
+CACHE = pathlib.Path(os.environ.get("WORLD_CACHE", HERE.parents[1] / "build/world/sources"))
+LIMITS = 800, 280  # seconds, for hangs alone: of a whole run, of a reduced one
+
+
+@dataclass
+class Suite:
+    """What is run of a library's tests. Cases go by pytest's names in `left_out`, by those of JUnit files in `differs`."""
+
+    name: str
+    package: str
+    what: str  # for the page
+    whole: list
+    reduced: list
+    plugins: list
+    options: list = field(default_factory=list)
+    environment: dict = field(default_factory=dict)
+    installed: bool = False  # the tests are in the installed package: there is no source to get
+    left_out: dict = field(default_factory=dict)  # not run on any loop, and why
+    differs: dict = field(default_factory=dict)  # fails on ringport, not on asyncio, and why
+
+
+def files(pattern, *names):
+    return [pattern.format(name) for name in names]
+
+
+OURS = "not uvloop and not trio"
+# Containers often give localhost no address of IPv6: these cases fail on asyncio too, which a whole run shows.
+NO_IPV6 = ["-k", f"{OURS} and not ipv6 and not dualstack and not multi"]
+SUITES = [
+    Suite(
+        name="aiohttp",
+        package="aiohttp",
+        what="its own tests of what goes through the loop: server, client, connector, WebSockets, proxies, sendfile, runners",
+        whole=files(
+            "tests/test_{}.py", "web_functional", "client_functional", "connector", "web_server", "web_websocket_functional",
+            "client_ws_functional", "web_sendfile_functional", "run_app", "proxy_functional", "client_session", "streams",
+            "web_runner", "web_protocol", "client_proto", "resolver", "loop", "test_utils", "tcp_helpers", "worker",
+        ),
+        reduced=files(
+            "tests/test_{}.py", "web_functional", "web_server", "web_websocket_functional", "web_sendfile_functional",
+            "tcp_helpers", "loop",
+        ),
+        plugins=["pytest_mock", "pytest_timeout"],
+        options=["-o", "addopts=", "-m", "not dev_mode and not autobahn and not internal", "--timeout=60"],
+        differs={
+            "tests.test_web_functional::test_keepalive_expires_on_time[pyloop]": "patches loop.time() and expects that"
+            " timers go by it: ringport's go by the kernel's clock",
+        },
+    ),
+    Suite(
+        name="anyio",
+        package="anyio",
+        what="its own tests, whole, with the loop beneath its asyncio backend",
+        whole=["tests"],
+        reduced=[
+            *files("tests/{}.py", "test_sockets", "test_subprocesses", "test_signals", "test_taskgroups", "streams/test_tls"),
+            *NO_IPV6,
+        ],
+        plugins=["anyio", "pytest_mock", "pytest_timeout"],
+        options=["-o", "addopts=", "-m", "not network", "-k", OURS],
+        left_out={
+            "tests/streams/test_tls.py::TestTLSStream::test_truststore_ssl[asyncio]": "fails on asyncio too: the end that its"
+            " own thread meets is now and then another one",
+            "tests/test_to_thread.py::TestBlockingPortalProvider::test_single_thread[asyncio]": "counts the threads of the"
+            " process, and fails on asyncio too if one of an earlier test has just ended",
+        },
+    ),
+    Suite(
+        name="tornado",
+        package="tornado",
+        what="its own tests, whole",
+        whole=["--pyargs", "tornado.test"],
+        reduced=[
+            "--pyargs",
+            *files(
+                "tornado.test.{}_test", "iostream", "httpserver", "simple_httpclient", "websocket", "process", "asyncio",
+                "ioloop", "tcpserver", "tcpclient",
+            ),
+        ],
+        plugins=["tornado_log"],
+        options=["-o", "python_files=*_test.py"],
+        installed=True,
+        left_out={
+            "gen_test.py::RunnerGCTest::test_gc": "gives three collections of all objects 0.2 s, and fails on asyncio too",
+        },
+    ),
+    Suite(
+        name="pytest-asyncio",
+        package="pytest-asyncio",
+        what="its own tests, whole",
+        whole=["tests"],
+        reduced=["tests/async_fixtures", *files("tests/test_{}.py", "simple", "subprocess", "task_cleanup", "port_factories")],
+        plugins=[],
+        options=["-o", "addopts="],
+        environment={"PYTEST_PLUGINS": "pytest_asyncio.plugin"},  # also for the sessions of pytest that the tests start
+    ),
+]  # fmt: skip
+
+
+def version(package):
+    """The version that requirements.txt pins."""
+    lines = (HERE / "requirements.txt").read_text().splitlines()
+    return dict(line.split("==") for line in lines)[package]
+
+
+def source(suite):
+    """The folder with the tests of the source package, without the package itself, which is installed."""
+    folder = CACHE / f"{suite.package}-{version(suite.package)}"
+    if folder.exists():
+        return folder
+    with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", suite.package]
+        subprocess.run([*command, "-d", scratch, f"{suite.package}=={version(suite.package)}"], check=True)
+        shutil.unpack_archive(next(pathlib.Path(scratch).glob("*.tar.gz")), scratch)
+        unpacked = next(path.parent for path in pathlib.Path(scratch).glob("*/PKG-INFO"))
+        for package in (unpacked / suite.package.replace("-", "_"), unpacked / "src"):
+            shutil.rmtree(package, ignore_errors=True)
+        try:
+            unpacked.rename(folder)
+        except OSError:  # another run was faster
+            assert folder.exists()
+    return folder
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("name", choices=[suite.name for suite in SUITES])
+    parser.add_argument("--junit", required=True, type=pathlib.Path)
+    options, more = parser.parse_known_args()  # pytest gets what is left
+    suite = next(suite for suite in SUITES if suite.name == options.name)
+    reduced = os.environ.get("WORLD_REDUCED") == "1"
+    junit = options.junit.resolve()
+
+    CACHE.mkdir(parents=True, exist_ok=True)
+    os.chdir(CACHE if suite.installed else source(suite))
+    path = os.pathsep.join([str(HERE / "plugins"), *filter(None, [os.environ.get("PYTHONPATH")])])
+    os.environ.update(suite.environment, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1", PYTHONPATH=path)
+    limit = str(LIMITS[reduced])
+    python = [sys.executable, *["-m", "ringport"] * (os.environ.get("WORLD_LOOP", "ringport") == "ringport")]
+    plugins = [word for plugin in ("witness", *suite.plugins) for word in ("-p", plugin)]
+    pytest = ["-m", "pytest", "-q", "--tb=short", "-p", "no:cacheprovider", f"--junitxml={junit}", *plugins, *suite.options]
+    chosen = [f"--deselect={case}" for case in suite.left_out] + (suite.reduced if reduced else suite.whole)
+    # It stays in this process' group, so that whoever ends that ends all of it.
+    os.execvp("timeout", ["timeout", "--foreground", "--kill-after=5", limit, *python, *pytest, *chosen, *more])
+
+
+if __name__ == "__main__":
+    main()
