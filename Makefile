@@ -5,7 +5,7 @@ PREFIX ?= /usr/local
 
 .DEFAULT_GOAL := help
 .PHONY: demo test python wheel soak coverage check bench bench-python bench-python-instructions bench-world bench-workers format \
-    install help docs asan tsan valgrind aarch64 strangers world fuzz test-windows real-windows demo-windows clean
+    install help docs asan tsan valgrind aarch64 strangers world world-soak fuzz test-windows real-windows demo-windows clean
 
 demo: ## asyncio's example, then an echo server under load on io_uring and on epoll: in C, then in Python, with its peers
 	@scripts/install-packages build python
@@ -101,6 +101,10 @@ strangers: ## of the tests: curl, wrk, socat, ncat, nginx, Redis, openssl, Go an
 world: ## programs and libraries of others on Python's face, whole, beside asyncio (ROWS="redis dask", REDUCED=1 as in CI, WRITE=1)
 	@scripts/install-packages build python world
 	@scripts/world $(BUILD) $(ROWS) $(if $(REDUCED),--reduced) $(if $(WRITE),--write)
+
+world-soak: ## aiohttp and websockets under visitors that reset, cancel and dawdle, for ten minutes: nothing grows (SOAK_SECONDS=600)
+	@scripts/install-packages build python world
+	@scripts/world-soak $(BUILD)
 
 fuzz: ## lets libFuzzer at the parsers and TLS (RINGPORT_FUZZ_SECONDS=600 each; what it finds stays in build-fuzz)
 	@scripts/install-packages build fuzz
