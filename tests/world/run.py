@@ -69,13 +69,17 @@ class Suite(Row):
     def __init__(self, suite):
         self.name = f"suite_{suite.name}"
         self.what = suite.what
-        self.packages = [suite.package]
+        self.packages = [] if suite.debian else [suite.package]
         self.servers = []
+        self.suite = suite
         self.arguments = [str(HERE / "suites.py"), suite.name]
         self.differs = suite.differs
 
     def command(self, ours, report):
         return [sys.executable, *self.arguments, f"--junit={report}"]
+
+    def versions(self, pins):
+        return f"{self.suite.package} {suites.version(self.suite)}"
 
 
 class Outcome:

@@ -1,9 +1,11 @@
 """suites.py NAME --junit=FILE: a library's own tests, unchanged, on the loop that WORLD_LOOP names.
 
 The tests are those of the library's source package, in the version that requirements.txt pins, and they test the package
-that is installed. The table says what of them is run: a whole run takes what goes through the loop, a reduced one
-(WORLD_REDUCED=1) the files that ask most of it. The run fails if the loops were not those that it is about
-(plugins/witness.py). Source packages are kept in WORLD_CACHE, by default build/world/sources.
+that is installed. That of websockets has none: the library and its tests are those of Debian 13's source package.
+
+The table says what of them is run: a whole run takes what goes through the loop, a reduced one (WORLD_REDUCED=1) the files
+that ask most of it. The run fails if the loops were not those that it is about (plugins/witness.py). Source packages are
+kept in WORLD_CACHE, by default build/world/sources.
 """
 
 import argparse
@@ -33,6 +35,7 @@ class Suite:
     options: list = field(default_factory=list)
     environment: dict = field(default_factory=dict)
     installed: bool = False  # the tests are in the installed package: there is no source to get
+    debian: str = ""  # the version of Debian's source package, whose library is tested as well
     left_out: dict = field(default_factory=dict)  # not run on any loop, and why
     differs: dict = field(default_factory=dict)  # fails on ringport, not on asyncio, and why
 
@@ -100,6 +103,8 @@ SUITES = [
         installed=True,
         left_out={
             "gen_test.py::RunnerGCTest::test_gc": "gives three collections of all objects 0.2 s, and fails on asyncio too",
+            "simple_httpclient_test.py::SimpleHTTPSClientTestCase::test_request_timeout": "gives a handshake of TLS and a"
+            " request 0.1 s, and fails on asyncio too",
         },
     ),
     Suite(
@@ -112,27 +117,67 @@ SUITES = [
         options=["-o", "addopts="],
         environment={"PYTEST_PLUGINS": "pytest_asyncio.plugin"},  # also for the sessions of pytest that the tests start
     ),
+    Suite(
+        name="websockets",
+        package="websockets",
+        what="its own tests of its asyncio implementation, whole",
+        whole=["tests/asyncio"],
+        reduced=["tests/asyncio"],
+        plugins=[],
+        debian="15.0.1-1",
+        differs={
+            f"tests.asyncio.test_connection.{side}ConnectionTests::test_{end}_address": "patches get_extra_info() of"
+            " asyncio.BaseTransport, and ringport's transports have their own"
+            for side in ("Client", "Server")
+            for end in ("local", "remote")
+        },
+    ),
 ]  # fmt: skip
 
 
-def version(package):
-    """The version that requirements.txt pins."""
+def version(suite):
+    """The version that requirements.txt pins, or Debian's."""
+    if suite.debian:
+        return suite.debian.partition("-")[0]
     lines = (HERE / "requirements.txt").read_text().splitlines()
-    return dict(line.split("==") for line in lines)[package]
+    return dict(line.split("==") for line in lines)[suite.package]
+
+
+def from_pypi(suite, folder):
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", suite.package]
+    subprocess.run([*command, "-d", folder, f"{suite.package}=={version(suite)}"], check=True)
+
+
+def from_debian(suite, folder):
+    """Gets a source package by lists of apt's own, so that the system's stay as they are."""
+    command = ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", "Origin: Debian"]
+    mirrors = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.split()
+    signed = "signed-by=/usr/share/keyrings/debian-archive-keyring.gpg"
+    mirror = next(mirror for mirror in mirrors if "security" not in mirror)
+    (folder / "lists/partial").mkdir(parents=True)
+    (folder / "sources.list").write_text(f"deb-src [{signed}] {mirror} trixie main\n")
+    options = [
+        f"Dir::Etc::SourceList={folder}/sources.list", "Dir::Etc::SourceParts=-", f"Dir::State::Lists={folder}/lists",
+        f"Dir::Cache={folder}/cache", "APT::Sandbox::User=root",
+    ]  # fmt: skip
+    options = [word for option in options for word in ("-o", option)]
+    for arguments in (["update"], ["source", "--tar-only", "--download-only", f"python-{suite.package}={suite.debian}"]):
+        subprocess.run(["apt-get", "--quiet", *options, *arguments], cwd=folder, stdout=subprocess.DEVNULL, check=True)
 
 
 def source(suite):
-    """The folder with the tests of the source package, without the package itself, which is installed."""
-    folder = CACHE / f"{suite.package}-{version(suite.package)}"
+    """The folder with the tests of the source package, and without a package that is installed."""
+    folder = CACHE / f"{suite.package}-{version(suite)}"
     if folder.exists():
         return folder
     with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", suite.package]
-        subprocess.run([*command, "-d", scratch, f"{suite.package}=={version(suite.package)}"], check=True)
-        shutil.unpack_archive(next(pathlib.Path(scratch).glob("*.tar.gz")), scratch)
-        unpacked = next(path.parent for path in pathlib.Path(scratch).glob("*/PKG-INFO"))
-        for package in (unpacked / suite.package.replace("-", "_"), unpacked / "src"):
-            shutil.rmtree(package, ignore_errors=True)
+        scratch = pathlib.Path(scratch)
+        (from_debian if suite.debian else from_pypi)(suite, scratch)
+        shutil.unpack_archive(next(scratch.glob("*.tar.gz")), scratch / "unpacked")
+        [unpacked] = (scratch / "unpacked").iterdir()
+        if not suite.debian:
+            for package in (unpacked / suite.package.replace("-", "_"), unpacked / "src"):
+                shutil.rmtree(package, ignore_errors=True)
         try:
             unpacked.rename(folder)
         except OSError:  # another run was faster
@@ -150,8 +195,10 @@ def main():
     junit = options.junit.resolve()
 
     CACHE.mkdir(parents=True, exist_ok=True)
-    os.chdir(CACHE if suite.installed else source(suite))
-    path = os.pathsep.join([str(HERE / "plugins"), *filter(None, [os.environ.get("PYTHONPATH")])])
+    folder = CACHE if suite.installed else source(suite)
+    os.chdir(folder)
+    found = [str(folder / "src")] * bool(suite.debian), [str(HERE / "plugins")], [os.environ.get("PYTHONPATH", "")]
+    path = os.pathsep.join(filter(None, sum(found, [])))
     os.environ.update(suite.environment, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1", PYTHONPATH=path)
     limit = str(LIMITS[reduced])
     python = [sys.executable, *["-m", "ringport"] * (os.environ.get("WORLD_LOOP", "ringport") == "ringport")]
