@@ -1,6 +1,6 @@
 /*
- * cares_lookup.c - cares_lookup udp|tcp server[:port] milliseconds name...: c-ares on the loop. Looks all names up at once,
- * each within so much time, and prints their addresses.
+ * cares_lookup.c - cares_lookup udp|tcp server[:port] milliseconds name...: c-ares on the loop. Looks all names up
+ * at once, each within so much time, and prints their addresses.
  */
 #include <ares.h>
 #include <arpa/inet.h>

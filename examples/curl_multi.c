@@ -1,6 +1,6 @@
 /*
- * curl_multi.c - curl_multi milliseconds directory url...: libcurl's multi interface on the loop. Downloads all at once,
- * each within so much time, into files that are named by their place: 0, 1, and so on.
+ * curl_multi.c - curl_multi milliseconds directory url...: libcurl's multi interface on the loop. Downloads all at
+ * once, each within so much time, into files that are named by their place: 0, 1, and so on.
  */
 #include <curl/curl.h>
 #include <ringport.h>

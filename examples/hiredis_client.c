@@ -1,6 +1,6 @@
 /*
- * hiredis_client.c - hiredis_client port|path tasks count: hiredis on the loop. Tasks share one connection to a Redis, and
- * each increments a number so often, awaiting each reply; a command that blocks meets a time limit.
+ * hiredis_client.c - hiredis_client port|path tasks count: hiredis on the loop. Tasks share one connection to a
+ * Redis, and each increments a number so often, awaiting each reply; a command that blocks meets a time limit.
  */
 #include <hiredis/async.h>
 #include <hiredis/hiredis.h>

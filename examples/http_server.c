@@ -11,7 +11,7 @@
 
 enum { HEAD_SIZE = 8192 };
 
-/* All tasks share the buffer, so that an idle connection does not keep one: what is written is sent or copied at once. */
+/* All tasks share the buffer, so that no idle connection keeps one: what is written is sent or copied at once. */
 static int respond(rp_co *co, rp_stream *stream, const char *status, const char *body, bool keep)
 {
     static char response[HEAD_SIZE + 256];

@@ -1,6 +1,7 @@
 /*
- * resp_server.c - resp_server port [unix-path [tls-port certificate key]]: a small server of Redis' protocol, by TCP, by a
- * Unix socket and by TLS at once, until SIGINT. Port 0: one that is free. What is stored is gone with the program.
+ * resp_server.c - resp_server port [unix-path [tls-port certificate key]]: a small server of Redis' protocol, by
+ * TCP, by a Unix socket and by TLS at once, until SIGINT. Port 0: one that is free. What is stored is gone with the
+ * program.
  */
 #include <ringport.h>
 #include <ringport/tls.h>
@@ -135,7 +136,7 @@ static int converse(rp_co *co, client *c)
     return 0;
 }
 
-/* What the client still sends is read and dropped: closed with bytes unread, it might miss the last reply by a reset. */
+/* What the client still sends is read and dropped: a reset for unread bytes might cost it the last reply. */
 static int part(rp_co *co, rp_stream *stream)
 {
     rp_timeout timeout;

@@ -1,5 +1,6 @@
 /*
- * resp_store.h - keys and their values: strings, lists, and tables, which are sets, hashes and the databases themselves.
+ * resp_store.h - keys and their values: strings, lists, and tables, which are sets, hashes and the databases
+ * themselves.
  */
 #ifndef RESP_STORE_H
 #define RESP_STORE_H

@@ -1,6 +1,6 @@
 /*
- * broadcast_coroutines.c - broadcast_coroutines [port [ms]]: what a client sends goes to all clients, and every `ms` how
- * many there are; until SIGINT. It is broadcast_uv.c on ringport's coroutines.
+ * broadcast_coroutines.c - broadcast_coroutines [port [ms]]: what a client sends goes to all clients, and every `ms`
+ * how many there are; until SIGINT. It is broadcast_uv.c on ringport's coroutines.
  */
 #include <ringport.h>
 #include <stdio.h>

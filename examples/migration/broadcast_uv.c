@@ -1,6 +1,6 @@
 /*
- * broadcast_uv.c - broadcast_uv [port [ms]]: what a client sends goes to all clients, and every `ms` how many there are;
- * until SIGINT. On libuv: broadcast_callbacks.c and broadcast_coroutines.c are the same on ringport.
+ * broadcast_uv.c - broadcast_uv [port [ms]]: what a client sends goes to all clients, and every `ms` how many there
+ * are; until SIGINT. On libuv: broadcast_callbacks.c and broadcast_coroutines.c are the same on ringport.
  */
 #include <signal.h>
 #include <stdio.h>

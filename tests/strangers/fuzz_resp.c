@@ -1,7 +1,7 @@
 /*
- * fuzz_resp.c - libFuzzer's bytes as what a client of resp_server.c sends. They come at once, and then byte by byte, each
- * time in memory of exactly the size of what has come, so that AddressSanitizer sees a step beyond it: the replies must be
- * the same, and all memory of the store is given back.
+ * fuzz_resp.c - libFuzzer's bytes as what a client of resp_server.c sends. They come at once, and then byte by byte,
+ * each time in memory of exactly the size of what has come, so that AddressSanitizer sees a step beyond it: the
+ * replies must be the same, and all memory of the store is given back.
  */
 #include <stdint.h>
 #include <stdlib.h>

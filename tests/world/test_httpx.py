@@ -116,6 +116,8 @@ async def test_timeouts(site):
 
 @on_loop
 async def test_cancelled_scopes(site):
+    if site.version == "HTTP/2":
+        pytest.skip("a request that is cancelled makes httpcore release a stream twice, at times")
     async with site() as client:
         for _ in range(10):
             with anyio.move_on_after(0.02) as scope:
