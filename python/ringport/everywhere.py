@@ -5,7 +5,6 @@ these an object is added that has asyncio make ringport's loops when it is unpic
 """
 
 import asyncio
-import importlib.util
 import sys
 
 from .loop import Loop
@@ -25,7 +24,7 @@ def use_loop():
         asyncio.EventLoop = Loop
     if SPAWN in sys.modules:
         extend(sys.modules[SPAWN])
-    else:
+    elif not any(isinstance(finder, Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, Finder())
 
 
@@ -47,23 +46,27 @@ def extend(module):
 
 
 class Finder:
-    """Extends multiprocessing.spawn when the program imports it, and is gone then."""
+    """Extends multiprocessing.spawn when the program imports it, and is gone then. Who only looks for it changes nothing."""
 
     def find_spec(self, name, path, target=None):
         if name != SPAWN:
             return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(name)
+        others = [finder.find_spec for finder in sys.meta_path if finder is not self and hasattr(finder, "find_spec")]
+        spec = next(filter(None, (find_spec(name, path, target) for find_spec in others)), None)
         if spec:
-            spec.loader = Loader(spec.loader)
+            spec.loader = Loader(spec.loader, self)
         return spec
 
 
 class Loader:
     """The loader of multiprocessing.spawn, which in the end is extended."""
 
-    def __init__(self, loader):
+    def __init__(self, loader, finder):
         self.loader = loader
+        self.finder = finder
+
+    def __getattr__(self, name):
+        return getattr(self.loader, name)
 
     def create_module(self, spec):
         return self.loader.create_module(spec)
@@ -71,4 +74,6 @@ class Loader:
     def exec_module(self, module):
         module.__loader__ = module.__spec__.loader = self.loader
         self.loader.exec_module(module)
+        if self.finder in sys.meta_path:
+            sys.meta_path.remove(self.finder)
         extend(module)

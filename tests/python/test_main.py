@@ -258,7 +258,7 @@ def test_own_options(tmp_path):
 def test_processes_of_multiprocessing(program, tmp_path, method):
     """Children, and theirs, are on the loop; what multiprocessing is otherwise stays the same."""
     text = LOOPS.partition("print")[0] + (
-        "import importlib, multiprocessing\n"
+        "import importlib.util, multiprocessing\n"
         "def child(pipe, depth):\n"
         "    pipe.send(asyncio.run(kind()))\n"
         "    if depth:\n"
@@ -269,6 +269,7 @@ def test_processes_of_multiprocessing(program, tmp_path, method):
         "    process.join()\n"
         "    assert process.exitcode == 0\n"
         "if __name__ == '__main__':\n"
+        "    importlib.util.find_spec('multiprocessing.spawn')\n"  # who only looks for it changes nothing
         "    here, there = multiprocessing.Pipe()\n"
         "    start(there, 1)\n"
         "    spawn = importlib.import_module('multiprocessing.spawn')\n"
