@@ -37,7 +37,6 @@ from postgres import Postgres  # noqa: E402
 from servers import started, tool  # noqa: E402
 
 
-
 def output_of(command, place, limit=120, **options):
     """What a program prints, on this core."""
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=limit, check=False,

@@ -11,7 +11,7 @@ from jupyter_client.manager import AsyncKernelManager
 from loops import LOOP, check, python
 
 PACKAGES = ["jupyter_client", "ipykernel", "pyzmq"]
-PATIENCE = 30  # seconds, for hangs alone
+PATIENCE = 100  # seconds, for hangs alone
 
 
 class Outputs:

@@ -110,5 +110,3 @@ def test_by_a_policy(tmp_path):
     (tmp_path / "conftest.py").write_text(CONFTEST)
     counts, printed = outcome(tmp_path, "auto", AUTO, lambda *words: python(*words)[:1] + list(words))
     assert counts == {"passed": 53}, printed
-
-

@@ -14,7 +14,7 @@ PROGRAM = pathlib.Path(__file__).parent / "apps/twisted_program.py"
 
 def test_program(tmp_path):
     """Each line that the program prints is something that has gone well."""
-    done = subprocess.run(python(str(PROGRAM), str(tmp_path)), timeout=120, text=True, capture_output=True)
+    done = subprocess.run(python(str(PROGRAM), str(tmp_path)), timeout=250, text=True, capture_output=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
         f"on {LOOP}", "requests", "a large body", "TLS", "a process", "threads", "datagrams", "periods",

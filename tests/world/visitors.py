@@ -96,9 +96,16 @@ def until(condition):
 
 
 def all_serve(site, count):
-    """Waits until so many processes have served a request."""
+    """Waits until so many processes have served a request, each on the loop."""
     found = set()
-    until(lambda: found.add(get(site, "/pid")) or len(found) == count)
+
+    def served_by_all():
+        with site.connection() as connection:
+            found.add((ask(connection, "/pid"), ask(connection, "/loop").decode()))
+        return len({pid for pid, _ in found}) == count
+
+    until(served_by_all)
+    assert {loop for _, loop in found} == {LOOP}
 
 
 def keep_alive(site):
