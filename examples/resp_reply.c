@@ -12,8 +12,6 @@ static bool make_room(resp_reply *reply, size_t more)
 {
     size_t room = reply->room == 0 ? ROOM : reply->room;
 
-    if (reply->failed || reply->length - reply->begin + more > RESP_REPLY_LIMIT)
-        return false;
     while (room - reply->length < more)
         room *= 2;
     if (room > reply->room) {
@@ -27,9 +25,11 @@ static bool make_room(resp_reply *reply, size_t more)
     return true;
 }
 
+/* The room may be more than one reply is to have. */
 static void append(resp_reply *reply, const char *bytes, size_t length)
 {
-    if (length > reply->room - reply->length && !make_room(reply, length)) {
+    if (reply->failed || length > RESP_REPLY_LIMIT - (reply->length - reply->begin) ||
+        (length > reply->room - reply->length && !make_room(reply, length))) {
         reply->failed = true;
         return;
     }
