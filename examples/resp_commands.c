@@ -623,12 +623,12 @@ void resp_execute(resp_service *service, resp_session *session, const resp_reque
               reply,   bytes,   request->arguments, request->count};
     const command *found = commands;
 
+    resp_reply_begin(reply); /* also of nothing: that has not failed */
     if (c.count == 0)
         return;
     service->calls++;
     while (found < commands + COMMANDS && !is_word(&c, 0, found->name))
         found++;
-    resp_reply_begin(reply);
     if (found == commands + COMMANDS)
         unknown_command(&c);
     else if (c.count < found->least || c.count > found->most)

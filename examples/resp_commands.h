@@ -19,7 +19,7 @@ typedef struct resp_service {
 /* What belongs to one connection. Zeroed at first. */
 typedef struct resp_session {
     size_t database;
-    bool ended; /* by QUIT */
+    bool ended; /* by QUIT, or because the client cannot be answered any more */
 } resp_session;
 
 /* Does what a complete request asks for, and writes the reply. `bytes` are the request's. */

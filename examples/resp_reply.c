@@ -74,6 +74,8 @@ void resp_reply_end(resp_reply *reply)
     reply->length = reply->begin;
     reply->failed = false;
     resp_reply_error(reply, "ERR the reply is too long");
+    if (reply->failed)
+        reply->length = reply->begin;
 }
 
 void resp_reply_status(resp_reply *reply, const char *status)

@@ -15,10 +15,13 @@ typedef struct resp_reply {
     size_t length;
     size_t room;
     size_t begin; /* of the last reply */
-    bool failed;  /* the last reply was too long, or there was no memory for it */
+    bool failed; /* the last reply was too long, or there was no memory for it; after its end: nor for the error */
 } resp_reply;
 
-/* Stand around all that makes up one reply. What could not be written becomes an error that the client gets. */
+/*
+ * Stand around all that makes up one reply. What could not be written becomes an error that the client gets. If there
+ * is no memory for that, `failed` stays, and nothing was written: the client would take the next reply for this one.
+ */
 void resp_reply_begin(resp_reply *reply);
 void resp_reply_end(resp_reply *reply);
 

@@ -86,6 +86,18 @@ static int keep(client *c, const char *bytes, size_t length)
     return 0;
 }
 
+/* What one client was to get must not stay where another one's replies are written. */
+static int keep_and_flush(rp_co *co, client *c, const char *bytes, size_t length)
+{
+    int rc = keep(c, bytes, length);
+
+    if (rc < 0) {
+        resp_reply_clear(&reply);
+        return rc;
+    }
+    return flush(co, c);
+}
+
 /* Answers all requests that are complete in these bytes, and keeps the rest. */
 static int answer(rp_co *co, client *c, char *bytes, size_t length)
 {
@@ -96,11 +108,12 @@ static int answer(rp_co *co, client *c, char *bytes, size_t length)
         bytes += c->request.at;
         length -= c->request.at;
         resp_request_reset(&c->request);
+        if (reply.failed)
+            c->session.ended = true;
         if (c->session.ended)
             break;
         if (reply.length >= PIECE) { /* the client is to read, before more is done for it */
-            RP_TRY(keep(c, bytes, length));
-            RP_TRY(flush(co, c));
+            RP_TRY(keep_and_flush(co, c, bytes, length));
             bytes = c->begun.bytes;
         }
     }
@@ -108,11 +121,12 @@ static int answer(rp_co *co, client *c, char *bytes, size_t length)
         char text[128];
 
         snprintf(text, sizeof text, "ERR %s", c->request.error);
+        resp_reply_begin(&reply);
         resp_reply_error(&reply, text);
+        resp_reply_end(&reply);
         c->session.ended = true;
     }
-    RP_TRY(keep(c, bytes, length));
-    return flush(co, c);
+    return keep_and_flush(co, c, bytes, length);
 }
 
 static int converse(rp_co *co, client *c)
