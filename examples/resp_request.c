@@ -1,13 +1,16 @@
 /*
- * resp_request.c - the parser of resp_server.c; it knows nothing of ringport. It looks at each byte once, however small
- * the pieces are in which a request comes, and takes memory for what has come, never for what was announced.
+ * resp_request.c - the parser of resp_server.c; it knows nothing of ringport. But for heads, which are
+ * short, it looks at each byte once, however small the pieces are in which a request comes. It takes memory for what has come, never for what was announced.
  */
 #include "resp_request.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { HEAD_LIMIT = 32 }; /* bytes of "*3\r\n" and "$5\r\n" */
+enum {
+    HEAD_LIMIT = 32, /* bytes of "*3\r\n" and "$5\r\n" */
+    ROOM_KEPT = 64,  /* for the arguments of the next request */
+};
 
 static resp_result fail(resp_request *request, const char *error)
 {
@@ -199,10 +202,14 @@ resp_result resp_request_parse(resp_request *request, char *bytes, size_t length
 
 void resp_request_reset(resp_request *request)
 {
+    if (request->room > ROOM_KEPT)
+        resp_request_free(request);
     *request = (resp_request){.arguments = request->arguments, .room = request->room};
 }
 
 void resp_request_free(resp_request *request)
 {
     free(request->arguments);
+    request->arguments = NULL;
+    request->room = 0;
 }

@@ -44,7 +44,7 @@ typedef enum resp_result {
  */
 resp_result resp_request_parse(resp_request *request, char *bytes, size_t length);
 
-/* Makes ready for the next one. */
+/* Makes ready for the next one, and keeps a moderate amount of memory. */
 void resp_request_reset(resp_request *request);
 
 void resp_request_free(resp_request *request);

@@ -32,7 +32,7 @@ static resp_service service;
 
 /*
  * Tasks of one loop share these two: what is read is done, or kept, before the task suspends again, and a write that
- * suspends has copied what it was given. So a connection that is idle has no memory but its stream's and its stack.
+ * suspends has copied what it was given. So a connection that is idle has little memory but its stream's and its stack.
  */
 static char piece[PIECE];
 static resp_reply reply;
