@@ -54,7 +54,7 @@ static int flush(rp_co *co, const client *c)
 /* Makes room for what comes next of a request that has begun. */
 static int make_room(partial *begun)
 {
-    size_t room = begun->room == 0 ? 2 * PIECE : 2 * begun->room;
+    size_t room = 2 * begun->room;
 
     if (begun->room - begun->length >= PIECE)
         return 0;
@@ -224,9 +224,10 @@ static int serve(rp_co *co, void *arg)
 
 int main(int argc, char **argv)
 {
-    int rc = argc < 2 || argc == 4 || argc == 5 ? -EINVAL
-                                                : getentropy(service.store.secret, sizeof service.store.secret);
+    int rc = argc < 2 || argc == 4 || argc == 5 ? -EINVAL : 0;
 
+    if (rc == 0 && getentropy(service.store.secret, sizeof service.store.secret) < 0)
+        rc = -errno;
     if (rc == 0)
         rc = rp_run(serve, argv);
     for (size_t i = 0; i < RESP_DATABASES; i++)
