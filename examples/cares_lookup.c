@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <ringport.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -190,8 +191,11 @@ static int run(rp_co *co, void *arg)
 
 int main(int argc, char **argv)
 {
-    int rc = argc < 5 || ares_library_init(ARES_LIB_INIT_ALL) != ARES_SUCCESS ? -EINVAL : rp_run(run, argv);
+    int rc;
 
+    signal(SIGPIPE,
+           SIG_IGN); /* c-ares leaves that to the program, and writes to what the server may have closed */
+    rc = argc < 5 || ares_library_init(ARES_LIB_INIT_ALL) != ARES_SUCCESS ? -EINVAL : rp_run(run, argv);
     ares_library_cleanup();
     if (rc < 0)
         fprintf(stderr, "cares_lookup: %s\n", rp_strerror(rc));

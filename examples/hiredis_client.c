@@ -5,6 +5,7 @@
 #include <hiredis/async.h>
 #include <hiredis/hiredis.h>
 #include <ringport.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -272,8 +273,11 @@ static int run(rp_co *co, void *arg)
 
 int main(int argc, char **argv)
 {
-    int rc = argc < 4 ? -EINVAL : rp_run(run, argv);
+    int rc;
 
+    signal(SIGPIPE,
+           SIG_IGN); /* hiredis leaves that to the program, and writes to what the server may have closed */
+    rc = argc < 4 ? -EINVAL : rp_run(run, argv);
     if (rc < 0)
         fprintf(stderr, "hiredis_client: %s\n", rp_strerror(rc));
     return rc < 0;

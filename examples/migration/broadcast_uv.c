@@ -115,6 +115,7 @@ int main(int argc, char **argv)
     struct sockaddr_in address;
     int length = sizeof address, rc;
 
+    signal(SIGPIPE, SIG_IGN); /* libuv does not: a client that is gone would end the server */
     uv_tcp_init(loop, &listener);
     uv_timer_init(loop, &timer);
     uv_signal_init(loop, &interrupt);
