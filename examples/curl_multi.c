@@ -81,15 +81,16 @@ static int watch(CURL *easy, curl_socket_t fd, int what, void *arg, void *unused
     return failed ? -1 : 0;
 }
 
+/* libcurl gives up for -1, and for no other number. */
 static int set_timer(CURLM *multi, long milliseconds, void *arg)
 {
     downloads *all = arg;
 
     (void)multi;
     rp_timer_cancel(&all->timer);
-    return milliseconds < 0
-               ? 0
-               : rp_call_later(all->loop, &all->timer, RP_MSEC((int64_t)milliseconds), look_at_time, all);
+    if (milliseconds < 0)
+        return 0;
+    return rp_call_later(all->loop, &all->timer, RP_MSEC((int64_t)milliseconds), look_at_time, all) < 0 ? -1 : 0;
 }
 
 /* ---- a download that is awaited ---- */
