@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 typedef struct client {
-    rp_transport *transport;
+    rp_stream *stream;
     struct client *next;
 } client;
 
@@ -15,13 +15,17 @@ static client *clients;
 
 static void send_to_all(const void *bytes, size_t length)
 {
-    for (client *c = clients; c; c = c->next)
-        rp_transport_write(c->transport, bytes, length); /* unlike rp_stream_write(), waits for nobody */
+    for (client *c = clients; c; c = c->next) {
+        rp_transport *transport = rp_stream_transport(c->stream);
+
+        if (transport) /* else the connection is gone, and its task yet to see it */
+            rp_transport_write(transport, bytes, length); /* unlike rp_stream_write(), waits for nobody */
+    }
 }
 
 static int serve_client(rp_co *co, rp_stream *stream, void *arg)
 {
-    client me = {.transport = rp_stream_transport(stream), .next = clients}, **link = &clients;
+    client me = {.stream = stream, .next = clients}, **link = &clients;
     char buffer[16 * 1024];
     ssize_t n;
 
