@@ -1,5 +1,6 @@
 /*
- * resp_commands.c - the commands of resp_server.c; it knows nothing of ringport. No command waits, so each is atomic.
+ * resp_commands.c - the commands of resp_server.c; it knows nothing of ringport. No command waits, so each is
+ * atomic; but where memory ends, one of many values has set the first of them.
  */
 #include "resp_commands.h"
 
