@@ -1,6 +1,7 @@
 /*
- * resp_request.c - the parser of resp_server.c; it knows nothing of ringport. But for heads, which are
- * short, it looks at each byte once, however small the pieces are in which a request comes. It takes memory for what has come, never for what was announced.
+ * resp_request.c - the parser of resp_server.c; it knows nothing of ringport. But for heads, which are short, it
+ * looks at each byte once, however small the pieces are in which a request comes. It takes memory for what has come,
+ * never for what was announced.
  */
 #include "resp_request.h"
 
