@@ -16,7 +16,7 @@ import threading
 
 import dns_server
 from programs import DIRECTORY, PATIENCE, Skip, run_all, server, start
-from tools import daemon, free_port, nginx
+from tools import free_port, nginx, redis
 
 DATA = os.urandom(3000000)
 
@@ -54,18 +54,8 @@ def listener(handle=None):
 
 # ---- hiredis ----
 
-@contextlib.contextmanager
-def redis_server():
-    """Gives the port and the path of its socket."""
-    port = free_port()
-    with tempfile.TemporaryDirectory() as home:
-        with daemon(port, "redis-server", "--bind", "127.0.0.1", "--port", port, "--unixsocket", f"{home}/socket", "--dir",
-                    home, "--save", "", "--appendonly", "no"):
-            yield port, f"{home}/socket"
-
-
 def hiredis_to_redis():
-    with redis_server() as ways:
+    with redis() as ways:
         for where in ways:
             status, output = run("hiredis_client", where, 50, 100)
             assert (status, output) == (0, "50 tasks, 100 times each: 5000\nBLPOP: no reply in time\n"), output

@@ -16,7 +16,7 @@ import malformed_resp
 import tls_certificates
 from malformed_resp import CONVERSATION, request, words
 from programs import PATIENCE, resident, run_all, serving
-from tools import connect, daemon, free_port, use
+from tools import connect, free_port, read_to_end, redis, use
 
 DATA = os.urandom(1000000)
 TESTS = "ping_inline,ping_mbulk,set,get,incr,lpush,rpush,lpop,rpop,sadd,hset,spop,lrange_100,mset"
@@ -49,22 +49,6 @@ def resp_server():
         with serving("resp_server", 0, path, tls_port, certificate, key) as (process, port):
             yield Served(process, port, path, tls_port)
         assert not os.path.exists(path), "the socket is still there"
-
-
-@contextlib.contextmanager
-def redis_server():
-    port = free_port()
-    with tempfile.TemporaryDirectory() as home:
-        with daemon(port, "redis-server", "--bind", "127.0.0.1", "--port", port, "--dir", home, "--save", "",
-                    "--appendonly", "no"):
-            yield port
-
-
-def read_to_end(connection):
-    received = bytearray()
-    while part := connection.recv(65536):
-        received += part
-    return bytes(received)
 
 
 def talk(port, data):
@@ -129,7 +113,7 @@ def replies_are_those_of_redis():
     """The same conversation, as arrays, as lines, and a byte at a time."""
     arrays = b"".join(request(*words(line)) for line in CONVERSATION)
     lines = "".join(f"{line}\r\n" for line in CONVERSATION).encode()
-    with resp_server() as served, redis_server() as port:
+    with resp_server() as served, redis() as (port, _):
         for data in (arrays, lines):
             expected = talk(port, data)
             assert expected.count(b"WRONGTYPE") > 4 and expected.endswith(b":0\r\n+OK\r\n"), expected

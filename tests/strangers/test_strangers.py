@@ -19,31 +19,13 @@ import threading
 
 import malformed_http
 from programs import PATIENCE, run, run_all, server, start
-from tools import connect, daemon, free_port, nginx, use
+from tools import connect, daemon, free_port, nginx, read_to_end, redis, use
 
 DATA = os.urandom(1000000)
 GET = b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
-# ---- tools ----
-
-@contextlib.contextmanager
-def redis():
-    port = free_port()
-    with tempfile.TemporaryDirectory() as home:
-        with daemon(port, "redis-server", "--bind", "127.0.0.1", "--port", port, "--dir", home, "--save", "",
-                    "--appendonly", "no"):
-            yield port
-
-
 # ---- connections of our own ----
-
-def read_to_end(connection):
-    received = bytearray()
-    while part := connection.recv(65536):
-        received += part
-    return bytes(received)
-
 
 def check_http(port, count=1):
     """A well-behaved client gets its answers, all over one connection."""
@@ -178,7 +160,7 @@ def tcp_proxy_before_nginx():
 
 
 def tcp_proxy_before_redis():
-    with redis() as port, server("tcp_proxy", 0, "127.0.0.1", port) as proxy:
+    with redis() as (port, _), server("tcp_proxy", 0, "127.0.0.1", port) as proxy:
         cli = ("redis-cli", "-h", "127.0.0.1", "-p", proxy)
         assert use(*cli, "-x", "set", "data", input=DATA, stdin=None) == b"OK\n"
         assert use(*cli, "--raw", "get", "data") == DATA + b"\n"

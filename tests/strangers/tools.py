@@ -44,6 +44,13 @@ def connect(port):
     return connection
 
 
+def read_to_end(connection):
+    received = bytearray()
+    while part := connection.recv(65536):
+        received += part
+    return bytes(received)
+
+
 @contextlib.contextmanager
 def daemon(port, name, *arguments):
     """A tool that serves on that port, while the block runs."""
@@ -63,6 +70,16 @@ def daemon(port, name, *arguments):
         finally:
             process.terminate()
             process.wait(PATIENCE)
+
+
+@contextlib.contextmanager
+def redis():
+    """A Redis that keeps nothing; gives the port and the path of its Unix socket."""
+    port = free_port()
+    with tempfile.TemporaryDirectory() as home:
+        with daemon(port, "redis-server", "--bind", "127.0.0.1", "--port", port, "--unixsocket", f"{home}/socket", "--dir",
+                    home, "--save", "", "--appendonly", "no"):
+            yield port, f"{home}/socket"
 
 
 @contextlib.contextmanager
