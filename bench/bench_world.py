@@ -204,10 +204,10 @@ def table(found):
         if not these:
             continue
         cells = [text]
-        for who in ("asyncio", "uvloop", "io_uring", "epoll"):
-            cells.append(f"{these[who][RATE]:,.0f} /s, {these[who][COST]:.3g} us" if who in these else "-")
-        for who in ("io_uring", "epoll"):
-            ahead = these[who]["ahead"] if who in these else {}
+        for loop in ("asyncio", "uvloop", "io_uring", "epoll"):
+            cells.append(f"{these[loop][RATE]:,.0f} /s, {these[loop][COST]:.3g} us" if loop in these else "-")
+        for backend in ("io_uring", "epoll"):
+            ahead = these[backend]["ahead"] if backend in these else {}
             cells.append(", ".join(f"{ahead[peer][COST]:.2f}" for peer in ahead) or "-")
         lines.append(cells)
     return markdown.table(["operations a second, processor time of each", "asyncio", "uvloop", "ringport, io_uring",
