@@ -133,24 +133,25 @@ static int64_t accept_now(const rp_op *op)
 
 /*
  * Of those that accept in the kernel it wakes one for a connection: always the same, as long as its multishot accept
- * lasts, however busy that process is. Of those that poll it wakes all, and who is first has the connection.
+ * lasts, however busy that process is. Of those that poll it wakes all, and who is first has the connection, and as
+ * many behind it as there is room for.
  */
-static int collect_shared_accept(uring *u, rp_op *op, int result, bool more, rp_completion *completion)
+static int collect_shared_accept(uring *u, rp_op *op, int result, bool more, rp_completion *completions,
+                                 int capacity)
 {
-    int64_t accepted = -ECANCELED;
+    int64_t accepted;
+    int n = 0;
 
     if (!poll_has_ended(u, op, &result, more))
         return 0;
-    if (result < 0)
-        accepted = result;
-    else if (may_issue_again(op))
-        accepted = accept_now(op);
-    if (accepted != -EAGAIN)
-        rp_op_complete(&u->base, op, completion, accepted, accepted < 0 ? 0 : RP_OP_MORE);
-    if (accepted < 0 && accepted != -EAGAIN)
-        return 1;
-    uring_issue(u, op);
-    return accepted != -EAGAIN;
+    do {
+        accepted = result < 0 ? result : may_issue_again(op) ? accept_now(op) : -ECANCELED;
+        if (accepted != -EAGAIN)
+            rp_op_complete(&u->base, op, &completions[n++], accepted, accepted < 0 ? 0 : RP_OP_MORE);
+    } while (accepted >= 0 && n < capacity);
+    if (accepted >= 0 || accepted == -EAGAIN)
+        uring_issue(u, op);
+    return n;
 }
 
 /* ---- the rest ---- */
@@ -198,8 +199,8 @@ static void note_would_block(rp_op *op)
         op->phase |= URING_PHASE_POLLING;
 }
 
-/* Handles one completion of an operation. Returns how many completions it makes: 0 or 1. */
-static int collect(uring *u, rp_op *op, int result, bool more, rp_completion *completion)
+/* Handles one completion of an operation. Returns how many completions it makes: seldom more than 1. */
+static int collect(uring *u, rp_op *op, int result, bool more, rp_completion *completion, int capacity)
 {
     if (!more && rp_node_linked(&op->queue)) /* its end was asked for, or was to be */
         rp_list_remove(&op->queue);
@@ -210,7 +211,7 @@ static int collect(uring *u, rp_op *op, int result, bool more, rp_completion *co
     if (op->kind == RP_OP_WAIT_CHILD)
         return collect_child(u, op, result, completion);
     if (op->kind == RP_OP_ACCEPT_MULTI && op->u.accept.shared)
-        return collect_shared_accept(u, op, result, more, completion);
+        return collect_shared_accept(u, op, result, more, completion, capacity);
 
     if (op->phase & URING_PHASE_POLLING) {
         if (!poll_has_ended(u, op, &result, more))
@@ -280,7 +281,7 @@ int uring_collect(uring *u, rp_completion *completions, int capacity)
         if (data == URING_TAG_WAKE_FD)
             collect_wake(u, more);
         if (data > URING_TAG_LAST)
-            n += collect(u, (rp_op *)(uintptr_t)data, result, more, &completions[n]);
+            n += collect(u, (rp_op *)(uintptr_t)data, result, more, &completions[n], capacity - n);
     }
     return n;
 }

@@ -5,10 +5,16 @@
 #include "base/memory.h"
 #include "connect/listen.h"
 
+#ifndef _WIN32
+#include <sys/un.h>
+#endif
+
 typedef struct owner {
     rp_listener *listener; /* NULL: it was closed */
     int accepted, closed;
-    bool close; /* as soon as something was accepted */
+    bool close;    /* as soon as something was accepted */
+    uint64_t turn; /* that has accepted last, and how many have */
+    int turns;
 } owner;
 
 static void on_accepted(rp_listener *listener, rp_fd fd)
@@ -17,6 +23,8 @@ static void on_accepted(rp_listener *listener, rp_fd fd)
 
     CHECK(o->listener == listener);
     o->accepted++;
+    o->turns += listener->loop->stats.turns != o->turn;
+    o->turn = listener->loop->stats.turns;
     rp_kernel_close(&rp_system_kernel, fd);
     if (o->close) {
         o->close = false;
@@ -135,33 +143,80 @@ TEST(whoever_lends_a_socket_can_close_it_at_once)
 
 #ifdef _WIN32
 TEST_ABSENT(whoever_runs_accepts_at_a_shared_socket, "a socket belongs to one port on Windows");
+TEST_ABSENT(whoever_runs_takes_a_burst_at_a_shared_socket, "a socket belongs to one port on Windows");
 #else
-/* Two loops stand for two processes: one that does not run keeps no connection from the other. */
+/* Two loops stand for two processes that have a listening socket in common. */
+typedef struct sharers {
+    rp_loop *loops[2];
+    owner owners[2];
+    int fd;
+} sharers;
+
+static void share(sharers *s, int fd)
+{
+    *s = (sharers){.loops = {wire_loop(), wire_loop()}, .fd = fd};
+    for (int i = 0; i < 2; i++) {
+        owner *o = &s->owners[i];
+
+        o->listener = rp_malloc(sizeof *o->listener);
+        rp_listener_init(o->listener, s->loops[i], fd, &lending, o);
+        o->listener->shared = true;
+        rp_listener_start(o->listener);
+        wire_run(s->loops[i], RP_MSEC(1));
+    }
+}
+
+static void end_sharing(sharers *s)
+{
+    for (int i = 0; i < 2; i++) {
+        rp_listener_close(s->owners[i].listener);
+        RUN_UNTIL(s->loops[i], s->owners[i].closed == 1);
+        rp_loop_free(s->loops[i]);
+    }
+    close(s->fd);
+}
+
+/* One that does not run keeps no connection from the other. */
 TEST(whoever_runs_accepts_at_a_shared_socket)
 {
-    rp_loop *loops[2] = {wire_loop(), wire_loop()};
-    owner owners[2] = {0};
-    int port, fd = wire_listen(&port);
+    sharers s;
+    int port;
 
-    for (int i = 0; i < 2; i++) {
-        owners[i].listener = rp_malloc(sizeof *owners[i].listener);
-        rp_listener_init(owners[i].listener, loops[i], fd, &lending, &owners[i]);
-        owners[i].listener->shared = true;
-        rp_listener_start(owners[i].listener);
-        wire_run(loops[i], RP_MSEC(1));
-    }
+    share(&s, wire_listen(&port));
     for (int i = 0; i < 6; i++) {
         int client = wire_connect(port);
 
-        RUN_UNTIL(loops[i % 2], owners[i % 2].accepted == i / 2 + 1);
+        RUN_UNTIL(s.loops[i % 2], s.owners[i % 2].accepted == i / 2 + 1);
         close(client);
     }
-    for (int i = 0; i < 2; i++) {
-        rp_listener_close(owners[i].listener);
-        RUN_UNTIL(loops[i], owners[i].closed == 1);
-        rp_loop_free(loops[i]);
+    end_sharing(&s);
+}
+
+/* A turn takes as many as it has room for. Connections of Unix sockets have come when connect() has returned. */
+TEST(whoever_runs_takes_a_burst_at_a_shared_socket)
+{
+    enum { BURST = 100 };
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    socklen_t length = sizeof address.sun_family; /* the kernel finds a name */
+    int clients[BURST], fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sharers s;
+
+    CHECK_INT(bind(fd, (struct sockaddr *)&address, length), ==, 0);
+    length = sizeof address;
+    CHECK_INT(getsockname(fd, (struct sockaddr *)&address, &length), ==, 0);
+    CHECK_INT(listen(fd, BURST), ==, 0);
+    share(&s, fd);
+    for (int i = 0; i < 4; i++) {
+        for (int j = 0; j < BURST; j++) {
+            clients[j] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+            CHECK_INT(connect(clients[j], (struct sockaddr *)&address, length), ==, 0);
+        }
+        RUN_UNTIL(s.loops[i % 2], s.owners[i % 2].accepted == (i / 2 + 1) * BURST);
+        CHECK_INT(s.owners[i % 2].turns, ==, i / 2 + 1);
+        for (int j = 0; j < BURST; j++)
+            close(clients[j]);
     }
-    close(fd);
+    end_sharing(&s);
 }
 #endif
 
