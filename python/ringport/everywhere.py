@@ -1,15 +1,26 @@
 """Having asyncio make ringport's loops, in a program and in the processes that multiprocessing starts for it.
 
-A process that is forked has it from its parent. One that is spawned begins anew, with preparation data from its parent. To
-these an object is added that has asyncio make ringport's loops when it is unpickled.
+A process that is forked has it from its parent. One that is spawned begins anew, with preparation data from its parent.
+To these an object is added that has asyncio make ringport's loops when it is unpickled.
 """
 
 import asyncio
+import os
 import sys
 
 from .loop import Loop
 
 SPAWN = "multiprocessing.spawn"
+FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # before the program may change its directory
+
+# What a spawned process does first. It has sys.path from its parent only after that, and may not find ringport without
+# FOLDER: by a relative PYTHONPATH, say, when its parent is elsewhere by then.
+BEGIN = """
+import sys
+sys.path.append(folder)
+from ringport.everywhere import use_loop
+use_loop()
+"""
 
 
 def use_loop():
@@ -32,7 +43,7 @@ class Preparation:
     """When it is unpickled, asyncio makes ringport's loops."""
 
     def __reduce__(self):
-        return use_loop, ()
+        return exec, (BEGIN, {"folder": FOLDER})
 
 
 def extend(module):
@@ -46,7 +57,10 @@ def extend(module):
 
 
 class Finder:
-    """Extends multiprocessing.spawn when the program imports it, and is gone then. Who only looks for it changes nothing."""
+    """Extends multiprocessing.spawn when the program imports it, and is gone then.
+
+    Who only looks for it changes nothing.
+    """
 
     def find_spec(self, name, path, target=None):
         if name != SPAWN:

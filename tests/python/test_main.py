@@ -18,7 +18,8 @@ async def kind():
 
 if __name__ == "__main__":
     print(sys.argv, sys.path[0], __name__, globals().get("__file__"), __package__, __spec__ and __spec__.name,
-          globals().get("__cached__"), type(__loader__).__name__, sys.modules["__main__"].__dict__ is globals(), __doc__)
+          globals().get("__cached__"), type(__loader__).__name__, sys.modules["__main__"].__dict__ is globals(),
+          __doc__)
 """
 
 LOOPS = """
@@ -281,6 +282,34 @@ def test_processes_of_multiprocessing(program, tmp_path, method):
         ours = run("-m", "ringport", *arguments, cwd=tmp_path)
         assert (plain.stderr, ours.stderr) == ("", "")
         assert ours.stdout == plain.stdout.replace("asyncio", "ringport")
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_processes_of_a_parent_that_is_elsewhere(program, tmp_path, method):
+    """They are on the loop even if PYTHONPATH, by which alone ringport is found, leads nowhere from there."""
+    import ringport
+
+    program(
+        "import asyncio, multiprocessing, os\n"
+        "async def kind():\n"
+        "    return type(asyncio.get_running_loop()).__module__\n"
+        "def child(pipe):\n"
+        "    pipe.send(asyncio.run(kind()))\n"
+        "if __name__ == '__main__':\n"
+        "    os.chdir('elsewhere')\n"
+        "    here, there = multiprocessing.Pipe()\n"
+        f"    process = multiprocessing.get_context({method!r}).Process(target=child, args=(there,))\n"
+        "    process.start()\n"
+        "    process.join()\n"
+        "    print(process.exitcode, process.exitcode == 0 and here.recv())\n"
+    )
+    (tmp_path / "elsewhere").mkdir()
+    folders = [os.path.dirname(os.path.dirname(ringport.__file__)), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+    relative = os.pathsep.join(os.path.relpath(folder, tmp_path) for folder in folders if folder)
+    command = [sys._base_executable, "-m", "ringport", "program.py"]  # of no virtual environment
+    environment = {**os.environ, "PYTHONPATH": relative}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("0 ringport.loop\n", "")
 
 
 def test_without_policies(program, tmp_path):
