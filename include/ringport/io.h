@@ -268,6 +268,8 @@ RP_API int rp_sock_connect(rp_co *co, rp_fd fd, const struct sockaddr *address, 
  * Returns its descriptor, which is the caller's, non-blocking and close-on-exec.
  * The peer's address goes to `address` as with rp_recvfrom(); both may be NULL.
  * A cancelled call loses no connection: one that has been accepted is returned, any other one waits for the next call.
+ * Several processes, or loops, may wait at one socket that does not block: whoever runs first has the connection.
+ * On io_uring a blocking one keeps it for the one that has waited longest, however busy that is; not so on epoll.
  * Errors:
  *   -EINVAL   `address` is given without `address_length`, or the socket does not listen
  *   -EMFILE   and -ENFILE, -ENOMEM: the connection waits for the next call

@@ -145,7 +145,7 @@ struct rp_op {
         struct {
             struct sockaddr *address; /* may be NULL */
             uint32_t *length;
-            bool shared; /* of a multishot accept: other processes accept on its socket too */
+            bool shared; /* other processes accept on its socket, too: see rp_op_accept() */
         } accept;
         struct {
             const char *path;
@@ -205,8 +205,14 @@ RP_API void rp_op_nop(rp_op *op, rp_op_callback *callback, void *data);
 /*
  * accept4(): accepts one connection, non-blocking and close-on-exec.
  * `address` and `length` may be NULL.
- * The listening socket may be a blocking one, and stays so. On epoll it is non-blocking for as long as each call of the
- * kernel's takes, which another process that shares it could see.
+ * The listening socket may be a blocking one, and stays so.
+ * On epoll a blocking one is non-blocking for as long as each call of the kernel's takes. Another process that has it
+ * could see that, and if it accepts by such calls, too, one of the two may block.
+ * u.accept.shared may be set after this: other processes, or loops, accept on the socket, too.
+ *   Then a connection goes to whoever runs first.
+ *   Without it, io_uring keeps a connection for the one that has waited longest, however busy that is.
+ *   On a blocking socket io_uring takes it for not set.
+ *   On epoll, where connections always go to whoever runs first, and on Windows it means nothing.
  */
 RP_API void rp_op_accept(rp_op *op, rp_fd fd, struct sockaddr *address, uint32_t *length, rp_op_callback *callback,
                          void *data);
@@ -215,6 +221,7 @@ RP_API void rp_op_accept(rp_op *op, rp_fd fd, struct sockaddr *address, uint32_t
  * Accepts until it is cancelled or fails: a completion for each connection.
  * The receiver owns every descriptor.
  * Connections that were accepted before a cancellation took hold are still delivered.
+ * The socket may be a blocking one, and u.accept.shared may be set after this, as with rp_op_accept().
  * On Windows up to 32 accepts are outstanding at a time, for which memory is allocated here: -ENOMEM if there is none.
  */
 RP_API void rp_op_accept_multi(rp_op *op, rp_fd fd, rp_op_callback *callback, void *data);

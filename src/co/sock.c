@@ -67,5 +67,6 @@ rp_fd rp_sock_accept(rp_co *co, rp_fd fd, struct sockaddr *address, uint32_t *ad
     if (address && !address_length)
         return -EINVAL;
     rp_op_accept(&op, fd, address, address_length, NULL, NULL);
+    op.u.accept.shared = true; /* it is the program's own, as that of a server which has forked its workers */
     return (rp_fd)rp_op_await(co, &op);
 }

@@ -26,7 +26,7 @@ struct rp_listener {
     rp_fd fd;       /* -1: closed */
     bool accepting; /* completions of `accept` are still to come */
     bool closing;
-    bool shared; /* its owner's to set before it starts, not on Windows: others may accept on the socket too */
+    bool shared; /* its owner's to set before it starts, not on Windows: others accept on the socket, too (op.h) */
     rp_op accept;
     rp_timer retry;
 };

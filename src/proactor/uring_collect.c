@@ -126,19 +126,20 @@ static int collect_poll(uring *u, rp_op *op, int result, bool more, rp_completio
 static int64_t accept_now(const rp_op *op)
 {
     rp_op attempt = *op;
-    int rc = rp_ready_begin(&attempt);
 
-    return rc < 0 ? rc : rp_ready_attempt(&attempt);
+    attempt.phase = 0; /* the socket does not block */
+    return rp_ready_attempt(&attempt);
 }
 
 /*
- * Of those that accept in the kernel it wakes one for a connection: always the same, as long as its multishot accept
- * lasts, however busy that process is. Of those that poll it wakes all, and who is first has the connection, and as
- * many behind it as there is room for.
+ * Of those that accept in the kernel it wakes one for a connection: always the same, as long as its accept lasts,
+ * however busy that process is. Of those that poll it wakes all, and who is first has the connection, and, with a
+ * multishot accept, as many behind it as there is room for.
  */
 static int collect_shared_accept(uring *u, rp_op *op, int result, bool more, rp_completion *completions,
                                  int capacity)
 {
+    bool multi = op->kind == RP_OP_ACCEPT_MULTI, goes_on;
     int64_t accepted;
     int n = 0;
 
@@ -146,10 +147,13 @@ static int collect_shared_accept(uring *u, rp_op *op, int result, bool more, rp_
         return 0;
     do {
         accepted = result < 0 ? result : may_issue_again(op) ? accept_now(op) : -ECANCELED;
+        goes_on = accepted == -EAGAIN || (multi && accepted >= 0);
+        if (!multi && !goes_on)
+            uring_pass_on(u, op);
         if (accepted != -EAGAIN)
-            rp_op_complete(&u->base, op, &completions[n++], accepted, accepted < 0 ? 0 : RP_OP_MORE);
-    } while (accepted >= 0 && n < capacity);
-    if (accepted >= 0 || accepted == -EAGAIN)
+            rp_op_complete(&u->base, op, &completions[n++], accepted, goes_on ? RP_OP_MORE : 0);
+    } while (goes_on && accepted >= 0 && n < capacity);
+    if (goes_on)
         uring_issue(u, op);
     return n;
 }
@@ -210,7 +214,7 @@ static int collect(uring *u, rp_op *op, int result, bool more, rp_completion *co
         return collect_poll(u, op, result, more, completion);
     if (op->kind == RP_OP_WAIT_CHILD)
         return collect_child(u, op, result, completion);
-    if (op->kind == RP_OP_ACCEPT_MULTI && op->u.accept.shared)
+    if (op->phase & URING_PHASE_SHARED)
         return collect_shared_accept(u, op, result, more, completion, capacity);
 
     if (op->phase & URING_PHASE_POLLING) {

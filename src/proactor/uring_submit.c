@@ -12,9 +12,11 @@
 #include "proactor/uring_submit.h"
 
 #include <assert.h>
+#include <fcntl.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
+#include "base/rare.h"
 #include "proactor/child_posix.h"
 #include "proactor/file_posix.h"
 #include "proactor/ready.h"
@@ -229,10 +231,27 @@ void uring_settle_hasty(uring *u)
     }
 }
 
+/*
+ * An accept that is to leave connections to others polls. But on a blocking socket only the kernel can accept without
+ * blocking, since processes would undo each other's mode. And what does not listen is never ready: the kernel is to say
+ * so.
+ */
+RP_APART static void note_sharing(rp_op *op)
+{
+    int listens = 0;
+    socklen_t length = sizeof listens;
+
+    if (op->u.accept.shared && fcntl(op->fd, F_GETFL) & O_NONBLOCK &&
+        getsockopt(op->fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length) == 0 && listens)
+        op->phase |= URING_PHASE_POLLING | URING_PHASE_SHARED;
+}
+
 void uring_submit(rp_proactor *proactor, rp_op *op)
 {
     uring *u = (uring *)proactor;
 
+    if (op->kind == RP_OP_ACCEPT || op->kind == RP_OP_ACCEPT_MULTI)
+        note_sharing(op);
     if (uring_queues_wants(op)) {
         if (!rp_op_transfers(op) && uring_queues_take(&u->queues, op))
             uring_issue(u, op);
@@ -256,8 +275,6 @@ void uring_submit(rp_proactor *proactor, rp_op *op)
             return;
         }
     }
-    if (op->kind == RP_OP_ACCEPT_MULTI && op->u.accept.shared)
-        op->phase |= URING_PHASE_POLLING;
     if (op->kind == RP_OP_WAIT_CHILD) {
         int64_t status = rp_child_open(op);
 

@@ -18,6 +18,7 @@ enum {
     URING_PHASE_CANCELLED = 1 << 1, /* its end was asked for: it is not issued again */
     URING_PHASE_EDGES = 1 << 2,   /* its poll is a multishot one: what that finds, and ends with, is the outcome */
     URING_PHASE_PATIENT = 1 << 3, /* a stream's send that has found no room: the kernel waits for that */
+    URING_PHASE_SHARED = 1 << 4,  /* an accept that always polls, and then takes what there is by itself */
 };
 
 typedef struct uring {

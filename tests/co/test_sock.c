@@ -1,6 +1,7 @@
 /* test_sock.c - operations on the program's own sockets: what they return, and that a cancellation loses nothing. */
 #include "harness/sockets.h"
 #include "harness/tasks.h"
+#include "harness/wire.h"
 
 typedef struct job {
     int fd;
@@ -342,9 +343,36 @@ CO_TEST(a_cancelled_accept_loses_no_connection)
 
 #ifdef _WIN32
 
+TEST_ABSENT(whoever_runs_accepts_what_two_wait_for, "a socket belongs to one port on Windows");
 TEST_ABSENT(an_accept_without_descriptors_loses_no_connection, "there is no limit on descriptors to run into");
 
 #else
+
+/* Two loops stand for two processes: the one that waits first, and does not run, keeps no connection. */
+TEST(whoever_runs_accepts_what_two_wait_for)
+{
+    rp_loop *loops[2] = {wire_loop(), wire_loop()};
+    struct sockaddr_in address;
+    acceptor acceptors[2];
+    rp_task *tasks[2];
+    int listener = listen_tcp(&address);
+
+    for (int i = 0; i < 2; i++) {
+        acceptors[i] = (acceptor){.listener = listener};
+        CHECK_INT(rp_loop_create_task(loops[i], &tasks[i], accepts, &acceptors[i]), ==, 0);
+        wire_settle(loops[i]);
+    }
+    for (int i = 1; i >= 0; i--) {
+        int client = connect_tcp(&address);
+
+        CHECK_INT(rp_run_until_complete(loops[i], tasks[i]), ==, 0);
+        close((int)acceptors[i].accepted);
+        close(client);
+        rp_future_unref(tasks[i]);
+        rp_loop_free(loops[i]);
+    }
+    close(listener);
+}
 
 CO_TEST(an_accept_without_descriptors_loses_no_connection)
 {

@@ -155,6 +155,7 @@ typedef struct sharers {
 static void share(sharers *s, int fd)
 {
     *s = (sharers){.loops = {wire_loop(), wire_loop()}, .fd = fd};
+    set_nonblocking(fd);
     for (int i = 0; i < 2; i++) {
         owner *o = &s->owners[i];
 

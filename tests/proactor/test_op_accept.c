@@ -16,11 +16,12 @@ TEST(accept_one)
     int listener = listen_tcp(&address);
     rp_op op;
 
-    for (int i = 0; i < 2; i++) { /* waits, then does not have to */
+    for (int i = 0; i < 4; i++) { /* waits, then does not have to; the same where others may accept, too */
         int client = -1;
 
         rp_op_accept(&op, listener, (struct sockaddr *)&peer, &length, NULL, NULL);
-        if (i == 0) {
+        op.u.accept.shared = i >= 2;
+        if (i % 2 == 0) {
             submit(port, &op);
             stays_quiet(port);
             client = connect_tcp(&address);
@@ -77,11 +78,14 @@ TEST(blocking_sockets_stay_blocking)
     rp_op op;
 
     CHECK_INT(fcntl(listener, F_SETFL, 0), ==, 0);
-    for (int multi = 0; multi < 2; multi++) {
+    for (int i = 0; i < 4; i++) {
+        bool multi = i % 2 != 0;
+
         if (multi)
             rp_op_accept_multi(&op, listener, NULL, NULL);
         else
             rp_op_accept(&op, listener, NULL, NULL, NULL, NULL);
+        op.u.accept.shared = i >= 2;
         submit(port, &op);
         stays_quiet(port);
         still_blocks(listener);
@@ -178,7 +182,7 @@ TEST(the_kernel_connects_and_says_so)
     }
 }
 
-TEST(accept_multi)
+static void accept_many(bool shared)
 {
     enum { COUNT = 100 };
     rp_proactor *port = open_port();
@@ -188,6 +192,7 @@ TEST(accept_multi)
 
     clients[0] = connect_tcp(&address); /* one is there already */
     rp_op_accept_multi(&op, listener, NULL, NULL);
+    op.u.accept.shared = shared;
     submit(port, &op);
     for (int i = 0; i < COUNT; i++) {
         if (i > 0 && i < 30)
@@ -212,8 +217,13 @@ TEST(accept_multi)
     rp_proactor_close(port);
 }
 
-/* Connections that come along with a cancellation are delivered, or stay in the queue, and are not lost. */
-TEST(accept_multi_cancelled_amid)
+TEST(accept_multi)
+{
+    accept_many(false);
+    accept_many(true);
+}
+
+static void accept_and_cancel(bool shared)
 {
     enum { COUNT = 60 };
     rp_proactor *port = open_port();
@@ -224,6 +234,7 @@ TEST(accept_multi_cancelled_amid)
 
     for (int round = 0; round < 3; round++) {
         rp_op_accept_multi(&op, listener, NULL, NULL);
+        op.u.accept.shared = shared;
         submit(port, &op);
         collect_once(port, 0); /* perhaps those that the round before has left */
         for (int i = 0; i < COUNT / 3; i++)
@@ -251,6 +262,13 @@ TEST(accept_multi_cancelled_amid)
     rp_proactor_close(port);
 }
 
+/* Connections that come along with a cancellation are delivered, or stay in the queue, and are not lost. */
+TEST(accept_multi_cancelled_amid)
+{
+    accept_and_cancel(false);
+    accept_and_cancel(true);
+}
+
 #ifndef _WIN32
 TEST(accept_without_descriptors)
 {
@@ -263,10 +281,14 @@ TEST(accept_without_descriptors)
     CHECK_INT(getrlimit(RLIMIT_NOFILE, &limit), ==, 0);
     none = (struct rlimit){.rlim_cur = (rlim_t)client + 1, .rlim_max = limit.rlim_max};
     CHECK_INT(setrlimit(RLIMIT_NOFILE, &none), ==, 0);
-    rp_op_accept(&op, listener, NULL, NULL, NULL, NULL);
-    CHECK_INT(perform(port, &op), ==, -EMFILE);
-    rp_op_accept_multi(&op, listener, NULL, NULL);
-    CHECK_INT(perform(port, &op), ==, -EMFILE);
+    for (int i = 0; i < 4; i++) {
+        if (i % 2 == 0)
+            rp_op_accept(&op, listener, NULL, NULL, NULL, NULL);
+        else
+            rp_op_accept_multi(&op, listener, NULL, NULL);
+        op.u.accept.shared = i >= 2;
+        CHECK_INT(perform(port, &op), ==, -EMFILE);
+    }
     CHECK_INT(setrlimit(RLIMIT_NOFILE, &limit), ==, 0);
     submit(port, &op); /* the connection is still there */
     rp_completion completion = next_completion(port, &op);
@@ -281,17 +303,60 @@ TEST(accept_without_descriptors)
 TEST_ABSENT(accept_without_descriptors, "Windows has no limit on descriptors to run into");
 #endif
 
+#ifndef _WIN32
+static void accept_shared(rp_proactor *port, rp_op *op, int listener)
+{
+    rp_op_accept(op, listener, NULL, NULL, NULL, NULL);
+    op->u.accept.shared = true;
+    submit(port, op);
+    stays_quiet(port);
+}
+
+/* Two proactors stand for two processes: the one that waits first, and does not run, keeps no connection. */
+TEST(whoever_runs_accepts_one_at_a_shared_socket)
+{
+    rp_proactor *ports[2] = {open_port(), open_port()};
+    struct sockaddr_in address;
+    int listener = listen_tcp(&address);
+    rp_op ops[2];
+
+    for (int i = 0; i < 2; i++)
+        accept_shared(ports[i], &ops[i], listener);
+    for (int i = 1; i >= 0; i--)
+        for (int j = 0; j < 3; j++) {
+            int client = connect_tcp(&address);
+            int64_t fd = finish(ports[i], &ops[i]);
+
+            CHECK_INT(fd, >=, 0);
+            close((int)fd);
+            close(client);
+            accept_shared(ports[i], &ops[i], listener);
+        }
+    for (int i = 0; i < 2; i++)
+        cancel_and_finish(ports[i], &ops[i]);
+    close(listener);
+    for (int i = 0; i < 2; i++)
+        rp_proactor_close(ports[i]);
+}
+#else
+TEST_ABSENT(whoever_runs_accepts_one_at_a_shared_socket, "a socket belongs to one port on Windows");
+#endif
+
 TEST(accept_on_no_listener)
 {
     rp_proactor *port = open_port();
     int fds[2];
     rp_op op;
 
-    tcp_pair(fds);
-    rp_op_accept(&op, fds[0], NULL, NULL, NULL, NULL);
-    CHECK_INT(perform(port, &op), ==, -EINVAL);
-    rp_op_accept_multi(&op, fds[0], NULL, NULL);
-    CHECK_INT(perform(port, &op), ==, -EINVAL);
+    nonblocking_pair(fds);
+    for (int i = 0; i < 4; i++) {
+        if (i % 2 == 0)
+            rp_op_accept(&op, fds[0], NULL, NULL, NULL, NULL);
+        else
+            rp_op_accept_multi(&op, fds[0], NULL, NULL);
+        op.u.accept.shared = i >= 2;
+        CHECK_INT(perform(port, &op), ==, -EINVAL);
+    }
     close_pair(fds);
     rp_proactor_close(port);
 }
