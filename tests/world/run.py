@@ -1,12 +1,13 @@
 """run.py [ROW...] [--reduced] [--write] [--check]: programs and libraries of others on ringport's loop, unchanged.
 
-A row is a file test_ROW.py, or a library's own suite (suites.py). It runs on each backend, in a session of its own, of which
-nothing is left afterwards. A case may fail only if it fails on asyncio's own loop too: a whole run has that beside it, a
-reduced one, CI's, runs it for the rows in which a case has failed. A row of which no case passes has failed as a whole, and
-nothing excuses that.
+A row is a file test_ROW.py, or a library's own suite (suites.py). It runs on each backend, in a session of its own,
+of which nothing is left afterwards. A case may fail only if it fails on asyncio's own loop too: a whole run has that
+beside it, a reduced one, CI's, runs it for the rows in which a case has failed. A row of which no case passes has
+failed as a whole, and nothing excuses that. One with MAY_SKIP may skip all of its cases where what it needs is not
+permitted.
 
---write puts what came out into docs/compatibility.md. --check only tells whether that page has all rows, in the versions that
-requirements.txt pins. The last line is the sum: "N passed, N failed, N skipped".
+--write puts what came out into docs/compatibility.md. --check only tells whether that page has all rows, in the
+versions that requirements.txt pins. The last line is the sum: "N passed, N failed, N skipped".
 """
 
 import argparse
@@ -53,8 +54,9 @@ class Row:
         self.what = ast.get_docstring(tree).splitlines()[0].rstrip(".")
         self.packages = listed("PACKAGES")
         self.servers = listed("SERVERS")
+        self.may_skip = bool(listed("MAY_SKIP"))
         plugins = [word for plugin in listed("PLUGINS") for word in ("-p", plugin)]
-        self.arguments = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short", *plugins, str(path)]
+        self.arguments = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short", "-rs", *plugins, str(path)]
         self.differs = {}
 
     def command(self, ours, report):
@@ -62,7 +64,8 @@ class Row:
 
     def versions(self, pins):
         """What it runs, in which versions."""
-        return ", ".join([f"{name} {pins[normal(name)]}" for name in self.packages] + [debian(name) for name in self.servers])
+        packages = [f"{name} {pins[normal(name)]}" for name in self.packages]
+        return ", ".join(packages + [debian(name) for name in self.servers])
 
 
 class Suite(Row):
@@ -73,6 +76,7 @@ class Suite(Row):
         self.what = suite.what
         self.packages = [] if suite.debian else [suite.package]
         self.servers = []
+        self.may_skip = False
         self.suite = suite
         self.arguments = [str(HERE / "suites.py"), suite.name]
         self.differs = suite.differs
@@ -160,7 +164,8 @@ def run(row, loop, reduced):
         end(child, signal.SIGKILL)
         printed.seek(0)
         cases = read_report(report) if report.exists() else {}
-        if "passed" not in cases.values() or status not in (0, 1):
+        results = set(cases.values())
+        if status not in (0, 1) or not ("passed" in results or row.may_skip and results == {"skipped"}):
             cases[WHOLE] = "failed"
         for name in row.differs.keys() & cases.keys() if ours else ():
             cases[name] = "different" if cases[name] == "failed" else "failed"  # the list is to be true
@@ -206,7 +211,7 @@ def report(row, outcomes):
             print(f"  differs from asyncio: {name}: {row.differs[name]}")
         for name in sorted(outcome.names("failed")):
             print(f"  {'FAILED' if name in failed else 'fails on asyncio too:'} {name}")
-        if failed:
+        if failed or not outcome.names("passed"):
             print(outcome.printed)
         passed, skipped = len(outcome.names("passed")), len(outcome.names("skipped"))
         totals = [total + more for total, more in zip(totals, (passed, len(failed), skipped))]
