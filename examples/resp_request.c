@@ -25,7 +25,7 @@ bool resp_number(const char *bytes, size_t length, long long *number)
     size_t i = negative;
     unsigned long long value = 0, limit = (1ULL << 63) - !negative;
 
-    if (i == length)
+    if (i == length || (bytes[i] == '0' && length > 1))
         return false;
     for (; i < length; i++) {
         unsigned digit = (unsigned)(bytes[i] - '0');

@@ -49,7 +49,7 @@ void resp_request_reset(resp_request *request);
 
 void resp_request_free(resp_request *request);
 
-/* Whether these bytes are a number, as in "-17", without anything else. */
+/* Whether these bytes are a number as it is written, "-17" or "0", without anything else: not "017" or "-0". */
 bool resp_number(const char *bytes, size_t length, long long *number);
 
 #endif
