@@ -305,7 +305,7 @@ static void pop(call *c, bool at_end)
         return;
     }
 
-    resp_bytes *bytes = resp_list_pop(&entry->value->list, at_end);
+    resp_bytes *bytes = resp_list_pop(c->store, &entry->value->list, at_end);
     reply_bytes(c, bytes);
     resp_bytes_free(c->store, bytes);
     drop_if_empty(c, entry);

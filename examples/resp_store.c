@@ -22,6 +22,19 @@ static void give_back(resp_store *store, void *memory, size_t size)
     free(memory);
 }
 
+/* ---- the room of tables and lists ---- */
+
+static size_t larger(size_t capacity)
+{
+    return capacity == 0 ? 4 : 2 * capacity;
+}
+
+/* Whether half of the room is to be given back; far from when it would be too little again. */
+static bool is_sparse(size_t count, size_t capacity)
+{
+    return capacity > 4 && count < capacity / 8;
+}
+
 /* ---- bytes ---- */
 
 resp_bytes *resp_bytes_new(resp_store *store, const char *data, size_t length)
@@ -111,28 +124,27 @@ static void link_entry(resp_table *table, resp_entry *entry)
         table->first = index;
 }
 
-static bool grow(resp_store *store, resp_table *table)
+static bool resize(resp_store *store, resp_table *table, size_t capacity)
 {
-    size_t capacity = table->capacity == 0 ? 4 : 2 * table->capacity;
-    resp_table larger = {.capacity = capacity, .count = table->count, .first = capacity};
+    resp_table resized = {.capacity = capacity, .count = table->count, .first = capacity};
 
-    larger.buckets = take(store, capacity * sizeof(resp_entry *));
-    if (!larger.buckets)
+    resized.buckets = take(store, capacity * sizeof(resp_entry *));
+    if (!resized.buckets)
         return false;
-    memset(larger.buckets, 0, capacity * sizeof(resp_entry *));
+    memset(resized.buckets, 0, capacity * sizeof(resp_entry *));
     for (size_t i = 0; i < table->capacity; i++)
         for (resp_entry *entry = table->buckets[i], *next; entry; entry = next) {
             next = entry->next;
-            link_entry(&larger, entry);
+            link_entry(&resized, entry);
         }
     give_back(store, table->buckets, table->capacity * sizeof(resp_entry *));
-    *table = larger;
+    *table = resized;
     return true;
 }
 
 resp_entry *resp_table_add(resp_store *store, resp_table *table, const char *key, size_t length)
 {
-    if (table->count == table->capacity && !grow(store, table))
+    if (table->count == table->capacity && !resize(store, table, larger(table->capacity)))
         return NULL;
 
     resp_entry *entry = take(store, sizeof *entry);
@@ -158,6 +170,8 @@ void resp_table_remove(resp_store *store, resp_table *table, resp_entry *entry)
     resp_bytes_free(store, entry->key);
     give_back(store, entry, sizeof *entry);
     table->count--;
+    if (is_sparse(table->count, table->capacity))
+        resize(store, table, table->capacity / 2);
 }
 
 resp_entry *resp_table_next(resp_table *table, const resp_entry *entry)
@@ -181,9 +195,8 @@ resp_bytes *resp_list_at(const resp_list *list, size_t index)
     return list->items[(list->first + index) & (list->capacity - 1)];
 }
 
-static bool lengthen(resp_store *store, resp_list *list)
+static bool resize_list(resp_store *store, resp_list *list, size_t capacity)
 {
-    size_t capacity = list->capacity == 0 ? 4 : 2 * list->capacity;
     resp_bytes **items = take(store, capacity * sizeof(resp_bytes *));
 
     if (!items)
@@ -197,7 +210,7 @@ static bool lengthen(resp_store *store, resp_list *list)
 
 bool resp_list_push(resp_store *store, resp_list *list, resp_bytes *bytes, bool at_end)
 {
-    if (list->count == list->capacity && !lengthen(store, list))
+    if (list->count == list->capacity && !resize_list(store, list, larger(list->capacity)))
         return false;
     if (!at_end)
         list->first = (list->first - 1) & (list->capacity - 1);
@@ -206,13 +219,15 @@ bool resp_list_push(resp_store *store, resp_list *list, resp_bytes *bytes, bool 
     return true;
 }
 
-resp_bytes *resp_list_pop(resp_list *list, bool at_end)
+resp_bytes *resp_list_pop(resp_store *store, resp_list *list, bool at_end)
 {
     resp_bytes *bytes = resp_list_at(list, at_end ? list->count - 1 : 0);
 
     if (!at_end)
         list->first = (list->first + 1) & (list->capacity - 1);
     list->count--;
+    if (is_sparse(list->count, list->capacity))
+        resize_list(store, list, list->capacity / 2);
     return bytes;
 }
 
@@ -244,7 +259,7 @@ void resp_value_free(resp_store *store, resp_value *value)
         resp_bytes_free(store, value->string);
     } else if (value->type == RESP_LIST) {
         while (value->list.count > 0)
-            resp_bytes_free(store, resp_list_pop(&value->list, true));
+            resp_bytes_free(store, resp_list_pop(store, &value->list, true));
         give_back(store, value->list.items, value->list.capacity * sizeof(resp_bytes *));
     } else {
         empty_table(store, &value->table);

@@ -87,7 +87,7 @@ resp_entry *resp_table_next(resp_table *table, const resp_entry *entry);
 bool resp_list_push(resp_store *store, resp_list *list, resp_bytes *bytes, bool at_end);
 
 /* The bytes are the caller's. The list must not be empty. */
-resp_bytes *resp_list_pop(resp_list *list, bool at_end);
+resp_bytes *resp_list_pop(resp_store *store, resp_list *list, bool at_end);
 
 resp_bytes *resp_list_at(const resp_list *list, size_t index);
 

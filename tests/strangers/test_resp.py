@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""test_resp.py DIR: examples/resp_server among Redis' own programs: its benchmark and its client, by TCP, by a Unix socket
-and by TLS, beside its server; and among clients that are slow, wrong, or gone.
+"""test_resp.py DIR: examples/resp_server among Redis' own programs: its benchmark and its client, by TCP, by a Unix
+socket and by TLS, beside its server; and among clients that are slow, wrong, or gone.
 """
 
 import contextlib
@@ -132,7 +132,8 @@ def random_pieces():
     with resp_server() as served:
         for _ in range(20):
             sizes = [choose.choice((0, 1, 100, 70000, 300000)) for _ in range(10)]
-            sent = b"".join(request("SET", f"k{i}", DATA[:size]) + request("GET", f"k{i}") for i, size in enumerate(sizes))
+            sent = b"".join(request("SET", f"k{i}", DATA[:size]) + request("GET", f"k{i}")
+                            for i, size in enumerate(sizes))
             expected = b"".join(b"+OK\r\n$%d\r\n%s\r\n" % (size, DATA[:size]) for size in sizes)
             with connect(served.port) as connection:
                 while sent:
@@ -182,7 +183,8 @@ def announced_lengths():
         before = resident(served.process)
         connections = [stack.enter_context(connect(served.port)) for _ in range(200)]
         for i, connection in enumerate(connections):
-            connection.sendall(b"*3\r\n$3\r\nSET\r\n$1\r\na\r\n$60000000\r\nabc" if i % 2 else b"*1048576\r\n$1\r\na\r\n")
+            long, many = b"*3\r\n$3\r\nSET\r\n$1\r\na\r\n$60000000\r\nabc", b"*1048576\r\n$1\r\na\r\n"
+            connection.sendall(long if i % 2 else many)
         for connection in connections:  # each is answered what it asks next, and so has been read
             connection.shutdown(socket.SHUT_WR)
             assert connection.recv(1) == b""
@@ -201,6 +203,24 @@ def store_that_is_full():
         reply = talk(served.port, request("MGET", *["k0"] * 1000) + request("FLUSHALL") + request("SET", "a", part))
         assert reply == b"-ERR the reply is too long\r\n+OK\r\n+OK\r\n", reply[:200]
         assert served.info("used_memory") < len(part) + 100000
+
+
+def store_that_was_full():
+    """Keys, lists and sets give back the room that they needed once."""
+    count = 50000
+    keys = [f"k{i}" for i in range(count)]
+    with resp_server() as served:
+        answer = talk(served.port, request("MSET", *(word for key in keys for word in (key, "1"))) +
+                      request("RPUSH", "list", *keys) + request("SADD", "set", *keys))
+        assert answer == b"+OK\r\n:%d\r\n:%d\r\n" % (count, count)
+        assert served.info("used_memory") > 100 * count
+        pops = request("LPOP", "list") + request("RPOP", "list") + request("SPOP", "set") * 2
+        answer = talk(served.port, request("DEL", *keys) + pops * (count // 2 - 1) + request("LRANGE", "list", 0, -1))
+        middle = keys[count // 2 - 1:count // 2 + 1]
+        assert answer.endswith("".join(["*2\r\n", *(f"${len(key)}\r\n{key}\r\n" for key in middle)]).encode())
+        assert served.info("used_memory") < 2000
+        answer = talk(served.port, request("DBSIZE") + request("SCARD", "set") + request("GET", "k1"))
+        assert answer == b":2\r\n:2\r\n$-1\r\n"
 
 
 # ---- slow ones ----
@@ -265,6 +285,6 @@ def clients_that_are_gone():
 
 tls_certificates.make(HOME.name)
 sys.exit(run_all([
-    redis_benchmark, redis_benchmark_of_many_connections, redis_cli, replies_are_those_of_redis, random_pieces, malformed,
-    rubbish, announced_lengths, store_that_is_full, clients_that_do_not_read, clients_that_send_single_bytes,
-    clients_that_are_gone]))
+    redis_benchmark, redis_benchmark_of_many_connections, redis_cli, replies_are_those_of_redis, random_pieces,
+    malformed, rubbish, announced_lengths, store_that_is_full, store_that_was_full, clients_that_do_not_read,
+    clients_that_send_single_bytes, clients_that_are_gone]))
