@@ -332,7 +332,7 @@ void rpy_handle_schedule(rpy_handle *self)
 
 int rpy_handle_schedule_at(rpy_handle *self, double when)
 {
-    int rc = rp_call_at(self->loop->loop, &self->core.timer, rpy_nanoseconds(when), run, self);
+    int rc = rp_call_at(self->loop->loop, &self->core.timer, rpy_loop_when(self->loop, when), run, self);
 
     if (rc < 0)
         return rc;
@@ -340,6 +340,22 @@ int rpy_handle_schedule_at(rpy_handle *self, double when)
     self->core.handle.state |= RP_HANDLE_CERTAIN;
     Py_INCREF((PyObject *)self);
     return 0;
+}
+
+void rpy_handle_reschedule_all(rpy_loop *loop)
+{
+    rp_timers *timers = &loop->loop->timers;
+    rp_node all, *node;
+
+    rp_list_init(&all);
+    rp_timers_take_all(timers, &all);
+    while ((node = rp_list_pop(&all))) {
+        rp_timer *timer = rp_container_of(node, rp_timer, handle.link);
+
+        if (timer->handle.callback == run)
+            timer->when = rpy_loop_when(loop, rp_container_of(timer, rpy_handle, core.timer)->when);
+        rp_timers_insert(timers, timer);
+    }
 }
 
 /* ---- ending without a run ---- */

@@ -58,6 +58,9 @@ void rpy_handle_schedule(rpy_handle *handle);
 /* The same at a time, in seconds of the loop's clock. 0, or an error of the core's. */
 int rpy_handle_schedule_at(rpy_handle *handle, double when);
 
+/* Schedules those that wait for their time anew, each for its own: the loop's clock has moved against the kernel's. */
+void rpy_handle_reschedule_all(rpy_loop *loop);
+
 /* Runs callback(*args) in its context now, as the loop runs a handle: errors go to the exception handler. */
 void rpy_handle_call(rpy_handle *handle);
 

@@ -244,6 +244,17 @@ int64_t rpy_nanoseconds(double seconds)
     return nanoseconds > -9.2e18 ? (int64_t)nanoseconds : INT64_MIN;
 }
 
+int64_t rpy_loop_when(const rpy_loop *loop, double time)
+{
+    int64_t when = rpy_nanoseconds(time);
+
+    if (when == RP_NEVER)
+        return when;
+    if (__builtin_sub_overflow(when, loop->clock_lead, &when))
+        return loop->clock_lead > 0 ? INT64_MIN : RP_NEVER;
+    return when;
+}
+
 int rpy_loop_init(rpy_state *state)
 {
     state->gaierror = rpy_import("socket", "gaierror");

@@ -19,7 +19,7 @@ typedef struct rpy_loop {
     PyObject *module;           /* has the state */
     rp_loop *loop;              /* NULL before __init__ only */
     PyObject *bound[RPY_BOUND]; /* methods, or NULL: see loop_type.c */
-    unsigned own;               /* which methods are ours: see loop_type.c */
+    unsigned own;               /* which methods are ours: see own.h */
     unsigned own_version;       /* of the type, when that was found out; 0: it was not */
     unsigned patched;           /* which of them the instance has others for */
     PyObject *loop_kwargs;      /* {'loop': self} */
@@ -28,6 +28,7 @@ typedef struct rpy_loop {
     PyObject *current_handle;   /* debug mode: which is running */
     unsigned long thread;       /* that runs the loop, as PyThread_get_thread_ident() has it; 0: none */
     int64_t gil_released_at;    /* on the loop's clock */
+    int64_t clock_lead;         /* see clock.h: of another time() over the kernel's clock; 0: there is no other */
     double slow_callback_duration;
     char debug;
     struct rpy_watches *watches; /* of watch.c; NULL until there is something to watch */
@@ -98,6 +99,9 @@ void rpy_loop_end_timed(rpy_loop *loop, int64_t begun, PyObject *what);
 
 /* Seconds, of any sign, to nanoseconds, rounded up; RP_NEVER for what is too far away, or no number. */
 int64_t rpy_nanoseconds(double seconds);
+
+/* A time of loop.time() as the core's timers have it. */
+int64_t rpy_loop_when(const rpy_loop *loop, double time);
 
 /* A core's error as an exception: raised, and NULL returned for convenience; or as a new object, or NULL. */
 PyObject *rpy_set_error(rpy_state *state, int64_t error);

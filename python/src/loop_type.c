@@ -2,7 +2,7 @@
  * loop_type.c - _core.Loop: what each callback needs of asyncio's event loop. The rest is Python's: ringport/loop.py.
  *
  * Methods of ours call each other directly only where neither a subclass nor the instance has another one in their
- * place: `own` says which, as long as the type's version tag is the one that it was found out for.
+ * place: see own.h.
  */
 #include "loop_type.h"
 
@@ -12,6 +12,7 @@
 
 #include "datagram.h"
 #include "handle.h"
+#include "own.h"
 #include "pipe.h"
 #include "proactor/proactor.h"
 #include "readers.h"
@@ -25,75 +26,16 @@
 
 /* ---- methods that others may replace ---- */
 
-/*
- * The first ones, RPY_BOUND of them, are asked for by a name at each callback or wait, by asyncio's own code. They are
- * bound once.
- */
-typedef enum own_method {
-    CALL_SOON,
-    CREATE_FUTURE,
-    GET_DEBUG,
-    CALL_AT,
-    TIME,
-    METHODS,
-} own_method;
-
-static PyObject *name_of(const rpy_names *names, own_method which)
-{
-    switch (which) {
-    case CALL_SOON:
-        return names->call_soon;
-    case CREATE_FUTURE:
-        return names->create_future;
-    case GET_DEBUG:
-        return names->get_debug;
-    case CALL_AT:
-        return names->call_at;
-    default:
-        return names->time;
-    }
-}
-
-static bool type_has_ours(rpy_loop *self, PyObject *name)
-{
-    PyObject *theirs = PyObject_GetAttr((PyObject *)Py_TYPE((PyObject *)self), name);
-    PyObject *ours = PyObject_GetAttr((PyObject *)self->state->loop_type, name);
-    bool same = theirs && theirs == ours;
-
-    PyErr_Clear();
-    Py_XDECREF(theirs);
-    Py_XDECREF(ours);
-    return same;
-}
-
-static unsigned find_out_own(rpy_loop *self)
-{
-    self->own = 0;
-    for (unsigned i = 0; i < METHODS; i++)
-        if (!(self->patched & 1u << i) && type_has_ours(self, name_of(&self->state->names, i)))
-            self->own |= 1u << i;
-    self->own_version = Py_TYPE((PyObject *)self)->tp_version_tag;
-    return self->own;
-}
-
-static inline bool is_own(rpy_loop *self, own_method which)
-{
-    unsigned version = Py_TYPE((PyObject *)self)->tp_version_tag;
-    unsigned own = version && version == self->own_version ? self->own : find_out_own(self);
-
-    return own & 1u << which;
-}
-
 static PyObject *getattro(PyObject *object, PyObject *name)
 {
     rpy_loop *self = (rpy_loop *)object;
     const rpy_names *names = &self->state->names;
-    own_method which = name == names->call_soon       ? CALL_SOON
-                       : name == names->create_future ? CREATE_FUTURE
-                       : name == names->get_debug     ? GET_DEBUG
-                                                      : METHODS;
+    rpy_own_method which = name == names->call_soon       ? RPY_CALL_SOON
+                           : name == names->create_future ? RPY_CREATE_FUTURE
+                           : name == names->get_debug     ? RPY_GET_DEBUG
+                                                          : RPY_METHODS;
 
-    if (which == METHODS || !is_own(self, which))
+    if (which == RPY_METHODS || !rpy_is_own(self, which))
         return PyObject_GenericGetAttr(object, name);
     if (!self->bound[which]) {
         PyObject *bound = PyObject_GenericGetAttr(object, name);
@@ -119,8 +61,8 @@ static int setattro(PyObject *object, PyObject *name, PyObject *value)
 
     if (rc < 0 || !PyUnicode_Check(name))
         return rc;
-    for (unsigned i = 0; i < METHODS; i++)
-        if (PyUnicode_Compare(name, name_of(&self->state->names, i)) == 0)
+    for (unsigned i = 0; i < RPY_METHODS; i++)
+        if (PyUnicode_Compare(name, rpy_own_name(&self->state->names, i)) == 0)
             which = 1u << i;
     self->patched = value ? self->patched | which : self->patched & ~which;
     self->own_version = 0;
@@ -332,7 +274,7 @@ static PyObject *call_later(PyObject *object, PyObject *const *args, Py_ssize_t 
         return call_by_names(object, call_later, "call_later", "delay", args, count, names);
     if (is_none(args[0], "delay must not be None"))
         return NULL;
-    if (!is_own(self, CALL_AT) || !is_own(self, TIME))
+    if (!rpy_is_own(self, RPY_CALL_AT) || !rpy_is_own(self, RPY_TIME))
         return call_later_by_theirs(object, args, count, names);
     double delay = PyFloat_AsDouble(args[0]);
     if (delay == -1 && PyErr_Occurred())

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 
+#include "clock.h"
 #include "loop/running.h"
 #include "loop/turn.h"
 #include "proactor/proactor.h"
@@ -18,12 +19,26 @@
 
 #define SWITCH_INTERVAL RP_MSEC(5) /* CPython's own, unless sys.setswitchinterval() is called */
 
+/* How long to wait. As in asyncio, another clock than ours is asked only if it tells that. */
+static int find_deadline(rpy_loop *self, int64_t *deadline)
+{
+    *deadline = self->look ? 0 : rp_turn_deadline(self->loop);
+    if (*deadline == 0 || *deadline == RP_NEVER || rpy_clock_is_own(self))
+        return 0;
+    if (rpy_clock_follow(self, rp_loop_time(self->loop)) < 0)
+        return -EINTR;
+    *deadline = rp_turn_deadline(self->loop);
+    return 0;
+}
+
 static int wait(rpy_loop *self)
 {
     rp_loop *loop = self->loop;
-    int64_t deadline = self->look ? 0 : rp_turn_deadline(loop);
-    int rc;
+    int64_t deadline;
+    int rc = find_deadline(self, &deadline);
 
+    if (rc < 0)
+        return rc;
     rp_proactor_ask(loop->proactor); /* asyncio asks in each turn, and order tells */
     if (deadline == 0 && loop->now - self->gil_released_at < SWITCH_INTERVAL) {
         rc = rp_turn_wait(loop, 0);
@@ -45,6 +60,8 @@ static int run_turn(rpy_loop *self)
         return -EINTR;
     if (rc < 0)
         return rc;
+    if (!rpy_clock_is_own(self) && rpy_clock_follow(self, loop->now) < 0)
+        return -EINTR;
     rpy_watch_collect(self);
     rp_turn_collect(loop);
     rc = rp_turn_run(loop);

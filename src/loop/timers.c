@@ -202,3 +202,15 @@ size_t rp_timers_expire(rp_timers *timers, int64_t now, rp_node *due)
     timers->count -= count;
     return count;
 }
+
+void rp_timers_take_all(rp_timers *timers, rp_node *all)
+{
+    unsigned level, index;
+
+    rp_list_splice(all, &timers->overdue);
+    while (earliest_slot(timers, &level, &index)) {
+        rp_list_splice(all, &timers->slots[level][index].timers);
+        timers->used[level] &= ~(UINT64_C(1) << index);
+    }
+    timers->count = 0;
+}

@@ -57,4 +57,7 @@ int64_t rp_timers_next(const rp_timers *timers);
  */
 size_t rp_timers_expire(rp_timers *timers, int64_t now, rp_node *due);
 
+/* Moves every timer to the end of `all`, ties in order of insertion: others may be inserted in their places. */
+void rp_timers_take_all(rp_timers *timers, rp_node *all);
+
 #endif

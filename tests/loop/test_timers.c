@@ -163,6 +163,25 @@ TEST(never_is_a_time_like_any_other)
     CHECK_INT(rp_timers_expire(&timers, RP_NEVER, &due), ==, 1);
 }
 
+TEST(all_are_taken)
+{
+    static const int64_t when[] = {RP_SEC(7), 5, RP_SEC(7), RP_NEVER, 2000, 5, RP_NEVER};
+
+    set_up(100);
+    for (int i = 0; i < 7; i++)
+        insert(&entries[i], when[i]);
+    rp_timers_take_all(&timers, &due);
+    CHECK_INT(timers.count, ==, 0);
+    CHECK_INT(rp_timers_next(&timers), ==, RP_NEVER);
+    for (entry *taken; (taken = pop_due());)
+        insert(taken, 3000 + taken->timer.when % 10);
+    CHECK_INT(rp_timers_next(&timers), ==, 3000);
+    CHECK_INT(rp_timers_expire(&timers, 3010, &due), ==, 7);
+    CHECK(pop_due() == &entries[4]);
+    CHECK(pop_due() == &entries[0]);
+    CHECK(pop_due() == &entries[2]);
+}
+
 /* ---- the model ---- */
 
 /* Of the timers due at `now` or before, the one that should come first; NULL if none is. */

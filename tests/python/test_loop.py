@@ -6,8 +6,10 @@ import inspect
 import socket
 import sys
 import threading
+import time
 import warnings
 import weakref
+from unittest import mock
 
 import pytest
 
@@ -714,6 +716,88 @@ def test_patched_time(loop):
     loop.time = lambda: now + 1000
     handle = loop.call_later(5, print)
     assert handle.when() == now + 1005
+    handle.cancel()
+
+
+@pytest.fixture
+def clock(loop):
+    """A clock in the place of the loop's: it stands still, but for what is added to `seconds`."""
+
+    class Clock:
+        seconds = loop.time()
+
+    with mock.patch.object(loop, "time", lambda: Clock.seconds):
+        yield Clock
+
+
+async def some_turns():
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+
+async def test_timers_go_by_a_patched_clock(loop, clock):
+    ran = []
+    for number in 3, 1, 2, 2:
+        loop.call_later(number, ran.append, number)
+    cancelled = loop.call_later(2, ran.append, "cancelled")
+    await some_turns()
+    assert ran == []
+    clock.seconds += 1 - 1e-6
+    await some_turns()
+    assert ran == []
+    clock.seconds += 1e-6
+    await some_turns()
+    assert ran == [1]
+    cancelled.cancel()
+    clock.seconds += 10
+    await some_turns()
+    assert ran == [1, 2, 2, 3]
+
+
+async def test_a_clock_that_jumps(loop):
+    """Timers of either clock run by the one that there is."""
+    ran = []
+    now = loop.time()
+    loop.call_later(50, ran.append, "own")
+    with mock.patch.object(loop, "time", lambda: now + 40):
+        loop.call_later(5, ran.append, "theirs")
+        await some_turns()
+    assert ran == []
+    with mock.patch.object(loop, "time", lambda: now + 46):
+        await some_turns()
+    assert ran == ["theirs"]
+    loop.call_later(3600, ran.append, "never")
+    loop.call_later(0.001, ran.append, "soon")
+    while len(ran) < 2:
+        await asyncio.sleep(0.001)
+    assert ran == ["theirs", "soon"]
+    with mock.patch.object(loop, "time", lambda: float("inf")):
+        await some_turns()
+    assert ran == ["theirs", "soon", "own", "never"]
+
+
+def test_a_faster_clock(subclass):
+    loop = subclass(time=lambda self: 1e9 + 1000 * time.monotonic())
+
+    async def main():
+        begun = loop.time()
+        results = await asyncio.gather(*(asyncio.sleep(n % 7, n) for n in range(100)))
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(5):
+                await asyncio.sleep(3600)
+        assert loop.time() - begun >= 11
+        return results
+
+    begun = time.monotonic()
+    assert loop.run_until_complete(main()) == list(range(100))
+    assert time.monotonic() - begun < 11
+
+
+def test_a_clock_that_fails(loop):
+    handle = loop.call_later(3600, print)
+    with mock.patch.object(loop, "time", side_effect=ZeroDivisionError), pytest.raises(ZeroDivisionError):
+        loop.run_forever()
+    assert loop.run_until_complete(asyncio.sleep(0.001, "goes on")) == "goes on"
     handle.cancel()
 
 

@@ -1,11 +1,12 @@
 """suites.py NAME --junit=FILE: a library's own tests, unchanged, on the loop that WORLD_LOOP names.
 
-The tests are those of the library's source package, in the version that requirements.txt pins, and they test the package
-that is installed. That of websockets has none: the library and its tests are those of Debian 13's source package.
+The tests are those of the library's source package, in the version that requirements.txt pins, and they test the
+package that is installed. That of websockets has none: the library and its tests are those of Debian 13's source
+package.
 
-The table says what of them is run: a whole run takes what goes through the loop, a reduced one (WORLD_REDUCED=1) the files
-that ask most of it. The run fails if the loops were not those that it is about (plugins/witness.py). Source packages are
-kept in WORLD_CACHE, by default build/world/sources.
+The table says what of them is run: a whole run takes what goes through the loop, a reduced one (WORLD_REDUCED=1) the
+files that ask most of it. The run fails if the loops were not those that it is about (plugins/witness.py). Source
+packages are kept in WORLD_CACHE, by default build/world/sources.
 """
 
 import argparse
@@ -27,7 +28,10 @@ LIMITS = 800, 280  # seconds, for hangs alone: of a whole run, of a reduced one
 
 @dataclass
 class Suite:
-    """What is run of a library's tests. Cases go by pytest's names in `left_out`, by those of JUnit files in `differs`."""
+    """What is run of a library's tests.
+
+    Cases go by pytest's names in `left_out`, by those of JUnit files in `differs`.
+    """
 
     name: str
     package: str
@@ -53,18 +57,20 @@ def localhost_has_ipv6():
     return False
 
 
-# Containers often give localhost no address of IPv6. Then these cases fail on any loop, and leave sockets behind that let a
-# later one fail.
+# Containers often give localhost no address of IPv6. Then these cases fail on any loop, and leave sockets behind that
+# let a later one fail.
 IPV6 = "" if localhost_has_ipv6() else " and not ipv6 and not dualstack and not multi"
 SUITES = [
     Suite(
         name="aiohttp",
         package="aiohttp",
-        what="its own tests of what goes through the loop: server, client, connector, WebSockets, proxies, sendfile, runners",
+        what="its own tests of what goes through the loop: server, client, connector, WebSockets, proxies, sendfile,"
+        " runners",
         whole=files(
-            "tests/test_{}.py", "web_functional", "client_functional", "connector", "web_server", "web_websocket_functional",
-            "client_ws_functional", "web_sendfile_functional", "run_app", "proxy_functional", "client_session", "streams",
-            "web_runner", "web_protocol", "client_proto", "resolver", "loop", "test_utils", "tcp_helpers", "worker",
+            "tests/test_{}.py", "web_functional", "client_functional", "connector", "web_server",
+            "web_websocket_functional", "client_ws_functional", "web_sendfile_functional", "run_app",
+            "proxy_functional", "client_session", "streams", "web_runner", "web_protocol", "client_proto", "resolver",
+            "loop", "test_utils", "tcp_helpers", "worker",
         ),
         reduced=files(
             "tests/test_{}.py", "web_functional", "web_server", "web_websocket_functional", "web_sendfile_functional",
@@ -72,10 +78,6 @@ SUITES = [
         ),
         plugins=["pytest_mock", "pytest_timeout"],
         options=["-o", "addopts=", "-m", "not dev_mode and not autobahn and not internal", "--timeout=60"],
-        differs={
-            "tests.test_web_functional::test_keepalive_expires_on_time[pyloop]": "patches loop.time() and expects that"
-            " timers go by it: ringport's go by the kernel's clock",
-        },
     ),
     Suite(
         name="anyio",
@@ -88,12 +90,12 @@ SUITES = [
         plugins=["anyio", "pytest_mock", "pytest_timeout"],
         options=["-o", "addopts=", "-m", "not network", "-k", f"not uvloop and not trio{IPV6}"],
         left_out={
-            "tests/streams/test_tls.py::TestTLSStream::test_truststore_ssl[asyncio]": "fails on asyncio too: the end that its"
-            " own thread meets is now and then another one",
-            "tests/test_to_thread.py::TestBlockingPortalProvider::test_single_thread[asyncio]": "counts the threads of the"
-            " process, and fails on asyncio too if one of an earlier test ends meanwhile",
-            "tests/test_from_thread.py::TestRunAsyncFromThread::test_run_sync_from_thread_pooling": "counts them too: it"
-            " failed once on epoll, and was not seen to fail on asyncio",
+            "tests/streams/test_tls.py::TestTLSStream::test_truststore_ssl[asyncio]": "fails on asyncio too: the end"
+            " that its own thread meets is now and then another one",
+            "tests/test_to_thread.py::TestBlockingPortalProvider::test_single_thread[asyncio]": "counts the threads of"
+            " the process, and fails on asyncio too if one of an earlier test ends meanwhile",
+            "tests/test_from_thread.py::TestRunAsyncFromThread::test_run_sync_from_thread_pooling": "counts them too:"
+            " it failed once on epoll, and was not seen to fail on asyncio",
         },
     ),
     Suite(
@@ -104,17 +106,18 @@ SUITES = [
         reduced=[
             "--pyargs",
             *files(
-                "tornado.test.{}_test", "iostream", "httpserver", "simple_httpclient", "websocket", "process", "asyncio",
-                "ioloop", "tcpserver", "tcpclient",
+                "tornado.test.{}_test", "iostream", "httpserver", "simple_httpclient", "websocket", "process",
+                "asyncio", "ioloop", "tcpserver", "tcpclient",
             ),
         ],
         plugins=["tornado_log"],
         options=["-o", "python_files=*_test.py"],
         installed=True,
         left_out={
-            "gen_test.py::RunnerGCTest::test_gc": "gives three collections of all objects 0.2 s: a busy machine takes longer",
-            "simple_httpclient_test.py::SimpleHTTPSClientTestCase::test_request_timeout": "gives a handshake of TLS and a"
-            " request 0.1 s, and fails on asyncio too",
+            "gen_test.py::RunnerGCTest::test_gc": "gives three collections of all objects 0.2 s: a busy machine takes"
+            " longer",
+            "simple_httpclient_test.py::SimpleHTTPSClientTestCase::test_request_timeout": "gives a handshake of TLS and"
+            " a request 0.1 s, and fails on asyncio too",
         },
     ),
     Suite(
@@ -122,7 +125,10 @@ SUITES = [
         package="pytest-asyncio",
         what="its own tests, whole",
         whole=["tests"],
-        reduced=["tests/async_fixtures", *files("tests/test_{}.py", "simple", "subprocess", "task_cleanup", "port_factories")],
+        reduced=[
+            "tests/async_fixtures",
+            *files("tests/test_{}.py", "simple", "subprocess", "task_cleanup", "port_factories"),
+        ],
         plugins=[],
         options=["-o", "addopts="],
         environment={"PYTEST_PLUGINS": "pytest_asyncio.plugin"},  # also for the sessions of pytest that the tests start
@@ -171,7 +177,8 @@ def from_debian(suite, folder):
         f"Dir::Cache={folder}/cache", "APT::Sandbox::User=root",
     ]  # fmt: skip
     options = [word for option in options for word in ("-o", option)]
-    for arguments in (["update"], ["source", "--tar-only", "--download-only", f"python-{suite.package}={suite.debian}"]):
+    get = ["source", "--tar-only", "--download-only", f"python-{suite.package}={suite.debian}"]
+    for arguments in ["update"], get:
         subprocess.run(["apt-get", "--quiet", *options, *arguments], cwd=folder, stdout=subprocess.DEVNULL, check=True)
 
 
@@ -213,7 +220,8 @@ def main():
     limit = str(LIMITS[reduced])
     python = [sys.executable, *["-m", "ringport"] * (os.environ.get("WORLD_LOOP", "ringport") == "ringport")]
     plugins = [word for plugin in ("witness", *suite.plugins) for word in ("-p", plugin)]
-    pytest = ["-m", "pytest", "-q", "--tb=short", "-p", "no:cacheprovider", f"--junitxml={junit}", *plugins, *suite.options]
+    pytest = ["-m", "pytest", "-q", "--tb=short", "-p", "no:cacheprovider", f"--junitxml={junit}", *plugins]
+    pytest += suite.options
     if suite.installed:  # cases go by names that begin there
         pytest.append(f"--rootdir={sysconfig.get_path('platlib')}/{suite.package}/test")
     chosen = [f"--deselect={case}" for case in suite.left_out] + (suite.reduced if reduced else suite.whole)
