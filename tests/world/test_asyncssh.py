@@ -1,17 +1,22 @@
-"""A shell, commands, sftp of 100 MB each way, forwarded ports; Debian's ssh and sftp against the server."""
+"""A shell, commands, sftp of 100 MB each way, forwarded ports; the same with Debian's sshd, ssh and sftp."""
 
 import asyncio
 import contextlib
+import getpass
+import os
+import pathlib
 
 import asyncssh
 import payload
+import psutil
 import pytest
 from cases import on_loop, until
 from loops import check
-from servers import tool
+from servers import free_port, started, stop, tool
 
 PACKAGES = ["asyncssh"]
-SERVERS = ["openssh-client"]
+SERVERS = ["openssh-client", "openssh-server"]
+USER = getpass.getuser()
 
 
 @pytest.fixture(scope="module")
@@ -74,15 +79,67 @@ async def serving(keys):
         yield acceptor.get_port()
 
 
+@contextlib.contextmanager
+def sshd(keys):
+    """OpenSSH's server, for the user whom the test runs as; gives it and its port."""
+    if os.getuid() == 0:
+        pathlib.Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
+    port = free_port()
+    options = {
+        "ListenAddress": f"127.0.0.1:{port}",
+        "HostKey": keys / "server",
+        "AuthorizedKeysFile": keys / "user.pub",
+        "PidFile": "none",
+        "StrictModes": "no",  # whoever else may write to the key's folders does not matter
+        "PermitRootLogin": "prohibit-password",
+        "PasswordAuthentication": "no",
+        "PrintMotd": "no",
+        "UsePAM": "no",
+        "MaxSessions": "100",
+        "Subsystem": "sftp internal-sftp",
+    }
+    config = keys / f"sshd_config.{port}"
+    config.write_text("".join(f"{name} {value}\n" for name, value in options.items()))
+    with started([tool("sshd"), "-D", "-e", "-f", config], ("127.0.0.1", port)) as server:
+        try:
+            yield server, port
+        finally:
+            kill(server)
+
+
+def kill(server):
+    """Kills an sshd with its connections and their commands, which are in sessions of their own."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for process in psutil.Process(server.pid).children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+    stop(server)
+
+
 @contextlib.asynccontextmanager
-async def connected(keys):
+async def serving_by_sshd(keys):
+    with sshd(keys) as (_, port):
+        yield port
+
+
+both_servers = pytest.mark.parametrize("server", [serving, serving_by_sshd], ids=["asyncssh", "sshd"])
+
+
+@contextlib.asynccontextmanager
+async def client(keys, port):
+    """Gives its connection."""
+    known = asyncssh.import_known_hosts(f"[127.0.0.1]:{port} {(keys / 'server.pub').read_text()}")
+    async with asyncssh.connect(
+        "127.0.0.1", port, username=USER, client_keys=[keys / "user"], known_hosts=known, config=None
+    ) as connection:
+        yield connection
+
+
+@contextlib.asynccontextmanager
+async def connected(keys, server=serving):
     """A client of a server; gives its connection."""
-    async with serving(keys) as port:
-        known = asyncssh.import_known_hosts(f"[127.0.0.1]:{port} {(keys / 'server.pub').read_text()}")
-        async with asyncssh.connect(
-            "127.0.0.1", port, username="somebody", client_keys=[keys / "user"], known_hosts=known, config=None
-        ) as connection:
-            yield connection
+    async with server(keys) as port, client(keys, port) as connection:
+        yield connection
 
 
 @on_loop
@@ -90,15 +147,31 @@ async def test_shell(keys):
     async with connected(keys) as connection, connection.create_process(term_type="vt100") as process:
         process.stdin.write("add 1 2 3\n")
         seen = [await process.stdout.readline() for _ in range(2)]
-        assert "hello somebody on vt100" in seen[0] and "6" in "".join(seen) + await process.stdout.readline()
+        assert f"hello {USER} on vt100" in seen[0] and "6" in "".join(seen) + await process.stdout.readline()
         process.stdin.write("exit 7\n")
         assert (await process.wait()).exit_status == 7
 
 
 @on_loop
-async def test_commands_at_once(keys):
-    async with connected(keys) as connection:
-        found = await asyncio.gather(*(connection.run(f"cat; echo {n} >&2; exit {n}", input=f"in {n}") for n in range(20)))
+async def test_a_shell_of_sshd(keys):
+    """With a terminal and without one."""
+    async with connected(keys, serving_by_sshd) as connection:
+        done = await connection.run("stty size", term_type="vt100", term_size=(100, 40))
+        assert done.stdout.split() == ["40", "100"]
+        async with connection.create_process() as process:
+            for number in range(100):
+                process.stdin.write(f"echo $((2 * {number}))\n")
+                assert await process.stdout.readline() == f"{2 * number}\n"
+            process.stdin.write("exit 7\n")
+            assert (await process.wait()).exit_status == 7
+
+
+@both_servers
+@on_loop
+async def test_commands_at_once(keys, server):
+    async with connected(keys, server) as connection:
+        commands = [connection.run(f"cat; echo {n} >&2; exit {n}", input=f"in {n}") for n in range(20)]
+        found = await asyncio.gather(*commands)
         assert [(done.stdout, done.stderr.strip(), done.exit_status) for done in found] == [
             (f"in {n}", str(n), n) for n in range(20)
         ]
@@ -112,13 +185,14 @@ async def test_a_command_is_cancelled(keys):
         assert (await connection.run("echo alive")).stdout == "alive\n"
 
 
+@both_servers
 @on_loop
-async def test_sftp(keys, tmp_path):
+async def test_sftp(keys, tmp_path, server):
     """Up, and down again."""
     local, remote, back = (tmp_path / name for name in ("local", "remote", "back"))
     with local.open("wb") as file:
         file.writelines(payload.blocks())
-    async with connected(keys) as connection, connection.start_sftp_client() as sftp:
+    async with connected(keys, server) as connection, connection.start_sftp_client() as sftp:
         await sftp.put(local, remote)
         assert (await sftp.stat(remote)).size == payload.SIZE
         await sftp.get(remote, back)
@@ -127,8 +201,9 @@ async def test_sftp(keys, tmp_path):
             assert payload.digest(iter(lambda: file.read(1 << 20), b"")) == payload.DIGEST
 
 
+@both_servers
 @on_loop
-async def test_forwarded_ports(keys):
+async def test_forwarded_ports(keys, server):
     """A client's port that leads to a server behind, and a port of the server's that leads to one before it."""
 
     async def echo(reader, writer):
@@ -137,7 +212,7 @@ async def test_forwarded_ports(keys):
             await writer.drain()
         writer.close()
 
-    async with await asyncio.start_server(echo, "127.0.0.1", 0) as behind, connected(keys) as connection:
+    async with await asyncio.start_server(echo, "127.0.0.1", 0) as behind, connected(keys, server) as connection:
         target = behind.sockets[0].getsockname()
         listeners = [
             await connection.forward_local_port("127.0.0.1", 0, *target),
@@ -161,6 +236,18 @@ async def test_an_abort_amid_a_command(keys):
         process = await connection.create_process("wait")
         connection.abort()
         assert (await process.wait()).exit_status is None
+
+
+@on_loop
+async def test_sshd_is_killed(keys):
+    with sshd(keys) as (server, port):
+        async with client(keys, port) as connection:
+            process = await connection.create_process("echo begun; sleep 3600")
+            assert await process.stdout.readline() == "begun\n"
+            kill(server)
+            assert (await process.wait()).exit_status is None
+            with pytest.raises(asyncssh.Error):
+                await connection.run("true")
 
 
 async def run_client(command, *, text=""):
