@@ -1,7 +1,7 @@
 """A PostgreSQL of a row's own: a new cluster in a temporary folder, which serves on TCP, on TLS and on a Unix socket.
 
-PostgreSQL refuses to be root: if we are, it is "nobody". Its backends leave their session, so that they are looked for when
-it is killed.
+PostgreSQL refuses to be root: if we are, it is "nobody". Its backends leave their session, so that they are looked for
+when it is killed.
 """
 
 import asyncio
@@ -93,7 +93,7 @@ class Postgres:
         return [int(pid) for pid in pathlib.Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()]
 
     def kill(self):
-        """Kills it and all its backends, of which none can say goodbye, and waits until they and their memory are gone."""
+        """Kills it and all its backends, of which none can say goodbye; they and their memory are gone then."""
         killed = []
         if self.backends():
             self.server.send_signal(signal.SIGSTOP)  # so that no backend is born meanwhile

@@ -1,4 +1,4 @@
-"""COPY each way, LISTEN, cancellation, hundreds of tasks on a pool of 20, a server that is killed and restarted, TLS."""
+"""COPY each way, LISTEN, cancellation, hundreds of tasks on a pool of 20, a server killed and restarted, TLS."""
 
 import asyncio
 import contextlib
@@ -15,7 +15,7 @@ import payload
 import pytest
 from cases import on_loop, until
 from loops import size
-from postgres import Postgres, timed_out_after
+from postgres import timed_out_after
 from tls import Certificate
 
 PACKAGES = ["asyncpg"]
@@ -23,18 +23,6 @@ SERVERS = ["postgresql"]
 WHERE = pytest.mark.parametrize("where", ["tcp", "tls", "unix"])
 # What a query may raise while its server dies, and until it serves again.
 LOST = (asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError, asyncpg.InterfaceError, OSError)
-
-
-@pytest.fixture(scope="module")
-def server():
-    with Postgres() as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-def serving(server):
-    """The server serves, even if the test before has killed it."""
-    server.start()
 
 
 def options(server, where="tcp"):
@@ -266,7 +254,7 @@ async def test_notifications(server, where):
         listeners = [await stack.enter_async_context(connected(server, where)) for _ in range(10)]
         for listener in listeners:
             words = heard[listener] = []
-            await listener.add_listener("news", lambda _, pid, channel, word, words=words: words.append((channel, word)))
+            await listener.add_listener("news", lambda _, pid, *news, words=words: words.append(news))
         speaker = await stack.enter_async_context(connected(server, where))
 
         async def ask(connection):
@@ -423,7 +411,8 @@ async def test_a_server_that_is_killed_and_restarted(server, where):
             sleepers = [asyncio.create_task(pool.execute("select pg_sleep(3600)")) for _ in range(10)]
             askers = [asyncio.create_task(ask(number)) for number in range(10)]
             async with connected(server) as watcher:
-                while await watcher.fetchval("select count(*) from pg_stat_activity where query like '%pg_sleep%'") < 11:
+                query = "select count(*) from pg_stat_activity where query like '%pg_sleep%'"
+                while await watcher.fetchval(query) < 11:
                     await asyncio.sleep(0.01)
             await asyncio.to_thread(server.kill)
             ends = await asyncio.gather(*sleepers, return_exceptions=True)

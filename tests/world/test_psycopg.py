@@ -1,4 +1,4 @@
-"""COPY each way, LISTEN, cancellation, pipelines, hundreds of tasks on a pool of 20, a server killed and restarted, TLS."""
+"""COPY each way, LISTEN, cancellation, pipelines, hundreds of tasks on a pool of 20, a server killed, TLS."""
 
 import asyncio
 import random
@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from cases import on_loop, until
 from loops import size
-from postgres import DATABASE, PASSWORD, USER, Postgres, timed_out_after
+from postgres import DATABASE, PASSWORD, USER, timed_out_after
 from psycopg import errors
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
@@ -17,18 +17,6 @@ from tls import Certificate
 PACKAGES = ["psycopg", "psycopg-binary", "psycopg-pool"]
 SERVERS = ["postgresql"]
 WHERE = pytest.mark.parametrize("where", ["tcp", "tls", "unix"])
-
-
-@pytest.fixture(scope="module")
-def server():
-    with Postgres() as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-def serving(server):
-    """The server serves, even if the test before has killed it."""
-    server.start()
 
 
 def options(server, where="tcp"):
@@ -116,7 +104,8 @@ async def test_pipelines(server, where):
     count = size(5000, 500)
     async with await connected(server, where) as connection:
         async with connection.pipeline():
-            cursors = [await connection.execute("select %s::int, repeat('x', 1000)", [number]) for number in range(count)]
+            query = "select %s::int, repeat('x', 1000)"
+            cursors = [await connection.execute(query, [number]) for number in range(count)]
         assert [(await cursor.fetchone())[0] for cursor in cursors] == list(range(count))
         with pytest.raises(errors.DivisionByZero):
             async with connection.pipeline():
@@ -144,7 +133,8 @@ async def test_transactions(server):
                         raise ZeroDivisionError
                 await connection.execute("update account set amount = 7 where name = 'b'")
                 raise psycopg.Rollback
-            assert await (await other.execute("select * from account order by name")).fetchall() == [("a", 100), ("b", 0)]
+            cursor = await other.execute("select * from account order by name")
+            assert await cursor.fetchall() == [("a", 100), ("b", 0)]
 
             async with connection.transaction():
                 await connection.execute("select * from account for update")
@@ -187,7 +177,8 @@ async def test_copy(server, where):
             async with connection.cursor() as cursor, cursor.copy("copy small from stdin") as copy:
                 for number in range(count):
                     await copy.write_row((number, str(number)))
-            assert await one(connection, "select sum(word::int) from small where id::text = word") == count * (count - 1) // 2
+            query = "select sum(word::int) from small where id::text = word"
+            assert await one(connection, query) == count * (count - 1) // 2
         finally:
             await connection.execute("drop table source, sink")
 
@@ -301,7 +292,8 @@ async def test_a_pool_with_hundreds_of_tasks(server, where):
                 for _ in range(size(20, 2)):
                     async with pool.connection() as connection:
                         async with connection.transaction():
-                            await connection.execute("update counter set value = value + 1 where id = %s", [number % 10])
+                            query = "update counter set value = value + 1 where id = %s"
+                            await connection.execute(query, [number % 10])
                             assert await one(connection, "select %s::int", number) == number
                         done += 1
 

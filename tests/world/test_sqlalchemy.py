@@ -6,7 +6,7 @@ import contextlib
 import pytest
 from cases import on_loop
 from loops import size
-from postgres import DATABASE, PASSWORD, USER, Postgres, timed_out_after
+from postgres import DATABASE, PASSWORD, USER, timed_out_after
 from sqlalchemy import URL, ForeignKey, event, func, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -37,18 +37,6 @@ class Book(Base):
     title: Mapped[str]
     author_id: Mapped[int] = mapped_column(ForeignKey("author.id"))
     author: Mapped[Author] = relationship(back_populates="books")
-
-
-@pytest.fixture(scope="module")
-def server():
-    with Postgres() as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-def serving(server):
-    """The server serves, even if the test before has killed it."""
-    server.start()
 
 
 @contextlib.asynccontextmanager
