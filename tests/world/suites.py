@@ -164,12 +164,27 @@ def from_pypi(suite, folder):
     subprocess.run([*command, "-d", folder, f"{suite.package}=={version(suite)}"], check=True)
 
 
+def debian_mirror():
+    """Where this machine has Debian's packages from.
+
+    Before its first apt-get update it does not know which of its mirrors are Debian's: then they go by their names.
+    """
+
+    def mirrors(*options):
+        command = ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", *options]
+        found = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.split()
+        return [mirror for mirror in found if "security" not in mirror]
+
+    named = [mirror for mirror in mirrors("--no-release-info") if mirror.rstrip("/").endswith("/debian")]
+    for mirror in mirrors("Origin: Debian") + named:
+        return mirror
+    sys.exit("apt knows no mirror of Debian's: /etc/apt/sources.list is to have one, and apt-get update to be run")
+
+
 def from_debian(suite, folder):
     """Gets a source package by lists of apt's own, so that the system's stay as they are."""
-    command = ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", "Origin: Debian"]
-    mirrors = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.split()
     signed = "signed-by=/usr/share/keyrings/debian-archive-keyring.gpg"
-    mirror = next(mirror for mirror in mirrors if "security" not in mirror)
+    mirror = debian_mirror()
     (folder / "lists/partial").mkdir(parents=True)
     (folder / "sources.list").write_text(f"deb-src [{signed}] {mirror} trixie main\n")
     options = [
