@@ -35,36 +35,9 @@ def site(request):
         yield Site(port)
 
 
-def test_loop(site):
-    visitors.is_on_loop(site)
-
-
-def test_load(site):
-    visitors.load(site)
-
-
-def test_keep_alive(site):
-    visitors.keep_alive(site)
-
-
-def test_pipelining(site):
-    visitors.pipelining(site)
-
-
-def test_upload(site):
-    visitors.upload(site)
-
-
-def test_download(site):
-    visitors.download(site)
-
-
-def test_slow_readers(site):
-    visitors.slow_readers(site)
-
-
-def test_websocket(site):
-    visitors.echo(site)
+@visitors.visits()
+def test_visit(site, visit):
+    visit(site)
 
 
 @pytest.mark.parametrize("worker", WORKERS)

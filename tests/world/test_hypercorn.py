@@ -28,8 +28,8 @@ def certificate(tmp_path_factory):
 
 def serving(port, *options, app="plain", workers=0):
     """hypercorn as a process of its own."""
-    command = python("-m", "hypercorn", "--workers", str(workers), "--bind", f"127.0.0.1:{port}", *options, f"apps.{app}:app")
-    return started(command, ("127.0.0.1", port), cwd=HERE)
+    told = ["--workers", str(workers), "--bind", f"127.0.0.1:{port}", *options]
+    return started(python("-m", "hypercorn", *told, f"apps.{app}:app"), ("127.0.0.1", port), cwd=HERE)
 
 
 @pytest.fixture(scope="module", params=[("plain", "tcp"), ("plain", "tls"), ("starlette_site", "tcp")], ids="-".join)
@@ -41,44 +41,9 @@ def site(request, certificate):
         yield Site(port, certificate.client() if options else None)
 
 
-def test_loop(site):
-    visitors.is_on_loop(site)
-
-
-def test_load(site):
-    visitors.load(site, connections=32)
-
-
-def test_keep_alive(site):
-    visitors.keep_alive(site)
-
-
-def test_pipelining(site):
-    if site.context:
-        pytest.skip("the plain socket has no TLS")
-    visitors.pipelining(site)
-
-
-def test_upload(site):
-    visitors.upload(site)
-
-
-def test_download(site):
-    visitors.download(site)
-
-
-def test_slow_senders(site):
-    if site.context:
-        pytest.skip("the plain socket has no TLS")
-    visitors.slow_senders(site)
-
-
-def test_slow_readers(site):
-    visitors.slow_readers(site)
-
-
-def test_websocket(site):
-    visitors.echo(site)
+@visitors.visits(visitors.slow_senders)
+def test_visit(site, visit):
+    visit(site)
 
 
 def http2(site, certificate, path, *options):

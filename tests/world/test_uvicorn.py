@@ -1,7 +1,7 @@
 """Plain ASGI, Starlette and FastAPI under wrk: keep-alive, pipelining, 100 MB each way, slow clients, TLS, shutdown.
 
-With both of its parsers of HTTP and all of its WebSockets; on the loop by python -m ringport with --loop none, and by the
-factory --loop ringport:new_event_loop.
+With both of its parsers of HTTP and all of its WebSockets; on the loop by python -m ringport with --loop none, and by
+the factory --loop ringport:new_event_loop.
 """
 
 import json
@@ -57,44 +57,9 @@ def site(request):
         assert "Traceback" not in server.printed(), server.printed()
 
 
-def test_loop(site):
-    visitors.is_on_loop(site)
-
-
-def test_load(site):
-    visitors.load(site)
-
-
-def test_keep_alive(site):
-    visitors.keep_alive(site)
-
-
-def test_pipelining(site):
-    visitors.pipelining(site)
-
-
-def test_upload(site):
-    visitors.upload(site)
-
-
-def test_download(site):
-    visitors.download(site)
-
-
-def test_slow_senders(site):
-    visitors.slow_senders(site)
-
-
-def test_slow_readers(site):
-    visitors.slow_readers(site)
-
-
-def test_resets(site):
-    visitors.resets(site)
-
-
-def test_websocket(site):
-    visitors.echo(site)
+@visitors.visits(visitors.slow_senders, visitors.resets)
+def test_visit(site, visit):
+    visit(site)
 
 
 def test_files_and_threads(site):
@@ -111,7 +76,8 @@ def test_models_and_dependencies(site):
         names = [f"item {number}" for number in range(20)]
         for name in names:
             item = json.dumps({"name": name, "price": 1})
-            assert visitors.ask(connection, "/items", "POST", item, **{"Content-Type": "application/json"}) == name.encode()
+            found = visitors.ask(connection, "/items", "POST", item, **{"Content-Type": "application/json"})
+            assert found == name.encode()
         visitors.until(lambda: visitors.ask(connection, "/items").decode().count(",") == len(names) - 1)
         assert sorted(visitors.ask(connection, "/items").decode().split(",")) == sorted(names)
         assert visitors.ask(connection, "/doubled/21") == b"42"

@@ -1,4 +1,4 @@
-"""What clients do to a site of apps/: on threads and plain sockets, with nothing of asyncio's, and by the command wrk."""
+"""What clients do to a site of apps/: on threads and sockets that block, and by the command wrk."""
 
 import concurrent.futures
 import contextlib
@@ -12,6 +12,7 @@ import subprocess
 import time
 
 import payload
+import pytest
 import websockets.sync.client
 from loops import LOOP, size
 from servers import tool
@@ -37,10 +38,10 @@ class Site:
         return contextlib.closing(made)
 
     def socket(self):
-        """A plain connection."""
+        """A connection for bytes."""
         made = socket.create_connection(self.address, timeout=PATIENCE)
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return made
+        return self.context.wrap_socket(made, server_hostname="127.0.0.1") if self.context else made
 
 
 def ask(connection, path, method="GET", body=None, **headers):
@@ -207,6 +208,12 @@ def echo(site, compression="deflate"):
         connection.send(payload.BLOCK * 4)
         assert connection.recv(PATIENCE) == payload.BLOCK * 4
     assert connection.close_code == 1000
+
+
+def visits(*more):
+    """Has a test run for each visit that any server of such sites is to stand, and for more: its argument `visit`."""
+    common = is_on_loop, load, keep_alive, pipelining, upload, download, slow_readers, echo
+    return pytest.mark.parametrize("visit", [*common, *more], ids=lambda visit: visit.__name__)
 
 
 class Workers:
