@@ -1,8 +1,9 @@
-"""aiomqtt against Debian's Mosquitto: each quality of service, retained messages, wills of killed clients, TLS, a restart."""
+"""aiomqtt against Debian's Mosquitto: each QoS, retained messages, wills of killed clients, TLS, a restart."""
 
 import asyncio
 import contextlib
 import os
+import pathlib
 import signal
 import subprocess
 
@@ -15,10 +16,13 @@ from tls import Certificate
 
 PACKAGES = ["aiomqtt", "paho-mqtt"]
 SERVERS = ["mosquitto"]
+HERE = pathlib.Path(__file__).parent
 MORTAL = """
 import asyncio, sys, aiomqtt
+from loops import check
 
 async def main(port):
+    check()
     will = aiomqtt.Will("wills", b"is gone", qos=1)
     async with aiomqtt.Client("127.0.0.1", port, will=will, keepalive=5) as client:
         await client.publish("born", b"", qos=1)
@@ -106,7 +110,7 @@ async def test_a_will(broker):
     """A client that is killed has its will published."""
     async with broker.client() as client:
         await client.subscribe([("wills", 1), ("born", 1)])
-        child = subprocess.Popen(python("-c", MORTAL, str(broker.port)))
+        child = subprocess.Popen(python("-c", MORTAL, str(broker.port)), cwd=HERE)
         try:
             assert await take(client, 1) == [("born", b"")]
             child.send_signal(signal.SIGKILL)
