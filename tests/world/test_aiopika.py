@@ -1,4 +1,4 @@
-"""Publishers and consumers of RabbitMQ, confirmations, calls, cancellation, and a server that is killed and restarted."""
+"""Publishers and consumers of RabbitMQ, confirmations, calls, cancellation, TLS, and a server killed and restarted."""
 
 import asyncio
 import contextlib
@@ -17,6 +17,7 @@ from aio_pika.patterns import RPC
 from cases import on_loop, until
 from loops import size
 from servers import free_port, serves, started
+from tls import Certificate
 
 PACKAGES = ["aio-pika", "aiormq"]
 SERVERS = ["rabbitmq-server"]
@@ -24,13 +25,21 @@ PROGRAM = "/usr/lib/rabbitmq/bin/rabbitmq-server"
 
 
 class Rabbit:
-    """A RabbitMQ of the row's own, with the port mapper that its Erlang needs. start() and kill() wait."""
+    """A RabbitMQ of the row's own, at `port`, and with TLS at `secure`. start() and kill() wait.
+
+    Its Erlang needs a port mapper.
+    """
 
     def __enter__(self):
         self.running = contextlib.ExitStack()
         self.server = contextlib.ExitStack()
         self.folder = pathlib.Path(self.running.enter_context(tempfile.TemporaryDirectory()))
-        self.port, distribution, mapper = free_port(), free_port(), free_port()
+        self.port, self.secure, distribution, mapper = (free_port() for _ in range(4))
+        self.certificate = Certificate(self.folder)
+        (self.folder / "rabbit.conf").write_text(
+            f"listeners.ssl.1 = 127.0.0.1:{self.secure}\n"
+            f"ssl_options.certfile = {self.certificate.certificate}\nssl_options.keyfile = {self.certificate.key}\n"
+        )
         erlang = "+S 1:1 +sbwt none -kernel inet_dist_use_interface {127,0,0,1}"
         settings = {
             "ERL_EPMD_ADDRESS": "127.0.0.1",
@@ -56,16 +65,19 @@ class Rabbit:
         return self
 
     def __exit__(self, *_):
-        self.kill()
-        self.running.close()
+        with self.running:
+            self.kill()
 
     def start(self):
-        self.server.enter_context(started([PROGRAM], ("127.0.0.1", self.port), env=self.environment))
+        addresses = ("127.0.0.1", self.port), ("127.0.0.1", self.secure)
+        self.server.enter_context(started([PROGRAM], *addresses, env=self.environment))
 
     def kill(self):
         """Erlang's machine is a child of the program that is waited for, and may end a little later."""
         self.server.close()
+        end = time.monotonic() + 60
         while serves(("127.0.0.1", self.port)):
+            assert time.monotonic() < end, "RabbitMQ is killed, and serves on"
             time.sleep(0.01)
 
 
@@ -121,6 +133,22 @@ async def test_large_messages(server):
             await message.ack()
         with pytest.raises(aio_pika.exceptions.QueueEmpty):
             await queue.get(timeout=60)
+
+
+@on_loop
+async def test_tls(server, tmp_path):
+    def connect(certificate):
+        where = {"host": "127.0.0.1", "port": server.secure, "ssl": True, "timeout": 60}
+        return aio_pika.connect(**where, ssl_context=certificate.client())
+
+    async with await connect(server.certificate) as connection, connection.channel() as channel:
+        queue = await declare(channel)
+        bodies = [b"%d" % number for number in range(size(500, 100))] + [payload.BLOCK * size(16, 4)]
+        await asyncio.gather(*(channel.default_exchange.publish(Message(body), queue.name) for body in bodies))
+        found = [(await queue.get(timeout=60, no_ack=True)).body for _ in bodies]
+        assert sorted(found) == sorted(bodies)
+    with pytest.raises(aio_pika.exceptions.AMQPConnectionError):
+        await connect(Certificate(tmp_path))
 
 
 @on_loop
