@@ -529,13 +529,13 @@ static void call_flushall(call *c)
 static void call_info(call *c)
 {
     char text[1024];
-    int n =
-        snprintf(text, sizeof text,
-                 "# Server\r\nserver_name:resp_server\r\nredis_version:7.0.0\r\nmultiplexing_api:%s\r\n\r\n"
-                 "# Clients\r\nconnected_clients:%zu\r\n\r\n"
-                 "# Memory\r\nused_memory:%zu\r\nmaxmemory:%d\r\n\r\n"
-                 "# Stats\r\ntotal_commands_processed:%llu\r\n\r\n# Keyspace\r\n",
-                 c->service->backend, c->service->clients, c->store->used, RESP_STORE_LIMIT, c->service->calls);
+    int n = snprintf(text, sizeof text,
+                     "# Server\r\nserver_name:resp_server\r\nredis_version:7.0.0\r\nmultiplexing_api:%s\r\n\r\n"
+                     "# Clients\r\nconnected_clients:%zu\r\n\r\n"
+                     "# Memory\r\nused_memory:%zu\r\nmaxmemory:%d\r\nmem_clients_normal:%zu\r\n\r\n"
+                     "# Stats\r\ntotal_commands_processed:%llu\r\n\r\n# Keyspace\r\n",
+                     c->service->backend, c->service->clients, c->store->used, RESP_STORE_LIMIT, c->service->held,
+                     c->service->calls);
 
     for (size_t i = 0; i < RESP_DATABASES; i++)
         if (c->store->databases[i].count > 0)

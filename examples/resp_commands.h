@@ -13,6 +13,7 @@ typedef struct resp_service {
     resp_store store;
     const char *backend;
     size_t clients;
+    size_t held; /* bytes for them, of requests that have begun and of replies */
     unsigned long long calls;
 } resp_service;
 

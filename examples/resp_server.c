@@ -12,7 +12,12 @@
 
 #include "resp_commands.h"
 
-enum { PIECE = 64 * 1024, BACKLOG = 511 };
+enum {
+    PIECE = 64 * 1024,
+    BACKLOG = 511,
+    CLIENTS_LIMIT = 256 * 1024 * 1024, /* bytes that are held for all clients */
+    CLIENTS_SHARE = 16 * 1024,         /* and for each, however many others have */
+};
 
 /* The bytes of a request that has begun, and not ended yet. */
 typedef struct partial {
@@ -26,6 +31,7 @@ typedef struct client {
     resp_session session;
     resp_request request;
     partial begun;
+    size_t held; /* of service.held */
 } client;
 
 static resp_service service;
@@ -37,15 +43,32 @@ static resp_service service;
 static char piece[PIECE];
 static resp_reply reply;
 
-static int flush(rp_co *co, const client *c)
+/*
+ * Counts what is held for a client: its request that has begun, and a reply that it has not read. Whoever goes beyond
+ * the limit of all is disconnected; Redis has maxmemory-clients, and disconnects those that have most.
+ */
+static int hold(client *c, size_t unread)
+{
+    size_t held = c->begun.room + c->request.room * sizeof *c->request.arguments + unread;
+
+    service.held += held - c->held;
+    c->held = held;
+    return held > CLIENTS_SHARE && service.held > CLIENTS_LIMIT ? -ENOBUFS : 0;
+}
+
+/* What one client was to get must not stay where another one's replies are written. */
+static int flush(rp_co *co, client *c)
 {
     size_t length = reply.length;
+    int rc = hold(c, length);
 
-    if (length == 0)
-        return 0;
+    if (rc < 0 || length == 0) {
+        resp_reply_clear(&reply);
+        return rc;
+    }
     reply.length = 0;
-
-    int rc = rp_stream_write(co, c->stream, reply.bytes, length);
+    rc = rp_stream_write(co, c->stream, reply.bytes, length);
+    hold(c, 0);
     if (reply.length == 0)
         resp_reply_clear(&reply);
     return rc;
@@ -86,7 +109,6 @@ static int keep(client *c, const char *bytes, size_t length)
     return 0;
 }
 
-/* What one client was to get must not stay where another one's replies are written. */
 static int keep_and_flush(rp_co *co, client *c, const char *bytes, size_t length)
 {
     int rc = keep(c, bytes, length);
@@ -141,6 +163,7 @@ static int converse(rp_co *co, client *c)
             RP_TRY(answer(co, c, piece, (size_t)n));
         } else {
             RP_TRY(make_room(&c->begun));
+            RP_TRY(hold(c, 0));
             n = rp_stream_read(co, c->stream, c->begun.bytes + c->begun.length, c->begun.room - c->begun.length);
             if (n <= 0)
                 return (int)n;
@@ -174,6 +197,7 @@ static int serve_client(rp_co *co, rp_stream *stream, void *arg)
     service.clients++;
     rc = converse(co, &c);
     service.clients--;
+    service.held -= c.held;
     resp_request_free(&c.request);
     free(c.begun.bytes);
     return rc == 0 && c.session.ended ? part(co, stream) : rc;

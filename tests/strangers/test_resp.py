@@ -8,6 +8,7 @@ import os
 import pathlib
 import random
 import re
+import select
 import socket
 import sys
 import tempfile
@@ -39,6 +40,13 @@ class Served:
         """A number of INFO."""
         text = use("redis-cli", *self.ways["TCP"], "info").decode()
         return int(re.search(rf"^{field}:(\d+)\r?$", text, re.M)[1])
+
+    def said(self):
+        """What it has said since this was last asked for."""
+        output, text = self.process.stdout.fileno(), b""
+        while select.select([output], [], [], 0)[0] and (part := os.read(output, 65536)):
+            text += part
+        return text.decode()
 
 
 @contextlib.contextmanager
@@ -225,6 +233,30 @@ def store_that_was_full():
 
 # ---- slow ones ----
 
+def clients_that_hold_much():
+    """By requests that they have not ended, and by replies that they do not read. All together may have 256 MiB."""
+    size = 60000000
+    begun = request("SET", "data", b"x" * size)[:size // 10 * 9]
+    with resp_server() as served:
+        assert talk(served.port, request("SET", "data", b"x" * size)) == b"+OK\r\n"
+        for data in begun, request("GET", "data"):
+            reports = ""
+            with contextlib.ExitStack() as stack:
+                for _ in range(6):
+                    with contextlib.suppress(ConnectionError):
+                        stack.enter_context(connect(served.port)).sendall(data)
+                while "ENOBUFS" not in reports:
+                    check_alive(served)
+                    reports += served.said()
+                assert 2 * size < served.info("mem_clients_normal") < 256 * 1024 * 1024 + 100000
+                assert talk(served.port, request("SET", "small", DATA[:10000])) == b"+OK\r\n"
+            while served.info("mem_clients_normal") > 100000:
+                pass
+            check_alive(served)  # in a later turn than the last report
+            reports += served.said()
+            assert reports.count("ENOBUFS") == reports.count("\n"), reports
+
+
 def clients_that_do_not_read():
     """They ask for much, until nothing more goes through. Others are served meanwhile; then they get all of it."""
     with resp_server() as served, contextlib.ExitStack() as stack:
@@ -286,5 +318,5 @@ def clients_that_are_gone():
 tls_certificates.make(HOME.name)
 sys.exit(run_all([
     redis_benchmark, redis_benchmark_of_many_connections, redis_cli, replies_are_those_of_redis, random_pieces,
-    malformed, rubbish, announced_lengths, store_that_is_full, store_that_was_full, clients_that_do_not_read,
-    clients_that_send_single_bytes, clients_that_are_gone]))
+    malformed, rubbish, announced_lengths, store_that_is_full, store_that_was_full, clients_that_hold_much,
+    clients_that_do_not_read, clients_that_send_single_bytes, clients_that_are_gone]))
