@@ -40,8 +40,8 @@ def run(name, *arguments):
 
 @contextlib.contextmanager
 def serving(name, *arguments):
-    """Gives the process and the port of an example that serves; it must end in order on SIGINT, if it can be sent, and say
-    nothing more."""
+    """Gives the process and the port of an example that serves; it must end in order on SIGINT, if it can be sent, and
+    say nothing more."""
     process = start(name, *arguments)
     try:
         line = process.stdout.readline()
@@ -65,10 +65,15 @@ def server(name, *arguments):
         yield port
 
 
-def resident(process):
+def resident(process, what="VmRSS"):
     """A process's memory, in bytes."""
     status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
-    return int(re.search(r"^VmRSS:\s*(\d+) kB", status, re.M)[1]) * 1024
+    return int(re.search(rf"^{what}:\s*(\d+) kB", status, re.M)[1]) * 1024
+
+
+def virtual(process):
+    """The same with what it has not touched: what RLIMIT_AS is about."""
+    return resident(process, "VmSize")
 
 
 class Skip(Exception):

@@ -4,10 +4,12 @@ socket and by TLS, beside its server; and among clients that are slow, wrong, or
 """
 
 import contextlib
+import itertools
 import os
 import pathlib
 import random
 import re
+import resource
 import select
 import socket
 import sys
@@ -16,7 +18,7 @@ import tempfile
 import malformed_resp
 import tls_certificates
 from malformed_resp import CONVERSATION, request, words
-from programs import PATIENCE, resident, run_all, serving
+from programs import PATIENCE, resident, run_all, virtual, serving
 from tools import connect, free_port, read_to_end, redis, use
 
 DATA = os.urandom(1000000)
@@ -213,6 +215,15 @@ def store_that_is_full():
         assert served.info("used_memory") < len(part) + 100000
 
 
+def replies_that_are_too_long():
+    """Whatever stands before them."""
+    few = DATA[:60000]
+    with resp_server() as served:
+        assert talk(served.port, request("MSET", "few", few, "many", DATA * 8)) == b"+OK\r\n"
+        answer = talk(served.port, request("GET", "few") + request("MGET", *["many"] * 9) + request("PING"))
+        assert answer == b"$60000\r\n%s\r\n-ERR the reply is too long\r\n+PONG\r\n" % few, answer[-100:]
+
+
 def store_that_was_full():
     """Keys, lists and sets give back the room that they needed once."""
     count = 50000
@@ -255,6 +266,41 @@ def clients_that_hold_much():
             check_alive(served)  # in a later turn than the last report
             reports += served.said()
             assert reports.count("ENOBUFS") == reports.count("\n"), reports
+
+
+def clients_that_are_idle_again():
+    """A request of many arguments leaves nothing behind."""
+    with resp_server() as served, connect(served.port) as connection:
+        connection.sendall(request("PING", *["a"] * 200000))
+        assert connection.recv(1000) == b"-ERR wrong number of arguments for 'ping' command\r\n"
+        assert served.info("mem_clients_normal") < 10000
+
+
+def clients_without_memory():
+    """What a client was to get when there was no memory for it is never sent to another one."""
+    with resp_server() as served, contextlib.ExitStack() as stack:
+        first, second, third = connections = [stack.enter_context(connect(served.port)) for _ in range(3)]
+        secret = b"secret" * 5000
+        for connection in connections:
+            connection.sendall(request("SET", "secret", secret))
+            assert connection.recv(1000) == b"+OK\r\n"
+        size = virtual(served.process)
+        limits = resource.prlimit(served.process.pid, resource.RLIMIT_AS)
+        resource.prlimit(served.process.pid, resource.RLIMIT_AS, (size, limits[1]))
+        for number in itertools.count():
+            first.sendall(request("SET", f"k{number}", "x" * 500))
+            answer = first.recv(1000)
+            if answer.startswith(b"-OOM "):
+                break
+            assert answer == b"+OK\r\n", answer
+        second.sendall(request("GET", "secret") + request("SET", "more", "x" * 100000)[:30000])
+        with contextlib.suppress(ConnectionError):
+            assert not read_to_end(second)
+        third.sendall(request("PING"))
+        assert third.recv(1000) == b"+PONG\r\n"
+        resource.prlimit(served.process.pid, resource.RLIMIT_AS, limits)
+        check_alive(served)
+        assert re.fullmatch(r".*ENOMEM.*\n", said := served.said()), said
 
 
 def clients_that_do_not_read():
@@ -318,5 +364,6 @@ def clients_that_are_gone():
 tls_certificates.make(HOME.name)
 sys.exit(run_all([
     redis_benchmark, redis_benchmark_of_many_connections, redis_cli, replies_are_those_of_redis, random_pieces,
-    malformed, rubbish, announced_lengths, store_that_is_full, store_that_was_full, clients_that_hold_much,
-    clients_that_do_not_read, clients_that_send_single_bytes, clients_that_are_gone]))
+    malformed, rubbish, announced_lengths, store_that_is_full, replies_that_are_too_long, store_that_was_full,
+    clients_that_hold_much, clients_that_are_idle_again, clients_without_memory, clients_that_do_not_read,
+    clients_that_send_single_bytes, clients_that_are_gone]))
