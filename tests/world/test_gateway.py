@@ -1,4 +1,4 @@
-"""discord.py against a gateway that is made up: hello, identify, heartbeats, dispatches with zlib-stream, resume, reconnect."""
+"""discord.py and clients of websockets' at a made-up gateway: identify, heartbeats, zlib-stream, resume, reconnect."""
 
 import asyncio
 import contextlib
@@ -8,9 +8,10 @@ import gateway
 import pytest
 import yarl
 from cases import on_loop, until
+from gateway_client import Client
 from loops import check, size
 
-PACKAGES = ["discord.py", "aiohttp"]
+PACKAGES = ["discord.py", "websockets", "aiohttp"]
 
 
 class Bot(discord.Client):
@@ -43,7 +44,8 @@ async def running(monkeypatch, count=1):
     """A service, and bots that are connected to it."""
     async with gateway.Gateway() as service, contextlib.AsyncExitStack() as stack:
         monkeypatch.setattr(discord.http.Route, "BASE", f"http://127.0.0.1:{service.port}/api/v10")
-        monkeypatch.setattr(discord.gateway.DiscordWebSocket, "DEFAULT_GATEWAY", yarl.URL(f"ws://127.0.0.1:{service.port}/"))
+        url = yarl.URL(f"ws://127.0.0.1:{service.port}/")
+        monkeypatch.setattr(discord.gateway.DiscordWebSocket, "DEFAULT_GATEWAY", url)
         bots = [await stack.enter_async_context(Bot()) for _ in range(count)]
         tasks = [asyncio.create_task(bot.start(gateway.TOKEN)) for bot in bots]
         await until(lambda: any(task.done() for task in tasks) or all("connect" in bot.events for bot in bots))
@@ -160,3 +162,65 @@ async def test_many_bots(monkeypatch):
                     service.break_off(session)
         await until(lambda: all(len(set(bot.heard)) == 100 for bot in bots))
         assert all(sorted(bot.heard) == sorted(expected(100)) for bot in bots)
+
+
+@contextlib.asynccontextmanager
+async def connected(count=1):
+    """A service, and clients of websockets' that have identified themselves."""
+    async with gateway.Gateway() as service:
+        clients = [Client(service.port) for _ in range(count)]
+        tasks = [asyncio.create_task(client.run()) for client in clients]
+        await until(lambda: any(task.done() for task in tasks) or all(client.session for client in clients))
+        await asyncio.gather(*(task for task in tasks if task.done()))
+        yield service, clients
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+
+@on_loop
+async def test_websockets_that_are_dropped():
+    """By a reset, an order to reconnect and a close, in turns: each message comes once, and in order."""
+    count = size(50, 10)
+
+    async def drop(service, session, how):
+        await say(session, 1 + len(session.sent), 10)
+        match how % 3:
+            case 0:
+                service.break_off(session)
+            case 1:
+                await service.ask_to_reconnect(session)
+            case 2:
+                await service.close(session, 4009)
+        await say(session, 1 + len(session.sent), 10)
+
+    async with connected(count) as (service, clients):
+        sessions = list(service.sessions.values())
+        for turn in range(9):
+            await asyncio.gather(*(drop(service, session, turn + number) for number, session in enumerate(sessions)))
+            await until(lambda: all(client.resumed == turn + 1 for client in clients))
+        for session, client in zip(sessions, clients):
+            messages = [sent["d"]["content"] for sent in session.sent if sent["t"] == "MESSAGE_CREATE"]
+            await until(lambda: len(client.heard) >= len(messages))
+            assert len(messages) == 180 and client.heard == messages
+        assert service.counts[gateway.IDENTIFY] == count
+
+
+@on_loop
+async def test_websockets_send_heartbeats():
+    async with connected() as (service, [client]):
+        await until(lambda: client.acknowledged >= 10)
+        assert service.counts[gateway.HEARTBEAT] >= 10 and client.resumed == 0
+
+
+@on_loop
+async def test_websockets_identify_anew():
+    async with connected() as (service, [client]):
+        [session] = service.sessions.values()
+        await service.invalidate(session)
+        await until(lambda: client.identified == 2)
+        [session] = service.sessions.values()
+        await say(session, 1, 10)
+        await until(lambda: client.heard == expected(10))
