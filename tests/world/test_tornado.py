@@ -1,13 +1,17 @@
-"""A server and clients: requests at once, chunks, uploads, WebSockets, TLS, timeouts; processes and periodic callbacks."""
+"""Servers and clients: chunks, uploads, WebSockets, TLS, timeouts; processes, periods; IOLoop started in five ways."""
 
 import asyncio
 import contextlib
+import os
+import pathlib
+import signal
 
 import payload
 import pytest
 import tornado
 from cases import on_loop, until
-from loops import check
+from loops import LOOP, check, python
+from servers import free_port, started
 from tls import Certificate
 from tornado import httpserver, iostream, netutil, tcpclient, tcpserver, web, websocket
 from tornado.httpclient import AsyncHTTPClient, HTTPRequest
@@ -16,6 +20,7 @@ from tornado.process import Subprocess
 from tornado.simple_httpclient import HTTPTimeoutError
 
 PACKAGES = ["tornado"]
+SITE = pathlib.Path(__file__).parent / "apps/tornado_site.py"
 
 
 class Hello(web.RequestHandler):
@@ -175,3 +180,15 @@ async def test_processes_and_periods():
     await until(lambda: len(ticks) > 5)
     period.stop()
     assert await IOLoop.current().run_in_executor(None, lambda: 6 * 7) == 42
+
+
+@pytest.mark.parametrize("way", ["start", "run_sync", "asyncio_run", "thread", "fork"])
+@on_loop
+async def test_ways_to_run_a_program(way):
+    port = free_port()
+    with started(python(SITE, port, way), ("127.0.0.1", port)) as site, client() as fetch:
+        answers = await asyncio.gather(*(fetch(f"http://127.0.0.1:{port}/") for _ in range(20)))
+        assert {answer.body.decode() for answer in answers} == {LOOP}
+        await until(lambda: site.printed().split() == ["ready"] * (2 if way == "fork" else 1))
+        os.killpg(site.pid, signal.SIGTERM)
+        assert await asyncio.to_thread(site.wait, 60) == 0, site.printed()
