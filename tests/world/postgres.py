@@ -1,7 +1,7 @@
 """A PostgreSQL of a row's own: a new cluster in a temporary folder, which serves on TCP, on TLS and on a Unix socket.
 
 PostgreSQL refuses to be root: if we are, it is "nobody". Its backends leave their session, so that they are looked for
-when it is killed.
+when it is killed. What is killed leaves its shared memory: in the end it stops by itself.
 """
 
 import asyncio
@@ -68,8 +68,12 @@ class Postgres:
         return self
 
     def __exit__(self, *_):
-        self.kill()
-        shutil.rmtree(self.folder)
+        try:
+            if hasattr(self, "server"):
+                self.stop()
+        finally:
+            self.kill()
+            shutil.rmtree(self.folder)
 
     def give_away(self):
         """Makes the folder and what is in it the server's."""
@@ -104,6 +108,12 @@ class Postgres:
         for backend in killed:
             select.select([backend], [], [], 60)
             os.close(backend)
+
+    def stop(self):
+        """Has it stop at once, and give back its shared memory, and that of one that was killed before."""
+        self.start()
+        self.server.send_signal(signal.SIGQUIT)
+        self.server.wait(60)
 
     def address(self, where="tcp"):
         """Host and port for a client, on "tcp", "tls" or "unix"."""
