@@ -18,6 +18,7 @@ typedef struct resolver {
     ares_channel channel;
     rp_timer timer;
     int64_t patience;
+    int error; /* why a socket is not watched: what waits for it ends by its time-out */
 } resolver;
 
 static void look_at_time(void *arg);
@@ -62,15 +63,18 @@ static void writable(rp_fd fd, void *arg)
 static void watch(void *arg, ares_socket_t fd, int read, int write)
 {
     resolver *r = arg;
+    int to_read = 0, to_write = 0;
 
     if (read)
-        rp_add_reader(r->loop, fd, readable, r);
+        to_read = rp_add_reader(r->loop, fd, readable, r);
     else
         rp_remove_reader(r->loop, fd);
     if (write)
-        rp_add_writer(r->loop, fd, writable, r);
+        to_write = rp_add_writer(r->loop, fd, writable, r);
     else
         rp_remove_writer(r->loop, fd);
+    if (to_read < 0 || to_write < 0)
+        r->error = to_read < 0 ? to_read : to_write;
 }
 
 /* ---- a lookup that is awaited ---- */
@@ -186,15 +190,14 @@ static int run(rp_co *co, void *arg)
         ares_set_servers_ports_csv(r.channel, argv[2]) == ARES_SUCCESS ? look_all_up(co, &r, argv + 4) : -EINVAL;
     ares_destroy(r.channel); /* what was given up ends here */
     rp_timer_cancel(&r.timer);
-    return rc;
+    return rc < 0 ? rc : r.error;
 }
 
 int main(int argc, char **argv)
 {
     int rc;
 
-    signal(SIGPIPE,
-           SIG_IGN); /* c-ares leaves that to the program, and writes to what the server may have closed */
+    signal(SIGPIPE, SIG_IGN); /* c-ares leaves it to the program, and writes to what the server may have closed */
     rc = argc < 5 || ares_library_init(ARES_LIB_INIT_ALL) != ARES_SUCCESS ? -EINVAL : rp_run(run, argv);
     ares_library_cleanup();
     if (rc < 0)

@@ -11,11 +11,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+typedef struct connection {
+    redisAsyncContext *context; /* NULL: it is lost, and hiredis has freed it */
+    char error[128];
+    int tasks;
+    int count;
+} connection;
+
 /* ---- hiredis' hooks: what it would like to be told of ---- */
 
 typedef struct hooks {
     rp_loop *loop;
     redisAsyncContext *context;
+    rp_handle ending;
 } hooks;
 
 /* They may free the context, and the hooks with it, by cleanup(). */
@@ -35,11 +43,31 @@ static void writable(rp_fd fd, void *arg)
     redisAsyncHandleWrite(h->context);
 }
 
-static void add_read(void *arg)
+static void end_connection(void *arg)
 {
     const hooks *h = arg;
+    connection *c = h->context->data;
 
-    rp_add_reader(h->loop, h->context->c.fd, readable, arg);
+    c->context = NULL;
+    redisAsyncFree(h->context);
+}
+
+/* Else all tasks would wait for good. hiredis may be amid something: the connection ends in the next turn. */
+static void check(hooks *h, int rc)
+{
+    connection *c = h->context->data;
+
+    if (rc < 0) {
+        snprintf(c->error, sizeof c->error, "%s", rp_strerror(rc));
+        rp_call_soon(h->loop, &h->ending, end_connection, h);
+    }
+}
+
+static void add_read(void *arg)
+{
+    hooks *h = arg;
+
+    check(h, rp_add_reader(h->loop, h->context->c.fd, readable, h));
 }
 
 static void del_read(void *arg)
@@ -51,9 +79,9 @@ static void del_read(void *arg)
 
 static void add_write(void *arg)
 {
-    const hooks *h = arg;
+    hooks *h = arg;
 
-    rp_add_writer(h->loop, h->context->c.fd, writable, arg);
+    check(h, rp_add_writer(h->loop, h->context->c.fd, writable, h));
 }
 
 static void del_write(void *arg)
@@ -65,9 +93,12 @@ static void del_write(void *arg)
 
 static void cleanup(void *arg)
 {
+    hooks *h = arg;
+
     del_read(arg);
     del_write(arg);
-    free(arg);
+    rp_handle_cancel(&h->ending);
+    free(h);
 }
 
 static int attach(rp_loop *loop, redisAsyncContext *context)
@@ -76,7 +107,7 @@ static int attach(rp_loop *loop, redisAsyncContext *context)
 
     if (!h)
         return -ENOMEM;
-    *h = (hooks){loop, context};
+    *h = (hooks){.loop = loop, .context = context};
     context->ev.data = h;
     context->ev.addRead = add_read;
     context->ev.delRead = del_read;
@@ -87,13 +118,6 @@ static int attach(rp_loop *loop, redisAsyncContext *context)
 }
 
 /* ---- a connection, and commands that are awaited ---- */
-
-typedef struct connection {
-    redisAsyncContext *context; /* NULL: it is lost, and hiredis has freed it */
-    char error[128];
-    int tasks;
-    int count;
-} connection;
 
 static void lost(const redisAsyncContext *context, int status)
 {
@@ -275,8 +299,7 @@ int main(int argc, char **argv)
 {
     int rc;
 
-    signal(SIGPIPE,
-           SIG_IGN); /* hiredis leaves that to the program, and writes to what the server may have closed */
+    signal(SIGPIPE, SIG_IGN); /* hiredis leaves it to the program, and writes to what the server may have closed */
     rc = argc < 4 ? -EINVAL : rp_run(run, argv);
     if (rc < 0)
         fprintf(stderr, "hiredis_client: %s\n", rp_strerror(rc));

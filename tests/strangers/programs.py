@@ -21,12 +21,13 @@ PATIENCE = 300  # seconds, for hangs alone
 ON_WINDOWS = os.name == "nt"  # itself: there nothing sends Ctrl-C to one program alone
 
 
-def start(name, *arguments, stdin=subprocess.DEVNULL):
-    """What Wine says on stderr is not looked at, and it has to be told where the library is."""
+def start(name, *arguments, stdin=subprocess.DEVNULL, more={}):
+    """What Wine says on stderr is not looked at, and it has to be told where the library is. `more` is added to the
+    environment."""
     return subprocess.Popen([*WRAPPER, str(DIRECTORY / (name + SUFFIX)), *map(str, arguments)], text=True,
                             stdin=stdin, stdout=subprocess.PIPE,
                             stderr=subprocess.DEVNULL if SUFFIX else subprocess.STDOUT,
-                            env={**os.environ, "WINEPATH": "Z:" + str(DIRECTORY.resolve().parent)},
+                            env={**os.environ, "WINEPATH": "Z:" + str(DIRECTORY.resolve().parent), **more},
                             preexec_fn=None if ON_WINDOWS else lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
 
 

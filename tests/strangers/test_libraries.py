@@ -1,8 +1,8 @@
 #!/usr/bin/python3
-"""test_libraries.py DIR: the examples that have a library of others on the loop: hiredis, c-ares and libcurl.
+"""test_libraries.py DIR REFUSAL: the examples that have a library of others on the loop: hiredis, c-ares and libcurl.
 
-Each against servers that this script starts. An example that is not built, since its library was not found, skips its cases;
-where CI is set, it fails them.
+Each against servers that this script starts. An example that is not built, since its library was not found, skips its
+cases; where CI is set, it fails them. REFUSAL is refuse_watching.c, built.
 """
 
 import contextlib
@@ -19,22 +19,31 @@ from programs import DIRECTORY, PATIENCE, Skip, run_all, server, start
 from tools import free_port, nginx, redis
 
 DATA = os.urandom(3000000)
+REFUSAL = sys.argv[2]
 
 
-def run(name, *arguments):
-    """The exit status and the output of an example."""
+def begin(name, *arguments, preloaded=""):
     if not (DIRECTORY / name).exists():
         if os.environ.get("CI"):
             raise FileNotFoundError(name)
         raise Skip(f"there is no {name}")
-    process = start(name, *arguments)
+    return start(name, *arguments, more={"LD_PRELOAD": preloaded} if preloaded else {})
+
+
+def end(process):
+    """The exit status and the output of an example."""
     output, _ = process.communicate(timeout=PATIENCE)
     return process.returncode, output
 
 
+def run(name, *arguments, preloaded=""):
+    return end(begin(name, *arguments, preloaded=preloaded))
+
+
 @contextlib.contextmanager
 def listener(handle=None):
-    """A port whose connections are handed to a function, one by one, and then closed; without one they are left alone."""
+    """A port whose connections are handed to a function, one by one, and then closed; without one they are left
+    alone."""
     with socket.create_server(("127.0.0.1", 0), backlog=100) as listening:
         def accept():
             with contextlib.suppress(OSError):
@@ -89,11 +98,18 @@ def hiredis_loses_its_server():
         assert status == 1 and output.startswith("hiredis_client: "), output
 
 
+def hiredis_cannot_watch():
+    with listener() as port:
+        status, output = run("hiredis_client", port, 3, 3, preloaded=REFUSAL)
+    assert (status, output.count("cannot allocate memory")) == (1, 1), output
+
+
 # ---- c-ares ----
 
 NAMES = {
-    "one.test": ["192.0.2.1"], "six.test": ["2001:db8::1"], "both.test": ["192.0.2.2", "2001:db8::2"], "late.test": ["192.0.2.3"],
-    "wrong.test": ["192.0.2.4"], "long.test": [f"198.51.100.{n}" for n in range(100)], "empty.test": [],
+    "one.test": ["192.0.2.1"], "six.test": ["2001:db8::1"], "both.test": ["192.0.2.2", "2001:db8::2"],
+    "late.test": ["192.0.2.3"], "wrong.test": ["192.0.2.4"], "long.test": [f"198.51.100.{n}" for n in range(100)],
+    "empty.test": [],
     **{f"n{n}.test": [f"203.0.113.{n}"] for n in range(200)},
 }
 
@@ -142,7 +158,8 @@ def cares_asks_again():
 def cares_of_wrong_answers():
     said, _ = look_up("udp", ["none.test", "empty.test", "wrong.test", "silent.test", "one.test"])
     check_addresses(said, ["wrong.test", "one.test"])
-    assert said["none.test"] == "Domain name not found" and said["silent.test"] == "Timeout while contacting DNS servers", said
+    assert said["none.test"] == "Domain name not found", said
+    assert said["silent.test"] == "Timeout while contacting DNS servers", said
     assert said["empty.test"] == "DNS server returned answer with no data", said
 
 
@@ -155,6 +172,12 @@ def cares_has_no_time():
 def cares_to_nobody():
     status, output = run("cares_lookup", "tcp", f"127.0.0.1:{free_port()}", 60000, "one.test")
     assert (status, output) == (0, "one.test: Could not contact DNS servers\n"), output
+
+
+def cares_cannot_watch():
+    """Its lookups end by their time-outs, and it says why."""
+    status, output = run("cares_lookup", "udp", f"127.0.0.1:{free_port()}", 60000, "one.test", preloaded=REFUSAL)
+    assert status == 1 and "one.test: Timeout" in output and "cannot allocate memory" in output, output
 
 
 # ---- libcurl ----
@@ -217,6 +240,7 @@ def curl_multi_of_failures():
 
 
 sys.exit(run_all([
-    hiredis_to_redis, hiredis_to_resp_server, hiredis_to_nobody, hiredis_loses_its_server, cares_by_udp, cares_by_tcp,
-    cares_goes_over_to_tcp, cares_asks_again, cares_of_wrong_answers, cares_has_no_time, cares_to_nobody,
+    hiredis_to_redis, hiredis_to_resp_server, hiredis_to_nobody, hiredis_loses_its_server, hiredis_cannot_watch,
+    cares_by_udp, cares_by_tcp, cares_goes_over_to_tcp, cares_asks_again, cares_of_wrong_answers,
+    cares_has_no_time, cares_to_nobody, cares_cannot_watch,
     curl_multi_from_http_server, curl_multi_from_nginx, curl_multi_has_no_time, curl_multi_of_failures]))
