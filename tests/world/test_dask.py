@@ -1,4 +1,4 @@
-"""A scheduler and four workers, by TCP and TLS: more data than memory, a worker killed amid the work, thousands of tasks."""
+"""A scheduler and four workers, by TCP and TLS: more data than memory, a worker killed, thousands of tasks."""
 
 import asyncio
 import os
@@ -23,7 +23,8 @@ PACKAGES = ["distributed", "dask", "numpy"]
 
 def kinds(*reduced):
     """By TCP and by TLS; a reduced run has one of them."""
-    return pytest.mark.parametrize("secure", size([False, True], list(reduced)), ids=lambda secure: "tls" if secure else "tcp")
+    chosen = size([False, True], list(reduced))
+    return pytest.mark.parametrize("secure", chosen, ids=lambda secure: "tls" if secure else "tcp")
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +153,7 @@ def test_a_client_that_blocks(cluster):
 async def test_a_nanny():
     """It starts a worker anew whose process has gone. Worker and nanny are processes, of which one spawns the other."""
     with Cluster(workers=0) as running:
-        running.start_worker("--nanny")
+        nanny = running.start_worker("--nanny")
         async with running.client(asynchronous=True) as client:
             await running.ready(client, 1)
             assert set((await client.run(loop_of_task, nanny=True)).values()) == {LOOP}
@@ -160,6 +161,9 @@ async def test_a_nanny():
             os.kill(pid, signal.SIGKILL)
             assert await client.submit(os.getpid, pure=False) != pid
             await running.ready(client, 1)
+        # Killed, it would leave the semaphores of its queues in /dev/shm.
+        nanny.terminate()
+        await asyncio.to_thread(nanny.wait, 60)
 
 
 def test_lines_of_the_readme(tmp_path):
@@ -167,7 +171,8 @@ def test_lines_of_the_readme(tmp_path):
     lines = re.search(r"^### More than one machine.*?```sh\n(.*?)```", README.read_text(), re.M | re.S)[1]
     start = " ".join(python()[1:])
     lines = lines.replace("python -m ringport", f"{sys.executable} {start}").replace("8786", str(free_port()))
-    shell = subprocess.Popen(["bash", "-ec", lines], cwd=tmp_path, text=True, start_new_session=True, stdout=subprocess.PIPE)
+    command = ["bash", "-ec", lines]
+    shell = subprocess.Popen(command, cwd=tmp_path, text=True, start_new_session=True, stdout=subprocess.PIPE)
     try:
         printed, _ = shell.communicate(timeout=120)
     finally:
