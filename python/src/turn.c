@@ -19,26 +19,23 @@
 
 #define SWITCH_INTERVAL RP_MSEC(5) /* CPython's own, unless sys.setswitchinterval() is called */
 
-/* How long to wait. As in asyncio, another clock than ours is asked only if it tells that. */
+/* How long to wait. As in asyncio, another clock than ours is asked only if it tells that. 0, or -1 with an error. */
 static int find_deadline(rpy_loop *self, int64_t *deadline)
 {
     *deadline = self->look ? 0 : rp_turn_deadline(self->loop);
-    if (*deadline == 0 || *deadline == RP_NEVER || rpy_clock_is_own(self))
+    if (*deadline == 0 || self->loop->timers.count == 0 || rpy_clock_is_own(self))
         return 0;
     if (rpy_clock_follow(self, rp_loop_time(self->loop)) < 0)
-        return -EINTR;
+        return -1;
     *deadline = rp_turn_deadline(self->loop);
     return 0;
 }
 
-static int wait(rpy_loop *self)
+static int wait(rpy_loop *self, int64_t deadline)
 {
     rp_loop *loop = self->loop;
-    int64_t deadline;
-    int rc = find_deadline(self, &deadline);
+    int rc;
 
-    if (rc < 0)
-        return rc;
     rp_proactor_ask(loop->proactor); /* asyncio asks in each turn, and order tells */
     if (deadline == 0 && loop->now - self->gil_released_at < SWITCH_INTERVAL) {
         rc = rp_turn_wait(loop, 0);
@@ -54,8 +51,11 @@ static int wait(rpy_loop *self)
 static int run_turn(rpy_loop *self)
 {
     rp_loop *loop = self->loop;
-    int rc = wait(self);
+    int64_t deadline;
 
+    if (find_deadline(self, &deadline) < 0)
+        return -EINTR;
+    int rc = wait(self, deadline);
     if (PyErr_CheckSignals() < 0)
         return -EINTR;
     if (rc < 0)

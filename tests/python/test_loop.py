@@ -1,8 +1,11 @@
 """A loop's life: running, stopping, closing, and what ends a run early."""
 
 import asyncio
+import ctypes
+import functools
 import gc
 import inspect
+import signal
 import socket
 import sys
 import threading
@@ -798,6 +801,22 @@ def test_a_clock_that_fails(loop):
     with mock.patch.object(loop, "time", side_effect=ZeroDivisionError), pytest.raises(ZeroDivisionError):
         loop.run_forever()
     assert loop.run_until_complete(asyncio.sleep(0.001, "goes on")) == "goes on"
+    handle.cancel()
+
+
+def test_a_signal_that_meets_a_clock_that_fails(loop):
+    """The handler runs as ever, and not amid the clock's exception."""
+    seen = []
+    before = signal.signal(signal.SIGUSR1, lambda *_: seen.extend(range(3)))
+    interrupt = ctypes.PyDLL(None).PyErr_SetInterruptEx
+    interrupt.restype = None
+    handle = loop.call_later(3600, print)
+    loop.time = functools.partial(interrupt, signal.SIGUSR1)
+    with pytest.raises(TypeError):
+        loop.run_forever()
+    assert seen[:3] == [0, 1, 2]
+    signal.signal(signal.SIGUSR1, before)
+    del loop.time
     handle.cancel()
 
 
