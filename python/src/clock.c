@@ -3,13 +3,28 @@
  */
 #include "clock.h"
 
+#include <math.h>
+
 #include "base/clock.h"
 #include "handle.h"
 
-static void set_lead(rpy_loop *self, int64_t lead)
+#define FAR 4e9 /* seconds: half of what nanoseconds can count, so that differences can be counted, too */
+
+/* What the clock's times count from: 0, unless that is too far away. */
+static double find_origin(double seconds, double origin)
 {
-    if (lead == self->clock_lead)
+    if (!isfinite(seconds))
+        return origin;
+    if (fabs(seconds) < FAR)
+        return 0;
+    return fabs(seconds - origin) < FAR ? origin : seconds;
+}
+
+static void set(rpy_loop *self, double origin, int64_t lead)
+{
+    if (origin == self->clock_origin && lead == self->clock_lead)
         return;
+    self->clock_origin = origin;
     self->clock_lead = lead;
     rpy_handle_reschedule_all(self);
 }
@@ -21,7 +36,7 @@ static void set_lead(rpy_loop *self, int64_t lead)
 int rpy_clock_follow(rpy_loop *self, int64_t since)
 {
     if (rpy_is_own(self, RPY_TIME)) {
-        set_lead(self, 0);
+        set(self, 0, 0);
         return 0;
     }
     PyObject *answer = PyObject_CallMethodNoArgs((PyObject *)self, self->state->names.time);
@@ -29,10 +44,11 @@ int rpy_clock_follow(rpy_loop *self, int64_t since)
     Py_XDECREF(answer);
     if (seconds == -1 && PyErr_Occurred())
         return -1;
-    int64_t time = rpy_nanoseconds(seconds);
+    double origin = find_origin(seconds, self->clock_origin);
+    int64_t time = rpy_nanoseconds(seconds - origin);
     int64_t least = rp_time_add(time, -rp_loop_time(self->loop)), most = rp_time_add(time, -since);
 
-    if (self->clock_lead < least || self->clock_lead > most)
-        set_lead(self, most);
+    if (origin != self->clock_origin || self->clock_lead < least || self->clock_lead > most)
+        set(self, origin, most);
     return 0;
 }

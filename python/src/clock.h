@@ -12,7 +12,7 @@
 /* Whether timers go by the kernel's clock: there is nothing to follow. */
 static inline bool rpy_clock_is_own(rpy_loop *loop)
 {
-    return loop->clock_lead == 0 && rpy_is_own(loop, RPY_TIME);
+    return loop->clock_lead == 0 && loop->clock_origin == 0 && rpy_is_own(loop, RPY_TIME);
 }
 
 /*

@@ -246,7 +246,7 @@ int64_t rpy_nanoseconds(double seconds)
 
 int64_t rpy_loop_when(const rpy_loop *loop, double time)
 {
-    int64_t when = rpy_nanoseconds(time);
+    int64_t when = rpy_nanoseconds(time - loop->clock_origin);
 
     if (when == RP_NEVER)
         return when;

@@ -29,6 +29,7 @@ typedef struct rpy_loop {
     unsigned long thread;       /* that runs the loop, as PyThread_get_thread_ident() has it; 0: none */
     int64_t gil_released_at;    /* on the loop's clock */
     int64_t clock_lead;         /* see clock.h: of another time() over the kernel's clock; 0: there is no other */
+    double clock_origin;        /* see clock.c: seconds, from which the times of the other one are counted */
     double slow_callback_duration;
     char debug;
     struct rpy_watches *watches; /* of watch.c; NULL until there is something to watch */

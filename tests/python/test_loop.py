@@ -779,6 +779,39 @@ async def test_a_clock_that_jumps(loop):
     assert ran == ["theirs", "soon", "own", "never"]
 
 
+@pytest.mark.parametrize("start", [9e9, 1e12, 1e15, -1e10, -1e15])
+async def test_a_clock_that_is_far_away(loop, clock, start):
+    """No count of nanoseconds gets there."""
+    ran = []
+    now = clock.seconds
+    loop.call_at(now + 1, ran.append, "near")
+    clock.seconds = start
+    for number in 3, 1, 2:
+        loop.call_later(number, ran.append, number)
+    await some_turns()
+    assert ran == (["near"] if start > 0 else [])
+    for number in 1, 2, 3:
+        clock.seconds = start + number + 0.5
+        await some_turns()
+        assert ran[-1] == number
+    loop.call_later(3, ran.append, "far")
+    clock.seconds = now + 2
+    await some_turns()
+    assert ran == (["near", 1, 2, 3] if start > 0 else [1, 2, 3, "far", "near"])
+    loop.call_later(1, ran.append, "again")
+    clock.seconds += 2
+    await some_turns()
+    assert ran[-1] == "again"
+
+
+async def test_a_clock_that_was_far_away(loop):
+    """What is scheduled before a turn has found the loop's own clock."""
+    with mock.patch.object(loop, "time", lambda: -1e12):
+        loop.call_later(1, print)
+        await some_turns()
+    await asyncio.sleep(0.001)
+
+
 def test_a_faster_clock(subclass):
     loop = subclass(time=lambda self: 1e9 + 1000 * time.monotonic())
 
