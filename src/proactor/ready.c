@@ -72,15 +72,21 @@ bool rp_ready_blocks(const rp_op *op)
     }
 }
 
-/* Learns whether the socket blocks. */
-static int ask_blocking(rp_op *op)
+int rp_ready_is_blocking(int fd)
 {
     rp_mutex_lock(&blocking_mutex);
-    int flags = fcntl(op->fd, F_GETFL);
+    int flags = fcntl(fd, F_GETFL);
     rp_mutex_unlock(&blocking_mutex);
-    if (flags < 0)
-        return -errno;
-    if (!(flags & O_NONBLOCK))
+    return flags < 0 ? -errno : !(flags & O_NONBLOCK);
+}
+
+static int note_blocking(rp_op *op)
+{
+    int blocking = rp_ready_is_blocking(op->fd);
+
+    if (blocking < 0)
+        return blocking;
+    if (blocking)
         op->phase |= PHASE_BLOCKING;
     return 0;
 }
@@ -106,7 +112,7 @@ int rp_ready_begin(rp_op *op)
     case RP_OP_ACCEPT:
     case RP_OP_ACCEPT_MULTI:
     case RP_OP_CONNECT:
-        return ask_blocking(op);
+        return note_blocking(op);
     case RP_OP_RECV_STREAM:
         return rp_receive_stream_begin(op);
     case RP_OP_WAIT_CHILD:

@@ -12,6 +12,9 @@ uint32_t rp_ready_direction(const rp_op *op);
 /* Whether it cannot be had without blocking, whatever the readiness: regular files and the like. */
 bool rp_ready_blocks(const rp_op *op);
 
+/* Whether a socket is a blocking one, also if another thread's attempt has it otherwise just then; or an error. */
+int rp_ready_is_blocking(int fd);
+
 /* Done once before the first attempt: 0 or an error. */
 int rp_ready_begin(rp_op *op);
 

@@ -12,7 +12,6 @@
 #include "proactor/uring_submit.h"
 
 #include <assert.h>
-#include <fcntl.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
@@ -241,7 +240,7 @@ RP_APART static void note_sharing(rp_op *op)
     int listens = 0;
     socklen_t length = sizeof listens;
 
-    if (op->u.accept.shared && fcntl(op->fd, F_GETFL) & O_NONBLOCK &&
+    if (op->u.accept.shared && rp_ready_is_blocking(op->fd) == 0 &&
         getsockopt(op->fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length) == 0 && listens)
         op->phase |= URING_PHASE_POLLING | URING_PHASE_SHARED;
 }

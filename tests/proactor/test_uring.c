@@ -12,6 +12,9 @@
 
 #ifdef RP_HAVE_IO_URING
 #include <liburing.h>
+
+#include "proactor/ready.h"
+#include "proactor/uring_submit.h"
 #endif
 
 /* Takes all there is, without the list of pending ones: how many completions came. */
@@ -453,3 +456,47 @@ TEST(one_entry_a_turn)
     CHECK_INT(port->kernel_entries, ==, 1);
     rp_proactor_close(port);
 }
+
+#ifdef RP_HAVE_IO_URING
+typedef struct attempts {
+    atomic_bool over;
+    atomic_int count;
+    rp_op op;
+} attempts;
+
+static void *attempt(void *arg)
+{
+    attempts *a = arg;
+
+    for (; !atomic_load(&a->over); atomic_fetch_add(&a->count, 1))
+        CHECK_INT(rp_ready_attempt(&a->op), ==, -EAGAIN);
+    return NULL;
+}
+
+/* It is, also while an attempt of another thread's has it otherwise: the ring must not wait in accept() itself. */
+TEST(a_blocking_listener_is_taken_for_one)
+{
+    rp_proactor *port = open_ring(0, 0);
+    struct sockaddr_in address;
+    int listener = listen_tcp(&address);
+    attempts others = {.count = 0};
+    pthread_t thread;
+    rp_op op;
+
+    CHECK_INT(fcntl(listener, F_SETFL, 0), ==, 0);
+    rp_op_accept(&others.op, listener, NULL, NULL, NULL, NULL);
+    CHECK_INT(rp_ready_begin(&others.op), ==, 0);
+    CHECK_INT(pthread_create(&thread, NULL, attempt, &others), ==, 0);
+    while (atomic_load(&others.count) < 10000) {
+        rp_op_accept(&op, listener, NULL, NULL, NULL, NULL);
+        op.u.accept.shared = true;
+        submit(port, &op);
+        CHECK_INT(op.phase & URING_PHASE_SHARED, ==, 0);
+        cancel_and_finish(port, &op);
+    }
+    atomic_store(&others.over, true);
+    pthread_join(thread, NULL);
+    close(listener);
+    rp_proactor_close(port);
+}
+#endif
