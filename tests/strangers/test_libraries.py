@@ -5,10 +5,12 @@ Each against servers that this script starts. An example that is not built, sinc
 cases; where CI is set, it fails them. REFUSAL is refuse_watching.c, built.
 """
 
+import concurrent.futures
 import contextlib
 import os
 import pathlib
 import re
+import signal
 import socket
 import sys
 import tempfile
@@ -104,6 +106,22 @@ def hiredis_cannot_watch():
     assert (status, output.count("cannot allocate memory")) == (1, 1), output
 
 
+def hiredis_gets_sigpipe():
+    """As from its own write to a connection that the server has closed."""
+    process = concurrent.futures.Future()
+
+    def handle(connection):
+        connection.recv(1000)
+        process.result().send_signal(signal.SIGPIPE)
+        connection.sendall(b"+OK\r\n")
+        connection.recv(1000)
+
+    with listener(handle) as port:
+        process.set_result(begin("hiredis_client", port, 1, 1))
+        status, output = end(process.result())
+    assert status == 1 and "Server closed the connection" in output, output
+
+
 # ---- c-ares ----
 
 NAMES = {
@@ -180,6 +198,20 @@ def cares_cannot_watch():
     assert status == 1 and "one.test: Timeout" in output and "cannot allocate memory" in output, output
 
 
+def cares_gets_sigpipe():
+    """As from its own write to a connection that the server has closed."""
+    process = concurrent.futures.Future()
+
+    def handle(connection):
+        if connection.recv(1000):
+            process.result().send_signal(signal.SIGPIPE)
+
+    with listener(handle) as port:
+        process.set_result(begin("cares_lookup", "tcp", f"127.0.0.1:{port}", 60000, "one.test"))
+        status, output = end(process.result())
+    assert (status, output) == (0, "one.test: Could not contact DNS servers\n"), output
+
+
 # ---- libcurl ----
 
 def download(patience, *urls):
@@ -241,6 +273,6 @@ def curl_multi_of_failures():
 
 sys.exit(run_all([
     hiredis_to_redis, hiredis_to_resp_server, hiredis_to_nobody, hiredis_loses_its_server, hiredis_cannot_watch,
-    cares_by_udp, cares_by_tcp, cares_goes_over_to_tcp, cares_asks_again, cares_of_wrong_answers,
-    cares_has_no_time, cares_to_nobody, cares_cannot_watch,
+    hiredis_gets_sigpipe, cares_by_udp, cares_by_tcp, cares_goes_over_to_tcp, cares_asks_again, cares_of_wrong_answers,
+    cares_has_no_time, cares_to_nobody, cares_cannot_watch, cares_gets_sigpipe,
     curl_multi_from_http_server, curl_multi_from_nginx, curl_multi_has_no_time, curl_multi_of_failures]))

@@ -9,7 +9,9 @@ import socket
 import sys
 import threading
 
-from programs import DIRECTORY, PATIENCE, run_all, server, start
+from programs import DIRECTORY, PATIENCE, run_all, server, serving, start
+
+UV, CALLBACKS, COROUTINES = ("migration/broadcast_" + name for name in ("uv", "callbacks", "coroutines"))
 
 
 @contextlib.contextmanager
@@ -59,16 +61,34 @@ def broadcast(name):
             lines_until(file, "2 here\n")
 
 
+def clients_that_are_gone(name):
+    """They reset their connections while they are written to, and the others hear on."""
+    with serving(name, 0, 1) as (process, port), clients(port, 2) as peers:
+        if name == UV:
+            process.send_signal(signal.SIGPIPE)  # as its own writes to them may do
+        for number in range(200):
+            with socket.create_connection(("127.0.0.1", port), PATIENCE) as peer:
+                peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+                peers[0][0].sendall(f"line {number}\n".encode())
+        peers[0][0].sendall(b"last\n")
+        for _, file in peers:
+            lines_until(file, "last\n")
+            lines_until(file, "2 here\n")
+
+
 def on_libuv():
-    broadcast("migration/broadcast_uv")
+    broadcast(UV)
+    clients_that_are_gone(UV)
 
 
 def on_callbacks():
-    broadcast("migration/broadcast_callbacks")
+    broadcast(CALLBACKS)
+    clients_that_are_gone(CALLBACKS)
 
 
 def on_coroutines():
-    broadcast("migration/broadcast_coroutines")
+    broadcast(COROUTINES)
+    clients_that_are_gone(COROUTINES)
 
 
 def on_threads():
@@ -94,7 +114,7 @@ def on_threads():
 
 CASES = [on_callbacks, on_coroutines, on_threads]
 
-if (DIRECTORY / "migration/broadcast_uv").exists():  # built where there is libuv
+if (DIRECTORY / UV).exists():  # built where there is libuv
     CASES.append(on_libuv)
 
 sys.exit(run_all(CASES))
