@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""test_migration.py DIR: runs the programs of docs/migration.md, as they were and on ringport, in the directory of the
-built examples: they do the same (see programs.py)."""
+"""test_migration.py DIR [LOSS]: runs the programs of docs/migration.md, as they were and on ringport, in the directory
+of the built examples: they do the same (see programs.py). LOSS is lose_midway.c, built."""
 
 import contextlib
 import os
@@ -91,6 +91,27 @@ def on_coroutines():
     clients_that_are_gone(COROUTINES)
 
 
+def on_coroutines_that_lose_clients():
+    """Amid a message, while others send theirs. What is freed then, and used all the same, is no pointer any more."""
+    process = start(COROUTINES, 0, 1000000, more={"LD_PRELOAD": sys.argv[2], "MALLOC_PERTURB_": "85"})
+    try:
+        port = int(process.stdout.readline().rpartition(":")[2])
+        for _ in range(10):
+            with clients(port, 20) as peers:
+                for peer, _ in peers:
+                    peer.setblocking(False)
+                for _ in range(400):
+                    for peer, _ in peers:
+                        with contextlib.suppress(OSError):
+                            peer.send(b"hello\n")
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 0 and "no memory" in output, (process.returncode, output)
+    finally:
+        process.kill()
+        process.wait()
+
+
 def on_threads():
     process = start("migration/echo_threads", 0)
     try:
@@ -114,6 +135,8 @@ def on_threads():
 
 CASES = [on_callbacks, on_coroutines, on_threads]
 
+if len(sys.argv) > 2:  # built where it can be preloaded
+    CASES.append(on_coroutines_that_lose_clients)
 if (DIRECTORY / UV).exists():  # built where there is libuv
     CASES.append(on_libuv)
 
