@@ -1,10 +1,10 @@
 #!/usr/bin/python3 -B
 """bench_world.py [WORKLOAD...]: what libraries of others get out of Python's event loops, in one run, each in its turn.
 
-Servers are loaded by wrk, or by a client that blocks; clients ask a PostgreSQL or a Redis of Debian's. A figure is operations
-a second, and the processor time that one takes: of the process that is on the loop. Prints a table, and writes
-build/bench-world.json and README's table as build/bench-world.md. The environment is that of bench.py, but that a turn takes
-RINGPORT_BENCH_SECONDS (2), and that there are RINGPORT_BENCH_ROUNDS (5).
+Servers are loaded by wrk, or by a client that blocks; clients ask a PostgreSQL or a Redis of Debian's. A figure is
+operations a second, and the processor time that one takes: of the process that is on the loop. Prints a table, and
+writes build/bench-world.json and README's table as build/bench-world.md. The environment is that of bench.py, but a
+turn takes RINGPORT_BENCH_SECONDS (1: wrk's least), and there are RINGPORT_BENCH_ROUNDS (11).
 """
 
 import contextlib
@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 
 import bench
 import markdown
@@ -61,10 +62,19 @@ def cpu_seconds(pid):
 
 def wrk(port, seconds):
     """Requests of 50 connections; returns how many there were."""
-    said = output_of(["wrk", "-t", "1", "-c", "50", "-d", f"{max(1, round(seconds))}s", f"http://127.0.0.1:{port}/"], LOADS)
+    duration = f"{max(1, round(seconds))}s"
+    said = output_of(["wrk", "-t", "1", "-c", "50", "-d", duration, f"http://127.0.0.1:{port}/"], LOADS)
     if "Non-2xx" in said or "Socket errors" in said:
         raise Failed(said)
     return int(re.search(r"(\d+) requests in", said)[1])
+
+
+def answer_alone(port):
+    """One request before there are many: how the first fifty meet is luck, and CPython 3.11 remembers it. A class whose
+    first instances all wait for attributes that come later keeps a dict for each from then on, as aiohttp's
+    StreamWriter."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=60) as answer:
+        answer.read()
 
 
 def frames(port, seconds):
@@ -80,8 +90,8 @@ def loaded(server, load, seconds):
     return {RATE: count / took, COST: used / count * 1e6}
 
 
-def serving(kind, load):
-    """A workload of a server."""
+def serving(kind, load, begin=lambda port: None):
+    """A workload of a server, which is visited once by begin()."""
     def measure(setting, contestants):
         with contextlib.ExitStack() as stack:
             turns = {}
@@ -89,6 +99,7 @@ def serving(kind, load):
                 command = f"{PROGRAMS / 'serve.py'} {kind} {contestant.name}"
                 server = stack.enter_context(Server(command, name, under=[contestant.python],
                                                     errors=stack.enter_context(contestant.log())))
+                begin(server.address[1])
                 turns[name] = functools.partial(loaded, server, load, setting.seconds)
             return in_turns(turns, setting.rounds)
     return measure
@@ -142,8 +153,8 @@ def clustered(setting, contestants):
 
 
 WORKLOADS = {
-    "uvicorn": ("uvicorn, ASGI hello", serving("uvicorn", wrk)),
-    "aiohttp": ("aiohttp, hello", serving("aiohttp", wrk)),
+    "uvicorn": ("uvicorn, ASGI hello", serving("uvicorn", wrk, answer_alone)),
+    "aiohttp": ("aiohttp, hello", serving("aiohttp", wrk, answer_alone)),
     "websockets": ("websockets, echo of 64 bytes", serving("websockets", frames)),
     "asyncpg": ("asyncpg, `select 1`", asking("asyncpg", serve_postgres)),
     "redis-1": ("redis-py, GET", asking("redis-1", serve_redis)),
@@ -175,11 +186,13 @@ def results(name, samples):
     for contestant in samples[0]:
         loop = "ringport" if isinstance(contestant, Ours) else contestant.name
         result = {"workload": name, "loop": loop, "backend": contestant.backend, "rounds": len(samples)}
-        result |= {metric: statistics.median(sample[contestant][metric] for sample in samples) for metric in (RATE, COST)}
+        result |= {metric: statistics.median(sample[contestant][metric] for sample in samples)
+                   for metric in (RATE, COST)}
         if loop == "ringport":
             result["ahead"] = {
-                peer.name: {RATE: statistics.median(sample[contestant][RATE] / sample[peer][RATE] for sample in samples),
-                            COST: statistics.median(sample[peer][COST] / sample[contestant][COST] for sample in samples)}
+                peer.name: {
+                    RATE: statistics.median(sample[contestant][RATE] / sample[peer][RATE] for sample in samples),
+                    COST: statistics.median(sample[peer][COST] / sample[contestant][COST] for sample in samples)}
                 for peer in (ASYNCIO, UVLOOP)}
         yield result
 
@@ -227,13 +240,14 @@ def write(found):
 def main(names):
     """The whole run."""
     permitted = bench.setting()
-    how = permitted._replace(rounds=int(os.environ.get("RINGPORT_BENCH_ROUNDS", 2 if permitted.quick else 5)),
-                             seconds=float(os.environ.get("RINGPORT_BENCH_SECONDS", 1 if permitted.quick else 2)))
+    how = permitted._replace(rounds=int(os.environ.get("RINGPORT_BENCH_ROUNDS", 2 if permitted.quick else 11)),
+                             seconds=float(os.environ.get("RINGPORT_BENCH_SECONDS", 1)))
     chosen = [name for name in WORKLOADS if name.startswith(tuple(names or [""]))]
     if not chosen:
         sys.exit(f"no such workload; there are {' '.join(WORKLOADS)}")
     who, versions = contestants(how.backends)
-    print(*(f"{contestant.name} {contestant.version}, {name.backend}" for name, contestant in who.items()), *versions, sep="\n")
+    print(*(f"{contestant.name} {contestant.version}, {name.backend}" for name, contestant in who.items()), *versions,
+          sep="\n")
     found, behind, failed = [], 0, False
     for name in chosen:
         try:
