@@ -223,6 +223,44 @@ TEST(accept_multi)
     accept_many(true);
 }
 
+/* No turn gives more than there is room for, and the rest comes in later ones. */
+TEST(accept_multi_with_little_room)
+{
+    enum { COUNT = 20, ROOM = 3 };
+    rp_proactor *port = open_port();
+    struct sockaddr_in address;
+    int listener = listen_tcp(&address), clients[COUNT];
+    rp_op op;
+
+    for (int shared = 0; shared < 2; shared++) {
+        for (int i = 0; i < COUNT; i++)
+            clients[i] = connect_tcp(&address);
+        rp_op_accept_multi(&op, listener, NULL, NULL);
+        op.u.accept.shared = shared;
+        submit(port, &op);
+        for (int accepted = 0; accepted < COUNT;) {
+            rp_completion completions[2 * ROOM] = {{.op = NULL}};
+            int n = rp_proactor_wait(port, completions, ROOM, RP_NEVER);
+
+            CHECK_INT(n, >=, 0);
+            CHECK_INT(n, <=, ROOM);
+            CHECK(!completions[ROOM].op);
+            for (int i = 0; i < n; i++) {
+                CHECK_INT(completions[i].result, >=, 0);
+                CHECK_INT(completions[i].flags, ==, RP_OP_MORE);
+                close((int)completions[i].result);
+            }
+            accepted += n;
+        }
+        stays_quiet(port);
+        cancel_and_finish(port, &op);
+        for (int i = 0; i < COUNT; i++)
+            close(clients[i]);
+    }
+    close(listener);
+    rp_proactor_close(port);
+}
+
 static void accept_and_cancel(bool shared)
 {
     enum { COUNT = 60 };
