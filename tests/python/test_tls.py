@@ -5,6 +5,7 @@ import gc
 import socket
 import ssl
 import weakref
+from unittest import mock
 
 import pytest
 
@@ -170,7 +171,28 @@ async def test_close_and_abort_clients(loop, server_context, client_context, abo
 async def test_handshake_timeout(loop, client_context):
     with listening() as listener:
         with pytest.raises(ConnectionAbortedError, match="SSL handshake is taking longer than 0.01 seconds"):
-            await loop.create_connection(Recorder, *listener.getsockname(), ssl=client_context, ssl_handshake_timeout=0.01)
+            await loop.create_connection(Recorder, *listener.getsockname(), ssl=client_context,
+                                         ssl_handshake_timeout=0.01)
+
+
+async def test_handshake_goes_on_while_a_clock_jumps(loop, client_context):
+    """Its limit is no timer of the program's, and stays where it is."""
+    with listening() as listener:
+        listener.setblocking(False)
+        connecting = loop.create_connection(Recorder, *listener.getsockname(), ssl=client_context)
+        task = loop.create_task(connecting)
+        peer, _ = await loop.sock_accept(listener)
+        with peer:
+            assert await loop.sock_recv(peer, 100)  # its first message
+            now = loop.time()
+            for seconds in 5, -5:
+                with mock.patch.object(loop, "time", lambda: now + seconds):
+                    for _ in range(3):
+                        await asyncio.sleep(0)
+                assert not task.done()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
 
 
 @pytest.mark.parametrize("name", ["ssl_handshake_timeout", "ssl_shutdown_timeout"])
@@ -323,7 +345,8 @@ def begin_by_hand(context):
 
 
 async def server_upgrades(loop, server_context, sent):
-    """The future result of a server that upgrades after one line, and a client's socket, which has sent this at once."""
+    """The future result of a server that upgrades after one line, and a client's socket, which has sent this at
+    once."""
     served = loop.create_future()
 
     async def serve(reader, writer):
