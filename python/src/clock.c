@@ -31,7 +31,8 @@ static void set(rpy_loop *self, double origin, int64_t lead)
 
 /*
  * A clock that runs as the kernel's does is read at some time between two readings of that. So long as the lead that is
- * known agrees with these, the timers stay where they are. A clock that has stopped is followed to the nanosecond.
+ * known agrees with these, the timers stay where they are. They also do if it is too great, as with a clock that has
+ * stopped, as long as none is due by it: moving them all in each turn would cost time. The wait may then be too short.
  */
 int rpy_clock_follow(rpy_loop *self, int64_t since)
 {
@@ -48,7 +49,9 @@ int rpy_clock_follow(rpy_loop *self, int64_t since)
     int64_t time = rpy_nanoseconds(seconds - origin);
     int64_t least = rp_time_add(time, -rp_loop_time(self->loop)), most = rp_time_add(time, -since);
 
-    if (origin != self->clock_origin || self->clock_lead < least || self->clock_lead > most)
-        set(self, origin, most);
+    if (origin == self->clock_origin && self->clock_lead >= least &&
+        (self->clock_lead <= most || rp_timers_next(&self->loop->timers) > since))
+        return 0;
+    set(self, origin, most);
     return 0;
 }
