@@ -129,6 +129,11 @@ def rows(names=()):
     return [row for row in found if not names or row.name in names]
 
 
+def longest_first(chosen):
+    """Libraries' own suites are longest: begun last, one would run alone at the end."""
+    return sorted(chosen, key=lambda row: not isinstance(row, Suite))
+
+
 def refused(backend):
     """Why this backend cannot be had on this machine, or None."""
     if backend != "io_uring":
@@ -275,14 +280,15 @@ def main():
             totals[2] += 1
         else:
             backends.append(backend)
-    results = []
+    chosen = rows(options.rows)
+    results = {}
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        chosen = rows(options.rows)
-        for row, outcomes in zip(chosen, pool.map(lambda row: run_row(row, backends, options.reduced), chosen)):
+        order = longest_first(chosen)
+        for row, outcomes in zip(order, pool.map(lambda row: run_row(row, backends, options.reduced), order)):
             totals = [total + more for total, more in zip(totals, report(row, outcomes))]
-            results.append((row, outcomes))
+            results[row] = outcomes
     if options.write:
-        write(results)
+        write((row, results[row]) for row in chosen)
     print("{} passed, {} failed, {} skipped".format(*totals))
     return totals[1] > 0
 
