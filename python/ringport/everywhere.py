@@ -59,7 +59,7 @@ def extend(module):
 class Finder:
     """Extends multiprocessing.spawn when the program imports it, and is gone then.
 
-    Who only looks for it changes nothing.
+    To look for it alone changes nothing.
     """
 
     def find_spec(self, name, path, target=None):
