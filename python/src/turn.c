@@ -19,16 +19,19 @@
 
 #define SWITCH_INTERVAL RP_MSEC(5) /* CPython's own, unless sys.setswitchinterval() is called */
 
-/* How long to wait. As in asyncio, another clock than ours is asked only if it tells that. 0, or -1 with an error. */
+/*
+ * How long to wait. As in asyncio, another clock than ours is asked only if it tells that: timers are then looked at anew.
+ * 0, or -1 with an error.
+ */
 static int find_deadline(rpy_loop *self, int64_t *deadline)
 {
-    *deadline = self->look ? 0 : rp_turn_deadline(self->loop);
-    if (*deadline == 0 || self->loop->timers.count == 0 || rpy_clock_is_own(self))
-        return 0;
-    if (rpy_clock_follow(self, rp_loop_time(self->loop)) < 0)
-        return -1;
-    *deadline = rp_turn_deadline(self->loop);
-    return 0;
+    for (bool followed = false;; followed = true) {
+        *deadline = self->look ? 0 : rp_turn_deadline(self->loop);
+        if (followed || *deadline == 0 || self->loop->timers.count == 0 || rpy_clock_is_own(self))
+            return 0;
+        if (rpy_clock_follow(self, rp_loop_time(self->loop)) < 0)
+            return -1;
+    }
 }
 
 static int wait(rpy_loop *self, int64_t deadline)
