@@ -20,8 +20,8 @@
 #define SWITCH_INTERVAL RP_MSEC(5) /* CPython's own, unless sys.setswitchinterval() is called */
 
 /*
- * How long to wait. As in asyncio, another clock than ours is asked only if it tells that: timers are then looked at anew.
- * 0, or -1 with an error.
+ * How long to wait. As in asyncio, another clock than ours is asked only if it tells that. Then timers are looked at
+ * anew. 0, or -1 with an error.
  */
 static int find_deadline(rpy_loop *self, int64_t *deadline)
 {
